@@ -1,0 +1,135 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { environmentExample } from './documents.ts'
+import { ConfigError, type Fault, loadConfig, settings } from './index.ts'
+
+const least = { DATABASE_URL: 'postgres://app@db/app' }
+
+function faultsOf(environment: Record<string, string>): readonly Fault[] {
+  try {
+    loadConfig('reference-api', environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+t.test('a database URL is all that a service needs', async (t) => {
+  const config = loadConfig('reference-api', least)
+  t.match(config, {
+    host: '127.0.0.1',
+    port: 8000,
+    logLevel: 'info',
+    cacheL1: true,
+    dbPoolMax: 30,
+    auth: 'off',
+  })
+  t.equal(config.databaseDirectUrl, least.DATABASE_URL)
+  t.equal(config.databaseReplicaUrl, least.DATABASE_URL)
+  t.equal(config.redis, undefined)
+})
+
+t.test('defaults follow the service', async (t) => {
+  t.match(loadConfig('parallel-api', least), { port: 8001, dbPoolMax: 25 })
+})
+
+t.test('the object is frozen, deeply', async (t) => {
+  const config = loadConfig('reference-api', { ...least, REDIS_CLUSTER_NODES: 'a:1,b:2' })
+  t.throws(() => Object.assign(config, { port: 1 }))
+  t.throws(() => Object.assign(config.redis ?? {}, { kind: 'single' }))
+})
+
+t.test('every fault is named at once', async (t) => {
+  const faults = faultsOf({ PORT: '80a', CACHE_L1: 'yes', DB_POOL_MAX: '0', REDIS_URL: 'http://x' })
+  t.same(faults.map(({ name }) => name).sort(), [
+    'CACHE_L1',
+    'DATABASE_URL',
+    'DB_POOL_MAX',
+    'PORT',
+    'REDIS_URL',
+  ])
+})
+
+t.test('numbers are decimal integers', async (t) => {
+  for (const text of ['1e3', '0x10', '1.5', ' 80', '+80', 'NaN', '999999999999999999999']) {
+    t.equal(faultsOf({ ...least, PORT: text }).length, 1, text)
+  }
+})
+
+t.test('an empty variable counts as absent', async (t) => {
+  t.equal(loadConfig('reference-api', { ...least, PORT: '', REDIS_URL: '' }).port, 8000)
+})
+
+t.test('a secret is read from the file that NAME_FILE names', async (t) => {
+  const file = join(t.testdir({ url: 'postgres://from-file/app\n' }), 'url')
+  t.equal(loadConfig('reference-api', { DATABASE_URL_FILE: file }).databaseUrl, 'postgres://from-file/app')
+  t.match(faultsOf({ ...least, DATABASE_URL_FILE: file }), [{ name: 'DATABASE_URL_FILE' }])
+  t.match(faultsOf({ DATABASE_URL_FILE: `${file}-none` }), [{ name: 'DATABASE_URL_FILE', message: /ENOENT/ }])
+})
+
+t.test('no fault holds the value of a secret', async (t) => {
+  const error = new ConfigError(faultsOf({ DATABASE_URL: 'mysql://app:hunter2@db', AUTH_TOKENS: 'hunter2' }))
+  t.equal(error.faults.length, 2)
+  t.notMatch(error.message, /hunter2/)
+})
+
+t.test('tier 2 is one Redis or a cluster, not both', async (t) => {
+  const both = { ...least, REDIS_URL: 'redis://a', REDIS_CLUSTER_NODES: 'a:1' }
+  t.match(faultsOf(both), [{ name: 'REDIS_CLUSTER_NODES' }])
+  t.match(faultsOf({ ...least, REDIS_CLUSTER_NODES: 'a:1,b' }), [{ name: 'REDIS_CLUSTER_NODES' }])
+  const cluster = loadConfig('reference-api', {
+    ...least,
+    REDIS_CLUSTER_NODES: 'a:1, b:2',
+    REDIS_PASSWORD: 'p',
+  })
+  t.same(cluster.redis, {
+    kind: 'cluster',
+    nodes: [
+      { host: 'a', port: 1 },
+      { host: 'b', port: 2 },
+    ],
+    password: 'p',
+  })
+})
+
+t.test('in production writes need a token unless AUTH says otherwise', async (t) => {
+  const token = `ci:${'0'.repeat(64)}:write`
+  t.equal(loadConfig('reference-api', { ...least, NODE_ENV: 'production' }).auth, 'token')
+  t.equal(loadConfig('reference-api', { ...least, NODE_ENV: 'production', AUTH: 'off' }).auth, 'off')
+  t.match(loadConfig('reference-api', { ...least, AUTH_TOKENS: token }).authTokens, [
+    { name: 'ci', scope: 'write' },
+  ])
+  for (const wrong of ['ci', 'ci:xyz:write', `ci:${'0'.repeat(64)}:root`, `${token}:more`, `${token},`]) {
+    t.match(faultsOf({ ...least, AUTH_TOKENS: wrong }), [{ name: 'AUTH_TOKENS' }], wrong)
+  }
+})
+
+t.test('a service with wrong settings names them all and ends with code 78', async (t) => {
+  const main = join(t.testdir({}), 'main.ts')
+  writeFileSync(
+    main,
+    `import { loadConfigOrExit } from ${JSON.stringify(import.meta.resolve('./index.ts'))}\nloadConfigOrExit('parallel-api')\n`,
+  )
+  const { status, stderr } = spawnSync(process.execPath, [main], { env: { PORT: 'x' }, encoding: 'utf8' })
+  t.equal(status, 78)
+  t.match(stderr, /PORT/)
+  t.match(stderr, /DATABASE_URL/)
+})
+
+t.test('.env.example lists every setting and is current', async (t) => {
+  const example = environmentExample()
+  for (const name of Object.keys(settings)) t.match(example, new RegExp(`^# ${name}=`, 'm'), name)
+  t.equal(readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8'), example)
+})
+
+t.test('each default can be written as text and is read back as itself', async (t) => {
+  const text = environmentExample()
+    .split('\n')
+    .flatMap((line) => /^# ([A-Z][A-Z0-9_]+)=(.+)$/.exec(line)?.slice(1, 3) ?? [])
+  const environment: Record<string, string> = { ...least }
+  for (let i = 0; i < text.length; i += 2) environment[text[i] ?? ''] = text[i + 1] ?? ''
+  t.same(loadConfig('reference-api', environment), loadConfig('reference-api', least))
+})

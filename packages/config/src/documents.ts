@@ -1,0 +1,78 @@
+import { fallbackOf } from './load.ts'
+import { type ServiceName, type Setting, serviceNames } from './setting.ts'
+import { settings } from './settings.ts'
+
+const rows = Object.entries<Setting>(settings)
+
+/** The text of `.env.example`: every setting, commented out at its default. */
+export function environmentExample(): string {
+  const head =
+    '# Every setting of both services; made from packages/config/src/settings.ts by `pnpm config:generate`.\n' +
+    '# NAME_FILE reads the value of NAME from a file. An empty value counts as absent.\n'
+  return `${head}\n${rows.map(environmentEntry).join('\n')}`
+}
+
+function environmentEntry([name, setting]: [string, Setting]): string {
+  const only = setting.services === undefined ? '' : ` (${setting.services.join(', ')})`
+  const tuning = setting.tuning
+  const lines = [`# ${setting.description}${only}`, `#   ${setting.expects}${unitOf(setting)}`]
+  if (tuning !== undefined) {
+    lines.push(
+      `#   guide: ${tuning.section}; untuned: ${tuning.naive}; shown by: pnpm bench ${tuning.scenario}`,
+    )
+  }
+  return `${lines.join('\n')}\n# ${name}=${defaultOf(setting).value}\n`
+}
+
+/** A Markdown table of the tuning switches: what each is for, its default, the guide's section, the scenario that shows it. */
+export function tuningTable(): string {
+  const head = '| switch | default | untuned | what it does | guide | shown by |\n|---|---|---|---|---|---|\n'
+  const body = rows.flatMap(([name, setting]) => {
+    if (setting.tuning === undefined) return []
+    const { section, scenario, naive } = setting.tuning
+    const cells = [
+      `\`${name}\``,
+      defaultCell(setting),
+      naive,
+      setting.description,
+      section,
+      `\`bench ${scenario}\``,
+    ]
+    return [`| ${cells.join(' | ')} |`]
+  })
+  return `${head}${body.join('\n')}\n`
+}
+
+/** A Markdown table of the settings that are no tuning switch. */
+export function settingTable(): string {
+  const head = '| setting | default | what it does |\n|---|---|---|\n'
+  const body = rows.flatMap(([name, setting]) =>
+    setting.tuning === undefined
+      ? [`| \`${name}\` | ${defaultCell(setting)} | ${setting.description} |`]
+      : [],
+  )
+  return `${head}${body.join('\n')}\n`
+}
+
+function defaultCell(setting: Setting): string {
+  const { value, note } = defaultOf(setting)
+  return `${value || '–'}${value ? unitOf(setting) : ''}${note}`
+}
+
+/** The default as text, the same on every machine: one that is computed from the machine has no value here. */
+function defaultOf(setting: Setting): { value: string; note: string } {
+  if (typeof setting.fallback === 'function' && setting.fallback.length === 0) return { value: '', note: '' }
+  const services = setting.services ?? serviceNames
+  const values = [...new Set(services.map((service: ServiceName) => textOf(fallbackOf(setting, service))))]
+  const note = values.length > 1 ? ` (${services[1]}: ${values[1]})` : ''
+  return { value: values[0] ?? '', note }
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off'
+  return value === undefined ? '' : String(value)
+}
+
+function unitOf({ unit }: Setting): string {
+  return unit === undefined ? '' : ` ${unit}`
+}

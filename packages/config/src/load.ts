@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs'
+import { Value } from 'typebox/value'
+import { ConfigError, EXIT_CONFIG, type Fault } from './errors.ts'
+import type { ServiceName, Setting, ValueOf } from './setting.ts'
+import { settings } from './settings.ts'
+
+type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Lowercase<Head>}${Capitalize<Camel<Tail>>}`
+  : Lowercase<Name>
+
+type Values = { readonly [Name in keyof typeof settings as Camel<Name>]: ValueOf<(typeof settings)[Name]> }
+
+/** Where cache tier 2 lives. */
+export type RedisTarget =
+  | { readonly kind: 'single'; readonly url: string }
+  | {
+      readonly kind: 'cluster'
+      readonly nodes: readonly { readonly host: string; readonly port: number }[]
+      readonly username?: string
+      readonly password?: string
+    }
+
+/** Everything that a service takes from outside: one property a row of the settings table, and what follows from them. */
+export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databaseReplicaUrl' | 'auth'> & {
+  readonly service: ServiceName
+  readonly databaseUrl: string
+  readonly databaseDirectUrl: string
+  readonly databaseReplicaUrl: string
+  readonly auth: 'off' | 'token'
+  readonly redis: RedisTarget | undefined
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the settings of a service from the environment.
+ *
+ * An empty variable counts as absent. `NAME_FILE` names a file that holds the value of `NAME`.
+ *
+ * @returns a deeply frozen object
+ * @throws ConfigError with every fault at once
+ */
+export function loadConfig(service: ServiceName, environment: Environment = process.env): Config {
+  const faults: Fault[] = []
+  const values: Record<string, unknown> = {}
+  for (const [name, setting] of Object.entries<Setting>(settings)) {
+    const value = readSetting(name, setting, environment, faults)
+    values[camelCase(name)] = value === undefined ? fallbackOf(setting, service) : value
+  }
+  const read = values as Values
+  if (read.databaseUrl === undefined && !faults.some(({ name }) => name === 'DATABASE_URL')) {
+    faults.push({ name: 'DATABASE_URL', message: 'is required: a URL with postgres://' })
+  }
+  if (read.redisUrl !== undefined && read.redisClusterNodes !== undefined) {
+    faults.push({ name: 'REDIS_CLUSTER_NODES', message: 'cannot be set together with REDIS_URL' })
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+
+  const databaseUrl = read.databaseUrl ?? ''
+  return deepFreeze({
+    ...read,
+    service,
+    databaseUrl,
+    databaseDirectUrl: read.databaseDirectUrl ?? databaseUrl,
+    databaseReplicaUrl: read.databaseReplicaUrl ?? databaseUrl,
+    auth: read.auth ?? (read.nodeEnv === 'production' ? 'token' : 'off'),
+    redis: redisTarget(read),
+  })
+}
+
+/** As {@link loadConfig}; on faults prints them all to stderr and ends the process with code 78. */
+export function loadConfigOrExit(service: ServiceName, environment: Environment = process.env): Config {
+  try {
+    return loadConfig(service, environment)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${service}: ${error.message}\n`)
+    process.exit(EXIT_CONFIG)
+  }
+}
+
+function readSetting(name: string, setting: Setting, environment: Environment, faults: Fault[]): unknown {
+  const text = readText(name, environment, faults)
+  if (text === undefined) return undefined
+  const value = setting.read(text)
+  if (Value.Check(setting.schema, value)) return value
+  const got = setting.secret ? '' : `, got ${JSON.stringify(text.slice(0, 80))}`
+  faults.push({ name, message: `must be ${setting.expects}${got}` })
+  return undefined
+}
+
+function readText(name: string, environment: Environment, faults: Fault[]): string | undefined {
+  const text = environment[name] || undefined
+  const file = environment[`${name}_FILE`] || undefined
+  if (file === undefined) return text
+  if (text !== undefined) {
+    faults.push({ name: `${name}_FILE`, message: `cannot be set together with ${name}` })
+    return undefined
+  }
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    faults.push({ name: `${name}_FILE`, message: `cannot be read: ${reason} ${file}` })
+    return undefined
+  }
+}
+
+/** The value of a setting that the environment does not give. */
+export function fallbackOf(setting: Setting, service: ServiceName): unknown {
+  return typeof setting.fallback === 'function' ? setting.fallback(service) : setting.fallback
+}
+
+function redisTarget(values: Values): RedisTarget | undefined {
+  if (values.redisUrl !== undefined) return { kind: 'single', url: values.redisUrl }
+  if (values.redisClusterNodes === undefined) return undefined
+  return {
+    kind: 'cluster',
+    nodes: values.redisClusterNodes,
+    ...(values.redisUsername === undefined ? {} : { username: values.redisUsername }),
+    ...(values.redisPassword === undefined ? {} : { password: values.redisPassword }),
+  }
+}
+
+function camelCase(name: string): string {
+  return name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(deepFreeze)
+  return Object.freeze(value)
+}

@@ -1,0 +1,271 @@
+import { availableParallelism } from 'node:os'
+import { Type } from 'typebox'
+import { integer, list, oneOf, onOff, type Setting, text, url } from './setting.ts'
+
+const guide = {
+  pools: 'API Performance › Connection Pooling',
+  caching: 'API Performance › Caching Strategy',
+  compression: 'API Performance › Response Compression',
+  concurrency: 'API Performance › Go API Optimization › Concurrency',
+  tasks: 'API Performance › Background Tasks',
+  pgbouncer: 'Database Performance › PostgreSQL › Connection Pooling',
+  redis: 'Redis Cluster Optimization › Connection Pooling',
+  monitoring: 'Production Considerations › Monitoring Production Performance',
+  serialisation: 'API Performance › FastAPI Optimization',
+} as const
+
+const postgres = ['postgres:', 'postgresql:']
+const authToken = Type.Object({
+  name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  scope: Type.Unsafe<'write' | 'admin'>(Type.String({ enum: ['write', 'admin'] })),
+})
+const hostAndPort = Type.Object({
+  host: Type.String({ pattern: '^[A-Za-z0-9._-]+$' }),
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+})
+
+/**
+ * Every setting of both services, one row each, keyed by its environment variable.
+ * `.env.example`, the table in the README and the benchmark's ablation are made from this.
+ */
+export const settings = {
+  HOST: text(/^\S+$/, 'an address to listen on', {
+    description: 'Address to listen on; 0.0.0.0 in a container.',
+    fallback: '127.0.0.1',
+  }),
+  PORT: integer({
+    description: 'Port to listen on; 0 takes a free one.',
+    minimum: 0,
+    maximum: 65_535,
+    fallback: (service) => (service === 'reference-api' ? 8000 : 8001),
+  }),
+  INTERNAL_PORT: integer({
+    description: 'Second listener for /metrics and /services, which then leave PORT.',
+    minimum: 0,
+    maximum: 65_535,
+    fallback: undefined,
+  }),
+  LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    description: 'Least severity that is logged.',
+    fallback: 'info',
+  }),
+  NODE_ENV: oneOf(['production', 'development', 'test'], {
+    description: 'In production writes need a token unless AUTH says otherwise.',
+    fallback: 'development',
+  }),
+  SHUTDOWN_DELAY_MS: integer({
+    description: 'After SIGTERM: how long to go on serving, unready, before the listener closes.',
+    unit: 'ms',
+    minimum: 0,
+    maximum: 600_000,
+    fallback: 0,
+  }),
+  SHUTDOWN_TIMEOUT_MS: integer({
+    description: 'Limit for finishing requests in flight and closing pools, once the listener is closed.',
+    unit: 'ms',
+    minimum: 100,
+    maximum: 600_000,
+    fallback: 10_000,
+  }),
+
+  DATABASE_URL: url(postgres, {
+    description: 'Postgres, usually through PgBouncer. Required.',
+    secret: true,
+    fallback: undefined,
+  }),
+  DATABASE_DIRECT_URL: url(postgres, {
+    description: 'Postgres past PgBouncer, for migrations. Default: DATABASE_URL.',
+    secret: true,
+    fallback: undefined,
+  }),
+  DATABASE_REPLICA_URL: url(postgres, {
+    description: 'Where lists and reports may read. Default: DATABASE_URL.',
+    secret: true,
+    fallback: undefined,
+  }),
+  DB_POOL_MAX: integer({
+    description: 'Connections of the main pool.',
+    unit: 'connections',
+    minimum: 1,
+    maximum: 500,
+    fallback: (service) => (service === 'reference-api' ? 30 : 25),
+    tuning: { section: guide.pools, scenario: 'pool-size', naive: '1' },
+  }),
+  DB_POOL_TIMEOUT_MS: integer({
+    description: 'How long a query may wait for its turn before the request is answered with 503.',
+    unit: 'ms',
+    minimum: 1,
+    maximum: 600_000,
+    fallback: 30_000,
+  }),
+  DB_PREPARE: onOff({
+    description: 'Prepare hot statements in the server.',
+    fallback: true,
+    tuning: { section: guide.pgbouncer, scenario: 'prepared-statements', naive: 'off' },
+  }),
+
+  REDIS_URL: url(['redis:', 'rediss:'], {
+    description: 'One Redis as cache tier 2. Neither this nor REDIS_CLUSTER_NODES: tier 2 is off.',
+    secret: true,
+    fallback: undefined,
+  }),
+  REDIS_CLUSTER_NODES: list(
+    hostAndPort,
+    (item) => {
+      const [, host, port] = /^(.+):(\d{1,5})$/.exec(item) ?? []
+      return host === undefined ? item : { host, port: Number(port) }
+    },
+    'host:port,host:port',
+    { description: 'Some nodes of a Redis Cluster as cache tier 2.', fallback: undefined },
+  ),
+  REDIS_USERNAME: text(/^\S+$/, 'a user name', {
+    description: 'ACL user on the Redis Cluster.',
+    fallback: undefined,
+  }),
+  REDIS_PASSWORD: text(/^\S+$/, 'a password', {
+    description: 'Password on the Redis Cluster.',
+    secret: true,
+    fallback: undefined,
+  }),
+  REDIS_TIMEOUT_MS: integer({
+    description: 'Time limit of one Redis call; past it the loader answers.',
+    unit: 'ms',
+    minimum: 1,
+    maximum: 10_000,
+    fallback: 50,
+  }),
+  REDIS_AUTO_PIPELINING: onOff({
+    description: 'Send the commands of one event-loop turn to Redis in one write.',
+    fallback: true,
+    tuning: { section: guide.redis, scenario: 'auto-pipelining', naive: 'off' },
+  }),
+
+  CACHE_L1: onOff({
+    description: 'Cache tier 1, in the process.',
+    fallback: true,
+    tuning: { section: guide.caching, scenario: 'user-by-id', naive: 'off' },
+  }),
+  CACHE_L2: onOff({
+    description: 'Cache tier 2, in Redis.',
+    fallback: true,
+    tuning: { section: guide.caching, scenario: 'user-by-id', naive: 'off' },
+  }),
+  CACHE_L1_MAX_BYTES: integer({
+    description: 'Memory bound of tier 1.',
+    unit: 'bytes',
+    minimum: 0,
+    maximum: 17_179_869_184,
+    fallback: 67_108_864,
+  }),
+  CACHE_L1_MAX_ENTRIES: integer({
+    description: 'Entry bound of tier 1.',
+    unit: 'entries',
+    minimum: 1,
+    maximum: 10_000_000,
+    fallback: 100_000,
+  }),
+  CACHE_TTL_SECONDS: integer({
+    description: 'How long a cached row lives; writes invalidate it at once.',
+    unit: 's',
+    minimum: 1,
+    maximum: 604_800,
+    fallback: 300,
+  }),
+  CACHE_PAGE_TTL_MS: integer({
+    description: 'How long a page of orders is answered from its stored, compressed reply; 0 turns it off.',
+    unit: 'ms',
+    minimum: 0,
+    maximum: 3_600_000,
+    fallback: 1000,
+    services: ['reference-api'],
+    tuning: { section: guide.caching, scenario: 'order-page', naive: '0' },
+  }),
+  CACHE_OUTBOX: onOff({
+    description: 'Record invalidations in the write’s own transaction, so that none is lost.',
+    fallback: true,
+    services: ['reference-api'],
+    tuning: { section: guide.caching, scenario: 'user-update', naive: 'off' },
+  }),
+
+  COMPRESSION: onOff({
+    description: 'Compress replies of 1,000 bytes and more.',
+    fallback: true,
+    tuning: { section: guide.compression, scenario: 'order-page', naive: 'off' },
+  }),
+  RESPONSE_SCHEMAS: onOff({
+    description: 'Serialise replies by their schema: nothing undeclared leaves.',
+    fallback: true,
+    tuning: { section: guide.serialisation, scenario: 'response-schemas', naive: 'off' },
+  }),
+  BODY_LIMIT_BYTES: integer({
+    description: 'Largest request body; above it 413.',
+    unit: 'bytes',
+    minimum: 1,
+    maximum: 104_857_600,
+    fallback: 1_048_576,
+  }),
+  REQUEST_LOG: onOff({
+    description: 'One log line a request. Errors are logged either way.',
+    fallback: false,
+    tuning: { section: guide.monitoring, scenario: 'request-logging', naive: 'on' },
+  }),
+  METRICS: onOff({
+    description: 'Prometheus metrics at /metrics.',
+    fallback: true,
+    tuning: { section: guide.monitoring, scenario: 'metrics', naive: 'off' },
+  }),
+  TRUST_PROXY: onOff({
+    description: 'Take the client’s address from x-forwarded-for; only behind a proxy that sets it.',
+    fallback: false,
+  }),
+  RATE_LIMIT_RPS: integer({
+    description: 'Requests a second and client; above it 429. Off unless set.',
+    unit: 'requests/s',
+    minimum: 1,
+    maximum: 1_000_000,
+    fallback: undefined,
+  }),
+  AUTH: oneOf(['off', 'token'], {
+    description:
+      'token: writes, jobs and config need a bearer token. Default: token in production, else off.',
+    fallback: undefined,
+  }),
+  AUTH_TOKENS: list(
+    authToken,
+    (item) => {
+      const [name, sha256, scope, ...rest] = item.split(':')
+      return rest.length > 0 ? item : { name, sha256: sha256?.toLowerCase(), scope }
+    },
+    'name:sha256-of-the-token:scope, comma-separated; scope is write or admin',
+    { description: 'Who may write.', secret: true, fallback: undefined },
+  ),
+
+  UPSTREAM_URL: url(['http:', 'https:'], {
+    description: 'The reference-api that /aggregate calls.',
+    fallback: 'http://127.0.0.1:8000',
+    services: ['parallel-api'],
+  }),
+  HTTP_KEEP_ALIVE: onOff({
+    description: 'Keep connections to the upstream open between requests.',
+    fallback: true,
+    services: ['parallel-api'],
+    tuning: { section: guide.pools, scenario: 'upstream-keep-alive', naive: 'off' },
+  }),
+  PARALLEL_FETCH: onOff({
+    description: 'Fetch the parts of /all and /aggregate side by side instead of one after the other.',
+    fallback: true,
+    services: ['parallel-api'],
+    tuning: { section: guide.concurrency, scenario: 'all', naive: 'off' },
+  }),
+  WORKER_THREADS: integer({
+    description: 'Threads for CPU work; 0 does it on the main thread. Default: the cores but one.',
+    unit: 'threads',
+    minimum: 0,
+    maximum: 256,
+    fallback: () => Math.max(1, availableParallelism() - 1),
+    tuning: { section: guide.tasks, scenario: 'report', naive: '0' },
+  }),
+} satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof settings
