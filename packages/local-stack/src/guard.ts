@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { localStackError } from './errors.ts'
+import type { ServerUser } from './server-user.ts'
+
+export type GuardedServer = {
+  pid: number
+  /** Settles with the exit code once the server has ended, for whatever reason. */
+  exited: Promise<number>
+  /** Stops the server and deletes its folder; resolves when both are done. */
+  stop(): Promise<void>
+}
+
+export type GuardOptions = {
+  command: string
+  args: string[]
+  stopSignal: 'KILL' | 'QUIT' | 'INT' | 'TERM'
+  logFile: string
+  /** Deleted when the server is stopped or this process dies. */
+  deleteFolder?: string
+  user?: ServerUser
+}
+
+const guardScript = fileURLToPath(new URL('guard.sh', import.meta.url))
+
+/**
+ * Starts a server that ends with this process, even when this process is killed with SIGKILL: a shell of 1 MB
+ * (`guard.sh`) waits at the other end of a pipe. It does not keep this process alive.
+ */
+export const startGuarded = async (options: GuardOptions): Promise<GuardedServer> => {
+  const { command, args, stopSignal, logFile, deleteFolder = '', user } = options
+  // The script goes in as text: the user that the server runs as may not be allowed to read this folder.
+  const script = await readFile(guardScript, 'utf8')
+  const guard = spawn(
+    '/bin/sh',
+    ['-c', script, 'guard', stopSignal, deleteFolder, logFile, command, ...args],
+    {
+      cwd: '/',
+      stdio: ['pipe', 'pipe', 'ignore'],
+      // Its own session: Ctrl-C in a terminal must reach the services first, and the servers only after them.
+      detached: true,
+      env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+    },
+  )
+  const pid = Promise.withResolvers<number>()
+  const exited = Promise.withResolvers<number>()
+  const gone = Promise.withResolvers<void>()
+  let serverPid = 0
+  let ended = false
+  let output = ''
+  guard.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk
+    for (let end = output.indexOf('\n'); end !== -1; end = output.indexOf('\n')) {
+      const line = output.slice(0, end)
+      output = output.slice(end + 1)
+      if (line.startsWith('exit ')) {
+        ended = true
+        exited.resolve(Number(line.slice(5)))
+      } else {
+        serverPid = Number(line)
+        pid.resolve(serverPid)
+      }
+    }
+  })
+  guard.once('error', (cause) => {
+    pid.reject(localStackError('SERVER_START_FAILED', `Cannot run ${command}: ${cause.message}`, cause))
+    gone.resolve()
+  })
+  guard.once('close', (_code, signal) => {
+    // The guard itself was killed: what it guarded is ours to end.
+    if (signal !== null && serverPid > 0 && !ended) killQuietly(serverPid)
+    pid.reject(localStackError('SERVER_START_FAILED', `Cannot run ${command}: its guard ended (${signal})`))
+    exited.resolve(-1)
+    gone.resolve()
+  })
+  // A write to a guard that is gone says nothing new.
+  guard.stdin.on('error', () => {})
+  guard.unref()
+  unref(guard.stdin)
+  unref(guard.stdout)
+  const heldOpen = holdOpen()
+  try {
+    return {
+      pid: await pid.promise,
+      exited: exited.promise,
+      stop: async () => {
+        const release = holdOpen()
+        guard.stdin.destroy()
+        await gone.promise
+        release()
+      },
+    }
+  } finally {
+    heldOpen()
+  }
+}
+
+/** Keeps the process alive while it waits for what does not. */
+const holdOpen = (): (() => void) => {
+  const timer = setInterval(() => {}, 1 << 30)
+  return () => clearInterval(timer)
+}
+
+const killQuietly = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // Already gone.
+  }
+}
+
+const unref = (stream: object): void => {
+  if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+}

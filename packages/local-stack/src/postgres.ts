@@ -1,0 +1,190 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chown, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
+import { hasCode, localStackError } from './errors.ts'
+import { type GuardedServer, startGuarded } from './guard.ts'
+import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts'
+import { canEnter, type ServerUser, serverFolder, serverUser } from './server-user.ts'
+import { startServer } from './start-server.ts'
+
+export type PostgresOptions = {
+  /** A free port unless given. */
+  port?: number
+  /** Settings over those of infra's postgresql.conf, such as `{ fsync: 'off' }`; sent as `-c name=value`. */
+  settings?: Record<string, string>
+  /** Kept there and used again next time; without it a temporary folder that is deleted. */
+  dataDir?: string
+  /** Where temporary folders are made. */
+  dir?: string
+}
+
+export type PostgresServer = {
+  /** The database `reference` as its owner `reference`, who is no superuser: what the services get. */
+  databaseUrl: string
+  /** The database `postgres` as the superuser `postgres`. */
+  superuserUrl: string
+  port: number
+  /** Of the postmaster. */
+  pid: number
+  /** Settles when the server has ended. */
+  exited: Promise<number>
+  stop(): Promise<void>
+}
+
+/** Infra's file: what the container mounts is what runs here. */
+export const postgresConfigFile = fileURLToPath(
+  new URL('../../../infra/postgres/postgresql.conf', import.meta.url),
+)
+
+/** For stacks that are thrown away: a crash of the machine may cost the data, nothing else changes. */
+export const throwAwaySettings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+
+/**
+ * A Postgres 18 on 127.0.0.1 with infra's postgresql.conf, ended with this process. Durability is that of the file unless
+ * `settings` says otherwise. The first start takes about half a second, initdb included.
+ */
+export const startPostgres = async (options: PostgresOptions = {}): Promise<PostgresServer> => {
+  const user = serverUser()
+  const binaries = await postgresBinaries(user)
+  // Everything but a kept data folder lies here and is deleted at the end.
+  const folder = await serverFolder(user, 'postgres', options.dir)
+  try {
+    const data = options.dataDir ?? join(folder, 'data')
+    const passwordFile =
+      options.dataDir === undefined ? join(folder, 'password') : `${options.dataDir}.password`
+    await ensureDataFolder(binaries, user, data, passwordFile)
+    const password = (await readFile(passwordFile, 'utf8')).trim()
+    const config = join(folder, 'postgresql.conf')
+    await copyFile(postgresConfigFile, config)
+    const logFile = join(folder, 'postgres.log')
+    const { server, port } = await startServer({
+      name: 'Postgres',
+      logFile,
+      ...(options.port === undefined ? {} : { port: options.port }),
+      start: (port) =>
+        startGuarded({
+          command: binaries.postgres,
+          args: ['-D', data, ...flags({ ...localSettings(config, data, port), ...options.settings })],
+          // Data that is thrown away needs no checkpoint before.
+          stopSignal: options.dataDir === undefined ? 'QUIT' : 'INT',
+          logFile,
+          deleteFolder: folder,
+          ...(user === undefined ? {} : { user }),
+        }),
+      isReady: (_port, server) => isReady(data, server),
+    })
+    const url = (role: string, database: string) =>
+      `postgres://${role}:${password}@127.0.0.1:${port}/${database}`
+    try {
+      await createOwner(url('postgres', 'postgres'), password)
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+    return {
+      databaseUrl: url('reference', 'reference'),
+      superuserUrl: url('postgres', 'postgres'),
+      port,
+      pid: server.pid,
+      exited: server.exited,
+      stop: server.stop,
+    }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** All that differs from infra's file, besides what the caller asks for. */
+const localSettings = (config: string, data: string, port: number): Record<string, string> => ({
+  config_file: config,
+  hba_file: join(data, 'pg_hba.conf'),
+  ident_file: join(data, 'pg_ident.conf'),
+  port: String(port),
+  listen_addresses: '127.0.0.1',
+  // The path of a socket has at most 103 bytes, which the temporary folders of macOS come close to.
+  unix_socket_directories: '',
+})
+
+const flags = (settings: Record<string, string>): string[] =>
+  Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+
+const ensureDataFolder = async (
+  { initdb }: PostgresBinaries,
+  user: ServerUser | undefined,
+  data: string,
+  passwordFile: string,
+): Promise<void> => {
+  const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  })
+  if (made !== undefined) return
+  await mkdir(dirname(data), { recursive: true })
+  await mkdir(data, { recursive: true, mode: 0o700 })
+  if (user !== undefined) await chown(data, user.uid, user.gid)
+  if (!canEnter(user, data)) {
+    throw localStackError(
+      'FOLDER_UNREACHABLE',
+      `${user?.name ?? 'This user'}, whom Postgres runs as, cannot enter ${data}`,
+    )
+  }
+  await writeFile(passwordFile, `${randomBytes(18).toString('base64url')}\n`, { mode: 0o600 })
+  if (user !== undefined) await chown(passwordFile, user.uid, user.gid)
+  // 0.36 s here: a cached template would save 0.33 s of it, and add a cache to look after.
+  await run(initdb, user, [
+    `--pgdata=${data}`,
+    '--username=postgres',
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    // Sorts alike on every machine.
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--locale=C',
+    '--no-sync',
+    '--no-instructions',
+  ])
+}
+
+const run = async (command: string, user: ServerUser | undefined, args: string[]): Promise<void> => {
+  const child = spawn(command, args, {
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+    ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+  })
+  let output = ''
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk
+  })
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve)
+  })
+  if (code !== 0) throw localStackError('SERVER_START_FAILED', `${command} failed (${code}):\n${output}`)
+}
+
+/** The eighth line of postmaster.pid is its state; pg_ctl waits for the same. */
+const isReady = async (data: string, server: GuardedServer): Promise<boolean> => {
+  const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
+  return Number(lines[0]) === server.pid && lines[7]?.trim() === 'ready'
+}
+
+const createOwner = async (superuserUrl: string, password: string): Promise<void> => {
+  const sql = postgres(superuserUrl, { max: 1, onnotice: () => {} })
+  try {
+    const [owner] = await sql`SELECT 1 FROM pg_database WHERE datname = 'reference'`
+    if (owner !== undefined) return
+    const template = postgres(superuserUrl, { max: 1, database: 'template1', onnotice: () => {} })
+    // In template1, so that every database made here has it: only a superuser may create it.
+    await template`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`.finally(() => template.end())
+    await sql.unsafe(`CREATE ROLE reference LOGIN CREATEDB PASSWORD '${password}'`)
+    await sql`GRANT pg_read_all_stats TO reference`
+    await sql`CREATE DATABASE reference OWNER reference`
+  } finally {
+    await sql.end()
+  }
+}

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access, rm, writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { hasCode, localStackError } from './errors.ts'
+
+export type FindRedisOptions = {
+  /** Where programs are looked for; `PATH` unless given. */
+  path?: string
+  say?: (line: string) => void
+}
+
+/** What to type where the server is missing. */
+export const redisInstallLine =
+  'Debian, Ubuntu: sudo apt-get update && sudo apt-get install -y redis-server   macOS: brew install redis'
+
+/**
+ * The Redis or Valkey server on PATH. Where there is none and this is root on a machine with apt-get, it is installed,
+ * which is said; otherwise fails with REDIS_MISSING and the line to type.
+ */
+export const findRedisServer = async (options: FindRedisOptions = {}): Promise<string> => {
+  const { path = process.env.PATH ?? '', say = sayOnStderr } = options
+  const found = await findServer(path)
+  if (found !== undefined) return found
+  const aptGet = process.getuid?.() === 0 ? await findProgram('apt-get', path) : undefined
+  if (aptGet !== undefined) {
+    await installWithApt(aptGet, path, say)
+    const installed = await findServer(path)
+    if (installed !== undefined) return installed
+  }
+  throw localStackError(
+    'REDIS_MISSING',
+    `Neither redis-server nor valkey-server is on PATH. To install it:\n  ${redisInstallLine.replace('   ', '\n  ')}`,
+  )
+}
+
+/** `redis-cli` or `valkey-cli`, which comes with the server. */
+export const findRedisCli = async (path = process.env.PATH ?? ''): Promise<string> => {
+  const cli = (await findProgram('redis-cli', path)) ?? (await findProgram('valkey-cli', path))
+  if (cli !== undefined) return cli
+  throw localStackError(
+    'REDIS_MISSING',
+    'Neither redis-cli nor valkey-cli is on PATH; they come with the server',
+  )
+}
+
+export const sayOnStderr = (line: string): void => {
+  process.stderr.write(`local-stack: ${line}\n`)
+}
+
+const findServer = async (path: string): Promise<string | undefined> =>
+  (await findProgram('redis-server', path)) ?? (await findProgram('valkey-server', path))
+
+const findProgram = async (name: string, path: string): Promise<string | undefined> => {
+  for (const folder of path.split(delimiter)) {
+    const file = join(folder, name)
+    const found = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (folder !== '' && found) return file
+  }
+  return undefined
+}
+
+const installWithApt = async (aptGet: string, path: string, say: (line: string) => void): Promise<void> => {
+  say('there is no redis-server here: installing the package redis-server with apt-get (as root) …')
+  // Debian starts what it installs. This stack starts its own, so an exit of 101 tells it not to.
+  const policy = '/usr/sbin/policy-rc.d'
+  const ours = await writeFile(policy, '#!/bin/sh\nexit 101\n', { flag: 'wx', mode: 0o755 }).then(
+    () => true,
+    (error: unknown) => {
+      if (hasCode(error, 'EEXIST')) return false
+      throw error
+    },
+  )
+  try {
+    await apt(aptGet, path, ['update'])
+    await apt(aptGet, path, ['install', '-y', '--no-install-recommends', 'redis-server'])
+    say('installed redis-server')
+  } catch (error) {
+    say(`apt-get could not install it: ${error instanceof Error ? error.message : String(error)}`)
+  } finally {
+    if (ours) await rm(policy, { force: true })
+  }
+}
+
+const apt = async (aptGet: string, path: string, args: string[]): Promise<void> => {
+  const child = spawn(aptGet, ['-q', '-o', 'DPkg::Lock::Timeout=120', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PATH: path, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      output = (output + chunk).slice(-2000)
+    })
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve)
+  })
+  if (code !== 0) throw new Error(`apt-get ${args[0]} ended with ${code}: ${output.trim()}`)
+}

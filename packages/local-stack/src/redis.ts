@@ -1,0 +1,101 @@
+import { copyFile, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type GuardedServer, startGuarded } from './guard.ts'
+import { findRedisServer } from './redis-binary.ts'
+import { serverFolder, serverUser } from './server-user.ts'
+import { startServer } from './start-server.ts'
+
+export type RedisOptions = {
+  /** A free port unless given. */
+  port?: number
+  /** Settings over those of infra's redis.conf, such as `{ maxmemory: '64mb' }`; sent as `--name value`. */
+  settings?: Record<string, string>
+  /** Where temporary folders are made. */
+  dir?: string
+  /** The server's program; looked for on PATH unless given. */
+  program?: string
+}
+
+export type RedisServer = {
+  url: string
+  port: number
+  pid: number
+  /** Settles when the server has ended. */
+  exited: Promise<number>
+  stop(): Promise<void>
+}
+
+/** Infra's file: what the container mounts is what runs here. */
+export const redisConfigFile = fileURLToPath(new URL('../../../infra/redis/redis.conf', import.meta.url))
+
+/** A Redis or Valkey on 127.0.0.1 with infra's redis.conf, ended with this process. */
+export const startRedis = async (options: RedisOptions = {}): Promise<RedisServer> => {
+  const program = options.program ?? (await findRedisServer())
+  const user = serverUser()
+  const folder = await serverFolder(user, 'redis', options.dir)
+  try {
+    const config = join(folder, 'redis.conf')
+    await copyFile(redisConfigFile, config)
+    const logFile = join(folder, 'redis.log')
+    const { server, port } = await startServer({
+      name: 'Redis',
+      logFile,
+      ...(options.port === undefined ? {} : { port: options.port }),
+      start: (port) =>
+        startGuarded({
+          command: program,
+          args: [
+            config,
+            ...flags({
+              port: String(port),
+              bind: '127.0.0.1',
+              dir: folder,
+              daemonize: 'no',
+              ...options.settings,
+            }),
+          ],
+          // Nothing in it is kept.
+          stopSignal: 'KILL',
+          logFile,
+          deleteFolder: folder,
+          ...(user === undefined ? {} : { user }),
+        }),
+      isReady: (port, server) => answersAs(port, server),
+    })
+    return {
+      url: `redis://127.0.0.1:${port}`,
+      port,
+      pid: server.pid,
+      exited: server.exited,
+      stop: server.stop,
+    }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const flags = (settings: Record<string, string>): string[] =>
+  Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+
+/** Asks for the pid, since another server may answer on a port that was free a moment ago. */
+const answersAs = async (port: number, server: GuardedServer): Promise<boolean> => {
+  const answer = await new Promise<string>((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    let text = ''
+    const done = () => {
+      socket.destroy()
+      resolve(text)
+    }
+    socket.setEncoding('utf8').setTimeout(1000, done)
+    socket.once('connect', () => socket.write('INFO server\r\n'))
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (text.includes('process_id:') && text.includes('config_file:')) done()
+    })
+    socket.once('error', done).once('close', done)
+  })
+  return answer.includes(`process_id:${server.pid}\r\n`)
+}

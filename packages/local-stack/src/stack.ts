@@ -1,0 +1,97 @@
+import { hasCode } from './errors.ts'
+import { type PostgresOptions, startPostgres } from './postgres.ts'
+import { startRedis } from './redis.ts'
+import { findRedisServer, sayOnStderr } from './redis-binary.ts'
+import { startRedisCluster } from './redis-cluster.ts'
+
+export type StackOptions = {
+  postgres?: Omit<PostgresOptions, 'dir'>
+  /** `single` unless given; `false` for none. */
+  redis?: false | 'single' | 'cluster'
+  /** Settings over those of infra's redis.conf. */
+  redisSettings?: Record<string, string>
+  redisPort?: number
+  /** Where temporary folders are made. */
+  dir?: string
+  /** Where a missing Redis and an installation are told; standard error unless given. */
+  say?: (line: string) => void
+}
+
+export type Stack = {
+  /** The database `reference` as its owner. */
+  databaseUrl: string
+  /** The database `postgres` as the superuser. */
+  superuserUrl: string
+  redisUrl?: string
+  /** `host:port,host:port,…` */
+  redisClusterNodes?: string
+  /** Of the postmaster and of each Redis. */
+  pids: { postgres: number; redis: number[] }
+  /** What the services read from the environment. */
+  env: Record<string, string>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts Postgres and Redis side by side, each with infra's own file, on free ports of 127.0.0.1 and in temporary folders.
+ * They end with this process, however it ends. Where no Redis can be had the stack goes on without it and says so.
+ */
+export const startStack = async (options: StackOptions = {}): Promise<Stack> => {
+  const { redis = 'single', dir, say = sayOnStderr } = options
+  const at = dir === undefined ? {} : { dir }
+  const settings = options.redisSettings === undefined ? {} : { settings: options.redisSettings }
+  const startCache = async (): Promise<Cache> => {
+    if (redis === false) return { env: {}, pids: [], stop: async () => {} }
+    const program = await redisProgram(say)
+    if (program === undefined) return { env: {}, pids: [], stop: async () => {} }
+    if (redis === 'cluster') {
+      const { nodes, redisClusterNodes, stop } = await startRedisCluster({ program, ...settings, ...at })
+      return { env: { REDIS_CLUSTER_NODES: redisClusterNodes }, pids: nodes.map(({ pid }) => pid), stop }
+    }
+    const port = options.redisPort === undefined ? {} : { port: options.redisPort }
+    const { url, pid, stop } = await startRedis({ program, ...port, ...settings, ...at })
+    return { env: { REDIS_URL: url }, pids: [pid], stop }
+  }
+  const [postgres, cache] = await Promise.allSettled([
+    startPostgres({ ...options.postgres, ...at }),
+    startCache(),
+  ])
+  if (postgres.status === 'rejected') {
+    if (cache.status === 'fulfilled') await cache.value.stop()
+    throw postgres.reason
+  }
+  if (cache.status === 'rejected') {
+    await postgres.value.stop()
+    throw cache.reason
+  }
+  const { databaseUrl, superuserUrl } = postgres.value
+  const { REDIS_URL: redisUrl, REDIS_CLUSTER_NODES: redisClusterNodes } = cache.value.env
+  return {
+    databaseUrl,
+    superuserUrl,
+    ...(redisUrl === undefined ? {} : { redisUrl }),
+    ...(redisClusterNodes === undefined ? {} : { redisClusterNodes }),
+    pids: { postgres: postgres.value.pid, redis: cache.value.pids },
+    env: { DATABASE_URL: databaseUrl, ...cache.value.env },
+    stop: async () => {
+      await Promise.all([postgres.value.stop(), cache.value.stop()])
+    },
+  }
+}
+
+type Cache = {
+  env: { REDIS_URL?: string; REDIS_CLUSTER_NODES?: string }
+  pids: number[]
+  stop(): Promise<void>
+}
+
+const redisProgram = async (say: (line: string) => void): Promise<string | undefined> => {
+  try {
+    return await findRedisServer({ say })
+  } catch (error) {
+    if (!hasCode(error, 'REDIS_MISSING') || !(error instanceof Error)) throw error
+    say('*** NO REDIS: tier 2 of the cache is OFF ***')
+    for (const line of error.message.split('\n')) say(line)
+    return undefined
+  }
+}

@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto'
+import postgres from 'postgres'
+import { type PostgresServer, startPostgres, throwAwaySettings } from './postgres.ts'
+import { type RedisServer, startRedis } from './redis.ts'
+import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
+
+/** The part of a tap test that the helpers need. */
+export type TestScope = { teardown(fn: () => unknown): unknown }
+
+export type TestDatabase = {
+  /** The database as its owner `reference`: what a service gets. */
+  url: string
+  /** The same database as a superuser. */
+  superuserUrl: string
+  name: string
+  close(): Promise<void>
+}
+
+export type TestDatabaseOptions = {
+  /** `template`: migrated and seeded (needs `pnpm test`, else it is made here); `empty`: no tables. */
+  from?: 'template' | 'empty'
+}
+
+/**
+ * A database of the test's own, dropped at its end. Under `pnpm test` it is copied from the seeded template of the
+ * shared server (about 50 ms); a file that is run alone gets a server of its own.
+ */
+export const testDatabase = async (
+  t: TestScope,
+  options: TestDatabaseOptions = {},
+): Promise<TestDatabase> => {
+  const { from = 'template' } = options
+  const shared = process.env.TEST_DATABASE_URL
+  const own = shared === undefined ? await startPostgres({ settings: throwAwaySettings }) : undefined
+  // First, so that it runs last even should what follows fail.
+  t.teardown(() => close())
+  const maintenance = shared ?? own?.superuserUrl ?? ''
+  const name = `test_${randomBytes(6).toString('hex')}`
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= own === undefined ? dropDatabase(maintenance, name) : own.stop()
+    return closing
+  }
+  const template = from === 'template' ? await templateName(maintenance, own) : 'template1'
+  await withAdmin(maintenance, (sql) =>
+    sql.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER reference`),
+  )
+  return { url: ownerUrl(maintenance, name), superuserUrl: withDatabase(maintenance, name), name, close }
+}
+
+export type TestRedis = {
+  url: string
+  port: number
+  /** Of a server of the test's own; undefined for the shared one, which no test may stop. */
+  pid: number | undefined
+  /** Own server only: ends it at once, as a crash would. */
+  kill(): Promise<void>
+  /** Own server only: stops answering without closing a connection, as a hung host does. */
+  pause(): void
+  resume(): void
+  /** Own server only: starts it again, empty, on the same port; resolves when it answers. */
+  restart(): Promise<void>
+  close(): Promise<void>
+}
+
+export type TestRedisOptions = {
+  /** A server that the test may kill and pause; otherwise one that others use too: keep to keys of your own. */
+  own?: boolean
+  settings?: Record<string, string>
+}
+
+/** A Redis for the test: the shared one of `pnpm test`, or its own. Fails with REDIS_MISSING where there is none. */
+export const testRedis = async (t: TestScope, options: TestRedisOptions = {}): Promise<TestRedis> => {
+  const { own = false, settings } = options
+  const shared = own || settings !== undefined ? undefined : process.env.TEST_REDIS_URL
+  if (shared !== undefined) return sharedRedis(shared)
+  const start = (port?: number) =>
+    startRedis({ ...(port === undefined ? {} : { port }), ...(settings === undefined ? {} : { settings }) })
+  let server: RedisServer | undefined = await start()
+  const { url, port } = server
+  const close = async () => {
+    await server?.stop()
+    server = undefined
+  }
+  t.teardown(close)
+  const signal = (name: NodeJS.Signals) => {
+    if (server !== undefined) process.kill(server.pid, name)
+  }
+  return {
+    url,
+    port,
+    get pid() {
+      return server?.pid
+    },
+    kill: close,
+    pause: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT'),
+    restart: async () => {
+      await close()
+      server = await start(port)
+    },
+    close,
+  }
+}
+
+const sharedRedis = (url: string): TestRedis => {
+  const refuse = () => {
+    throw new Error('This Redis is shared by all tests; ask for one with testRedis(t, { own: true })')
+  }
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid: undefined,
+    kill: refuse,
+    pause: refuse,
+    resume: refuse,
+    restart: refuse,
+    close: async () => {},
+  }
+}
+
+/** A Redis Cluster of the test's own (three masters, three replicas), with each node's pid to kill or pause. */
+export const redisCluster = async (
+  t: TestScope,
+  options: { settings?: Record<string, string> } = {},
+): Promise<RedisCluster> => {
+  const cluster = await startRedisCluster(options)
+  t.teardown(() => cluster.stop())
+  return cluster
+}
+
+/** Fills the given database with what `from: 'template'` promises: every migration, and a few rows. */
+export const makeTemplate = async (superuserUrl: string, name: string): Promise<void> => {
+  await withAdmin(superuserUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} OWNER reference`))
+  const url = ownerUrl(superuserUrl, name)
+  const { migrate, seed } = await import('@reference/database')
+  await migrate({ directUrl: url })
+  await seed({ url, ...templateRows })
+}
+
+/** So many rows has a database made from the template. */
+export const templateRows = { users: 1000, products: 100, orders: 5000 }
+
+const templateName = async (superuserUrl: string, own: PostgresServer | undefined): Promise<string> => {
+  const shared = process.env.TEST_TEMPLATE_DATABASE
+  if (own === undefined && shared !== undefined) return shared
+  await makeTemplate(superuserUrl, 'template_seeded')
+  return 'template_seeded'
+}
+
+const withAdmin = async <T>(url: string, use: (sql: postgres.Sql) => Promise<T>): Promise<T> => {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  try {
+    return await use(sql)
+  } finally {
+    await sql.end()
+  }
+}
+
+const dropDatabase = async (url: string, name: string): Promise<void> => {
+  await withAdmin(url, (sql) => sql.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+}
+
+const withDatabase = (url: string, name: string): string =>
+  Object.assign(new URL(url), { pathname: `/${name}` }).href
+
+// The stack gives its superuser and the owner the same password.
+const ownerUrl = (superuserUrl: string, name: string): string =>
+  Object.assign(new URL(withDatabase(superuserUrl, name)), { username: 'reference' }).href
