@@ -1,0 +1,102 @@
+import type { Registry } from 'prom-client'
+import { Gauge } from 'prom-client'
+import { BackgroundQueueFullError } from './errors.ts'
+
+export type BackgroundTask = (signal: AbortSignal) => Promise<unknown> | unknown
+
+export type BackgroundTasksOptions = {
+  /** Tasks at once. Default 4. */
+  maxConcurrent?: number
+  /** Tasks that may wait. Default 100. */
+  maxQueue?: number
+  /** Told of each task that fails: nobody else is. */
+  onError?(error: unknown): void
+  registry?: Registry
+}
+
+export type BackgroundTasks = {
+  /** Runs a task after the caller has gone on. Throws BackgroundQueueFullError (503) when too many wait, or after `drain`. */
+  add(task: BackgroundTask): void
+  /**
+   * Takes no more tasks and waits for those there are. When `signal` aborts, running tasks get theirs and those that
+   * wait are dropped; resolves with how many were lost.
+   */
+  drain(signal?: AbortSignal): Promise<{ dropped: number }>
+  stats(): { running: number; waiting: number }
+}
+
+/**
+ * Work in this process after the reply, for what may be lost: it dies with the process and shares its event loop.
+ * What must not be lost is a job; what takes CPU time belongs in a worker thread.
+ */
+export function createBackgroundTasks(options: BackgroundTasksOptions = {}): BackgroundTasks {
+  const { maxConcurrent = 4, maxQueue = 100, onError, registry } = options
+  const waiting: BackgroundTask[] = []
+  const aborting = new AbortController()
+  const idle: (() => void)[] = []
+  let running = 0
+  let draining = false
+
+  async function run(task: BackgroundTask): Promise<void> {
+    running++
+    try {
+      await task(aborting.signal)
+    } catch (error) {
+      onError?.(error)
+    } finally {
+      running--
+      next()
+    }
+  }
+
+  function next(): void {
+    const task = running < maxConcurrent ? waiting.shift() : undefined
+    if (task) void run(task)
+    else if (running === 0 && waiting.length === 0) for (const resolve of idle.splice(0)) resolve()
+  }
+
+  function add(task: BackgroundTask): void {
+    if (draining) throw new BackgroundQueueFullError('Background tasks are shutting down.')
+    if (running >= maxConcurrent) {
+      if (waiting.length >= maxQueue) {
+        throw new BackgroundQueueFullError(`${maxQueue} background tasks already wait.`)
+      }
+      waiting.push(task)
+      return
+    }
+    // Held from this moment, begun only after the caller has gone on to send its reply.
+    void run(async (signal) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      await task(signal)
+    })
+  }
+
+  async function drain(signal?: AbortSignal): Promise<{ dropped: number }> {
+    draining = true
+    if (running === 0 && waiting.length === 0) return { dropped: 0 }
+    const { promise, resolve } = Promise.withResolvers<{ dropped: number }>()
+    idle.push(() => resolve({ dropped: 0 }))
+    const onAbort = () => {
+      aborting.abort(signal?.reason)
+      resolve({ dropped: running + waiting.splice(0).length })
+    }
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+    return promise.finally(() => signal?.removeEventListener('abort', onAbort))
+  }
+
+  if (registry) {
+    new Gauge({
+      name: 'background_tasks',
+      help: 'Tasks in this process after their reply',
+      labelNames: ['state'] as const,
+      registers: [registry],
+      collect() {
+        this.set({ state: 'running' }, running)
+        this.set({ state: 'waiting' }, waiting.length)
+      },
+    })
+  }
+
+  return { add, drain, stats: () => ({ running, waiting: waiting.length }) }
+}

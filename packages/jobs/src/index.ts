@@ -1,0 +1,31 @@
+export {
+  type BackgroundTasks,
+  type BackgroundTasksOptions,
+  createBackgroundTasks,
+} from './background-tasks.ts'
+export { DEAD_LETTER_QUEUE, defineJob, type JobDefinition, type JobOptions } from './definition.ts'
+export {
+  BackgroundQueueFullError,
+  JobDataError,
+  JobPermanentError,
+  JobResultError,
+  JobsUnavailableError,
+  JobUnknownError,
+  WorkerCrashedError,
+  WorkerPoolClosedError,
+  WorkerQueueFullError,
+  WorkerTimeoutError,
+} from './errors.ts'
+export {
+  createJobs,
+  type EnqueueOptions,
+  type Jobs,
+  type JobsLogger,
+  type JobsOptions,
+  type ListedJob,
+  type ListOptions,
+} from './jobs.ts'
+export { type MigrateJobsOptions, migrateJobs } from './migrate.ts'
+export type { JobState, JobStatus } from './status.ts'
+export type { JobContext, JobHandler, WorkOptions } from './worker.ts'
+export { createWorkerPool, type RunOptions, type WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'

@@ -1,0 +1,138 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+export type QueueDepth = {
+  name: string
+  ready: number
+  deferred: number
+  active: number
+  failed: number
+  oldestSeconds: number
+}
+
+export type JobMetrics = {
+  finished(queue: string, outcome: 'completed' | 'failed' | 'cancelled', seconds: number): void
+}
+
+const DEPTH_CACHE_MS = 5_000
+const DEPTH_LIMIT_MS = 1_000
+
+/**
+ * The depths are those that pg-boss's monitor counts every 10 s into its table of queues: a scrape reads one small
+ * row a queue, at most every 5 s, and never counts jobs itself.
+ */
+export function createJobMetrics(registry: Registry, readDepths: () => Promise<QueueDepth[]>): JobMetrics {
+  let depths: QueueDepth[] = []
+  let readAt = Number.NEGATIVE_INFINITY
+  let reading: Promise<void> | undefined
+
+  async function refresh(): Promise<void> {
+    if (performance.now() - readAt < DEPTH_CACHE_MS) return
+    // A scrape must come back when the database does not.
+    let timer: NodeJS.Timeout | undefined
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DEPTH_LIMIT_MS)
+    })
+    reading ??= readDepths()
+      .then(
+        (rows) => {
+          depths = rows
+          readAt = performance.now()
+        },
+        () => {
+          depths = []
+        },
+      )
+      .finally(() => {
+        reading = undefined
+      })
+    await Promise.race([reading, limit])
+    clearTimeout(timer)
+  }
+
+  new Gauge({
+    name: 'jobs_queue_depth',
+    help: 'Jobs by queue and state, as of the last monitor pass (every 10 s); failed: those still kept',
+    labelNames: ['queue', 'state'] as const,
+    registers: [registry],
+    async collect() {
+      await refresh()
+      this.reset()
+      for (const depth of depths) {
+        this.set({ queue: depth.name, state: 'ready' }, depth.ready)
+        this.set({ queue: depth.name, state: 'deferred' }, depth.deferred)
+        this.set({ queue: depth.name, state: 'active' }, depth.active)
+        this.set({ queue: depth.name, state: 'failed' }, depth.failed)
+      }
+    },
+  })
+
+  new Gauge({
+    name: 'jobs_oldest_ready_seconds',
+    help: 'How long the oldest job that could run has waited, as of the last monitor pass',
+    labelNames: ['queue'] as const,
+    registers: [registry],
+    async collect() {
+      await refresh()
+      this.reset()
+      for (const depth of depths) this.set({ queue: depth.name }, depth.oldestSeconds)
+    },
+  })
+
+  const duration = new Histogram({
+    name: 'jobs_duration_seconds',
+    help: 'How long one attempt of a handler took',
+    labelNames: ['queue', 'outcome'] as const,
+    buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900],
+    registers: [registry],
+  })
+
+  return {
+    finished: (queue, outcome, seconds) => duration.observe({ queue, outcome }, seconds),
+  }
+}
+
+export type WorkerPoolMetrics = {
+  finished(outcome: 'ok' | 'error' | 'timeout' | 'crashed' | 'aborted', seconds: number): void
+  rejected(): void
+}
+
+export function createWorkerPoolMetrics(
+  registry: Registry,
+  read: () => { threads: number; running: number; waiting: number },
+): WorkerPoolMetrics {
+  new Gauge({
+    name: 'worker_pool_threads',
+    help: 'Worker threads; 0 when tasks run on the main thread',
+    registers: [registry],
+    collect() {
+      this.set(read().threads)
+    },
+  })
+  new Gauge({
+    name: 'worker_pool_tasks',
+    help: 'Tasks in the pool',
+    labelNames: ['state'] as const,
+    registers: [registry],
+    collect() {
+      const { running, waiting } = read()
+      this.set({ state: 'running' }, running)
+      this.set({ state: 'waiting' }, waiting)
+    },
+  })
+  const duration = new Histogram({
+    name: 'worker_pool_task_duration_seconds',
+    help: 'From the call to its answer, the wait for a thread included',
+    labelNames: ['outcome'] as const,
+    buckets: [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60],
+    registers: [registry],
+  })
+  const rejected = new Counter({
+    name: 'worker_pool_rejected_total',
+    help: 'Tasks refused because the queue was full',
+    registers: [registry],
+  })
+  return {
+    finished: (outcome, seconds) => duration.observe({ outcome }, seconds),
+    rejected: () => rejected.inc(),
+  }
+}

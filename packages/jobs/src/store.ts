@@ -1,0 +1,55 @@
+import { DEAD_LETTER_QUEUE } from './definition.ts'
+import type { QueueDepth } from './metrics.ts'
+import { SCHEMA } from './migrate.ts'
+import { type JobRow, STATUS_COLUMNS } from './status.ts'
+
+/** Reads of pg-boss's tables for which it has no call: by id alone, and across queues. The version is pinned. */
+
+type Query = (text: string, values?: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+export function isJobId(id: string): boolean {
+  return UUID.test(id)
+}
+
+const FIND = `SELECT ${STATUS_COLUMNS} FROM ${SCHEMA}.job WHERE name = ANY($1::text[]) AND id = $2::uuid`
+
+export async function findJob(query: Query, queues: string[], id: string): Promise<JobRow | undefined> {
+  const { rows } = await query(FIND, [queues, id])
+  return rows[0] as JobRow | undefined
+}
+
+export type ListedRow = JobRow & { createdAt: Date }
+
+const LIST = `
+  SELECT ${STATUS_COLUMNS}, created_on AS "createdAt" FROM ${SCHEMA}.job
+  WHERE name = ANY($1::text[]) AND ($2::text IS NULL OR state = $2::${SCHEMA}.job_state)
+  ORDER BY created_on DESC, id LIMIT $3`
+
+export async function listJobs(query: Query, queues: string[], state: string | undefined, limit: number) {
+  const { rows } = await query(LIST, [queues, state ?? null, limit])
+  return rows as ListedRow[]
+}
+
+/** Every queue of jobs: pg-boss's own and the dead letters left out. */
+export async function queueNames(query: Query): Promise<string[]> {
+  const { rows } = await query(
+    `SELECT name FROM ${SCHEMA}.queue WHERE name NOT LIKE '\\_\\_%' AND name <> $1 ORDER BY name`,
+    [DEAD_LETTER_QUEUE],
+  )
+  return rows.map((row) => String(row.name))
+}
+
+/** The copy of a failed job among the dead letters; gone once the job itself is sent again. */
+export const FORGET_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE name = '${DEAD_LETTER_QUEUE}' AND source_id = $1::uuid`
+
+const DEPTHS = `
+  SELECT name, ready_count AS ready, deferred_count AS deferred, active_count AS active, failed_count AS failed,
+    coalesce(ready_oldest_seconds, 0) AS "oldestSeconds"
+  FROM ${SCHEMA}.queue WHERE name = ANY($1::text[])`
+
+export async function queueDepths(query: Query, queues: string[]): Promise<QueueDepth[]> {
+  const { rows } = await query(DEPTHS, [queues])
+  return rows as QueueDepth[]
+}
