@@ -1,0 +1,122 @@
+import type { Lifecycle } from './types.ts'
+
+/** A system that the service uses, with one real command of its protocol. */
+export interface Dependency {
+  name: string
+  /** Without it the service is not ready; otherwise only degraded. */
+  required: boolean
+  /** From here `/services` calls it slow. */
+  thresholdMs: number
+  /** Resolves when the system answered; rejects or outlives the signal when not. */
+  check(signal: AbortSignal): Promise<void>
+}
+
+export type CheckStatus = 'ok' | 'degraded' | 'down'
+
+export interface Readiness {
+  status: CheckStatus
+  checks: { name: string; status: CheckStatus; latencyMs: number; error?: string }[]
+}
+
+export interface ServiceRow {
+  name: string
+  responseMs: number
+  thresholdMs: number
+  status: 'ok' | 'slow' | 'down'
+}
+
+export interface Health {
+  ready(): Promise<Readiness>
+  services(): Promise<ServiceRow[]>
+}
+
+interface Outcome {
+  dependency: Dependency
+  ms: number
+  error: string | undefined
+}
+
+/**
+ * Asks the dependencies side by side, each under a time limit. Calls that come while a round runs share it: a hundred
+ * probes are one `SELECT 1`.
+ *
+ * @param systems further systems that only `/services` shows
+ */
+export function createHealth(options: {
+  dependencies: readonly Dependency[]
+  systems: readonly Dependency[]
+  checkTimeoutMs: number
+  lifecycle: Lifecycle
+}): Health {
+  const { dependencies, systems, checkTimeoutMs, lifecycle } = options
+  const forReady = shared(() => askAll(dependencies, checkTimeoutMs))
+  const forServices = shared(() => askAll([...dependencies, ...systems], checkTimeoutMs))
+  return {
+    async ready() {
+      if (lifecycle.draining) {
+        return { status: 'down', checks: [{ name: 'shutdown', status: 'down', latencyMs: 0 }] }
+      }
+      const checks = (await forReady()).map(({ dependency, ms, error }) => {
+        const status: CheckStatus = error === undefined ? 'ok' : dependency.required ? 'down' : 'degraded'
+        return { name: dependency.name, status, latencyMs: ms, ...(error !== undefined && { error }) }
+      })
+      return { status: worst(checks.map(({ status }) => status)), checks }
+    },
+    async services() {
+      return (await forServices()).map(({ dependency: { name, thresholdMs }, ms, error }) => {
+        const status = error !== undefined ? 'down' : ms > thresholdMs ? 'slow' : 'ok'
+        return { name, responseMs: ms, thresholdMs, status }
+      })
+    },
+  }
+}
+
+function worst(statuses: CheckStatus[]): CheckStatus {
+  if (statuses.includes('down')) return 'down'
+  return statuses.includes('degraded') ? 'degraded' : 'ok'
+}
+
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let round: Promise<T> | undefined
+  return () => {
+    round ??= ask().finally(() => {
+      round = undefined
+    })
+    return round
+  }
+}
+
+function askAll(dependencies: readonly Dependency[], timeoutMs: number): Promise<Outcome[]> {
+  return Promise.all(dependencies.map((dependency) => ask(dependency, timeoutMs)))
+}
+
+async function ask(dependency: Dependency, timeoutMs: number): Promise<Outcome> {
+  const begin = performance.now()
+  const outcome = (error?: string) => ({
+    dependency,
+    ms: Math.round((performance.now() - begin) * 100) / 100,
+    error,
+  })
+  const limit = new AbortController()
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    const error = Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: 'TIMEOUT' })
+    limit.abort(error)
+    late.reject(error)
+  }, timeoutMs)
+  try {
+    // The race is for checks that ignore their signal.
+    await Promise.race([(async () => dependency.check(limit.signal))(), late.promise])
+    return outcome()
+  } catch (error) {
+    return outcome(reason(limit.signal.aborted ? limit.signal.reason : error))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The code only: a driver's message may hold host names and users. */
+function reason(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : 'ERROR'
+}

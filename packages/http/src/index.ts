@@ -1,0 +1,28 @@
+export type { AuthToken } from './auth.ts'
+export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
+export type { OverloadOptions } from './overload.ts'
+export { type FieldError, invalid, type Problem, type ProblemError, problem } from './problems.ts'
+export {
+  Cents,
+  Cursor,
+  Id,
+  IdParams,
+  Limit,
+  limit,
+  MAX_ID,
+  PageQuery,
+  ProblemSchema,
+  page,
+  Timestamp,
+} from './schemas.ts'
+export { createServer, type ServerOptions } from './server.ts'
+export { type Running, type RunOptions, runServer } from './shutdown.ts'
+export {
+  COMPRESS_FROM_BYTES,
+  compressStored,
+  type Encoding,
+  negotiate,
+  type Stored,
+  sendStored,
+} from './stored.ts'
+export type { App, Lifecycle, Scope } from './types.ts'

@@ -1,0 +1,124 @@
+import { performance } from 'node:perf_hooks'
+import { collectDefaultMetrics, Gauge, type Metric, type Registry } from 'prom-client'
+import type { Lifecycle } from './types.ts'
+
+/** Seconds, 1 ms to 10 s: a cached hit falls into the first, a worker's `/report` into the last ones. */
+export const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** All paths that no route takes count under one name: a scan of paths must not make a series each. */
+export const UNMATCHED = 'unmatched'
+
+/** The client went before its answer; nginx's number for it. */
+export const CLIENT_CLOSED = 499
+
+export interface RequestMetrics {
+  /** Counts one answered request; `ms` since its first byte was read. */
+  observe(method: string, route: string | undefined, status: number, ms: number): void
+}
+
+interface Series {
+  labels: { method: string; route: string; status: number }
+  /** Requests per bucket, not cumulated; the last is above the largest bound. */
+  counts: Float64Array
+  sum: number
+}
+
+/**
+ * Registers `http_request_duration_seconds`, `http_requests_in_flight`, Node's defaults (event-loop lag among them) and
+ * the event loop's utilisation.
+ *
+ * The histogram is not prom-client's: that one validates and hashes three labels for each observation and walks the
+ * buckets as an object. Counting into a typed array and building the series when scraped takes 0.04 of the time.
+ */
+export function createRequestMetrics(registry: Registry, lifecycle: Lifecycle): RequestMetrics {
+  collectDefaultMetrics({ register: registry })
+  registerUtilisation(registry)
+  new Gauge({
+    name: 'http_requests_in_flight',
+    help: 'Requests without a whole answer yet',
+    registers: [registry],
+    collect() {
+      this.set(lifecycle.inFlight)
+    },
+  })
+  const table: Table = new Map()
+  registerHistogram(registry, table)
+  return {
+    observe(method, route = UNMATCHED, status, ms) {
+      const series = seriesOf(table, method, route, status)
+      const seconds = ms / 1000
+      let bucket = 0
+      while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket++
+      series.counts[bucket] = (series.counts[bucket] as number) + 1
+      series.sum += seconds
+    },
+  }
+}
+
+/** The share of the last scrape interval in which the loop ran code rather than waited: 1 is saturated. */
+function registerUtilisation(registry: Registry): void {
+  let last = performance.eventLoopUtilization()
+  new Gauge({
+    name: 'nodejs_eventloop_utilization_ratio',
+    help: 'Share of the time since the last scrape in which the event loop was busy, 0 to 1',
+    registers: [registry],
+    collect() {
+      const now = performance.eventLoopUtilization()
+      this.set(performance.eventLoopUtilization(now, last).utilization)
+      last = now
+    },
+  })
+}
+
+type Table = Map<string, Map<string, (Series | undefined)[]>>
+
+function seriesOf(table: Table, method: string, route: string, status: number): Series {
+  const statuses = table.get(route)?.get(method)
+  return statuses?.[status] ?? addSeries(table, method, route, status)
+}
+
+function addSeries(table: Table, method: string, route: string, status: number): Series {
+  const methods = table.get(route) ?? new Map<string, (Series | undefined)[]>()
+  const statuses = methods.get(method) ?? []
+  const counts = new Float64Array(BUCKETS.length + 1)
+  const series: Series = { labels: { method, route, status }, counts, sum: 0 }
+  statuses[status] = series
+  methods.set(method, statuses)
+  table.set(route, methods)
+  return series
+}
+
+const NAME = 'http_request_duration_seconds'
+
+function registerHistogram(registry: Registry, table: Table): void {
+  const metric = {
+    name: NAME,
+    help: 'From the first byte of a request to the end of its answer',
+    type: 'histogram',
+    aggregator: 'sum',
+    get: async () => ({ ...metric, values: [...allSeries(table)].flatMap(samplesOf) }),
+    reset: () => table.clear(),
+  }
+  registry.registerMetric(metric as unknown as Metric)
+}
+
+function* allSeries(table: Table): Iterable<Series> {
+  for (const methods of table.values()) {
+    for (const statuses of methods.values()) {
+      for (const series of statuses) if (series) yield series
+    }
+  }
+}
+
+function samplesOf({ labels, counts, sum }: Series) {
+  let total = 0
+  const buckets = Array.from(counts, (count, index) => {
+    total += count
+    return { metricName: `${NAME}_bucket`, labels: { le: BUCKETS[index] ?? '+Inf', ...labels }, value: total }
+  })
+  return [
+    ...buckets,
+    { metricName: `${NAME}_sum`, labels, value: sum },
+    { metricName: `${NAME}_count`, labels, value: total },
+  ]
+}

@@ -1,0 +1,182 @@
+import Fastify, {
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifySchema,
+  type RouteOptions,
+} from 'fastify'
+import type { Registry } from 'prom-client'
+import { createAllowed } from './allow.ts'
+import { type AuthToken, createAuth } from './auth.ts'
+import { addCompression } from './compression.ts'
+import { addDocs } from './docs.ts'
+import { createHealth, type Dependency } from './health.ts'
+import { jsonBodyParser } from './json-body.ts'
+import { createLogController, lazyChild, loggerOptions, logRequest } from './logging.ts'
+import { CLIENT_CLOSED, createRequestMetrics, type RequestMetrics } from './metrics.ts'
+import { addOperations, type Operations } from './operations.ts'
+import { addOverload, type OverloadOptions } from './overload.ts'
+import { answerClientError, pathOf, problem, sendProblem } from './problems.ts'
+import { addRateLimit } from './rate-limit.ts'
+import { createRequestIds } from './request-id.ts'
+import type { App, Lifecycle } from './types.ts'
+import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
+
+export interface ServerOptions {
+  /** The service's name: in each log line and as the title of its OpenAPI. */
+  service: string
+  version: string
+  /** pino's level, `silent` for none. */
+  logLevel?: string
+  /** Where log lines go, for tests; standard output when absent. */
+  logStream?: { write(line: string): void }
+  /** One line for each request; 5xx are logged either way. */
+  requestLog?: boolean
+  /** The largest body, above it 413. */
+  bodyLimitBytes?: number
+  /** Compress replies from 1,000 bytes on their way out. */
+  compression?: boolean
+  /** Serialise by the routes' response schemas; off: plain `JSON.stringify`. OpenAPI shows them either way. */
+  responseSchemas?: boolean
+  /** Metrics go here and `/metrics` shows it; without it there is neither. */
+  registry?: Registry | undefined
+  /** `/metrics` and `/services` leave the public port for this one. */
+  internalPort?: number | undefined
+  auth?: 'off' | 'token'
+  authTokens?: readonly AuthToken[]
+  /** Requests a second and address; off when absent. */
+  rateLimitRps?: number | undefined
+  /** Whose `x-forwarded-for` is believed: false, true, or addresses and subnets. */
+  trustProxy?: boolean | string | string[]
+  /** What `/ready` and `/services` ask. */
+  dependencies?: readonly Dependency[]
+  /** Further systems for `/services` alone. */
+  systems?: readonly Dependency[]
+  /** The time limit of each check. */
+  checkTimeoutMs?: number
+  overload?: OverloadOptions
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    operations: Operations
+  }
+}
+
+/** nginx keeps idle upstream connections for 60 s; the side that sends requests must be the one that closes. */
+const KEEP_ALIVE_MS = 65_000
+
+/** A whole header must come within this, a whole request within the second. */
+const HEADERS_TIMEOUT_MS = 20_000
+const REQUEST_TIMEOUT_MS = 60_000
+
+/**
+ * Makes the Fastify instance that both services build on: strict input, problem+json errors, request ids, metrics,
+ * health, compression, documentation, overload protection. Register routes on what it resolves with, then
+ * hand it to `runServer`; whoever does not must `close()` it.
+ */
+export async function createServer(options: ServerOptions): Promise<App> {
+  const { service, version, compression = true, auth = 'off', authTokens = [], rateLimitRps } = options
+  const { dependencies = [], systems = [], checkTimeoutMs = 1000, registry, internalPort } = options
+  const lifecycle: Lifecycle = { draining: false, inFlight: 0 }
+  const app = createFastify(options)
+  app.decorate('lifecycle', lifecycle)
+  const metrics = registry && createRequestMetrics(registry, lifecycle)
+
+  app.removeContentTypeParser(['application/json', 'text/plain'])
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBodyParser)
+  app.setSchemaErrorFormatter(validationProblem)
+  if (options.responseSchemas === false) app.setSerializerCompiler(() => JSON.stringify)
+  app.setErrorHandler(sendProblem)
+
+  const allowed = createAllowed()
+  app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, reply, allowed), request, reply))
+  const check = createAuth(authTokens)
+  app.addHook('onRoute', (route) => {
+    allowed.add(route)
+    makeStrict(route)
+    if (auth === 'token') protect(route, check)
+  })
+
+  followRequests(app, lifecycle, metrics, options.requestLog ?? false)
+  await addOverload(app, options.overload ?? {})
+  if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps)
+  if (compression) await addCompression(app)
+  await addDocs(app, { service, version, auth: auth === 'token' })
+  const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle })
+  app.decorate('operations', addOperations(app, { health, registry, internalPort }))
+  return app
+}
+
+function createFastify(options: ServerOptions): App {
+  const {
+    service,
+    version,
+    logLevel = 'info',
+    logStream,
+    bodyLimitBytes = 1024 * 1024,
+    trustProxy = false,
+  } = options
+  const requestIds = createRequestIds()
+  return Fastify({
+    logger: loggerOptions({ service, version, level: logLevel, ...(logStream && { stream: logStream }) }),
+    logController: createLogController(),
+    childLoggerFactory: (logger, bindings, childOptions) => lazyChild(logger, bindings, childOptions),
+    genReqId: requestIds,
+    requestIdHeader: false,
+    bodyLimit: bodyLimitBytes,
+    trustProxy,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    // A request that comes while the listener closes is answered all the same, with `connection: close`.
+    return503OnClosing: false,
+    // A parameter may be as long as a header lets it be: what it may hold, its schema says.
+    routerOptions: { maxParamLength: 32_768 },
+    ajv: { customOptions: AJV_OPTIONS },
+    frameworkErrors: (error, request, reply) =>
+      sendProblem(error, request as FastifyRequest, reply as unknown as FastifyReply),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, requestIds()),
+  }) as unknown as App
+}
+
+/** Stamps each reply, and follows each request to its end, answered or not. */
+function followRequests(
+  app: App,
+  lifecycle: Lifecycle,
+  metrics: RequestMetrics | undefined,
+  requestLog: boolean,
+): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    lifecycle.inFlight += 1
+    reply.raw.once('close', () => {
+      lifecycle.inFlight -= 1
+      const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_CLOSED
+      metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime)
+      if (requestLog) logRequest(request, reply, status)
+    })
+    done()
+  })
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (lifecycle.draining) reply.header('connection', 'close')
+    done()
+  })
+}
+
+function notFound(request: FastifyRequest, reply: FastifyReply, allowed: ReturnType<typeof createAllowed>) {
+  const path = pathOf(request.raw.url ?? '/')
+  const methods = allowed.methodsFor(path)
+  if (methods.length === 0) return problem(404, 'NOT_FOUND', 'There is nothing at this path')
+  reply.header('allow', methods.join(', '))
+  return problem(405, 'METHOD_NOT_ALLOWED', `This path takes ${methods.join(', ')}`)
+}
+
+function protect(route: RouteOptions, check: ReturnType<typeof createAuth>): void {
+  const scope = route.config?.scope
+  if (!scope) return
+  const existing = route.onRequest ?? []
+  route.onRequest = [check(scope), ...(Array.isArray(existing) ? existing : [existing])]
+  const schema: FastifySchema = route.schema ?? {}
+  schema.security = [{ bearer: [] }]
+  route.schema = schema
+}

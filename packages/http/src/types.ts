@@ -1,0 +1,40 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+
+/** What a call needs when `auth` is `token`; `admin` implies `write`. */
+export type Scope = 'write' | 'admin'
+
+/** A Fastify instance whose handlers get their types from TypeBox schemas. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** What changes while a process lives: read by health, replies and shutdown. */
+export interface Lifecycle {
+  /** Shutdown has begun: `/ready` is 503 and each reply says `connection: close`. */
+  draining: boolean
+  /** Requests that have no whole answer yet. */
+  inFlight: number
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The scope that the caller's token needs when `auth` is `token`; without it the call is open. */
+    scope?: Scope
+    /** Calls of the platform rather than of users: no rate limit, never refused when overloaded. */
+    operational?: boolean
+  }
+  interface FastifyInstance {
+    lifecycle: Lifecycle
+  }
+}

@@ -1,0 +1,117 @@
+import type { FastifySchemaValidationError, preValidationHookHandler, RouteOptions } from 'fastify'
+import { fieldName, textFault } from './json-body.ts'
+import { type FieldError, invalid, MAX_FIELD_ERRORS, type ProblemError } from './problems.ts'
+
+/**
+ * Ajv's options: nothing is coerced and nothing silently removed.
+ * All faults are told, not the first only; the answer is cut to {@link MAX_FIELD_ERRORS}.
+ */
+export const AJV_OPTIONS = {
+  coerceTypes: false,
+  removeAdditional: false,
+  useDefaults: true,
+  allErrors: true,
+} as const
+
+/** Decimal digits as the contract has them: no sign, exponent, leading zero, blank; exact in a double. */
+const DECIMAL = /^(?:0|[1-9][0-9]{0,14})$/
+
+type Convert = (text: string) => unknown
+
+/** Text of a path or query becomes a number or boolean only in its one canonical spelling. */
+const CONVERTERS: Record<string, Convert> = {
+  integer: (text) => (DECIMAL.test(text) ? Number(text) : text),
+  boolean: (text) => (text === 'true' ? true : text === 'false' ? false : text),
+}
+
+/**
+ * Makes a route strict as it is registered: a missing query schema means no query parameters, unknown ones are
+ * refused, and path and query text is converted before Ajv sees it. Ajv's own coercion would take `1e3`, `+1`
+ * and blanks for integers.
+ */
+export function makeStrict(route: RouteOptions): void {
+  const { schema } = route
+  if (!schema || schema.hide) return
+  if (!route.config?.operational) {
+    schema.querystring ??= { type: 'object', properties: {}, additionalProperties: false }
+    forbidUnknown(schema.querystring)
+  }
+  const convert = createConversion(schema.params, schema.querystring)
+  if (convert) {
+    const existing = route.preValidation ?? []
+    route.preValidation = [convert, ...(Array.isArray(existing) ? existing : [existing])]
+  }
+}
+
+/** Turns Ajv's errors into a 400 that names each field. */
+export function validationProblem(errors: FastifySchemaValidationError[], part: string): ProblemError {
+  return invalid(errors.slice(0, MAX_FIELD_ERRORS).map((error) => describe(error, part)))
+}
+
+function forbidUnknown(schema: unknown): void {
+  const object = schema as { type?: unknown; additionalProperties?: unknown }
+  if (object.type === 'object') object.additionalProperties ??= false
+}
+
+function createConversion(params: unknown, query: unknown): preValidationHookHandler | undefined {
+  const forParams = convertersOf(params)
+  const forQuery = convertersOf(query)
+  if (!forParams && !forQuery) return undefined
+  return (request, _reply, done) => {
+    const faults: FieldError[] = []
+    if (forParams) convertAll(request.params as Record<string, unknown>, forParams, faults)
+    if (forQuery) convertAll(request.query as Record<string, unknown>, forQuery, faults)
+    if (faults.length > 0) done(invalid(faults))
+    else done()
+  }
+}
+
+function convertersOf(schema: unknown): Map<string, Convert | undefined> | undefined {
+  const properties = (schema as { properties?: Record<string, { type?: unknown }> } | undefined)?.properties
+  if (!properties) return undefined
+  const known = Object.entries(properties)
+  return new Map(known.map(([name, { type }]) => [name, CONVERTERS[String(type)]]))
+}
+
+function convertAll(
+  values: Record<string, unknown>,
+  converters: Map<string, Convert | undefined>,
+  faults: FieldError[],
+): void {
+  for (const name in values) {
+    const text = values[name]
+    if (Array.isArray(text)) {
+      faults.push({ field: fieldName([name]), message: 'is given more than once' })
+    } else if (typeof text === 'string') {
+      const message = textFault(text)
+      if (message !== undefined) faults.push({ field: fieldName([name]), message })
+      const convert = converters.get(name)
+      if (convert) values[name] = convert(text)
+    }
+  }
+}
+
+function describe(error: FastifySchemaValidationError, part: string): FieldError {
+  const path = error.instancePath.split('/').slice(1).map(unescapePointer)
+  const { missingProperty, additionalProperty } = error.params as Record<string, string>
+  const named = missingProperty ?? additionalProperty
+  if (named !== undefined) path.push(named)
+  return { field: path.length === 0 ? part : fieldName(path), message: messageOf(error, part) }
+}
+
+function messageOf(error: FastifySchemaValidationError, part: string): string {
+  const { keyword, params } = error
+  if (keyword === 'required') return 'is missing'
+  if (keyword === 'additionalProperties') return 'is not a known field'
+  if (keyword === 'type' && params.type === 'integer' && part !== 'body') {
+    return 'must be a whole number in decimal digits, without sign or leading zero'
+  }
+  if (keyword === 'enum' && Array.isArray(params.allowedValues)) {
+    return `must be one of ${params.allowedValues.join(', ')}`
+  }
+  return error.message ?? 'is not valid'
+}
+
+function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~')
+}
