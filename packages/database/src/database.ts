@@ -1,0 +1,84 @@
+import type { Registry } from 'prom-client'
+import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
+import { createPool, type Pool } from './pool.ts'
+import { type PresetName, presets } from './presets.ts'
+import { withFallback } from './routing.ts'
+
+export type DatabaseOptions = {
+  /** Postgres or PgBouncer (≥ 1.21 with `max_prepared_statements`, in transaction mode). */
+  url: string
+  /** Lists and reports are read here while it answers; without it they are read from `url`. */
+  replicaUrl?: string | undefined
+  preset: PresetName
+  /** Shown by `pg_stat_activity`; the pool's name is added. */
+  applicationName: string
+  /** Connections of the main pool; the preset's number unless given. */
+  poolMax?: number | undefined
+  /** How long a statement may wait to be sent; 30 s unless given. */
+  poolTimeoutMs?: number | undefined
+  /** Statements sent at once over one connection of the pools that do not cancel. */
+  pipelineDepth?: number | undefined
+  /** Off: every statement is parsed and planned again, with one more round trip. */
+  prepare?: boolean | undefined
+  registry?: Registry | undefined
+}
+
+export type Database = {
+  /** Single rows, cache fills and every write. */
+  primary: Pool
+  /** Lists and reports, which may be a moment behind. The primary pool itself when there is no replica. */
+  replica: Pool
+  /** Slow work and whatever is aborted by a signal: one statement a connection, which the signal cancels in the server. */
+  cancellable: Pool
+  /** Resolves when the primary answers a query; throws when it does not, or the signal's reason. */
+  ready(signal?: AbortSignal): Promise<void>
+  stats(): Record<string, PoolFigures>
+  /** Refuses new work, lets what was sent finish for up to 5 s, closes all connections. */
+  close(): Promise<void>
+}
+
+/** Makes the pools of a service. Nothing is connected before the first statement, so an absent server stops no start. */
+export function createDatabase(options: DatabaseOptions): Database {
+  const { url, replicaUrl } = options
+  const preset = presets[options.preset]
+  const metrics = options.registry && createDatabaseMetrics(options.registry)
+  const connections = options.poolMax ?? preset.connections
+  const pools = new Map<string, Pool>()
+
+  const primary = pool('primary', url, false)
+  const replica =
+    replicaUrl === undefined ? primary : withFallback(pool('replica', replicaUrl, false), primary)
+  const cancellable =
+    replicaUrl === undefined
+      ? pool('cancellable', url, true)
+      : withFallback(pool('cancellable', replicaUrl, true), pool('cancellable_primary', url, true))
+
+  return {
+    primary,
+    replica,
+    cancellable,
+    ready: (signal) => primary.ping(signal),
+    stats: () => Object.fromEntries([...pools].map(([name, each]) => [name, each.stats()])),
+    async close() {
+      await Promise.all([...pools.values()].map((each) => each.close()))
+    },
+  }
+
+  function pool(name: string, to: string, cancels: boolean): Pool {
+    const made = createPool({
+      name,
+      url: to,
+      applicationName: `${options.applicationName} ${name}`,
+      prepare: options.prepare ?? true,
+      idleSeconds: preset.idleSeconds,
+      lifetimeSeconds: preset.lifetimeSeconds,
+      connections: cancels ? Math.min(connections, preset.cancellableConnections) : connections,
+      depth: cancels ? 1 : (options.pipelineDepth ?? 4),
+      timeoutMs: options.poolTimeoutMs ?? preset.timeoutMs,
+      cancels,
+      metrics,
+    })
+    pools.set(name, made)
+    return made
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * What callers can tell apart. Each error of ours carries a stable `code` and the HTTP status it stands for,
+ * so that nothing above has to know Postgres; the driver's error is the `cause`.
+ */
+export type DatabaseError = Error & {
+  code: 'DB_POOL_TIMEOUT' | 'DB_UNAVAILABLE' | 'DB_STATEMENT_TIMEOUT'
+  statusCode: 503
+  retryAfterSeconds: number
+}
+
+/** Nothing could be sent within the wait limit: every connection was busy for all of it. */
+export function poolTimeoutError(pool: string, waitedMs: number): DatabaseError {
+  return fault('PoolTimeoutError', 'DB_POOL_TIMEOUT', `No connection of pool ${pool} within ${waitedMs} ms`)
+}
+
+/** The server cannot be reached, refuses new sessions, or went away with the statement on its way. */
+export function databaseUnavailableError(cause: unknown): DatabaseError {
+  return fault('DatabaseUnavailableError', 'DB_UNAVAILABLE', 'The database cannot be reached', cause)
+}
+
+/** The server stopped a statement that ran into its time limit. */
+export function statementTimeoutError(cause: unknown): DatabaseError {
+  return fault(
+    'StatementTimeoutError',
+    'DB_STATEMENT_TIMEOUT',
+    'The statement took longer than its limit',
+    cause,
+  )
+}
+
+function fault(name: string, code: DatabaseError['code'], message: string, cause?: unknown): DatabaseError {
+  const error = new Error(message, cause === undefined ? undefined : { cause })
+  return Object.assign(error, { name, code, statusCode: 503 as const, retryAfterSeconds: 1 })
+}
+
+/** A row with this value exists already; `constraint` narrows it to one, such as `users_email_unique`. */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  return isViolation(error, '23505', constraint)
+}
+
+/** A row that is referred to is absent (insert), or the row is still referred to (delete, code 23001 with `restrict`). */
+export function isForeignKeyViolation(error: unknown, constraint?: string): boolean {
+  return isViolation(error, '23503', constraint) || isViolation(error, '23001', constraint)
+}
+
+/** The transaction lost against another (serialization failure or deadlock): run it again from its start. */
+export function isRetryableConflict(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === '40001' || code === '40P01'
+}
+
+export function isDatabaseUnavailable(error: unknown): boolean {
+  return codeOf(error) === 'DB_UNAVAILABLE'
+}
+
+/** The connection broke while it was in use, so that a statement without effects may be sent once more. */
+export function isBrokenConnection(error: unknown): boolean {
+  return brokenCodes.has(codeOf(error))
+}
+
+/** Driver and server errors that mean "not now" become ours; everything else is handed on as it is. */
+export function translate(error: unknown): unknown {
+  const code = codeOf(error)
+  if (brokenCodes.has(code) || unreachableCodes.has(code) || code.startsWith('08')) {
+    return databaseUnavailableError(error)
+  }
+  return code === '57014' ? statementTimeoutError(error) : error
+}
+
+const brokenCodes = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'ECONNRESET',
+  'EPIPE',
+  '57P01',
+  '57P02',
+])
+
+const unreachableCodes = new Set([
+  ...['CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'ECONNREFUSED', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
+  ...['EHOSTUNREACH', 'ENETUNREACH', 'ECONNABORTED'],
+  // The server is starting or stopping, is full, or has become read-only under us (a failover).
+  ...['57P03', '53300', '25006'],
+])
+
+function isViolation(error: unknown, code: string, constraint?: string): boolean {
+  if (codeOf(error) !== code)
+    return causeOf(error) !== undefined && isViolation(causeOf(error), code, constraint)
+  return constraint === undefined || (error as { constraint_name?: string }).constraint_name === constraint
+}
+
+// Drizzle wraps the driver's error (DrizzleQueryError), so the cause counts as well.
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : ''
+}

@@ -1,0 +1,146 @@
+import { poolTimeoutError } from './errors.ts'
+
+/**
+ * Decides who may send, and on which connection. postgres.js has neither a limit on waiting nor figures, and once its
+ * connections are busy it queues without end; so it is never given more than it can send at once.
+ *
+ * Connections are numbers here. Each carries up to `depth` pipelined statements; the least loaded is taken, the
+ * lowest number first, so that what a peak opened falls idle and can be closed. A transaction takes whole
+ * connections. Whoever has to wait is served first come, first served, the small ones too: a transaction that
+ * waits for an idle connection would otherwise never see one.
+ */
+export type Gate = {
+  /** One place on a connection, or whole connections (`exclusive` of them, all at once, so that two cannot deadlock). */
+  take(want: Want, signal?: AbortSignal): Promise<Grant>
+  /** As `take` when nobody has to wait; the fast path makes no promise. */
+  tryTake(want: Want): Grant | undefined
+  /** Places taken: statements on their way, and `depth` for each connection that is taken whole. */
+  inUse(): number
+  waiting(): number
+  /** Refuses everyone who waits or comes from now on. */
+  close(reason: Error): void
+}
+
+export type Want = 'place' | { exclusive: number }
+export type Grant = { connections: number[]; release(): void }
+
+export function createGate(options: {
+  name: string
+  connections: number
+  depth: number
+  timeoutMs: number
+  /** Called with the seconds waited by each that was let through after a wait. */
+  onWaited?: ((seconds: number) => void) | undefined
+}): Gate {
+  const { name, connections, depth, timeoutMs, onWaited } = options
+  const load = new Array<number>(connections).fill(0)
+  const line = new Set<Waiter>()
+  let used = 0
+  let closed: Error | undefined
+
+  return {
+    tryTake,
+    take(want, signal) {
+      if (closed !== undefined) return Promise.reject(closed)
+      if (signal?.aborted) return Promise.reject(signal.reason)
+      if (typeof want === 'object' && want.exclusive > connections) {
+        return Promise.reject(
+          new RangeError(`Pool ${name} has ${connections} connections, not ${want.exclusive}`),
+        )
+      }
+      const grant = tryTake(want)
+      return grant === undefined ? wait(want, signal) : Promise.resolve(grant)
+    },
+    inUse: () => used,
+    waiting: () => line.size,
+    close(reason) {
+      closed = reason
+      for (const waiter of line) waiter.reject(reason)
+    },
+  }
+
+  function tryTake(want: Want): Grant | undefined {
+    return line.size > 0 || closed !== undefined ? undefined : find(want)
+  }
+
+  function find(want: Want): Grant | undefined {
+    if (want === 'place') {
+      const connection = leastLoaded()
+      return connection === undefined ? undefined : grantOf([connection], 1)
+    }
+    const idle: number[] = []
+    for (let i = 0; i < connections && idle.length < want.exclusive; i++) if (load[i] === 0) idle.push(i)
+    return idle.length < want.exclusive ? undefined : grantOf(idle, depth)
+  }
+
+  function leastLoaded(): number | undefined {
+    let best: number | undefined
+    let bestLoad = depth
+    for (let i = 0; i < connections; i++) {
+      const current = load[i] ?? depth
+      if (current >= bestLoad) continue
+      best = i
+      bestLoad = current
+      if (current === 0) break
+    }
+    return best
+  }
+
+  function grantOf(taken: number[], weight: number): Grant {
+    add(taken, weight)
+    let released = false
+    return {
+      connections: taken,
+      release() {
+        if (released) return
+        released = true
+        add(taken, -weight)
+        serve()
+      },
+    }
+  }
+
+  function add(taken: number[], weight: number): void {
+    for (const connection of taken) load[connection] = (load[connection] ?? 0) + weight
+    used += taken.length * weight
+  }
+
+  function serve(): void {
+    for (const waiter of line) {
+      const grant = find(waiter.want)
+      if (grant === undefined) return
+      waiter.resolve(grant)
+    }
+  }
+
+  function wait(want: Want, signal: AbortSignal | undefined): Promise<Grant> {
+    return new Promise((resolve, reject) => {
+      const since = performance.now()
+      const timer = setTimeout(() => waiter.reject(poolTimeoutError(name, timeoutMs)), timeoutMs)
+      const abort = () => waiter.reject(signal?.reason)
+      const leave = () => {
+        line.delete(waiter)
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', abort)
+      }
+      const waiter: Waiter = {
+        want,
+        resolve(grant) {
+          leave()
+          onWaited?.((performance.now() - since) / 1000)
+          resolve(grant)
+        },
+        reject(error) {
+          leave()
+          reject(error)
+          // Whoever stood behind may fit where this one did not.
+          serve()
+        },
+      }
+      line.add(waiter)
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+}
+
+type Waiter = { want: Want; resolve(grant: Grant): void; reject(error: unknown): void }

@@ -1,0 +1,31 @@
+export { createDatabase, type Database, type DatabaseOptions } from './database.ts'
+export {
+  type DatabaseError,
+  isDatabaseUnavailable,
+  isForeignKeyViolation,
+  isRetryableConflict,
+  isUniqueViolation,
+} from './errors.ts'
+export type { PoolFigures } from './metrics.ts'
+export { migrate } from './migrate.ts'
+export type { Pool, RunOptions } from './pool.ts'
+export { type PresetName, presets } from './presets.ts'
+export type { StoredReply } from './queries/idempotency.ts'
+export { queries } from './queries/index.ts'
+export { newestOrder, type OrderCursor } from './queries/orders.ts'
+export type { ReportRow } from './queries/report.ts'
+export type { Setting } from './queries/settings.ts'
+export type { Order, Product, User } from './rows.ts'
+export {
+  cacheOutbox,
+  idempotencyKeys,
+  type OrderStatus,
+  orderStatuses,
+  orders,
+  products,
+  settings,
+  users,
+} from './schema.ts'
+export { type SeedOptions, type SeedProgress, type SeedResult, seed } from './seed.ts'
+export { type Statement, statement } from './statement.ts'
+export type { Transaction, TransactionOptions } from './transaction.ts'

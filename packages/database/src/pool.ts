@@ -1,0 +1,239 @@
+import { sql } from 'drizzle-orm'
+import {
+  type Connection,
+  type ConnectionOptions,
+  cancelRunning,
+  createConnection,
+  type Running,
+} from './connection.ts'
+import { databaseUnavailableError, isBrokenConnection, translate } from './errors.ts'
+import { createGate, type Grant } from './gate.ts'
+import type { DatabaseMetrics, PoolFigures } from './metrics.ts'
+import { type Statement, statement } from './statement.ts'
+import { firstBytes, runTransaction, type Transaction, type TransactionOptions } from './transaction.ts'
+
+export type RunOptions = { signal?: AbortSignal | undefined }
+
+export type Pool = {
+  /**
+   * Sends a statement and gives its rows. A broken connection is answered by sending it once more when it only
+   * reads, never when it writes. Throws `DB_POOL_TIMEOUT`, `DB_UNAVAILABLE` or `DB_STATEMENT_TIMEOUT` (all 503), the
+   * server's error, or the signal's reason.
+   */
+  run<Params extends object, Row>(
+    statement: Statement<Params, Row>,
+    params: Params,
+    options?: RunOptions,
+  ): Promise<Row[]>
+  first<Params extends object, Row>(
+    statement: Statement<Params, Row>,
+    params: Params,
+    options?: RunOptions,
+  ): Promise<Row | undefined>
+  /** The first column of the first row, undecoded: a view of the socket's memory, to be copied before it is transferred. */
+  bytes<Params extends object, Row>(
+    statement: Statement<Params, Row>,
+    params: Params,
+    options?: RunOptions,
+  ): Promise<Buffer>
+  /** Commits what `work` did, or rolls back when it throws. Never runs `work` twice: retrying is the caller's choice. */
+  transaction<Result>(
+    work: (tx: Transaction) => Promise<Result>,
+    options?: TransactionOptions,
+  ): Promise<Result>
+  /**
+   * `connections` read-only transactions that see the same data (one exported snapshot), for parts that are read
+   * side by side. All connections are taken at once, so two of these never wait for each other half-way.
+   */
+  snapshot<Result>(
+    connections: number,
+    work: (parts: Transaction[]) => Promise<Result>,
+    options?: { signal?: AbortSignal | undefined; statementTimeoutMs?: number },
+  ): Promise<Result>
+  /** For tools and tests: values become parameters, nothing is a fragment. Labelled `ad_hoc`. */
+  sql<Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<Row[]>
+  ping(signal?: AbortSignal): Promise<void>
+  stats(): PoolFigures
+  close(): Promise<void>
+}
+
+export type PoolOptions = ConnectionOptions & {
+  name: string
+  connections: number
+  depth: number
+  timeoutMs: number
+  /** With `depth` 1: a signal cancels in the server, since nothing else is on the connection. */
+  cancels: boolean
+  metrics?: DatabaseMetrics | undefined
+}
+
+export function createPool(options: PoolOptions): Pool {
+  const { name, connections: count, depth, cancels } = options
+  const connections = new Map<number, Connection>()
+  const metrics = options.metrics?.pool(name, stats)
+  const gate = createGate({
+    name,
+    connections: count,
+    depth,
+    timeoutMs: options.timeoutMs,
+    onWaited: metrics?.waited,
+  })
+  // `simple` is not declared: without it a statement with no parameters would not be prepared.
+  const sendOptions = { prepare: options.prepare, simple: false }
+
+  return {
+    run: (statement, params, runOptions) =>
+      execute(statement, params, runOptions?.signal, false) as Promise<never>,
+    async first(statement, params, runOptions) {
+      const rows = await execute(statement, params, runOptions?.signal, false)
+      return rows[0] as never
+    },
+    async bytes(statement, params, runOptions) {
+      return firstBytes(await execute(statement, params, runOptions?.signal, true))
+    },
+    async transaction(work, txOptions = {}) {
+      const grant = await gate.take({ exclusive: 1 }, txOptions.signal)
+      const [place = 0] = grant.connections
+      return hold(grant, begin(place, txOptions, work), txOptions.signal)
+    },
+    async snapshot(parts, work, snapshotOptions = {}) {
+      const grant = await gate.take({ exclusive: parts }, snapshotOptions.signal)
+      const txOptions = { ...snapshotOptions, isolation: 'repeatable read', readOnly: true } as const
+      return hold(grant, openParts(grant.connections, txOptions, work), snapshotOptions.signal)
+    },
+    async sql(strings, ...values) {
+      const adHoc = statement<object, never>('ad_hoc', () =>
+        sql(strings, ...values.map((value) => sql.param(value))),
+      )
+      return execute(adHoc, {}, undefined, false) as Promise<never>
+    },
+    async ping(signal) {
+      await execute(ping, {}, signal, false)
+    },
+    stats,
+    async close() {
+      gate.close(databaseUnavailableError(new Error(`Pool ${name} is closed`)))
+      await Promise.all([...connections.values()].map((connection) => connection.end({ timeout: 5 })))
+    },
+  }
+
+  function stats(): PoolFigures {
+    return { size: count * depth, inUse: gate.inUse(), waiting: gate.waiting() }
+  }
+
+  function connectionAt(place: number): Connection {
+    let connection = connections.get(place)
+    if (connection === undefined) {
+      connection = createConnection(options)
+      connections.set(place, connection)
+    }
+    return connection
+  }
+
+  async function execute<Params extends object, Row>(
+    statement: Statement<Params, Row>,
+    params: Params,
+    signal: AbortSignal | undefined,
+    raw: boolean,
+  ): Promise<unknown[]> {
+    signal?.throwIfAborted()
+    const { text, bind, readOnly } = statement.compiled()
+    const values = bind(params)
+    const grant = gate.tryTake('place') ?? (await gate.take('place', signal))
+    const [place = 0] = grant.connections
+    return hold(grant, attempt(place, statement.name, text, values, readOnly, signal, raw), signal)
+  }
+
+  async function attempt(
+    place: number,
+    label: string,
+    text: string,
+    values: unknown[],
+    readOnly: boolean,
+    signal: AbortSignal | undefined,
+    raw: boolean,
+  ): Promise<unknown[]> {
+    const started = metrics === undefined ? 0 : performance.now()
+    let query: Running | undefined
+    let cancel: Promise<void> | undefined
+    const abort = () => {
+      if (query !== undefined) cancel = cancelRunning(query)
+    }
+    if (cancels) signal?.addEventListener('abort', abort, { once: true })
+    try {
+      for (let mayRepeat = readOnly; ; mayRepeat = false) {
+        try {
+          const pending = connectionAt(place).unsafe(text, values as never[], sendOptions)
+          query = pending as Running
+          return await (raw ? pending.raw() : pending)
+        } catch (error) {
+          if (!mayRepeat || signal?.aborted || !isBrokenConnection(error)) throw translate(error)
+        }
+      }
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      if (cancel !== undefined) await cancel
+      metrics?.queried(label, (performance.now() - started) / 1000)
+    }
+  }
+
+  function begin<Result>(
+    place: number,
+    txOptions: TransactionOptions & { snapshot?: string },
+    work: (tx: Transaction) => Promise<Result>,
+  ): Promise<Result> {
+    const use = { connection: connectionAt(place), sendOptions, cancels, queried: metrics?.queried }
+    return runTransaction(use, txOptions, work)
+  }
+
+  function openParts<Result>(
+    places: number[],
+    txOptions: TransactionOptions,
+    work: (parts: Transaction[]) => Promise<Result>,
+  ): Promise<Result> {
+    const [first = 0, ...others] = places
+    return begin(first, txOptions, async (tx) => {
+      const exported = await tx.first(exportSnapshot, {})
+      const open = (parts: Transaction[]): Promise<Result> => {
+        const place = others[parts.length - 1]
+        if (place === undefined) return work(parts)
+        return begin(place, { ...txOptions, snapshot: exported?.snapshot ?? '' }, (part) =>
+          open([...parts, part]),
+        )
+      }
+      return open([tx])
+    })
+  }
+}
+
+const ping = statement<object, { one: number }>('ping', () => sql`select 1 as one`)
+
+const exportSnapshot = statement<object, { snapshot: string }>(
+  'export_snapshot',
+  () => sql`select pg_export_snapshot() as snapshot`,
+)
+
+/**
+ * Keeps the grant until the work has really ended, which after an abort may be later than the caller hears of it:
+ * the connection is not free before that.
+ */
+function hold<Result>(grant: Grant, work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  work.then(grant.release, grant.release)
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    const settle = () => signal.removeEventListener('abort', abort)
+    work.then(
+      (value) => {
+        settle()
+        resolve(value)
+      },
+      (error) => {
+        settle()
+        reject(signal.aborted ? signal.reason : error)
+      },
+    )
+  })
+}

@@ -1,0 +1,93 @@
+import { and, eq, lt, sql } from 'drizzle-orm'
+import { named } from '../rows.ts'
+import { idempotencyKeys } from '../schema.ts'
+import { statement } from '../statement.ts'
+
+const { placeholder } = sql
+
+type Key = { scope: string; key: string }
+
+/** A reply that was given: what is sent again when the same key comes with the same body. */
+export type StoredReply = {
+  bodySha256: string
+  status: number
+  headers: Record<string, string>
+  body: string
+  createdAt: string
+}
+
+/**
+ * Inside a transaction, before `idempotencyGet`: a second call with the same key waits here until the first has
+ * committed or rolled back, and then sees its reply. A transaction lock, so it holds through PgBouncer too.
+ */
+export const idempotencyLock = statement<Key, { locked: string }>(
+  'idempotency_lock',
+  () =>
+    sql`select pg_advisory_xact_lock(hashtextextended(${placeholder('scope')} || ' ' || ${placeholder('key')}, 0))::text as locked`,
+)
+
+export const idempotencyGet = statement<Key, StoredReply>('idempotency_get', (db) =>
+  db
+    .select({
+      bodySha256: named<string>(idempotencyKeys.bodySha256, 'bodySha256'),
+      status: idempotencyKeys.status,
+      headers: idempotencyKeys.headers,
+      body: idempotencyKeys.body,
+      createdAt: named<string>(idempotencyKeys.createdAt, 'createdAt'),
+    })
+    .from(idempotencyKeys)
+    .where(
+      and(
+        eq(idempotencyKeys.scope, placeholder('scope')),
+        eq(idempotencyKeys.key, placeholder('key')),
+        sql`${idempotencyKeys.createdAt} > now() - interval '24 hours'`,
+      ),
+    ),
+)
+
+/**
+ * `headersJson` is JSON text. An expired reply that was not purged yet is replaced; no row comes back when a valid
+ * one exists (somebody was faster and the lock was not taken).
+ */
+export const idempotencyInsert = statement<
+  Key & { bodySha256: string; status: number; headersJson: string; body: string },
+  { key: string }
+>('idempotency_insert', (db) =>
+  db
+    .insert(idempotencyKeys)
+    .values({
+      scope: placeholder('scope'),
+      key: placeholder('key'),
+      bodySha256: placeholder('bodySha256'),
+      status: placeholder('status'),
+      headers: sql`${placeholder('headersJson')}::jsonb`,
+      body: placeholder('body'),
+    })
+    .onConflictDoUpdate({
+      target: [idempotencyKeys.scope, idempotencyKeys.key],
+      set: {
+        bodySha256: sql`excluded.body_sha256`,
+        status: sql`excluded.status`,
+        headers: sql`excluded.headers`,
+        body: sql`excluded.body`,
+        createdAt: sql`excluded.created_at`,
+      },
+      setWhere: sql`${idempotencyKeys.createdAt} <= now() - interval '24 hours'`,
+    })
+    .returning({ key: idempotencyKeys.key }),
+)
+
+/** Deletes up to `limit` replies older than 24 h; the rows are what was deleted. Run until none come back. */
+export const idempotencyPurge = statement<{ limit: number }, { key: string }>('idempotency_purge', (db) =>
+  db
+    .delete(idempotencyKeys)
+    .where(
+      sql`(${idempotencyKeys.scope}, ${idempotencyKeys.key}) in (${db
+        .select({ scope: idempotencyKeys.scope, key: idempotencyKeys.key })
+        .from(idempotencyKeys)
+        .where(lt(idempotencyKeys.createdAt, sql`now() - interval '24 hours'`))
+        .limit(placeholder('limit'))
+        .for('update', { skipLocked: true })})`,
+    )
+    .returning({ key: idempotencyKeys.key }),
+)

@@ -1,0 +1,20 @@
+import * as idempotency from './idempotency.ts'
+import * as lists from './lists.ts'
+import * as orders from './orders.ts'
+import * as outbox from './outbox.ts'
+import * as products from './products.ts'
+import * as report from './report.ts'
+import * as settings from './settings.ts'
+import * as users from './users.ts'
+
+/** Every statement that the services send. */
+export const queries = {
+  ...users,
+  ...products,
+  ...orders,
+  ...settings,
+  ...idempotency,
+  ...outbox,
+  ...lists,
+  ...report,
+}

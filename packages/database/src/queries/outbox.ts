@@ -1,0 +1,44 @@
+import { asc, sql } from 'drizzle-orm'
+import { named } from '../rows.ts'
+import { cacheOutbox } from '../schema.ts'
+import { statement } from '../statement.ts'
+
+const { placeholder } = sql
+
+/** Cache keys to invalidate, stored in the transaction that makes them stale. */
+export const outboxInsert = statement<{ keys: string[] }, { id: number }>(
+  'outbox_insert',
+  () => sql`insert into ${cacheOutbox} (key) select unnest(${placeholder('keys')}::text[]) returning id`,
+)
+
+/**
+ * Up to `limit` entries, oldest first, without those that another process is taking or removing. In a transaction
+ * with `outboxRemove` each entry is taken once; alone it may be delivered twice, which an invalidation allows.
+ */
+export const outboxTake = statement<{ limit: number }, { id: number; key: string }>('outbox_take', (db) =>
+  db
+    .select({ id: cacheOutbox.id, key: cacheOutbox.key })
+    .from(cacheOutbox)
+    .orderBy(asc(cacheOutbox.id))
+    .limit(placeholder('limit'))
+    .for('update', { skipLocked: true }),
+)
+
+export const outboxRemove = statement<{ ids: number[] }, never>('outbox_remove', (db) =>
+  db.delete(cacheOutbox).where(sql`${cacheOutbox.id} = any(${placeholder('ids')}::bigint[])`),
+)
+
+/** How much is undelivered, and for how long the oldest has waited (null when there is none). */
+export const outboxStatus = statement<object, { count: number; oldestAgeSeconds: number | null }>(
+  'outbox_status',
+  (db) =>
+    db
+      .select({
+        count: named<number>(sql`count(*)`, 'count'),
+        oldestAgeSeconds: named<number | null>(
+          sql`extract(epoch from clock_timestamp() - min(${cacheOutbox.createdAt}))::float8`,
+          'oldestAgeSeconds',
+        ),
+      })
+      .from(cacheOutbox),
+)

@@ -1,0 +1,31 @@
+import { asc, eq, gt, sql } from 'drizzle-orm'
+import { columns, type Product } from '../rows.ts'
+import { products } from '../schema.ts'
+import { statement } from '../statement.ts'
+
+const { placeholder } = sql
+
+export const productById = statement<{ id: number }, Product>('product_by_id', (db) =>
+  db
+    .select(columns.product())
+    .from(products)
+    .where(eq(products.id, placeholder('id'))),
+)
+
+/** The rows that exist, in no order. */
+export const productsByIds = statement<{ ids: number[] }, Product>('products_by_ids', (db) =>
+  db
+    .select(columns.product())
+    .from(products)
+    .where(sql`${products.id} = any(${placeholder('ids')}::int[])`),
+)
+
+/** Ascending from the first id past `after`; 0 starts. */
+export const productsPage = statement<{ after: number; limit: number }, Product>('products_page', (db) =>
+  db
+    .select(columns.product())
+    .from(products)
+    .where(gt(products.id, placeholder('after')))
+    .orderBy(asc(products.id))
+    .limit(placeholder('limit')),
+)

@@ -1,0 +1,44 @@
+import { type AnyColumn, type SQL, sql } from 'drizzle-orm'
+import { type OrderStatus, orders, products, users } from './schema.ts'
+
+export type User = { id: number; email: string; name: string; createdAt: string }
+export type Product = { id: number; name: string; category: string; priceCents: number }
+export type Order = {
+  id: number
+  userId: number
+  productId: number
+  quantity: number
+  totalCents: number
+  status: OrderStatus
+  createdAt: string
+}
+
+/** Gives a column its JavaScript name in SQL: rows then need no mapping, and Postgres sends the name once a statement. */
+export function named<Value>(column: AnyColumn | SQL, name: string): SQL.Aliased<Value> {
+  return sql<Value>`${column}`.as(name)
+}
+
+/** The columns of each row, in the order in which its JSON has them. */
+export const columns = {
+  user: () => ({
+    id: users.id,
+    email: users.email,
+    name: users.name,
+    createdAt: named<string>(users.createdAt, 'createdAt'),
+  }),
+  product: () => ({
+    id: products.id,
+    name: products.name,
+    category: products.category,
+    priceCents: named<number>(products.priceCents, 'priceCents'),
+  }),
+  order: () => ({
+    id: orders.id,
+    userId: named<number>(orders.userId, 'userId'),
+    productId: named<number>(orders.productId, 'productId'),
+    quantity: orders.quantity,
+    totalCents: named<number>(orders.totalCents, 'totalCents'),
+    status: orders.status,
+    createdAt: named<string>(orders.createdAt, 'createdAt'),
+  }),
+}

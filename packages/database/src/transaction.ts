@@ -1,0 +1,178 @@
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import type postgres from 'postgres'
+import { type Connection, cancelRunning, type Running } from './connection.ts'
+import { databaseUnavailableError, isBrokenConnection, translate } from './errors.ts'
+import type { Statement } from './statement.ts'
+
+export type Transaction = {
+  run<Params extends object, Row>(statement: Statement<Params, Row>, params: Params): Promise<Row[]>
+  first<Params extends object, Row>(
+    statement: Statement<Params, Row>,
+    params: Params,
+  ): Promise<Row | undefined>
+  /** The first column of the first row, undecoded: a view of the socket's memory, to be copied before it is transferred. */
+  bytes<Params extends object, Row>(statement: Statement<Params, Row>, params: Params): Promise<Buffer>
+  /** Drizzle on this transaction; pg-boss enqueues in it through `fromDrizzle(tx.drizzle, sql)`. */
+  readonly drizzle: PostgresJsDatabase
+}
+
+export type TransactionOptions = {
+  /** Aborts the wait for a connection; on the cancellable pool also what the server is doing. Rolls back. */
+  signal?: AbortSignal | undefined
+  readOnly?: boolean
+  /** `read committed` unless told. Above it, `isRetryableConflict` errors are the caller's to run again. */
+  isolation?: 'read committed' | 'repeatable read' | 'serializable'
+  /** Replaces the role's limit for this transaction (SET LOCAL, so it holds through PgBouncer). */
+  statementTimeoutMs?: number
+}
+
+type Session = postgres.TransactionSql<Record<string, never>>
+type SendOptions = postgres.UnsafeQueryOptions
+
+/**
+ * Runs `work` between `begin` and `commit` on a connection that nobody else uses meanwhile.
+ *
+ * After its connection has died, postgres.js 3.4 would write the `rollback`, or what `work` tries next, into a socket
+ * that is no longer there, which throws outside of every promise and ends the process (seen in the tests). So a
+ * dead transaction sends nothing more and never returns to postgres.js, which has reported the loss by then.
+ */
+export async function runTransaction<Result>(
+  use: {
+    connection: Connection
+    sendOptions: SendOptions
+    cancels: boolean
+    queried?: ((statement: string, seconds: number) => void) | undefined
+  },
+  options: TransactionOptions & { snapshot?: string },
+  work: (tx: Transaction) => Promise<Result>,
+): Promise<Result> {
+  const { signal } = options
+  const running = new Set<Running>()
+  const cancels: Promise<void>[] = []
+  let dead = false
+
+  const abort = () => {
+    if (use.cancels) for (const query of running) cancels.push(cancelRunning(query))
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    const outcome = use.connection.begin(modeOf(options), (session) =>
+      whileAlive(async () => {
+        const setup = setupOf(options)
+        if (setup !== '') await issue(session, setup, [], undefined)
+        return work(transactionOn(session))
+      }),
+    )
+    outcome.catch((error) => {
+      dead ||= isBrokenConnection(error)
+    })
+    return (await outcome) as Result
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : translate(error)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    if (cancels.length > 0) await Promise.all(cancels)
+  }
+
+  async function whileAlive<Value>(step: () => Promise<Value>): Promise<Value> {
+    try {
+      const value = await step()
+      return dead ? await never<Value>() : value
+    } catch (error) {
+      if (dead) return never<Value>()
+      throw error
+    }
+  }
+
+  function issue(
+    session: Session,
+    text: string,
+    values: unknown[] | undefined,
+    send: SendOptions | undefined,
+  ) {
+    if (signal?.aborted) throw signal.reason
+    if (dead) throw databaseUnavailableError(new Error('The connection of this transaction was lost'))
+    const query = session.unsafe(text, values as never[], send)
+    running.add(query as Running)
+    const settle = (error: unknown) => {
+      running.delete(query as Running)
+      dead ||= isBrokenConnection(error)
+    }
+    query.then(() => settle(undefined), settle)
+    return query
+  }
+
+  function transactionOn(session: Session): Transaction {
+    let orm: PostgresJsDatabase | undefined
+    return {
+      run: (statement, params) => send(session, statement, params) as Promise<never>,
+      first: async (statement, params) => (await send(session, statement, params))[0] as never,
+      async bytes(statement, params) {
+        const rows = await send(session, statement, params, true)
+        return firstBytes(rows)
+      },
+      get drizzle() {
+        orm ??= drizzle(clientFor(session) as unknown as postgres.Sql)
+        return orm
+      },
+    }
+  }
+
+  async function send<Params extends object, Row>(
+    session: Session,
+    statement: Statement<Params, Row>,
+    params: Params,
+    raw = false,
+  ): Promise<unknown[]> {
+    const { text, bind } = statement.compiled()
+    const started = performance.now()
+    try {
+      const query = issue(session, text, bind(params), use.sendOptions)
+      return await (raw ? query.raw() : query)
+    } catch (error) {
+      throw translate(error)
+    } finally {
+      use.queried?.(statement.name, (performance.now() - started) / 1000)
+    }
+  }
+
+  /**
+   * What Drizzle needs of a client. Handed the real one, it would replace its parsers and serializers of moments and
+   * JSON for the whole connection; here it finds empty ones to write to, and the guard stays before each statement.
+   */
+  function clientFor(session: Session): object {
+    return {
+      options: { parsers: {}, serializers: {} },
+      unsafe: (text: string, values?: unknown[], send?: SendOptions) =>
+        issue(session, text, values ?? [], send),
+      savepoint: (step: (client: object) => Promise<unknown>) =>
+        (session as unknown as postgres.TransactionSql).savepoint((inner) =>
+          whileAlive(() => step(clientFor(inner as unknown as Session))),
+        ),
+    }
+  }
+}
+
+/** The first column of the first of rows that were read raw; nothing is an empty buffer. */
+export function firstBytes(rows: unknown[]): Buffer {
+  const [row] = rows as [Buffer[]?]
+  return row?.[0] ?? Buffer.alloc(0)
+}
+
+function modeOf({ isolation, readOnly }: TransactionOptions): string {
+  return [isolation && `isolation level ${isolation}`, readOnly && 'read only'].filter(Boolean).join(' ')
+}
+
+function setupOf(options: TransactionOptions & { snapshot?: string }): string {
+  const { snapshot, statementTimeoutMs } = options
+  const lines: string[] = []
+  // The identifier is the server's own, such as 00000003-0000001B-1.
+  if (snapshot !== undefined) lines.push(`set transaction snapshot '${snapshot.replace(/[^0-9A-F-]/gi, '')}'`)
+  if (statementTimeoutMs !== undefined)
+    lines.push(`set local statement_timeout = ${Math.ceil(statementTimeoutMs)}`)
+  return lines.join('; ')
+}
+
+function never<Value>(): Promise<Value> {
+  return new Promise(() => {})
+}
