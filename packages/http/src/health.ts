@@ -1,4 +1,4 @@
-import type { Lifecycle } from './types.ts'
+import type { Lifecycle } from './lifecycle.ts'
 
 /** A system that the service uses, with one real command of its protocol. */
 export interface Dependency {

@@ -1,5 +1,6 @@
 export type { AuthToken } from './auth.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
+export type { Lifecycle } from './lifecycle.ts'
 export type { OverloadOptions } from './overload.ts'
 export { type FieldError, invalid, type Problem, type ProblemError, problem } from './problems.ts'
 export {
@@ -25,4 +26,4 @@ export {
   type Stored,
   sendStored,
 } from './stored.ts'
-export type { App, Lifecycle, Scope } from './types.ts'
+export type { App, Scope } from './types.ts'

@@ -1,4 +1,5 @@
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import { type Logger, pino } from 'pino'
 import { pathOf } from './problems.ts'
 
 export interface LogOptions {
@@ -13,46 +14,54 @@ export interface LogOptions {
 /** What never reaches the log, wherever an object carries it. */
 const SECRETS = ['authorization', 'cookie', '["set-cookie"]', '["idempotency-key"]', 'password', 'token']
 
-/** Fastify's logger options: JSON lines with the service's name, secrets removed, bodies and headers never logged. */
-export function loggerOptions({ service, version, level, stream }: LogOptions) {
-  return {
-    level,
-    base: { service, version },
-    redact: { paths: SECRETS.flatMap(places), censor: '[redacted]' },
-    ...(stream && { stream }),
-  }
+/**
+ * Makes the logger: JSON lines with the service's name, secrets removed; bodies and headers are never logged.
+ *
+ * Fastify asks its logger for a child for each request, though few log anything. Here that child is only made
+ * when it is used: 10 ns instead of 800.
+ */
+export function createLogger({ service, version, level, stream }: LogOptions): FastifyBaseLogger {
+  const redact = { paths: SECRETS.flatMap(places), censor: '[redacted]' }
+  const logger = pino({ level, base: { service, version }, redact }, stream ?? pino.destination())
+  // Fastify's first child is its root, with its serialisers; those of the root are the requests'.
+  return overrideChild(logger, (bindings, options) => {
+    const root = logger.child(bindings, options)
+    return overrideChild(root, (...request) => new LazyLogger(root, ...request) as unknown as Logger)
+  })
 }
 
-/** Fastify's own lines about single requests are replaced by {@link logRequest}; what tells of faults stays. */
+/** Fastify's own lines about single requests are replaced by {@link createRequestLog}; what tells of faults stays. */
 export function createLogController(): LogController {
   return new QuietController({ requestIdLogLabel: 'requestId' })
 }
 
-/** The one line of a request, after its answer. The query is left out: it may hold what must not be kept. */
-export function logRequest(request: FastifyRequest, reply: FastifyReply, status: number): void {
-  request.log.info(
-    {
-      method: request.method,
-      path: pathOf(request.raw.url ?? ''),
-      route: request.routeOptions.url,
-      status,
-      ms: Math.round(reply.elapsedTime * 1000) / 1000,
-      remote: request.ip,
-    },
-    'request',
-  )
+/**
+ * Makes the writer of the one line of a request, after its answer. The query is left out: it may hold what must not be
+ * kept. The line has fixed fields without secrets, so it skips the redaction, which takes six times as long.
+ */
+export function createRequestLog(log: FastifyBaseLogger) {
+  const lines = log.child({}, { redact: [] })
+  return (request: FastifyRequest, reply: FastifyReply, status: number): void => {
+    lines.info(
+      {
+        requestId: request.id,
+        method: request.method,
+        path: pathOf(request.raw.url ?? ''),
+        route: request.routeOptions.url,
+        status,
+        ms: Math.round(reply.elapsedTime * 1000) / 1000,
+        remote: request.ip,
+      },
+      'request',
+    )
+  }
 }
 
-/**
- * A logger for one request that is only made when something is logged: most requests log nothing, and pino's
- * `child()` serialises its bindings each time.
- */
-export function lazyChild(
-  parent: FastifyBaseLogger,
-  bindings: Record<string, unknown>,
-  options: Parameters<FastifyBaseLogger['child']>[1],
-): FastifyBaseLogger {
-  return new LazyLogger(parent, bindings, options) as unknown as FastifyBaseLogger
+type Child = (bindings: Record<string, unknown>, options?: ChildOptions) => Logger
+type ChildOptions = NonNullable<Parameters<FastifyBaseLogger['child']>[1]>
+
+function overrideChild(logger: Logger, child: Child): Logger {
+  return Object.assign(Object.create(logger), { child })
 }
 
 function places(secret: string): string[] {
@@ -73,14 +82,10 @@ type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 class LazyLogger {
   #parent: FastifyBaseLogger
   #bindings: Record<string, unknown>
-  #options: Parameters<FastifyBaseLogger['child']>[1]
+  #options: ChildOptions | undefined
   #child: FastifyBaseLogger | undefined
 
-  constructor(
-    parent: FastifyBaseLogger,
-    bindings: Record<string, unknown>,
-    options: Parameters<FastifyBaseLogger['child']>[1],
-  ) {
+  constructor(parent: FastifyBaseLogger, bindings: Record<string, unknown>, options?: ChildOptions) {
     this.#parent = parent
     this.#bindings = bindings
     this.#options = options

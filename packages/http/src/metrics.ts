@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { collectDefaultMetrics, Gauge, type Metric, type Registry } from 'prom-client'
-import type { Lifecycle } from './types.ts'
+import type { Lifecycle } from './lifecycle.ts'
 
 /** Seconds, 1 ms to 10 s: a cached hit falls into the first, a worker's `/report` into the last ones. */
 export const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -38,7 +38,7 @@ export function createRequestMetrics(registry: Registry, lifecycle: Lifecycle): 
     help: 'Requests without a whole answer yet',
     registers: [registry],
     collect() {
-      this.set(lifecycle.inFlight)
+      this.set(lifecycle.inFlight.size)
     },
   })
   const table: Table = new Map()

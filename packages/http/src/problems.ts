@@ -196,6 +196,7 @@ const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
  * the answer. A rest of known, bearable length is discarded instead.
  */
 function keepConnection(raw: IncomingMessage, reply: FastifyReply): void {
+  if (reply.server.lifecycle.draining) return
   if (raw.complete) reply.removeHeader('connection')
   else if (Number(raw.headers['content-length']) <= MAX_DISCARDED_BYTES) {
     reply.removeHeader('connection')

@@ -6,7 +6,7 @@ const SANE = /^[A-Za-z0-9._-]{1,128}$/
 
 /**
  * Makes the function that names a request: the caller's `x-request-id` when it is sane, else a new id of
- * a random part per process and a count (a tenth of the cost of `randomUUID()`, and sorted in the log).
+ * a random part per process and a count (a quarter of the cost of `randomUUID()`, and sorted in the log).
  */
 export function createRequestIds(): (request?: IncomingMessage) => string {
   const process = randomBytes(6).toString('hex')

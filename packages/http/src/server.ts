@@ -11,14 +11,15 @@ import { addCompression } from './compression.ts'
 import { addDocs } from './docs.ts'
 import { createHealth, type Dependency } from './health.ts'
 import { jsonBodyParser } from './json-body.ts'
-import { createLogController, lazyChild, loggerOptions, logRequest } from './logging.ts'
+import { createLifecycle } from './lifecycle.ts'
+import { createLogController, createLogger, createRequestLog } from './logging.ts'
 import { CLIENT_CLOSED, createRequestMetrics, type RequestMetrics } from './metrics.ts'
 import { addOperations, type Operations } from './operations.ts'
 import { addOverload, type OverloadOptions } from './overload.ts'
 import { answerClientError, pathOf, problem, sendProblem } from './problems.ts'
 import { addRateLimit } from './rate-limit.ts'
 import { createRequestIds } from './request-id.ts'
-import type { App, Lifecycle } from './types.ts'
+import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
 
 export interface ServerOptions {
@@ -77,7 +78,7 @@ const REQUEST_TIMEOUT_MS = 60_000
 export async function createServer(options: ServerOptions): Promise<App> {
   const { service, version, compression = true, auth = 'off', authTokens = [], rateLimitRps } = options
   const { dependencies = [], systems = [], checkTimeoutMs = 1000, registry, internalPort } = options
-  const lifecycle: Lifecycle = { draining: false, inFlight: 0 }
+  const lifecycle = createLifecycle()
   const app = createFastify(options)
   app.decorate('lifecycle', lifecycle)
   const metrics = registry && createRequestMetrics(registry, lifecycle)
@@ -97,7 +98,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
     if (auth === 'token') protect(route, check)
   })
 
-  followRequests(app, lifecycle, metrics, options.requestLog ?? false)
+  followRequests(app, metrics, options.requestLog ?? false)
   await addOverload(app, options.overload ?? {})
   if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps)
   if (compression) await addCompression(app)
@@ -118,9 +119,13 @@ function createFastify(options: ServerOptions): App {
   } = options
   const requestIds = createRequestIds()
   return Fastify({
-    logger: loggerOptions({ service, version, level: logLevel, ...(logStream && { stream: logStream }) }),
+    loggerInstance: createLogger({
+      service,
+      version,
+      level: logLevel,
+      ...(logStream && { stream: logStream }),
+    }),
     logController: createLogController(),
-    childLoggerFactory: (logger, bindings, childOptions) => lazyChild(logger, bindings, childOptions),
     genReqId: requestIds,
     requestIdHeader: false,
     bodyLimit: bodyLimitBytes,
@@ -139,26 +144,20 @@ function createFastify(options: ServerOptions): App {
   }) as unknown as App
 }
 
-/** Stamps each reply, and follows each request to its end, answered or not. */
-function followRequests(
-  app: App,
-  lifecycle: Lifecycle,
-  metrics: RequestMetrics | undefined,
-  requestLog: boolean,
-): void {
+/** Stamps each reply with the request's id, and follows each request to its end, answered or not. */
+function followRequests(app: App, metrics: RequestMetrics | undefined, requestLog: boolean): void {
+  const { lifecycle } = app
+  const log = requestLog ? createRequestLog(app.log) : undefined
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    lifecycle.inFlight += 1
-    reply.raw.once('close', () => {
-      lifecycle.inFlight -= 1
+    if (lifecycle.draining) reply.header('connection', 'close')
+    lifecycle.inFlight.add(reply)
+    reply.raw.on('close', () => {
+      lifecycle.inFlight.delete(reply)
       const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_CLOSED
       metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime)
-      if (requestLog) logRequest(request, reply, status)
+      log?.(request, reply, status)
     })
-    done()
-  })
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    if (lifecycle.draining) reply.header('connection', 'close')
     done()
   })
 }

@@ -55,7 +55,7 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
       try {
         if (err) app.log.fatal({ err }, 'uncaught error: closing')
         else app.log.info({ signal }, 'shutdown begins')
-        app.lifecycle.draining = true
+        app.lifecycle.drain()
         if (!err) await sleep(shutdownDelayMs)
         await closeServer(app)
         await onClose?.()
@@ -75,7 +75,7 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
  */
 async function closeServer(app: App): Promise<void> {
   const sweep = setInterval(() => {
-    if (app.lifecycle.inFlight === 0) app.server.closeAllConnections()
+    if (app.lifecycle.inFlight.size === 0) app.server.closeAllConnections()
     else app.server.closeIdleConnections()
   }, 50)
   try {

@@ -75,7 +75,6 @@ export function sendStored(reply: FastifyReply, stored: Stored): FastifyReply {
   const available = PREFERENCE.filter((encoding) => stored[encoding] !== undefined)
   if (available.length > 1) reply.header('vary', 'accept-encoding')
   const encoding = negotiate(reply.request.headers['accept-encoding'], available)
-  // `identity` is said too: it keeps the compression of replies from doing again what was decided here.
   if (encoding !== 'identity') reply.header('content-encoding', encoding)
   return reply.send(stored[encoding] ?? stored.identity)
 }

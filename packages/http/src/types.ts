@@ -6,6 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
+import type { Lifecycle } from './lifecycle.ts'
 
 /** What a call needs when `auth` is `token`; `admin` implies `write`. */
 export type Scope = 'write' | 'admin'
@@ -18,14 +19,6 @@ export type App = FastifyInstance<
   FastifyBaseLogger,
   TypeBoxTypeProvider
 >
-
-/** What changes while a process lives: read by health, replies and shutdown. */
-export interface Lifecycle {
-  /** Shutdown has begun: `/ready` is 503 and each reply says `connection: close`. */
-  draining: boolean
-  /** Requests that have no whole answer yet. */
-  inFlight: number
-}
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -25,22 +25,17 @@ const CONVERTERS: Record<string, Convert> = {
 }
 
 /**
- * Makes a route strict as it is registered: a missing query schema means no query parameters, unknown ones are
- * refused, and path and query text is converted before Ajv sees it. Ajv's own coercion would take `1e3`, `+1`
+ * Makes a route strict as it is registered: unknown query parameters are refused, all of them where the route takes
+ * none, and path and query text is converted before Ajv sees it. Ajv's own coercion would take `1e3`, `+1`
  * and blanks for integers.
  */
 export function makeStrict(route: RouteOptions): void {
   const { schema } = route
-  if (!schema || schema.hide) return
-  if (!route.config?.operational) {
-    schema.querystring ??= { type: 'object', properties: {}, additionalProperties: false }
-    forbidUnknown(schema.querystring)
-  }
+  if (!schema || schema.hide || route.config?.operational) return
+  forbidUnknown(schema.querystring)
+  const existing = route.preValidation ?? []
   const convert = createConversion(schema.params, schema.querystring)
-  if (convert) {
-    const existing = route.preValidation ?? []
-    route.preValidation = [convert, ...(Array.isArray(existing) ? existing : [existing])]
-  }
+  route.preValidation = [convert, ...(Array.isArray(existing) ? existing : [existing])]
 }
 
 /** Turns Ajv's errors into a 400 that names each field. */
@@ -49,28 +44,30 @@ export function validationProblem(errors: FastifySchemaValidationError[], part: 
 }
 
 function forbidUnknown(schema: unknown): void {
-  const object = schema as { type?: unknown; additionalProperties?: unknown }
-  if (object.type === 'object') object.additionalProperties ??= false
+  const object = schema as { type?: unknown; additionalProperties?: unknown } | undefined
+  if (object?.type === 'object') object.additionalProperties ??= false
 }
 
-function createConversion(params: unknown, query: unknown): preValidationHookHandler | undefined {
+function createConversion(params: unknown, query: unknown): preValidationHookHandler {
   const forParams = convertersOf(params)
   const forQuery = convertersOf(query)
-  if (!forParams && !forQuery) return undefined
   return (request, _reply, done) => {
     const faults: FieldError[] = []
-    if (forParams) convertAll(request.params as Record<string, unknown>, forParams, faults)
-    if (forQuery) convertAll(request.query as Record<string, unknown>, forQuery, faults)
+    convertAll(request.params as Record<string, unknown>, forParams, faults)
+    if (query === undefined) refuseAll(request.query as Record<string, unknown>, faults)
+    else convertAll(request.query as Record<string, unknown>, forQuery, faults)
     if (faults.length > 0) done(invalid(faults))
     else done()
   }
 }
 
-function convertersOf(schema: unknown): Map<string, Convert | undefined> | undefined {
-  const properties = (schema as { properties?: Record<string, { type?: unknown }> } | undefined)?.properties
-  if (!properties) return undefined
-  const known = Object.entries(properties)
-  return new Map(known.map(([name, { type }]) => [name, CONVERTERS[String(type)]]))
+function convertersOf(schema: unknown): Map<string, Convert | undefined> {
+  const { properties = {} } = (schema ?? {}) as { properties?: Record<string, { type?: unknown }> }
+  return new Map(Object.entries(properties).map(([name, { type }]) => [name, CONVERTERS[String(type)]]))
+}
+
+function refuseAll(values: Record<string, unknown>, faults: FieldError[]): void {
+  for (const name in values) faults.push({ field: fieldName([name]), message: 'is not a known parameter' })
 }
 
 function convertAll(
@@ -102,7 +99,8 @@ function describe(error: FastifySchemaValidationError, part: string): FieldError
 function messageOf(error: FastifySchemaValidationError, part: string): string {
   const { keyword, params } = error
   if (keyword === 'required') return 'is missing'
-  if (keyword === 'additionalProperties') return 'is not a known field'
+  if (keyword === 'additionalProperties')
+    return part === 'body' ? 'is not a known field' : 'is not a known parameter'
   if (keyword === 'type' && params.type === 'integer' && part !== 'body') {
     return 'must be a whole number in decimal digits, without sign or leading zero'
   }
