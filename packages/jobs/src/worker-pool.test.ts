@@ -1,0 +1,112 @@
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { until } from './fixtures/until.ts'
+import { createWorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
+
+const filename = new URL('./fixtures/tasks.ts', import.meta.url)
+
+function open(t: { teardown(fn: () => unknown): unknown }, options: Partial<WorkerPoolOptions> = {}) {
+  const pool = createWorkerPool({ filename, threads: 1, ...options })
+  t.teardown(() => pool.close())
+  return pool
+}
+
+t.test('a task runs in another thread and gives its result', async (t) => {
+  const pool = open(t)
+  t.equal(await pool.run('text'), 'text')
+  t.not(await pool.run<number>(undefined, { name: 'thread' }), 0)
+  t.same(pool.stats(), { threads: 1, running: 0, waiting: 0 })
+})
+
+t.test('without threads a task runs on the main thread', async (t) => {
+  const pool = open(t, { threads: 0 })
+  t.equal(await pool.run('text'), 'text')
+  t.equal(await pool.run<number>(undefined, { name: 'thread' }), 0)
+  await t.rejects(pool.run('no', { name: 'fail' }), { name: 'RangeError', message: 'no' })
+  await t.rejects(pool.run('no', { name: 'absent' }), TypeError)
+})
+
+t.test('what is transferred is no longer the caller’s', async (t) => {
+  const pool = open(t)
+  const buffer = new ArrayBuffer(1024)
+  t.equal(await pool.run<number>(buffer, { name: 'bytes', transferList: [buffer] }), 1024)
+  t.equal(buffer.byteLength, 0)
+})
+
+t.test('what a task throws reaches its caller', async (t) => {
+  const pool = open(t)
+  await t.rejects(pool.run('no', { name: 'fail' }), { name: 'RangeError', message: 'no' })
+})
+
+t.test('a full queue refuses with 503 and says when to try again', async (t) => {
+  const pool = open(t, { maxQueue: 2 })
+  const accepted = [1, 2, 3].map(() => pool.run(50, { name: 'spin' }))
+  await t.rejects(pool.run(50, { name: 'spin' }), {
+    code: 'WORKER_QUEUE_FULL',
+    statusCode: 503,
+    retryAfterSeconds: 1,
+  })
+  t.match(pool.stats(), { running: 1, waiting: 2 })
+  await Promise.all(accepted)
+  t.equal(await pool.run('again'), 'again')
+})
+
+t.test('a task past its limit fails and its thread is replaced', async (t) => {
+  const pool = open(t)
+  const before = await pool.run<number>(undefined, { name: 'thread' })
+  await t.rejects(pool.run(60_000, { name: 'spin', timeoutMs: 100 }), {
+    code: 'WORKER_TIMEOUT',
+    statusCode: 504,
+  })
+  t.not(await pool.run<number>(undefined, { name: 'thread' }), before)
+})
+
+t.test('a task that is aborted stops, also while it waits', async (t) => {
+  const pool = open(t)
+  const running = new AbortController()
+  const waiting = new AbortController()
+  const spinning = pool.run(60_000, { name: 'spin', signal: running.signal })
+  const queued = pool.run('text', { signal: waiting.signal })
+  await until('one runs, one waits', () => pool.stats().waiting === 1)
+  waiting.abort(new Error('gone'))
+  await t.rejects(queued, { message: 'gone' })
+  running.abort(new Error('gone too'))
+  await t.rejects(spinning, { message: 'gone too' })
+  t.equal(await pool.run('next'), 'next')
+  await t.rejects(pool.run('late', { signal: AbortSignal.abort(new Error('before')) }), { message: 'before' })
+})
+
+t.test('a worker that dies fails its task clearly and is replaced', async (t) => {
+  const pool = open(t)
+  await t.rejects(pool.run(undefined, { name: 'exit' }), { code: 'WORKER_CRASHED', statusCode: 500 })
+  t.equal(await pool.run('next'), 'next')
+})
+
+t.test('tasks that wait survive the death of the worker', async (t) => {
+  const pool = open(t)
+  const dying = pool.run(undefined, { name: 'exit' })
+  const waiting = pool.run('waited')
+  await t.rejects(dying, { code: 'WORKER_CRASHED' })
+  t.equal(await waiting, 'waited')
+})
+
+t.test('close waits for tasks and takes no more', async (t) => {
+  const pool = open(t)
+  const running = pool.run<number>(50, { name: 'spin' })
+  const closing = pool.close()
+  await t.rejects(pool.run('late'), { code: 'WORKER_POOL_CLOSED', statusCode: 503 })
+  t.ok((await running) > 0)
+  await closing
+})
+
+t.test('a registry tells tasks, durations and refusals', async (t) => {
+  const registry = new Registry()
+  const pool = open(t, { maxQueue: 0, registry })
+  const running = pool.run(20, { name: 'spin' })
+  await t.rejects(pool.run('full'), { code: 'WORKER_QUEUE_FULL' })
+  await running
+  const text = await registry.metrics()
+  t.match(text, 'worker_pool_task_duration_seconds_count{outcome="ok"} 1')
+  t.match(text, 'worker_pool_rejected_total 1')
+  t.match(text, 'worker_pool_threads 1')
+})
