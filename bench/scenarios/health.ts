@@ -1,0 +1,17 @@
+import { answers } from '../src/proofs.ts'
+import type { Scenario } from '../src/scenario.ts'
+import { tuned } from './variants.ts'
+
+export const health: Scenario = {
+  name: 'health',
+  title: 'Liveness',
+  about: 'GET /health: no I/O, no cache. The ceiling of this machine, below which everything else lies.',
+  guide: 'Benchmarking › API Benchmarks',
+  service: 'reference-api',
+  inDefaultRun: true,
+  primary: 'throughput',
+  connections: 32,
+  requests: () => [{ path: '/health' }],
+  tuned: tuned([answers(200)]),
+  variants: [],
+}

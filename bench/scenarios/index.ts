@@ -1,0 +1,38 @@
+import type { Scenario } from '../src/scenario.ts'
+import { all } from './all.ts'
+import { autoPipelining } from './auto-pipelining.ts'
+import { encodings } from './encodings.ts'
+import { health } from './health.ts'
+import { indexOnTime, indexOnUser } from './indexes.ts'
+import { metrics } from './metrics.ts'
+import { naive } from './naive.ts'
+import { orderPage } from './order-page.ts'
+import { poolSize } from './pool-size.ts'
+import { preparedStatements } from './prepared-statements.ts'
+import { report } from './report.ts'
+import { requestLogging } from './request-logging.ts'
+import { responseSchemas } from './response-schemas.ts'
+import { upstreamKeepAlive } from './upstream-keep-alive.ts'
+import { userById } from './user-by-id.ts'
+import { userUpdate } from './user-update.ts'
+
+/** All scenarios, in the order in which they run and are shown. */
+export const scenarios: readonly Scenario[] = [
+  naive,
+  health,
+  userById,
+  orderPage,
+  all,
+  report,
+  encodings,
+  poolSize,
+  preparedStatements,
+  indexOnUser,
+  indexOnTime,
+  autoPipelining,
+  userUpdate,
+  responseSchemas,
+  requestLogging,
+  metrics,
+  upstreamKeepAlive,
+]

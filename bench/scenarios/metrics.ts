@@ -1,0 +1,19 @@
+import { answeredFrom, exposesMetrics } from '../src/proofs.ts'
+import type { Scenario } from '../src/scenario.ts'
+import { hotUsers } from './paths.ts'
+import { tuned, withSettings } from './variants.ts'
+
+export const metrics: Scenario = {
+  name: 'metrics',
+  title: 'Prometheus metrics',
+  about:
+    'GET /users/:id from tier 1, with and without the histograms and counters behind /metrics: what being watched costs.',
+  guide: 'Production Considerations › Monitoring Production Performance',
+  service: 'reference-api',
+  inDefaultRun: false,
+  primary: 'throughput',
+  connections: 32,
+  requests: hotUsers,
+  tuned: tuned([answeredFrom('l1'), exposesMetrics(true)]),
+  variants: [withSettings({ METRICS: 'off' }, 'metrics', [answeredFrom('l1')])],
+}

@@ -1,0 +1,30 @@
+import { answers, encodedAs } from '../src/proofs.ts'
+import type { Scenario } from '../src/scenario.ts'
+import { orderPages } from './paths.ts'
+import { tuned, withSettings } from './variants.ts'
+
+export const orderPage: Scenario = {
+  name: 'order-page',
+  title: 'Page of orders',
+  about:
+    'GET /orders?limit=100, five pages that are asked for again and again, with accept-encoding: gzip. Compression saves bytes on the wire, which a loopback does not charge for; the stored reply saves making it anew.',
+  guide: 'API Performance › Response Compression',
+  service: 'reference-api',
+  inDefaultRun: true,
+  primary: 'throughput',
+  connections: 16,
+  requests: orderPages('gzip'),
+  tuned: tuned([answers(200), encodedAs('gzip')]),
+  variants: [
+    withSettings({ COMPRESSION: 'off' }, 'compression', [answers(200)]),
+    withSettings({ CACHE_PAGE_TTL_MS: '0' }, 'stored replies', [answers(200), encodedAs('gzip')]),
+    withSettings(
+      { COMPRESSION: 'off', CACHE_PAGE_TTL_MS: '0' },
+      'compression and stored replies',
+      [answers(200)],
+      {
+        fullOnly: true,
+      },
+    ),
+  ],
+}

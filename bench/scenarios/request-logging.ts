@@ -1,0 +1,18 @@
+import { answeredFrom, logsRequests } from '../src/proofs.ts'
+import type { Scenario } from '../src/scenario.ts'
+import { hotUsers } from './paths.ts'
+import { tuned, withSettings } from './variants.ts'
+
+export const requestLogging: Scenario = {
+  name: 'request-logging',
+  title: 'A log line per request',
+  about: 'GET /users/:id from tier 1, without and with a line of JSON for each request, written to a file.',
+  guide: 'Production Considerations › Monitoring Production Performance',
+  service: 'reference-api',
+  inDefaultRun: false,
+  primary: 'throughput',
+  connections: 32,
+  requests: hotUsers,
+  tuned: tuned([answeredFrom('l1'), logsRequests(false)]),
+  variants: [withSettings({ REQUEST_LOG: 'on' }, 'no log line per request', [answeredFrom('l1')])],
+}

@@ -1,0 +1,17 @@
+import { answers, startedWith } from '../src/proofs.ts'
+import type { Scenario } from '../src/scenario.ts'
+import { tuned, withSettings } from './variants.ts'
+
+export const responseSchemas: Scenario = {
+  name: 'response-schemas',
+  title: 'Serialising by schema',
+  about: 'GET /users?limit=100: each reply is made from rows, by the compiled schema or by JSON.stringify.',
+  guide: 'API Performance › FastAPI Optimization',
+  service: 'reference-api',
+  inDefaultRun: false,
+  primary: 'throughput',
+  connections: 16,
+  requests: () => [{ path: '/users?limit=100' }],
+  tuned: tuned([answers(200), startedWith('RESPONSE_SCHEMAS', undefined)]),
+  variants: [withSettings({ RESPONSE_SCHEMAS: 'off' }, 'response schemas', [answers(200)])],
+}

@@ -1,0 +1,255 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { request as send } from 'undici'
+import { abortable } from './abortable.ts'
+import { costsBetween, type DatabaseCosts, readCounters, totalsBetween } from './counters.ts'
+import type { Evidence } from './evidence.ts'
+import { objections, watchMachine } from './guard.ts'
+import { mergeHistograms, percentilesOf } from './histogram.ts'
+import type { Load } from './load.ts'
+import type { Placement } from './placement.ts'
+import type { Durations } from './plan.ts'
+import { connectionsOpened, cpuMsOf, residentBytesOf } from './process-stats.ts'
+import type { Request } from './request.ts'
+import type { Scenario, Variant } from './scenario.ts'
+import type { BootResult } from './schema.ts'
+import { type Server, startServer } from './server.ts'
+import { type BenchStack, databaseName } from './stack.ts'
+
+/** What every boot of a run shares. */
+export interface Bench {
+  readonly stack: BenchStack
+  readonly load: Load
+  readonly placement: Placement
+  /** For logs. */
+  readonly folder: string
+  readonly durations: Durations
+  readonly signal: AbortSignal
+}
+
+/** One fresh process, measured. */
+export interface MeasuredBoot {
+  readonly boot: BootResult
+  readonly noisy: boolean
+  readonly proof: readonly string[]
+  readonly costs: DatabaseCosts
+}
+
+/**
+ * Starts a fresh process, warms it up until it is steady, measures it, counts what a request costs, and proves that
+ * what was measured is what was meant.
+ *
+ * @param rate of the open loop in requests a second; undefined: no open loop yet
+ * @throws UnprovenError
+ */
+export async function measureBoot(
+  bench: Bench,
+  {
+    scenario,
+    variant,
+    round,
+    rate,
+  }: { scenario: Scenario; variant: Variant; round: number; rate: number | undefined },
+): Promise<MeasuredBoot> {
+  const { stack, load, placement, durations, signal } = bench
+  const databaseUrl = variant.database
+    ? await stack.copy(variant.database.name, variant.database.change)
+    : stack.databaseUrl
+  const upstream = scenario.upstream
+    ? await startService(bench, 'reference-api', databaseUrl, {}, placement.rest)
+    : undefined
+  let server: Server | undefined
+  try {
+    const cores = scenario.everyCore ? [...placement.server, ...placement.rest] : placement.server
+    const environment = { ...(upstream && { UPSTREAM_URL: upstream.origin }), ...variant.environment }
+    server = await startService(bench, scenario.service, databaseUrl, environment, cores)
+    load.guard([server.pid, ...(upstream ? [upstream.pid] : [])])
+    return await abortable(
+      measure(bench, { scenario, variant, round, rate, server, databaseUrl, durations }),
+      signal,
+    )
+  } finally {
+    await Promise.all([server?.stop(), upstream?.stop()])
+    load.guard([])
+  }
+}
+
+function startService(
+  { stack, folder, signal }: Bench,
+  service: Scenario['service'],
+  databaseUrl: string,
+  environment: Readonly<Record<string, string>>,
+  cores: readonly number[],
+): Promise<Server> {
+  const base = { DATABASE_URL: databaseUrl, ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }) }
+  return startServer({ service, environment: { ...base, ...environment }, cores, folder, signal })
+}
+
+async function measure(
+  { stack, load, placement }: Bench,
+  given: {
+    scenario: Scenario
+    variant: Variant
+    round: number
+    rate: number | undefined
+    server: Server
+    databaseUrl: string
+    durations: Durations
+  },
+): Promise<MeasuredBoot> {
+  const { scenario, variant, round, rate, server, databaseUrl, durations } = given
+  const { origin, pid } = server
+  const { connections, open } = scenario
+  const requests = (variant.requests ?? scenario.requests)(stack.world)
+  const openRequests = open?.requests?.(stack.world) ?? requests
+  const before = async () => variant.before?.(stack, origin)
+  const cores = placement.server.length + placement.rest.length || 1
+
+  const warmup = await load.closed({
+    origin,
+    connections,
+    requests,
+    durationMs: durations.warmupMs,
+    untilSteady: true,
+  })
+  if (open?.beside) await load.closed({ origin, connections, requests: openRequests, durationMs: 200 })
+
+  await before()
+  const watch = watchMachine(cores)
+  const countersBefore = await readCounters(stack, databaseUrl)
+  const cpuBefore = cpuMsOf(pid) ?? 0
+  const openOptions = { origin, requests: openRequests, durationMs: durations.openMs }
+  const closedMs = open?.beside ? durations.openMs + 100 : durations.closedMs
+  const [closed, sessions, beside] = await Promise.all([
+    load.closed({ origin, connections, requests, durationMs: closedMs }),
+    watchSessions(stack, databaseUrl, closedMs),
+    open?.beside && rate ? load.open({ ...openOptions, ratePerSecond: rate }) : undefined,
+  ])
+  const cpuMs = (cpuMsOf(pid) ?? 0) - cpuBefore
+  const countersAfter = await readCounters(stack, databaseUrl)
+  const rssBytes = residentBytesOf(pid) ?? 0
+  await before()
+  const alone = rate && !open?.beside ? await load.open({ ...openOptions, ratePerSecond: rate }) : undefined
+  const disturbance = watch()
+  const opened = beside ?? alone
+
+  await before()
+  const counted = await countRequests(stack, databaseUrl, server, requests, scenario.counted ?? 50)
+  const answered = Math.max(1, closed.answered)
+  const evidence: Evidence = {
+    ...counted,
+    loadCache: opened?.cache ?? {},
+    load: totalsBetween(countersBefore, countersAfter, answered),
+    loadCommandsPerRead: costsBetween(countersBefore, countersAfter, answered).commandsPerRead,
+    sessions,
+  }
+  const path = requests[0]?.path ?? '/'
+  const proof: string[] = []
+  for (const prove of variant.proofs)
+    proof.push(await prove(evidence, { origin, pid, stack, databaseUrl, path }))
+
+  const against = objections({
+    disturbance,
+    generatorUtilisation: closed.utilisation,
+    lagP99Ms: opened?.lagP99Ms ?? 0,
+    errorShare: (closed.errors + (opened?.errors ?? 0)) / (answered + (opened?.sent ?? 0)),
+  })
+  return {
+    noisy: against.some(({ kind }) => kind === 'noise'),
+    proof,
+    costs: counted.costs,
+    boot: {
+      round,
+      bootMs: rounded(server.bootMs),
+      warmup: { slices: warmup.slices.length, steady: warmup.steady },
+      throughput: rounded(closed.rate),
+      errors: closed.errors,
+      cpuMsPerRequest: rounded(cpuMs / answered, 4),
+      rssBytes,
+      responseBytes: rounded(closed.bytesPerRequest),
+      statements: counted.costs.statements,
+      commands: counted.costs.commands,
+      redisBytes: counted.costs.redisBytes,
+      generatorUtilisation: rounded(closed.utilisation, 3),
+      steal: rounded(disturbance.steal, 4),
+      otherCores: rounded(disturbance.otherCores, 3),
+      objections: against.map(({ message }) => message),
+      ...(opened && {
+        latency: {
+          ratePerSecond: rate ?? 0,
+          sent: opened.sent,
+          errors: opened.errors,
+          ...percentilesOf(mergeHistograms([opened.histogram])),
+          lagP99Ms: rounded(opened.lagP99Ms, 3),
+          histogram: opened.histogram,
+        },
+      }),
+    },
+  }
+}
+
+/** Sends requests one by one and reads what the databases, the log and the kernel counted meanwhile. */
+async function countRequests(
+  stack: BenchStack,
+  databaseUrl: string,
+  server: Server,
+  requests: readonly Request[],
+  times: number,
+) {
+  const [cache, encoding, status]: [Counts, Counts, Counts] = [{}, {}, {}]
+  const countersBefore = await readCounters(stack, databaseUrl)
+  const connectionsBefore = connectionsOpened()
+  const logBefore = server.logBytes()
+  for (let i = 0; i < times; i++) {
+    const { path, method = 'GET', headers, body } = requests[i % requests.length] ?? { path: '/' }
+    const answer = await send(`${server.origin}${path}`, {
+      method,
+      ...(headers && { headers: { ...headers } }),
+      ...(body !== undefined && { body }),
+    })
+    await answer.body.dump()
+    count(status, String(answer.statusCode))
+    count(encoding, String(answer.headers['content-encoding'] ?? 'identity'))
+    const tier = answer.headers['x-cache']
+    if (typeof tier === 'string') count(cache, tier)
+  }
+  const connectionsAfter = connectionsOpened()
+  const countersAfter = await readCounters(stack, databaseUrl)
+  return {
+    cache,
+    encoding,
+    status,
+    costs: costsBetween(countersBefore, countersAfter, times),
+    connectionsPerRequest:
+      connectionsBefore === undefined || connectionsAfter === undefined
+        ? undefined
+        : (connectionsAfter - connectionsBefore) / times,
+    logBytesPerRequest: (server.logBytes() - logBefore) / times,
+  }
+}
+
+type Counts = Record<string, number>
+
+function count(tally: Counts, key: string): void {
+  tally[key] = (tally[key] ?? 0) + 1
+}
+
+/** The most sessions that this database has at once, looked at a few times while the load lasts. */
+async function watchSessions(
+  { admin }: BenchStack,
+  databaseUrl: string,
+  durationMs: number,
+): Promise<number> {
+  const name = databaseName(databaseUrl)
+  let most = 0
+  for (let i = 0; i < 3; i++) {
+    await sleep(durationMs / 4)
+    const [{ sessions } = { sessions: 0 }] = await admin<{ sessions: number }[]>`
+      SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE datname = ${name}`
+    most = Math.max(most, sessions)
+  }
+  return most
+}
+
+function rounded(value: number, digits = 1): number {
+  return Number(value.toFixed(digits))
+}

@@ -1,0 +1,80 @@
+import { writeFileSync } from 'node:fs'
+import { scenarios as allScenarios } from '../scenarios/index.ts'
+import type { Arguments } from './arguments.ts'
+import { withBench } from './benchmark.ts'
+import { renderAblation } from './charts.ts'
+import { compareResults } from './compare.ts'
+import { longDurations, shortDurations } from './plan.ts'
+import { createProgress } from './progress.ts'
+import { renderReport } from './report.ts'
+import { readResults, resultsName, writeResults } from './results.ts'
+import { runScenarios } from './run.ts'
+import type { Results } from './schema.ts'
+import { selectScenarios } from './select.ts'
+import { summarise } from './summary.ts'
+import { renderTable } from './table.ts'
+import { warningsOf } from './warnings.ts'
+
+const defaultBudgetMs = { default: 165_000, full: 30 * 60_000, scenario: 60_000 }
+/** Stopping everything and writing the report. */
+const closingMs = 4000
+
+/** `pnpm bench`: measures, prints, writes JSON and report, compares. Returns the exit code. */
+export async function runCommand(args: Arguments, signal: AbortSignal): Promise<number> {
+  const began = performance.now()
+  const startedAt = new Date().toISOString()
+  const old = args.compare === undefined ? undefined : readResults(args.compare)
+  const scenarios = selectScenarios(allScenarios, { names: args.scenarios, off: args.off, full: args.full })
+  const named = args.scenarios.length + args.off.length > 0
+  const budgetMs =
+    args.budgetMs ??
+    (args.full
+      ? defaultBudgetMs.full
+      : named
+        ? defaultBudgetMs.scenario * scenarios.length
+        : defaultBudgetMs.default)
+  const progress = createProgress()
+
+  const results = await withBench(
+    { world: args.world, durations: args.full ? longDurations : shortDurations, progress, signal },
+    async (bench, fingerprint): Promise<Results> => {
+      progress.note(fingerprint.placement)
+      const { measured, complete } = await runScenarios(bench, {
+        scenarios,
+        progress,
+        deadlineMs: began + budgetMs - closingMs,
+        leastRounds: args.rounds ?? 3,
+        mostRounds: args.rounds ?? 30,
+        allowNoise: args.allowNoise,
+      })
+      const finished = {
+        schemaVersion: 1 as const,
+        startedAt,
+        finishedAt: new Date().toISOString(),
+        seconds: Math.round((performance.now() - began) / 100) / 10,
+        complete,
+        command: ['pnpm bench', ...process.argv.slice(2)].join(' '),
+        fingerprint,
+        world: { ...args.world },
+        warnings: [],
+        scenarios: summarise(measured),
+      }
+      return { ...finished, warnings: warningsOf(finished, args.allowNoise) }
+    },
+  )
+
+  const json = args.out ?? `${resultsName(startedAt)}.json`
+  const report = `${json.replace(/\.json$/, '')}.html`
+  writeResults(json, results)
+  writeFileSync(report, renderReport(results))
+  if (args.chart !== undefined) writeFileSync(args.chart, renderAblation(results, { standalone: true }))
+  process.stdout.write(`${renderTable(results)}\n`)
+  for (const warning of results.warnings) process.stdout.write(`warning: ${warning}\n`)
+  process.stdout.write(`${json}\n${report}\n`)
+  if (!results.complete) return 130
+  const refused = results.scenarios.some((scenario) => scenario.refused !== undefined)
+  if (old === undefined) return refused ? 1 : 0
+  const { text, loss } = compareResults(old, results, args.margin)
+  process.stdout.write(`\n${text}`)
+  return loss || refused ? 1 : 0
+}

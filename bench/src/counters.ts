@@ -1,0 +1,123 @@
+import { type BenchStack, databaseName } from './stack.ts'
+
+/** What the databases have done so far, as they count it themselves. */
+export interface Counters {
+  readonly statements: ReadonlyMap<string, { readonly calls: number; readonly plans: number }>
+  readonly commands: ReadonlyMap<string, number>
+  readonly redisBytes: number
+  readonly redisReads: number
+}
+
+/** Reads the counters of Postgres (of the database at `databaseUrl`) and Redis. */
+export async function readCounters(stack: BenchStack, databaseUrl: string): Promise<Counters> {
+  const [rows, [stats, commandStats]] = await Promise.all([
+    stack.admin<{ query: string; calls: number; plans: number }[]>`
+      SELECT query, sum(calls)::float8 AS calls, sum(plans)::float8 AS plans
+      FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
+      WHERE datname = ${databaseName(databaseUrl)} AND toplevel GROUP BY query`,
+    readRedis(stack),
+  ])
+  return {
+    statements: new Map(rows.map(({ query, calls, plans }) => [query, { calls, plans }])),
+    commands: parseCommandStats(commandStats),
+    redisBytes: infoNumber(stats, 'total_net_input_bytes') + infoNumber(stats, 'total_net_output_bytes'),
+    redisReads: infoNumber(stats, 'total_reads_processed'),
+  }
+}
+
+async function readRedis({ redis }: BenchStack): Promise<[string, string]> {
+  if (redis === undefined) return ['', '']
+  return Promise.all([redis.info('stats'), redis.info('commandstats')])
+}
+
+/** `cmdstat_get:calls=12,…` → get → 12 */
+export function parseCommandStats(text: string): Map<string, number> {
+  const entries = [...text.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)]
+  return new Map(entries.map(([, name = '', calls = '0']) => [name, Number(calls)]))
+}
+
+function infoNumber(text: string, name: string): number {
+  return Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0)
+}
+
+/** What one request costs the databases. */
+export interface DatabaseCosts {
+  /** Whole numbers where every request does the same: each statement's count is rounded to times per request. */
+  readonly statements: number
+  readonly commands: number
+  /** By text (whitespace folded) and by name, those that count. */
+  readonly statementsByText: Readonly<Record<string, number>>
+  readonly commandsByName: Readonly<Record<string, number>>
+  /** Bytes between service and Redis, heartbeats included. */
+  readonly redisBytes: number
+  /** Share of the statements that Postgres planned; only while it counts plans. */
+  readonly planned: number
+  /** Redis commands a read from a socket; above 1 means that commands came in batches. */
+  readonly commandsPerRead: number
+}
+
+/** Upkeep of connections and of this benchmark, no request's doing. */
+const upkeep = new Set([
+  'ping',
+  'info',
+  'client|tracking',
+  'client|id',
+  'config|get',
+  'hello',
+  'subscribe',
+  'flushall',
+])
+
+/**
+ * The difference of two readings, per request.
+ *
+ * What runs in the background (polls of queues and outboxes, heartbeats) happens a few times in the span, not once a
+ * request: rounding each statement's count to times per request leaves it out, and makes the sum exact.
+ */
+export function costsBetween(before: Counters, after: Counters, requests: number): DatabaseCosts {
+  const statementsByText: Record<string, number> = {}
+  let [calls, plans] = [0, 0]
+  for (const [text, now] of after.statements) {
+    const then = before.statements.get(text) ?? { calls: 0, plans: 0 }
+    const times = Math.round((now.calls - then.calls) / requests)
+    if (times === 0) continue
+    const folded = text.replaceAll(/\s+/g, ' ')
+    statementsByText[folded] = (statementsByText[folded] ?? 0) + times
+    calls += now.calls - then.calls
+    plans += now.plans - then.plans
+  }
+  const commandsByName: Record<string, number> = {}
+  let all = 0
+  for (const [name, now] of after.commands) {
+    const difference = now - (before.commands.get(name) ?? 0)
+    all += difference
+    const times = upkeep.has(name) ? 0 : Math.round(difference / requests)
+    if (times > 0) commandsByName[name] = times
+  }
+  const reads = after.redisReads - before.redisReads
+  return {
+    statements: sum(statementsByText),
+    commands: sum(commandsByName),
+    statementsByText,
+    commandsByName,
+    redisBytes: Math.round((after.redisBytes - before.redisBytes) / requests),
+    planned: calls === 0 ? 0 : plans / calls,
+    commandsPerRead: reads === 0 ? 0 : all / reads,
+  }
+}
+
+/** All statements and commands of the span, background included, per request: what a whole slice of load did. */
+export function totalsBetween(before: Counters, after: Counters, requests: number) {
+  const statements = [...after.statements].reduce(
+    (total, [text, { calls }]) => total + calls - (before.statements.get(text)?.calls ?? 0),
+    0,
+  )
+  const commands = [...after.commands]
+    .filter(([name]) => !upkeep.has(name))
+    .reduce((total, [name, calls]) => total + calls - (before.commands.get(name) ?? 0), 0)
+  return { statements: statements / requests, commands: commands / requests }
+}
+
+function sum(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
+}

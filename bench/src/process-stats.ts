@@ -1,0 +1,121 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+
+const tickMs = 10
+const linux = process.platform === 'linux'
+
+/** CPU time that a process has used with all its threads, in ms; undefined when it is gone. */
+export function cpuMsOf(pid: number): number | undefined {
+  if (linux) return statOf(pid)?.cpuMs
+  try {
+    const [minutes = '0', seconds = '0'] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
+      encoding: 'utf8',
+    })
+      .trim()
+      .split(':')
+      .slice(-2)
+    return Number(minutes) * 60_000 + Number(seconds) * 1000
+  } catch {
+    return undefined
+  }
+}
+
+/** Resident memory in bytes; undefined when the process is gone. */
+export function residentBytesOf(pid: number): number | undefined {
+  try {
+    if (linux) {
+      const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+      return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+    }
+    return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) * 1024
+  } catch {
+    return undefined
+  }
+}
+
+/** Names of the threads of a process and the CPU time of each, in ms; undefined off Linux. */
+export function threadsOf(pid: number): { name: string; cpuMs: number }[] | undefined {
+  if (!linux) return undefined
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+      const stat = parseStat(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8'))
+      return stat === undefined ? [] : [stat]
+    })
+  } catch {
+    return undefined
+  }
+}
+
+/** CPU time of the whole machine since it started, in ms; undefined off Linux. */
+export function machineCpu(): { busyMs: number; stealMs: number } | undefined {
+  if (!linux) return undefined
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync(
+    '/proc/stat',
+    'utf8',
+  )
+    .split('\n', 1)
+    .join('')
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number)
+  return { busyMs: (user + nice + system + irq + softirq) * tickMs, stealMs: steal * tickMs }
+}
+
+/** CPU time of a process and everything below it, in ms, those that ended and were waited for included. */
+export function treeCpuMs(root: number): number {
+  const children = new Map<number, number[]>()
+  const used = new Map<number, number>()
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry)
+    const stat = Number.isInteger(pid) ? statOf(pid) : undefined
+    if (stat === undefined) continue
+    used.set(pid, stat.cpuMs + stat.childrenMs)
+    children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid])
+  }
+  const sum = (pid: number): number =>
+    (used.get(pid) ?? 0) + (children.get(pid) ?? []).reduce((total, child) => total + sum(child), 0)
+  return sum(root)
+}
+
+/** Connections that this machine has opened since it started; undefined off Linux. */
+export function connectionsOpened(): number | undefined {
+  if (!linux) return undefined
+  const [names, values] = readFileSync('/proc/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+    .map((line) => line.split(' '))
+  const opened = values?.[names?.indexOf('ActiveOpens') ?? -1]
+  return opened === undefined ? undefined : Number(opened)
+}
+
+function statOf(pid: number) {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** proc(5): the name stands in parentheses and may hold spaces; fields are counted from behind it. */
+function parseStat(text: string) {
+  const close = text.lastIndexOf(')')
+  const fields = text
+    .slice(close + 2)
+    .split(' ')
+    .map(Number)
+  const [parent, user, system, childUser, childSystem] = [
+    fields[1],
+    fields[11],
+    fields[12],
+    fields[13],
+    fields[14],
+  ]
+  if (parent === undefined || user === undefined || system === undefined) return undefined
+  return {
+    name: text.slice(text.indexOf('(') + 1, close),
+    parent,
+    cpuMs: (user + system) * tickMs,
+    childrenMs: ((childUser ?? 0) + (childSystem ?? 0)) * tickMs,
+  }
+}

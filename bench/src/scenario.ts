@@ -1,0 +1,60 @@
+import type { ServiceName } from '@reference/config'
+import type { Proof } from './evidence.ts'
+import type { Request, World } from './request.ts'
+import type { BenchStack } from './stack.ts'
+
+/** One thing that is measured: requests to one service, as tuned and with something changed. */
+export interface Scenario {
+  /** As `pnpm bench <name>` takes it. */
+  readonly name: string
+  readonly title: string
+  /** What is sent and what is read off, in a sentence or two. */
+  readonly about: string
+  /** Heading of the performance tuning guide. */
+  readonly guide: string
+  readonly service: ServiceName
+  /** Part of `pnpm bench` without names. */
+  readonly inDefaultRun: boolean
+  /** What verdicts are about. Throughput: closed loop, higher is better; p99: open loop, lower is better. */
+  readonly primary: 'throughput' | 'p99'
+  /** Closed loop: callers that each wait for their answer. */
+  readonly connections: number
+  /** Closed loop, and open loop unless `open` says otherwise. */
+  readonly requests: (world: World) => readonly Request[]
+  readonly open?: {
+    readonly requests?: (world: World) => readonly Request[]
+    /** Fixed rate; otherwise half of what the slowest variant reached in the closed loop of the first round. */
+    readonly ratePerSecond?: number
+    /** Runs while the closed loop runs: what does one kind of request do to the other? */
+    readonly beside?: boolean
+  }
+  /** The server may use every core (worker threads), not only its own. */
+  readonly everyCore?: boolean
+  /** A reference-api runs too, and the service is told of it. */
+  readonly upstream?: boolean
+  /** Requests sent one by one to count what each costs. */
+  readonly counted?: number
+  /** All as shipped. */
+  readonly tuned: Variant
+  /** What is compared with it. */
+  readonly variants: readonly Variant[]
+}
+
+export interface Variant {
+  /** Such as `CACHE_L1=off`; unique in its scenario. */
+  readonly name: string
+  /** What the tuned side has that this one has not: the bar's label, such as `cache tier 1`. */
+  readonly label: string
+  /** Settings that differ from the defaults. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Where the requests, not the settings, differ. */
+  readonly requests?: (world: World) => readonly Request[]
+  /** Runs on a copy of the database, changed by this SQL. */
+  readonly database?: { readonly name: string; readonly change: string }
+  /** Before each measurement, such as emptying Redis. */
+  readonly before?: (stack: BenchStack, origin: string) => Promise<void>
+  /** What must hold before a number of this variant counts. */
+  readonly proofs: readonly Proof[]
+  /** Only with `--full`. */
+  readonly fullOnly?: boolean
+}
