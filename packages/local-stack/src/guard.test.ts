@@ -9,7 +9,7 @@ import { startStackProcess } from './fixtures/start-stack-process.ts'
 import { startStack, throwAwaySettings } from './index.ts'
 
 t.test('a stack ends with its parent and deletes its folders', async (t) => {
-  for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     t.test(`when the parent gets ${signal}`, async (t) => {
       const dir = await openFolder(t)
       const stack = await startStackProcess(dir)
