@@ -4,10 +4,12 @@ import { poolTimeoutError } from './errors.ts'
  * Decides who may send, and on which connection. postgres.js has neither a limit on waiting nor figures, and once its
  * connections are busy it queues without end; so it is never given more than it can send at once.
  *
- * Connections are numbers here. Each carries up to `depth` pipelined statements; the least loaded is taken, the
- * lowest number first, so that what a peak opened falls idle and can be closed. A transaction takes whole
- * connections. Whoever has to wait is served first come, first served, the small ones too: a transaction that
- * waits for an idle connection would otherwise never see one.
+ * Connections are numbers here. Statements go to the least loaded of the first `spread`, and to the next one only
+ * when all before it carry `depth`: a connection for each statement is what a pool usually does, and the slowest
+ * way there is (see the README for the figures). A transaction takes a whole connection, from the other end.
+ *
+ * Whoever has to wait is served first come, first served, the small ones too: a transaction that waits for an
+ * idle connection would otherwise never see one.
  */
 export type Gate = {
   /** One place on a connection, or whole connections (`exclusive` of them, all at once, so that two cannot deadlock). */
@@ -28,11 +30,13 @@ export function createGate(options: {
   name: string
   connections: number
   depth: number
+  /** How many connections carry statements before one of them carries `depth`. */
+  spread: number
   timeoutMs: number
   /** Called with the seconds waited by each that was let through after a wait. */
   onWaited?: ((seconds: number) => void) | undefined
 }): Gate {
-  const { name, connections, depth, timeoutMs, onWaited } = options
+  const { name, connections, depth, spread, timeoutMs, onWaited } = options
   const load = new Array<number>(connections).fill(0)
   const line = new Set<Waiter>()
   let used = 0
@@ -65,18 +69,19 @@ export function createGate(options: {
 
   function find(want: Want): Grant | undefined {
     if (want === 'place') {
-      const connection = leastLoaded()
+      const connection = placeFor()
       return connection === undefined ? undefined : grantOf([connection], 1)
     }
     const idle: number[] = []
-    for (let i = 0; i < connections && idle.length < want.exclusive; i++) if (load[i] === 0) idle.push(i)
+    for (let i = connections - 1; i >= 0 && idle.length < want.exclusive; i--) if (load[i] === 0) idle.push(i)
     return idle.length < want.exclusive ? undefined : grantOf(idle, depth)
   }
 
-  function leastLoaded(): number | undefined {
+  function placeFor(): number | undefined {
     let best: number | undefined
     let bestLoad = depth
     for (let i = 0; i < connections; i++) {
+      if (i >= spread && best !== undefined) break
       const current = load[i] ?? depth
       if (current >= bestLoad) continue
       best = i

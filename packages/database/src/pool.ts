@@ -61,6 +61,7 @@ export type PoolOptions = ConnectionOptions & {
   name: string
   connections: number
   depth: number
+  spread: number
   timeoutMs: number
   /** With `depth` 1: a signal cancels in the server, since nothing else is on the connection. */
   cancels: boolean
@@ -75,6 +76,7 @@ export function createPool(options: PoolOptions): Pool {
     name,
     connections: count,
     depth,
+    spread: options.spread,
     timeoutMs: options.timeoutMs,
     onWaited: metrics?.waited,
   })

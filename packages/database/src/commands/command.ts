@@ -10,7 +10,7 @@ export const exitCodes = { usage: 64, failed: 1, settings: 78 }
  * @returns undefined when none is set.
  */
 export function directUrl(env: NodeJS.ProcessEnv = process.env): string | undefined {
-  return valueOf(env, 'DATABASE_DIRECT_URL') ?? valueOf(env, 'DATABASE_URL')
+  return settingOf(env, 'DATABASE_DIRECT_URL') ?? settingOf(env, 'DATABASE_URL')
 }
 
 /** Says what is wrong and how it is called, then ends the process. */
@@ -26,7 +26,7 @@ export function messageOf(error: unknown): string {
   return `${error.message}${cause}`
 }
 
-function valueOf(env: NodeJS.ProcessEnv, name: string): string | undefined {
+function settingOf(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const file = env[`${name}_FILE`]
   const value = file === undefined || file === '' ? env[name] : readFileSync(file, 'utf8').trim()
   return value === '' ? undefined : value

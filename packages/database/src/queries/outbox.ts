@@ -6,22 +6,25 @@ import { statement } from '../statement.ts'
 const { placeholder } = sql
 
 /** Cache keys to invalidate, stored in the transaction that makes them stale. */
-export const outboxInsert = statement<{ keys: string[] }, { id: number }>(
+export const outboxInsert = statement<{ keys: string[] }, { id: number; key: string }>(
   'outbox_insert',
-  () => sql`insert into ${cacheOutbox} (key) select unnest(${placeholder('keys')}::text[]) returning id`,
+  () => sql`insert into ${cacheOutbox} (key) select unnest(${placeholder('keys')}::text[]) returning id, key`,
 )
 
 /**
- * Up to `limit` entries, oldest first, without those that another process is taking or removing. In a transaction
+ * Up to `limit` entries that are at least `minAgeMs` old, oldest first, without those that another process is taking or removing. In a transaction
  * with `outboxRemove` each entry is taken once; alone it may be delivered twice, which an invalidation allows.
  */
-export const outboxTake = statement<{ limit: number }, { id: number; key: string }>('outbox_take', (db) =>
-  db
-    .select({ id: cacheOutbox.id, key: cacheOutbox.key })
-    .from(cacheOutbox)
-    .orderBy(asc(cacheOutbox.id))
-    .limit(placeholder('limit'))
-    .for('update', { skipLocked: true }),
+export const outboxTake = statement<{ limit: number; minAgeMs: number }, { id: number; key: string }>(
+  'outbox_take',
+  (db) =>
+    db
+      .select({ id: cacheOutbox.id, key: cacheOutbox.key })
+      .from(cacheOutbox)
+      .where(sql`${cacheOutbox.createdAt} <= now() - ${placeholder('minAgeMs')}::int * interval '1 ms'`)
+      .orderBy(asc(cacheOutbox.id))
+      .limit(placeholder('limit'))
+      .for('update', { skipLocked: true }),
 )
 
 export const outboxRemove = statement<{ ids: number[] }, never>('outbox_remove', (db) =>

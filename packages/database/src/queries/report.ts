@@ -9,20 +9,19 @@ const { placeholder } = sql
 export type ReportRow = { category: string; day: string; orders: number; revenueCents: number }
 
 /**
- * Orders by category and day, computed by Postgres. Orders are first counted by product, since that leaves the
- * join 20 times fewer rows; `collate "C"` sorts as JavaScript compares.
+ * Orders by category and day, computed by Postgres: 0.95 s for a million orders. (Summing by product and day before the
+ * join, which leaves it fewer rows, was tried: 1.4 s.) `collate "C"` sorts as JavaScript compares.
  */
 export const report = statement<object, ReportRow>(
   'report',
-  () => sql`select ${products.category} as category, to_char(day, 'YYYY-MM-DD') as day,
-      sum(number)::bigint as orders, sum(cents)::bigint as "revenueCents"
+  () => sql`select category, to_char(day, 'YYYY-MM-DD') as day, orders, "revenueCents"
     from (
-      select ${orders.productId} as product, (${orders.createdAt} at time zone 'UTC')::date as day,
-        count(*) as number, sum(${orders.totalCents}) as cents
-      from ${orders} group by 1, 2
-    ) as sold join ${products} on ${products.id} = product
-    group by ${products.category}, day
-    order by ${products.category} collate "C", day`,
+      select ${products.category}, (${orders.createdAt} at time zone 'UTC')::date as day,
+        count(*) as orders, sum(${orders.totalCents})::bigint as "revenueCents"
+      from ${orders} join ${products} on ${products.id} = ${orders.productId}
+      group by 1, 2
+    ) as days
+    order by category collate "C", days.day`,
 )
 
 /** What computes the report elsewhere: the products' categories … */
@@ -47,10 +46,12 @@ export const orderIdRange = statement<object, { first: number | null; last: numb
 /**
  * … and the orders with `from` ≤ id ≤ `to` as one text, `product,day,cents;` an order, about 16 bytes each; `day`
  * counts from 1970-01-01. To be read with `bytes()`, undecoded: a worker thread parses the digits.
+ * (One `concat_ws` takes 0.35 s for 500,000 orders, a chain of `||` 0.5 s. Binary fields in base64 take 0.25 s and
+ * 18 % more bytes, and no longer read as what they are.)
  */
 export const orderPart = statement<{ from: number; to: number }, { part: string }>(
   'order_part',
-  () => sql`select coalesce(string_agg(${orders.productId} || ',' ||
-      (${orders.createdAt} at time zone 'UTC')::date - date '1970-01-01' || ',' || ${orders.totalCents}, ';'), '') as part
+  () => sql`select coalesce(string_agg(concat_ws(',', ${orders.productId},
+      (${orders.createdAt} at time zone 'UTC')::date - date '1970-01-01', ${orders.totalCents}), ';'), '') as part
     from ${orders} where ${orders.id} between ${placeholder('from')} and ${placeholder('to')}`,
 )
