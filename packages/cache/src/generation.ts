@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import { GENERATION_LENGTH } from './envelope.ts'
+import type { Tier2 } from './tier2.ts'
+import type { Topology } from './topology.ts'
+import type { Proof } from './tracking.ts'
+
+/**
+ * A namespace's generation, by which `clear()` makes all of its values worthless at once, wherever they lie. It is random
+ * and not counted: when Redis has evicted it, a new one can never meet values of an old one.
+ */
+export type Generation = {
+  /** Known without asking, because a change of it would have been heard. */
+  known(): string | undefined
+  /** Asked for, or made; undefined when its owner cannot be used. Concurrent calls share one answer. */
+  ask(): Promise<string | undefined>
+  /** Where a change of it would have been heard. */
+  proof(): Proof
+  /** Begins a new one for everybody. Rejects when it could not be told. */
+  renew(): Promise<void>
+  /** It was changed by somebody, or may have been. */
+  forget(): void
+}
+
+/** So that an LRU policy in Redis sees that it is in use. */
+const KNOWN_FOR_MS = 5_000
+const NO_PROOF: Proof = { provenUntil: 0 }
+
+export function createGeneration(key: string, tier2: Tier2, topology: Topology): Generation {
+  let known: { value: string; proof: Proof; until: number } | undefined
+  let asking: Promise<string | undefined> | undefined
+  let changes = 0
+
+  return {
+    known() {
+      if (known === undefined) return undefined
+      const now = performance.now()
+      return now <= known.proof.provenUntil && now < known.until ? known.value : undefined
+    },
+    ask() {
+      asking ??= fetch()
+        .catch(() => undefined)
+        .finally(() => {
+          asking = undefined
+        })
+      return asking
+    },
+    proof,
+    async renew() {
+      await tier2.writeGeneration(key, makeGeneration(), false)
+    },
+    forget() {
+      changes++
+      known = undefined
+      asking = undefined
+    },
+  }
+
+  async function fetch(): Promise<string> {
+    const changesBefore = changes
+    const link = proof()
+    const heard = link.provenUntil > 0
+    const stored = await tier2.readGeneration(key)
+    const value =
+      stored?.length === GENERATION_LENGTH
+        ? stored
+        : await tier2.writeGeneration(key, makeGeneration(), stored === null)
+    if (heard && changes === changesBefore)
+      known = { value, proof: link, until: performance.now() + KNOWN_FOR_MS }
+    return value
+  }
+
+  function proof(): Proof {
+    try {
+      return topology.ownerOf(key).link
+    } catch {
+      return NO_PROOF
+    }
+  }
+}
+
+const makeGeneration = () => randomBytes(6).toString('base64url')

@@ -1,0 +1,139 @@
+import type { Registry } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { NamespaceStats } from './stats.ts'
+
+type Sources = {
+  namespaces: () => Iterable<[name: string, stats: NamespaceStats]>
+  nodes: () => Iterable<{ id: string; breakerState: number; usable: boolean }>
+  trackingLost: () => number
+  outboxDepth: (() => Promise<number>) | undefined
+}
+
+type CounterSource = {
+  name: string
+  help: string
+  read: (stats: NamespaceStats) => [labels: object, total: number][]
+}
+
+const COUNTERS: CounterSource[] = [
+  {
+    name: 'cache_hits_total',
+    help: 'Reads that a tier answered',
+    read: (stats) => [
+      [{ tier: 'l1' }, stats.hitsL1],
+      [{ tier: 'l2' }, stats.hitsL2],
+    ],
+  },
+  counter('cache_misses_total', 'Reads that were loaded and kept', 'misses'),
+  counter('cache_off_total', 'Reads that were loaded while neither tier could be used', 'off'),
+  counter('cache_stale_served_total', 'Expired values answered within their grace', 'staleServed'),
+  counter('cache_loads_total', 'Calls of the loader', 'loads'),
+  counter('cache_load_failures_total', 'Calls of the loader that failed or took too long', 'loadFailures'),
+  counter('cache_lease_waits_total', 'Reads that waited for the load of another', 'leaseWaits'),
+  counter(
+    'cache_refused_fills_total',
+    'Loaded values that were not stored because of a write meanwhile',
+    'refusedFills',
+  ),
+  counter('cache_invalidations_total', 'Keys that this process has invalidated', 'invalidations'),
+  counter(
+    'cache_bypassed_total',
+    'Tier-1 hits not used because the tracking link was not proved to be alive',
+    'bypassed',
+  ),
+  counter('cache_undecodable_total', 'Stored bytes that did not decode', 'undecodable'),
+]
+
+/**
+ * Registers the cache's metrics. The counts are kept as plain numbers and read at a scrape: a hit pays for an increment,
+ * not for a look-up of labels.
+ *
+ * @returns what takes the seconds of a load
+ */
+export function registerMetrics(
+  registry: Registry,
+  sources: Sources,
+): (namespace: string, seconds: number) => void {
+  const registers = [registry]
+  for (const { name, help, read } of COUNTERS) {
+    const labelNames = ['namespace', 'tier']
+    new Counter({
+      name,
+      help,
+      labelNames: name === 'cache_hits_total' ? labelNames : ['namespace'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [namespace, stats] of sources.namespaces()) {
+          for (const [labels, total] of read(stats)) this.inc({ namespace, ...labels }, total)
+        }
+      },
+    })
+  }
+  for (const [name, help, of] of [
+    ['cache_entries', 'Entries in tier 1', 'entries'],
+    ['cache_bytes', 'Bytes in tier 1', 'bytes'],
+  ] as const) {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['namespace'],
+      registers,
+      collect() {
+        for (const [namespace, stats] of sources.namespaces()) this.set({ namespace }, stats[of])
+      },
+    })
+  }
+  new Gauge({
+    name: 'cache_breaker_state',
+    help: 'Breaker of each Redis: 0 closed, 1 open, 2 half-open',
+    labelNames: ['node'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { id, breakerState } of sources.nodes()) this.set({ node: id }, breakerState)
+    },
+  })
+  new Gauge({
+    name: 'cache_tier2_usable',
+    help: '1 while tier 2 is read on this Redis',
+    labelNames: ['node'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { id, usable } of sources.nodes()) this.set({ node: id }, usable ? 1 : 0)
+    },
+  })
+  new Counter({
+    name: 'cache_tracking_lost_total',
+    help: 'Tracking links that were closed, with tier 1 flushed',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(sources.trackingLost())
+    },
+  })
+  const { outboxDepth } = sources
+  if (outboxDepth !== undefined) {
+    new Gauge({
+      name: 'cache_outbox_depth',
+      help: 'Invalidations that wait to be delivered',
+      registers,
+      async collect() {
+        this.set(await outboxDepth().catch(() => Number.NaN))
+      },
+    })
+  }
+  const loadSeconds = new Histogram({
+    name: 'cache_load_seconds',
+    help: 'Duration of the loader',
+    labelNames: ['namespace'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+    registers,
+  })
+  return (namespace, seconds) => loadSeconds.observe({ namespace }, seconds)
+}
+
+function counter(name: string, help: string, of: keyof NamespaceStats): CounterSource {
+  return { name, help, read: (stats) => [[{}, stats[of]]] }
+}

@@ -1,0 +1,65 @@
+import { performance } from 'node:perf_hooks'
+import { LRUCache } from 'lru-cache'
+import type { NamespaceStats } from './stats.ts'
+import type { Proof } from './tracking.ts'
+
+/** What tier 1 holds: the encoded value, or undefined for "the loader found nothing". */
+export type Tier1Entry = {
+  readonly payload: Buffer | undefined
+  /** On the monotonic clock. */
+  readonly expiresAt: number
+  /** The links by which a change of the value, and of its namespace, would have been heard. */
+  readonly valueProof: Proof
+  readonly namespaceProof: Proof
+  readonly stats: NamespaceStats
+}
+
+export type Tier1 = {
+  /** Synchronous, and only what is proved to be current: nothing, when the links were last proved too long ago. */
+  get(key: string, stats: NamespaceStats): Tier1Entry | undefined
+  set(key: string, entry: Tier1Entry): void
+  delete(key: string): void
+  deleteAll(prefix: string): void
+  clear(): void
+}
+
+/** Beside the value: the key, the entry and the list's own arrays, roughly. */
+const ENTRY_OVERHEAD_BYTES = 200
+
+export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxBytes: number }): Tier1 {
+  const entries = new LRUCache<string, Tier1Entry>({
+    max: maxEntries,
+    maxSize: maxBytes,
+    sizeCalculation: sizeOf,
+    dispose: (entry, key) => {
+      entry.stats.entries--
+      entry.stats.bytes -= sizeOf(entry, key)
+    },
+    onInsert: (entry, key) => {
+      entry.stats.entries++
+      entry.stats.bytes += sizeOf(entry, key)
+    },
+  })
+
+  return {
+    get(key, stats) {
+      const entry = entries.get(key)
+      if (entry === undefined) return undefined
+      const now = performance.now()
+      if (now > entry.valueProof.provenUntil || now > entry.namespaceProof.provenUntil) {
+        stats.bypassed++
+        return undefined
+      }
+      return now < entry.expiresAt ? entry : undefined
+    },
+    set: (key, entry) => void entries.set(key, entry),
+    delete: (key) => void entries.delete(key),
+    deleteAll(prefix) {
+      for (const key of entries.keys()) if (key.startsWith(prefix)) entries.delete(key)
+    },
+    clear: () => entries.clear(),
+  }
+}
+
+const sizeOf = (entry: Tier1Entry, key: string) =>
+  (entry.payload?.length ?? 0) + key.length + ENTRY_OVERHEAD_BYTES
