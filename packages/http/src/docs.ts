@@ -19,7 +19,7 @@ export async function addDocs(
   })
   const config = { operational: true, rateLimit: false as const }
   let document: string | undefined
-  app.get('/openapi.json', { schema: { hide: true }, config, logLevel: 'warn' }, (_request, reply) => {
+  app.get('/openapi.json', { schema: { hide: true }, config }, (_request, reply) => {
     document ??= JSON.stringify(app.swagger())
     reply.header('content-type', 'application/json; charset=utf-8').send(document)
   })
@@ -30,7 +30,6 @@ export async function addDocs(
     uiConfig: { validatorUrl: null },
     // Otherwise a browser asks for the page's files over https, which nothing answers in development.
     transformStaticCSP: (header) => header.replace('upgrade-insecure-requests;', ''),
-    logLevel: 'warn',
   })
 }
 

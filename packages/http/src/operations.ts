@@ -110,12 +110,12 @@ function addRoute(app: App, path: string, call: Call): void {
   const schema: FastifySchema = { tags: ['operations'], summary: SUMMARIES[path] ?? path, response }
   if (path === '/health') {
     // Without a promise or serialiser: probes and load balancers ask this all day.
-    app.get(path, { config, schema, logLevel: 'warn' }, (_request, reply) => {
+    app.get(path, { config, schema, compress: false }, (_request, reply) => {
       reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(ALIVE)
     })
     return
   }
-  app.get(path, { config, schema, logLevel: 'warn' }, async (_request, reply) => {
+  app.get(path, { config, schema }, async (_request, reply) => {
     const { status, type, body } = await call()
     return reply.code(status).header('content-type', type).header('cache-control', 'no-store').send(body)
   })

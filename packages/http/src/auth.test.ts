@@ -1,0 +1,89 @@
+import { hash } from 'node:crypto'
+import t from 'tap'
+import { type App, createServer } from './index.ts'
+import { testServer } from './test-server.ts'
+
+const authTokens = [
+  { name: 'writer', sha256: hash('sha256', 'write-token'), scope: 'write' as const },
+  { name: 'root', sha256: hash('sha256', 'admin-token').toUpperCase(), scope: 'admin' as const },
+]
+
+function routes(app: App): void {
+  app.get('/open', async () => ({}))
+  app.post('/rows', { config: { scope: 'write' } }, async () => ({}))
+  app.post('/settings', { config: { scope: 'admin' } }, async () => ({}))
+}
+
+t.test('with tokens, reads are open and writes need one', async (t) => {
+  const { get, post, lines } = await testServer(t, { auth: 'token', authTokens, requestLog: true }, routes)
+  t.equal((await get('/open')).status, 200)
+  const bare = await post('/rows', '{}')
+  t.equal(bare.status, 401)
+  t.equal(bare.headers.get('www-authenticate'), 'Bearer')
+  t.match(await bare.json(), { status: 401, code: 'TOKEN_MISSING' })
+
+  for (const authorization of [
+    'Bearer wrong',
+    'Bearer',
+    'Bearer ',
+    'Basic d3JpdGU6',
+    'write-token',
+    'Bearer a b',
+  ]) {
+    const response = await post('/rows', '{}', { authorization })
+    t.equal(response.status, 401, authorization)
+    t.match(response.headers.get('www-authenticate'), /^Bearer/)
+  }
+  t.equal((await post('/rows', '{}', { authorization: 'Bearer write-token' })).status, 200)
+  t.equal(
+    (await post('/rows', '{}', { authorization: 'bearer write-token' })).status,
+    200,
+    'the scheme in any case',
+  )
+  t.equal(
+    (await post('/rows', '{}', { authorization: 'Bearer admin-token' })).status,
+    200,
+    'admin implies write',
+  )
+  t.notMatch(JSON.stringify(lines), /write-token|admin-token/)
+})
+
+t.test('a token without the scope is 403', async (t) => {
+  const { post } = await testServer(t, { auth: 'token', authTokens }, routes)
+  const response = await post('/settings', '{}', { authorization: 'Bearer write-token' })
+  t.equal(response.status, 403)
+  t.match(response.headers.get('www-authenticate'), /^Bearer error="insufficient_scope"/)
+  t.equal((await post('/settings', '{}', { authorization: 'Bearer admin-token' })).status, 200)
+})
+
+t.test('the token is asked for before the body is looked at', async (t) => {
+  const { post } = await testServer(t, { auth: 'token', authTokens }, routes)
+  t.equal((await post('/rows', '{')).status, 401)
+})
+
+t.test('without tokens in force every call is open', async (t) => {
+  const { post } = await testServer(t, { auth: 'off' }, routes)
+  t.equal((await post('/settings', '{}')).status, 200)
+})
+
+t.test('with no token configured nobody writes', async (t) => {
+  const { post } = await testServer(t, { auth: 'token' }, routes)
+  t.equal((await post('/rows', '{}', { authorization: 'Bearer write-token' })).status, 401)
+})
+
+t.test('OpenAPI says which calls need a token', async (t) => {
+  const app = await createServer({
+    service: 'x',
+    version: '1',
+    logLevel: 'silent',
+    auth: 'token',
+    authTokens,
+  })
+  t.teardown(() => app.close())
+  routes(app)
+  await app.ready()
+  t.match(app.swagger(), {
+    components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    paths: { '/rows': { post: { security: [{ bearer: [] }] } }, '/open': { get: { security: undefined } } },
+  })
+})

@@ -1,0 +1,71 @@
+import t from 'tap'
+import { Type } from 'typebox'
+import { type App, Id, IdParams, PageQuery, page } from './index.ts'
+import { testServer } from './test-server.ts'
+
+const User = Type.Object({ id: Id, name: Type.String({ examples: ['Ada'] }) })
+
+function routes(app: App): void {
+  const schema = { params: IdParams, response: { 200: User } }
+  app.get('/users/:id', { schema }, async ({ params }) => ({ id: params.id, name: 'Ada', secret: 'hidden' }))
+  const list = { querystring: PageQuery, response: { 200: page(User) } }
+  app.get('/users', { schema: list }, async () => ({ items: [], next: null }))
+}
+
+t.test('/openapi.json is OpenAPI 3.1 with integers, limits, examples and problems', async (t) => {
+  for (const responseSchemas of [true, false]) {
+    const { get } = await testServer(t, { responseSchemas }, routes)
+    const response = await get('/openapi.json')
+    t.match(response.headers.get('content-type'), /^application\/json/)
+    t.match(await response.json(), {
+      openapi: '3.1.0',
+      info: { title: 'test', version: '1.2.3' },
+      paths: {
+        '/users/{id}': {
+          get: {
+            parameters: [
+              { in: 'path', name: 'id', schema: { type: 'integer', minimum: 1, maximum: 2147483647 } },
+            ],
+            responses: {
+              200: {
+                content: { 'application/json': { schema: { properties: { name: { examples: ['Ada'] } } } } },
+              },
+              default: { content: { 'application/problem+json': { schema: { required: /code/ } } } },
+            },
+          },
+        },
+        '/users': {
+          get: {
+            parameters: [{ in: 'query', name: 'limit', schema: { type: 'integer' } }, { name: 'after' }],
+          },
+        },
+        '/health': { get: {} },
+        '/ready': { get: { responses: { 503: {} } } },
+      },
+    })
+  }
+})
+
+t.test('/docs is a page whose files come from here', async (t) => {
+  const { url } = await testServer(t, {}, routes)
+  const response = await fetch(`${url}/docs`)
+  t.equal(response.status, 200)
+  t.match(response.headers.get('content-type'), /^text\/html/)
+  t.notMatch(response.headers.get('content-security-policy'), /upgrade-insecure-requests/)
+  const html = await response.text()
+  const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(
+    ([, file]) => new URL(file ?? '', `${url}/docs/`),
+  )
+  t.ok(files.length >= 3)
+  for (const file of files) {
+    t.equal(file.origin, url, 'nothing from elsewhere')
+    t.equal((await fetch(file)).status, 200, file.pathname)
+  }
+})
+
+t.test('response schemas shape the reply, or are left out of it', async (t) => {
+  const shaped = await testServer(t, { responseSchemas: true }, routes)
+  t.same(await (await shaped.get('/users/1')).json(), { id: 1, name: 'Ada' })
+  const plain = await testServer(t, { responseSchemas: false }, routes)
+  t.same(await (await plain.get('/users/1')).json(), { id: 1, name: 'Ada', secret: 'hidden' })
+})

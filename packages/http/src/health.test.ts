@@ -1,0 +1,151 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import type { Dependency } from './index.ts'
+import { testServer } from './test-server.ts'
+
+const dependency = (name: string, check: Dependency['check'], required = true): Dependency => ({
+  name,
+  required,
+  thresholdMs: 1000,
+  check,
+})
+const fine = async () => {}
+const away = async () => {
+  throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:5432'), { code: 'ECONNREFUSED' })
+}
+
+t.test('/health is 200 without asking anything', async (t) => {
+  let asked = 0
+  const count = async () => {
+    asked += 1
+  }
+  const { get } = await testServer(t, { dependencies: [dependency('postgres', count)] })
+  const response = await get('/health')
+  t.equal(response.status, 200)
+  t.equal(await response.text(), '{"status":"ok"}')
+  t.equal(asked, 0)
+})
+
+t.test('/ready has a row per dependency', async (t) => {
+  const { get } = await testServer(t, {
+    dependencies: [dependency('postgres', fine), dependency('redis', fine, false)],
+  })
+  const response = await get('/ready')
+  t.equal(response.status, 200)
+  t.match(await response.json(), {
+    status: 'ok',
+    checks: [
+      { name: 'postgres', status: 'ok', latencyMs: Number },
+      { name: 'redis', status: 'ok', latencyMs: Number },
+    ],
+  })
+})
+
+t.test('/ready is 503 with the row that fails, and recovers', async (t) => {
+  let check = away
+  const { get } = await testServer(t, { dependencies: [dependency('postgres', () => check())] })
+  const response = await get('/ready')
+  t.equal(response.status, 503)
+  const text = await response.text()
+  t.match(JSON.parse(text), {
+    status: 'down',
+    checks: [{ name: 'postgres', status: 'down', error: 'ECONNREFUSED' }],
+  })
+  t.notMatch(text, '10.0.0.1', 'no addresses')
+  check = fine
+  t.equal((await get('/ready')).status, 200)
+})
+
+t.test('an optional dependency away is degraded with 200', async (t) => {
+  const { get } = await testServer(t, {
+    dependencies: [dependency('postgres', fine), dependency('redis', away, false)],
+  })
+  const response = await get('/ready')
+  t.equal(response.status, 200)
+  t.match(await response.json(), { status: 'degraded', checks: [{ status: 'ok' }, { status: 'degraded' }] })
+})
+
+t.test('a check that never answers, or throws at once, is down within its limit', async (t) => {
+  const hung = dependency('hung', () => new Promise(() => {}))
+  const { promise: aborted, resolve } = Promise.withResolvers<void>()
+  const listening = dependency('listening', (signal) => {
+    signal.addEventListener('abort', () => resolve())
+    return new Promise(() => {})
+  })
+  const thrower = dependency('thrower', () => {
+    throw new TypeError('bug')
+  })
+  const { get } = await testServer(t, { checkTimeoutMs: 50, dependencies: [hung, listening, thrower] })
+  const response = await get('/ready')
+  t.equal(response.status, 503)
+  t.match(await response.json(), { checks: [{ error: 'TIMEOUT' }, { error: 'TIMEOUT' }, { error: 'ERROR' }] })
+  await aborted
+})
+
+t.test('calls of /ready that come together share one round', async (t) => {
+  let asked = 0
+  const { promise: gate, resolve } = Promise.withResolvers<void>()
+  const check = () => {
+    asked += 1
+    return gate
+  }
+  const { get, app } = await testServer(t, { dependencies: [dependency('postgres', check)] })
+  const calls = Array.from({ length: 10 }, () => get('/ready'))
+  while (app.lifecycle.inFlight.size < 10) await turn()
+  resolve()
+  for (const response of await Promise.all(calls)) t.equal(response.status, 200)
+  t.equal(asked, 1)
+})
+
+t.test('/services says how fast every system answers', async (t) => {
+  const slow = {
+    ...dependency('slow', () => new Promise((resolve) => setTimeout(resolve, 5))),
+    thresholdMs: 1,
+  }
+  const { get } = await testServer(t, {
+    dependencies: [dependency('postgres', fine), slow],
+    systems: [dependency('mysql', away, false)],
+  })
+  const rows = await (await get('/services')).json()
+  t.match(rows, [
+    { name: 'postgres', responseMs: Number, thresholdMs: 1000, status: 'ok' },
+    { name: 'slow', responseMs: Number, thresholdMs: 1, status: 'slow' },
+    { name: 'mysql', responseMs: Number, thresholdMs: 1000, status: 'down' },
+  ])
+  const ready = (await (await get('/ready')).json()) as { checks: unknown[] }
+  t.equal(ready.checks.length, 2, 'systems do not count for readiness')
+})
+
+t.test('with an internal port /metrics and /services leave the public one', async (t) => {
+  const internalPort = await freePort()
+  const { get, app } = await testServer(t, { registry: new Registry(), internalPort })
+  t.equal(await app.operations.listen('127.0.0.1'), internalPort)
+  const internal = `http://127.0.0.1:${internalPort}`
+  for (const path of ['/metrics', '/services']) {
+    t.equal((await get(path)).status, 404, path)
+    t.equal((await fetch(internal + path)).status, 200, path)
+  }
+  for (const path of ['/health', '/ready']) {
+    t.equal((await get(path)).status, 200, path)
+    t.equal((await fetch(internal + path)).status, 200, path)
+  }
+  t.match(await (await fetch(`${internal}/metrics`)).text(), /http_request_duration_seconds/)
+  const unknown = await fetch(`${internal}/users`)
+  t.equal(unknown.status, 404)
+  t.equal(unknown.headers.get('content-type'), 'application/problem+json')
+  t.equal((await fetch(`${internal}/metrics`, { method: 'POST' })).status, 404)
+  await app.close()
+  await t.rejects(fetch(`${internal}/health`), 'closed with the server')
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

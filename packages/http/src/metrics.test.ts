@@ -1,0 +1,72 @@
+import { connect } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import type { App } from './index.ts'
+import { testServer } from './test-server.ts'
+
+async function samples(get: (path: string) => Promise<Response>): Promise<Map<string, number>> {
+  const text = await (await get('/metrics')).text()
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  )
+}
+
+const count = (method: string, route: string, status: number) =>
+  `http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`
+
+t.test('requests are counted by method, route template and status', async (t) => {
+  const { get, post } = await testServer(t, { registry: new Registry() })
+  for (const id of ['1', '2', '3', 'x']) await get(`/users/${id}`)
+  await post('/users', '{}')
+  for (const path of ['/a', '/b', '/c']) await get(path)
+  const seen = await samples(get)
+  t.equal(seen.get(count('GET', '/users/:id', 200)), 3)
+  t.equal(seen.get(count('GET', '/users/:id', 400)), 1)
+  t.equal(seen.get(count('POST', '/users', 400)), 1)
+  t.equal(seen.get(count('GET', 'unmatched', 404)), 3, 'unknown paths are one series')
+  const bucket = (le: string) =>
+    `http_request_duration_seconds_bucket{le="${le}",method="GET",route="/users/:id",status="200"}`
+  t.equal(seen.get(bucket('+Inf')), 3)
+  t.ok((seen.get(bucket('10')) ?? 0) >= (seen.get(bucket('0.001')) ?? 0), 'buckets are cumulated')
+  const sum = seen.get(count('GET', '/users/:id', 200).replace('_count', '_sum')) ?? 0
+  t.ok(sum > 0 && sum < 10, 'seconds')
+})
+
+t.test('/metrics has Node’s own figures and the event loop’s', async (t) => {
+  const { get } = await testServer(t, { registry: new Registry() })
+  const response = await get('/metrics')
+  t.match(response.headers.get('content-type'), /^text\/plain; version=0.0.4/)
+  const seen = await samples(get)
+  for (const name of [
+    'nodejs_eventloop_lag_p99_seconds',
+    'nodejs_eventloop_utilization_ratio',
+    'process_cpu_seconds_total',
+  ]) {
+    t.ok(seen.has(name), name)
+  }
+})
+
+t.test('a request in flight is seen, and one whose client went is counted as 499', async (t) => {
+  const { promise: hold, resolve } = Promise.withResolvers<void>()
+  const routes = (app: App) => {
+    app.get('/slow', async () => {
+      await hold
+      return {}
+    })
+  }
+  const { get, app, port } = await testServer(t, { registry: new Registry() }, routes)
+  const socket = connect(port, '127.0.0.1', () => socket.write('GET /slow HTTP/1.1\r\nhost: x\r\n\r\n'))
+  while (app.lifecycle.inFlight.size < 1) await turn()
+  t.equal((await samples(get)).get('http_requests_in_flight'), 2, 'with the scrape itself')
+  socket.destroy()
+  while (app.lifecycle.inFlight.size > 0) await turn()
+  resolve()
+  t.equal((await samples(get)).get(count('GET', '/slow', 499)), 1)
+})
+
+t.test('without a registry there is no /metrics', async (t) => {
+  const { get } = await testServer(t)
+  t.equal((await get('/metrics')).status, 404)
+})

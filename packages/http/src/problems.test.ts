@@ -1,0 +1,147 @@
+import t from 'tap'
+import type { Problem } from './problems.ts'
+import { problem } from './problems.ts'
+import { exampleRoutes, testServer } from './test-server.ts'
+
+const body = async (response: Response) => (await response.json()) as Problem
+
+t.test('a problem has the members of RFC 9457, a code and the request id', async (t) => {
+  const { get } = await testServer(t)
+  const response = await get('/users/0?a=secret')
+  t.equal(response.headers.get('content-type'), 'application/problem+json')
+  t.equal(response.headers.get('cache-control'), 'no-store')
+  t.match(await body(response), {
+    type: 'about:blank',
+    title: 'Bad Request',
+    status: 400,
+    detail: String,
+    instance: '/users/0',
+    code: 'VALIDATION',
+    requestId: response.headers.get('x-request-id'),
+    errors: [{ field: String, message: String }],
+  })
+})
+
+t.test('an unknown path is 404, a known one with another method 405 with allow', async (t) => {
+  const { get, url } = await testServer(t)
+  const unknown = await get('/nope')
+  t.equal(unknown.status, 404)
+  t.match(await body(unknown), { code: 'NOT_FOUND', instance: '/nope' })
+  const response = await fetch(`${url}/users/7`, { method: 'PUT' })
+  t.equal(response.status, 405)
+  t.equal(response.headers.get('allow'), 'DELETE, GET, HEAD')
+  t.equal((await body(response)).code, 'METHOD_NOT_ALLOWED')
+})
+
+t.test('a malformed URL is a problem too', async (t) => {
+  const { get, raw } = await testServer(t)
+  for (const path of ['/%ff', '/users/%ff', '/users/%zz', '/%c0%80']) {
+    const response = await get(path)
+    t.equal(response.status, 400, path)
+    t.equal(response.headers.get('content-type'), 'application/problem+json')
+    t.match(await body(response), { code: 'MALFORMED_URL', requestId: response.headers.get('x-request-id') })
+  }
+  for (const target of ['//', '*', '/\\', 'http://x/users/0', '/users/0#a']) {
+    const answer = await raw(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    t.match(answer, /^HTTP\/1.1 40\d .*application\/problem\+json/s, target)
+  }
+})
+
+t.test('what is not HTTP is a problem too', async (t) => {
+  const { raw } = await testServer(t)
+  const malformed = await raw('NONSENSE\r\n\r\n')
+  t.match(malformed, /^HTTP\/1.1 400 .*application\/problem\+json.*"code":"MALFORMED_HTTP"/s)
+  const overflow = await raw(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`)
+  t.match(overflow, /^HTTP\/1.1 431 .*application\/problem\+json.*"code":"HEADERS_TOO_LARGE"/s)
+  const long = await raw(`GET /${'a'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  t.match(long, /^HTTP\/1.1 431 .*application\/problem\+json/s)
+})
+
+t.test('a request that does not come to its end is 408', async (t) => {
+  const { raw } = await testServer(t, { headersTimeoutMs: 100, requestTimeoutMs: 200 })
+  const header = await raw('GET /health HTTP/1.1\r\nhost: x\r\n')
+  t.match(header, /^HTTP\/1.1 408 .*application\/problem\+json.*"code":"REQUEST_TIMEOUT"/s)
+  const type = 'content-type: application/json\r\ncontent-length: 10'
+  t.match(await raw(`POST /users HTTP/1.1\r\nhost: x\r\n${type}\r\n\r\n{`), /^HTTP\/1.1 408 /)
+})
+
+t.test('a 5xx hides what failed and logs it once', async (t) => {
+  const { get, lines } = await testServer(t, {}, (app) => {
+    app.get('/plain', async () => {
+      throw new Error('password of the database')
+    })
+    app.get('/coded', async () => {
+      throw Object.assign(new Error('pool of 10.0.0.1'), {
+        statusCode: 503,
+        code: 'DB_POOL_TIMEOUT',
+        retryAfterSeconds: 1,
+      })
+    })
+    app.get('/driver', async () => {
+      throw Object.assign(new Error('syntax error at …'), { code: '42601' })
+    })
+    app.get('/text', async () => {
+      throw 'nonsense'
+    })
+    app.get('/told', async () => {
+      throw problem(502, 'UPSTREAM', 'The orders could not be had')
+    })
+  })
+  const plain = await get('/plain')
+  t.equal(plain.status, 500)
+  const text = await plain.text()
+  t.notMatch(text, /password|stack|at /)
+  t.match(JSON.parse(text), { code: 'INTERNAL_ERROR', detail: 'Something failed in the service' })
+  const failures = lines.filter(({ msg }) => msg === 'request failed')
+  t.match(failures, [{ level: 50, path: '/plain', requestId: plain.headers.get('x-request-id') }])
+  t.equal(failures.length, 1)
+  t.match(failures, [{ err: { message: 'password of the database', stack: /problems.test/ } }])
+
+  const coded = await get('/coded')
+  t.equal(coded.status, 503)
+  t.equal(coded.headers.get('retry-after'), '1')
+  t.match(await body(coded), { code: 'DB_POOL_TIMEOUT', detail: 'The service cannot answer at the moment' })
+  t.match(lines.at(-1), { level: 40, reason: 'pool of 10.0.0.1' }, 'shed load is a warning without stack')
+
+  t.match(await body(await get('/driver')), { status: 500, code: 'INTERNAL_ERROR' })
+  t.match(await body(await get('/text')), { status: 500, code: 'INTERNAL_ERROR' })
+  t.match(await body(await get('/told')), {
+    status: 502,
+    code: 'UPSTREAM',
+    detail: 'The orders could not be had',
+  })
+})
+
+t.test('a thrown 4xx keeps its code, message and fields', async (t) => {
+  const { get } = await testServer(t, {}, (app) => {
+    exampleRoutes(app)
+    app.get('/taken', async () => {
+      throw Object.assign(new Error('is taken'), { statusCode: 409, code: 'EMAIL_TAKEN', field: 'email' })
+    })
+    app.get('/both', async () => {
+      throw problem(422, 'ABSENT', 'No such rows', { errors: [{ field: 'userId', message: 'is not there' }] })
+    })
+    app.get('/odd', async () => {
+      throw Object.assign(new Error('odd'), { statusCode: 200, code: 'ODD' })
+    })
+  })
+  t.match(await body(await get('/taken')), {
+    status: 409,
+    title: 'Conflict',
+    code: 'EMAIL_TAKEN',
+    errors: [{ field: 'email', message: 'is taken' }],
+  })
+  t.match(await body(await get('/both')), {
+    status: 422,
+    errors: [{ field: 'userId', message: 'is not there' }],
+  })
+  t.equal((await get('/odd')).status, 500, 'a status that is no error')
+})
+
+t.test('a fault of the body does not cost the connection', async (t) => {
+  const { raw } = await testServer(t)
+  const request =
+    'POST /users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n{'
+  const last = 'GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
+  t.match(await raw(request + last), /^HTTP\/1.1 400 .*HTTP\/1.1 200 /s)
+})

@@ -1,0 +1,34 @@
+import t from 'tap'
+import { testServer } from './test-server.ts'
+
+t.test('more than the limit is 429 as a problem with retry-after', async (t) => {
+  const { get } = await testServer(t, { rateLimitRps: 5 })
+  const answers = await Promise.all(Array.from({ length: 30 }, () => get('/users/1')))
+  const refused = answers.filter(({ status }) => status === 429)
+  t.ok(refused.length >= 20 && refused.length < 30, `${refused.length} of 30`)
+  const [first] = refused
+  t.equal(first?.headers.get('content-type'), 'application/problem+json')
+  t.match(first?.headers.get('retry-after'), /^[1-9]\d*$/)
+  t.match(await first?.json(), { status: 429, code: 'RATE_LIMITED' })
+  for (const path of ['/health', '/ready', '/services']) {
+    const calls = await Promise.all(Array.from({ length: 10 }, () => get(path)))
+    t.ok(
+      calls.every(({ status }) => status === 200),
+      `${path} is exempt`,
+    )
+  }
+})
+
+t.test('behind a trusted proxy each client counts for itself', async (t) => {
+  const { get } = await testServer(t, { rateLimitRps: 5, trustProxy: '127.0.0.1' })
+  const from = (client: number) => get('/users/1', { 'x-forwarded-for': `10.0.0.${client}` })
+  const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => from(index)))
+  t.ok(answers.every(({ status }) => status === 200))
+})
+
+t.test('x-forwarded-for of anybody else is not believed', async (t) => {
+  const { get } = await testServer(t, { rateLimitRps: 5 })
+  const from = (client: number) => get('/users/1', { 'x-forwarded-for': `10.0.0.${client}` })
+  const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => from(index)))
+  t.ok(answers.some(({ status }) => status === 429))
+})
