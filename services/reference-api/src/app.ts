@@ -1,0 +1,122 @@
+import { type Cache, createCache } from '@reference/cache'
+import type { Config } from '@reference/config'
+import { createDatabase, type Database } from '@reference/database'
+import { type App, createServer } from '@reference/http'
+import { createJobs, createWorkerPool, type Jobs } from '@reference/jobs'
+import { Registry } from 'prom-client'
+import { type Caches, createCaches } from './caches.ts'
+import { dependenciesOf } from './dependencies.ts'
+import { createPurge, purgeIdempotencyKeys } from './jobs/housekeeping.ts'
+import { createProcessData, processData } from './jobs/process-data.ts'
+import { createOrderPages, type OrderPages } from './order-pages.ts'
+import { createOutboxStore } from './outbox-store.ts'
+import { configRoutes } from './routes/config.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { orderRoutes } from './routes/orders.ts'
+import { productRoutes } from './routes/products.ts'
+import { userRoutes } from './routes/users.ts'
+import { createWrite, type Write } from './write.ts'
+
+const CACHE_WARM_UP_MS = 500
+
+/** What the routes are made of. */
+export interface AppContext {
+  readonly database: Database
+  readonly cache: Cache
+  readonly caches: Caches
+  readonly orderPages: OrderPages
+  readonly jobs: Jobs
+  readonly write: Write
+}
+
+/**
+ * Puts the service together: each part is made here, and handed to those that need it. None of them needs its server
+ * to be there, so the service starts without database and Redis.
+ *
+ * @returns the server, not listening yet, and `close` for everything else that was opened
+ */
+export async function createApp(config: Config): Promise<{ app: App; close: () => Promise<void> }> {
+  const registry = config.metrics ? new Registry() : undefined
+  const metrics = registry === undefined ? {} : { registry }
+
+  const database = createDatabase({
+    url: config.databaseUrl,
+    replicaUrl: config.databaseReplicaUrl,
+    preset: config.service,
+    applicationName: config.service,
+    poolMax: config.dbPoolMax,
+    poolTimeoutMs: config.dbPoolTimeoutMs,
+    prepare: config.dbPrepare,
+    ...metrics,
+  })
+  const app = await createServer({
+    service: config.service,
+    version: '0.1.0',
+    logLevel: config.logLevel,
+    requestLog: config.requestLog,
+    bodyLimitBytes: config.bodyLimitBytes,
+    compression: config.compression,
+    responseSchemas: config.responseSchemas,
+    internalPort: config.internalPort,
+    auth: config.auth,
+    authTokens: config.authTokens ?? [],
+    rateLimitRps: config.rateLimitRps,
+    trustProxy: config.trustProxy,
+    dependencies: dependenciesOf(config, database, () => cache),
+    registry,
+  })
+  const cache = createCache({
+    redis: config.redis,
+    prefix: 'c:',
+    l1: { enabled: config.cacheL1, maxEntries: config.cacheL1MaxEntries, maxBytes: config.cacheL1MaxBytes },
+    l2: {
+      enabled: config.cacheL2,
+      timeoutMs: config.redisTimeoutMs,
+      autoPipelining: config.redisAutoPipelining,
+    },
+    ...(config.cacheOutbox ? { outbox: createOutboxStore(database) } : {}),
+    logger: app.log,
+    ...metrics,
+  })
+  const jobs = createJobs({
+    databaseUrl: config.databaseUrl,
+    directUrl: config.databaseDirectUrl,
+    applicationName: config.service,
+    definitions: [processData, purgeIdempotencyKeys],
+    logger: app.log,
+    ...metrics,
+  })
+  const workers = createWorkerPool({
+    filename: new URL('./jobs/digest.ts', import.meta.url),
+    threads: config.workerThreads,
+    ...metrics,
+  })
+
+  const caches = createCaches(cache, database, config)
+  const context: AppContext = {
+    database,
+    cache,
+    caches,
+    orderPages: createOrderPages(cache, database, config),
+    jobs,
+    write: createWrite(database, cache, config.cacheOutbox),
+  }
+  userRoutes(app, context)
+  productRoutes(app, context)
+  orderRoutes(app, context)
+  configRoutes(app, context)
+  jobRoutes(app, context)
+
+  jobs.work(processData, createProcessData(workers))
+  jobs.work(purgeIdempotencyKeys, createPurge(database), { concurrency: 1 })
+
+  // The first requests would all go to the database. Redis that is away delays the start by this much and no more.
+  await cache.whenUsable(CACHE_WARM_UP_MS)
+
+  const close = async () => {
+    await jobs.close()
+    await Promise.all([workers.close(), cache.close()])
+    await database.close()
+  }
+  return { app, close }
+}

@@ -1,0 +1,39 @@
+import type { Cache } from '@reference/cache'
+import type { Config } from '@reference/config'
+import { type Database, queries } from '@reference/database'
+
+/**
+ * What is cached, under which name, for how long, and where it is loaded from. Single rows are read from the primary:
+ * a replica may lag behind the write that has just invalidated the row, and the old one would be cached again.
+ */
+export function createCaches(cache: Cache, database: Database, config: Config) {
+  const ttlMs = config.cacheTtlSeconds * 1000
+  const rows = { version: 1, ttlMs, graceMs: ttlMs / 5, negativeTtlMs: 10_000 }
+  const { primary } = database
+  return {
+    users: cache.namespace({
+      name: 'user',
+      ...rows,
+      load: (id: number, { signal }) => primary.first(queries.userById, { id }, { signal }),
+    }),
+    products: cache.namespace({
+      name: 'product',
+      ...rows,
+      load: (id: number, { signal }) => primary.first(queries.productById, { id }, { signal }),
+    }),
+    orders: cache.namespace({
+      name: 'order',
+      ...rows,
+      load: (id: number, { signal }) => primary.first(queries.orderById, { id }, { signal }),
+    }),
+    /** The guide's `lru_cache` for configuration, with an end and with invalidation on every replica. */
+    settings: cache.namespace({
+      name: 'setting',
+      ...rows,
+      tier1Only: true,
+      load: (key: string, { signal }) => primary.first(queries.settingByKey, { key }, { signal }),
+    }),
+  }
+}
+
+export type Caches = ReturnType<typeof createCaches>

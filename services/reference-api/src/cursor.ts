@@ -1,0 +1,50 @@
+import type { OrderCursor } from '@reference/database'
+import { invalid, MAX_ID } from '@reference/http'
+
+/**
+ * Keyset cursors: the sort key of the last row of a page, opaque and URL-safe. Unlike an offset, a page costs the same
+ * however deep it lies, and rows that are added or removed meanwhile make no duplicates and no gaps.
+ */
+
+/** Position in a list that is ordered by id. */
+export function encodeIdCursor({ id }: { readonly id: number }): string {
+  return encode(`${id}`)
+}
+
+/** @throws 400 naming `after` when the text is no cursor of ours */
+export function decodeIdCursor(text: string): number {
+  const [, id] = /^([1-9]\d{0,9})$/.exec(decode(text)) ?? []
+  return rowId(id)
+}
+
+/** Position in the list of orders, newest first: the time of creation in ms since the epoch, ties broken by id. */
+export function encodeOrderCursor({ createdAt, id }: OrderCursor): string {
+  return encode(`${Date.parse(createdAt)}.${id}`)
+}
+
+/** @throws 400 naming `after` when the text is no cursor of ours */
+export function decodeOrderCursor(text: string): OrderCursor {
+  const [, time, id] = /^(\d{1,14})\.([1-9]\d{0,9})$/.exec(decode(text)) ?? []
+  return { id: rowId(id), createdAt: new Date(Number(time)).toISOString() }
+}
+
+function encode(text: string): string {
+  return Buffer.from(text, 'latin1').toString('base64url')
+}
+
+/** Only the one spelling that `encode` writes is read: Buffer's own decoder skips what it does not know. */
+function decode(text: string): string {
+  const decoded = Buffer.from(text, 'base64url').toString('latin1')
+  if (encode(decoded) !== text) throw notACursor()
+  return decoded
+}
+
+function rowId(digits: string | undefined): number {
+  const id = Number(digits)
+  if (!(id <= MAX_ID)) throw notACursor()
+  return id
+}
+
+function notACursor(): Error {
+  return invalid([{ field: 'after', message: 'must be the `next` of an earlier page' }])
+}

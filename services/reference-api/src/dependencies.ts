@@ -1,0 +1,23 @@
+import type { Cache } from '@reference/cache'
+import type { Config } from '@reference/config'
+import type { Database } from '@reference/database'
+import type { Dependency } from '@reference/http'
+
+/** What `/ready` and `/services` ask, with the guide's thresholds. */
+export function dependenciesOf(config: Config, database: Database, cache: () => Cache): Dependency[] {
+  const rows: Dependency[] = [
+    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.primary.ping(signal) },
+  ]
+  if (config.databaseReplicaUrl !== config.databaseUrl) {
+    rows.push({
+      name: 'postgres-replica',
+      required: false,
+      thresholdMs: 1000,
+      check: (signal) => database.replica.ping(signal),
+    })
+  }
+  if (config.redis !== undefined) {
+    rows.push({ name: 'redis', required: false, thresholdMs: 500, check: (signal) => cache().ready(signal) })
+  }
+  return rows
+}

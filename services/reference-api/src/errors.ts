@@ -1,0 +1,26 @@
+import { problem } from '@reference/http'
+
+/** What this service refuses, each named once; what the database refuses is recognised where it is called. */
+
+export const notFound = (what: string) => problem(404, 'NOT_FOUND', `There is no such ${what}`)
+
+export const emailTaken = (cause: unknown) =>
+  problem(409, 'EMAIL_TAKEN', 'Another user has this email', {
+    errors: [{ field: 'email', message: 'is taken' }],
+    cause,
+  })
+
+export const userHasOrders = (cause: unknown) =>
+  problem(409, 'USER_HAS_ORDERS', 'A user with orders cannot be deleted', { cause })
+
+/** An order names a row that does not exist. */
+export const absent = (field: 'userId' | 'productId', cause?: unknown) =>
+  problem(422, 'REFERENCE_ABSENT', `${field} names nothing that exists`, {
+    errors: [{ field, message: 'names nothing that exists' }],
+    cause,
+  })
+
+export const idempotencyKeyReused = () =>
+  problem(422, 'IDEMPOTENCY_KEY_REUSED', 'This idempotency key came before with another body', {
+    errors: [{ field: 'idempotency-key', message: 'belongs to an earlier request with another body' }],
+  })

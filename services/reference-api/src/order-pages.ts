@@ -1,0 +1,88 @@
+import type { Cache } from '@reference/cache'
+import type { Config } from '@reference/config'
+import { type Database, newestOrder, type OrderStatus, queries } from '@reference/database'
+import { compressStored, type Encoding, negotiate } from '@reference/http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { decodeOrderCursor, encodeOrderCursor } from './cursor.ts'
+import { readPage } from './page.ts'
+import { present } from './present.ts'
+
+export interface OrdersQuery {
+  readonly userId?: number | undefined
+  readonly status?: OrderStatus | undefined
+  readonly limit?: number | undefined
+  readonly after?: string | undefined
+}
+
+interface Body {
+  readonly encoding: Encoding
+  readonly bytes: Buffer
+}
+
+const encodings: readonly Encoding[] = ['identity', 'br', 'zstd', 'gzip']
+
+type PageKey = OrdersQuery & { readonly encoding: Encoding }
+
+/**
+ * Pages of orders, answered from whole stored replies: a hit is neither serialised nor compressed.
+ *
+ * A page changes with every order, so it is not invalidated; it lives for `CACHE_PAGE_TTL_MS` and says so in
+ * `cache-control`. Each content encoding is an entry of its own, made when it is first asked for.
+ */
+export function createOrderPages(cache: Cache, database: Database, config: Config) {
+  const ttlMs = config.cachePageTtlMs
+  const stored = cache.namespace({
+    name: 'order-page',
+    version: 1,
+    ttlMs: Math.max(1, ttlMs),
+    tier1Only: true,
+    encode: ({ encoding, bytes }: Body) => Buffer.concat([Buffer.of(encodings.indexOf(encoding)), bytes]),
+    decode: (stored): Body => ({
+      encoding: encodings[stored[0] ?? 0] ?? 'identity',
+      bytes: stored.subarray(1),
+    }),
+    load: async (key: string) => {
+      const { encoding, ...query } = JSON.parse(key) as PageKey
+      return compress(encoding, Buffer.from(JSON.stringify(await read(query))))
+    },
+  })
+
+  function read({ userId, status, limit = 50, after }: OrdersQuery) {
+    const from = after === undefined ? newestOrder : decodeOrderCursor(after)
+    const statement = queries.ordersPage({ userId, status })
+    return readPage(
+      limit,
+      (rows) => database.replica.run(statement, { userId, status, limit: rows, ...from }),
+      encodeOrderCursor,
+    )
+  }
+
+  return {
+    async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
+      if (ttlMs === 0) return read(query)
+      if (query.after !== undefined) decodeOrderCursor(query.after)
+      const wanted = config.compression ? negotiate(request.headers['accept-encoding']) : 'identity'
+      const { userId, status, limit, after } = query
+      const key: PageKey = { encoding: wanted, userId, status, limit, after }
+      const { value, from } = await stored.get(JSON.stringify(key))
+      const { encoding, bytes } = present(value)
+      reply.headers({
+        'x-cache': from,
+        vary: 'accept-encoding',
+        'cache-control': `max-age=${Math.floor(ttlMs / 1000)}`,
+        'content-type': 'application/json; charset=utf-8',
+      })
+      if (encoding !== 'identity') reply.header('content-encoding', encoding)
+      return reply.send(bytes)
+    },
+  }
+}
+
+/** Short bodies, and those that compression does not make smaller, stay as they are. */
+async function compress(encoding: Encoding, bytes: Buffer): Promise<Body> {
+  const stored = await compressStored(bytes, encoding === 'identity' ? [] : [encoding])
+  const compressed = stored[encoding]
+  return compressed === undefined ? { encoding: 'identity', bytes } : { encoding, bytes: compressed }
+}
+
+export type OrderPages = ReturnType<typeof createOrderPages>

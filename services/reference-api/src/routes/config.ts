@@ -1,0 +1,58 @@
+import { queries } from '@reference/database'
+import { type App, ProblemSchema } from '@reference/http'
+import { Type } from 'typebox'
+import type { AppContext } from '../app.ts'
+import { sendCached } from '../cached-reply.ts'
+import { notFound } from '../errors.ts'
+import { present } from '../present.ts'
+
+const KeyParams = Type.Object(
+  { key: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$', examples: ['checkout.enabled'] }) },
+  { additionalProperties: false },
+)
+const NewValue = Type.Object({ value: Type.Unknown({ examples: [true] }) }, { additionalProperties: false })
+const Setting = Type.Object(
+  {
+    key: Type.String(),
+    value: Type.Unknown({ description: 'Any JSON' }),
+    updatedAt: Type.String({ format: 'date-time' }),
+  },
+  { additionalProperties: false },
+)
+
+/** Settings that the application reads while it runs, kept in the database and in every process's tier 1. */
+export function configRoutes(app: App, { caches, write }: AppContext): void {
+  const { settings } = caches
+
+  app.get(
+    '/config/:key',
+    {
+      config: { scope: 'admin' },
+      schema: { tags: ['config'], params: KeyParams, response: { 200: Setting, 404: ProblemSchema } },
+    },
+    (request, reply) => sendCached(reply, settings, request.params.key, () => notFound('setting')),
+  )
+
+  app.put(
+    '/config/:key',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['config'],
+        description: '201 when the key is new, else 200.',
+        params: KeyParams,
+        body: NewValue,
+        response: { 200: Setting, 201: Setting },
+      },
+    },
+    async (request, reply) => {
+      const { key } = request.params
+      const valueJson = JSON.stringify(request.body.value)
+      const { created, ...setting } = await write(async (tx) => {
+        const put = present(await tx.first(queries.putSetting, { key, valueJson }))
+        return { result: put, staleKeys: [settings.keyOf(key)] }
+      })
+      return reply.code(created ? 201 : 200).send(setting)
+    },
+  )
+}

@@ -1,0 +1,61 @@
+import { type App, ProblemSchema } from '@reference/http'
+import { Type } from 'typebox'
+import type { AppContext } from '../app.ts'
+import { notFound } from '../errors.ts'
+import { IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
+import { processData } from '../jobs/process-data.ts'
+
+const Accepted = Type.Object({ status: Type.Literal('processing'), jobId: Type.String({ format: 'uuid' }) })
+const JobParams = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 64 }) },
+  { additionalProperties: false },
+)
+const states = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled'] as const
+const JobStatus = Type.Object({
+  id: Type.String(),
+  state: Type.Unsafe<(typeof states)[number]>(Type.String({ enum: [...states] })),
+  progress: Type.Integer({ minimum: 0, maximum: 100 }),
+  attempts: Type.Integer({ minimum: 0 }),
+  result: Type.Unknown({ description: 'Null until completed' }),
+  error: Type.Unknown({ description: 'Null unless an attempt failed' }),
+})
+
+export function jobRoutes(app: App, { jobs, write }: AppContext): void {
+  app.post(
+    '/process-data',
+    {
+      config: { scope: 'write' },
+      schema: {
+        tags: ['jobs'],
+        description:
+          'Any JSON object. The answer comes once the job is stored; `GET /jobs/{jobId}` tells of it.',
+        headers: IdempotencyHeaders,
+        body: Type.Record(Type.String(), Type.Unknown(), { examples: [{ hello: 'world' }] }),
+        response: { 202: Accepted, 422: ProblemSchema },
+      },
+    },
+    async (request, reply) => {
+      const enqueue = once(request, async (tx) => {
+        const jobId = await jobs.enqueue(processData, { payload: request.body }, { tx })
+        const body = JSON.stringify({ status: 'processing', jobId })
+        return { result: { status: 202, headers: { location: `/jobs/${jobId}` }, body }, staleKeys: [] }
+      })
+      const stored = await write(enqueue)
+      jobs.wake(processData)
+      return sendStored(reply, stored)
+    },
+  )
+
+  app.get(
+    '/jobs/:id',
+    {
+      config: { scope: 'write' },
+      schema: { tags: ['jobs'], params: JobParams, response: { 200: JobStatus, 404: ProblemSchema } },
+    },
+    async (request) => {
+      const status = await jobs.get(request.params.id)
+      if (status === undefined) throw notFound('job')
+      return { ...status, result: status.result ?? null, error: status.error ?? null }
+    },
+  )
+}

@@ -1,0 +1,65 @@
+import { isForeignKeyViolation, queries } from '@reference/database'
+import { type App, Cursor, Id, IdParams, Limit, ProblemSchema, page } from '@reference/http'
+import { Order, OrderStatus } from '@reference/model'
+import { Type } from 'typebox'
+import type { AppContext } from '../app.ts'
+import { sendCached } from '../cached-reply.ts'
+import { absent, notFound } from '../errors.ts'
+import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
+
+const OrdersQuery = Type.Object(
+  { userId: Type.Optional(Id), status: Type.Optional(OrderStatus), limit: Limit, after: Cursor },
+  { additionalProperties: false },
+)
+
+const NewOrder = Type.Object(
+  { userId: Id, productId: Id, quantity: Type.Integer({ minimum: 1, maximum: 1_000_000, examples: [2] }) },
+  { additionalProperties: false },
+)
+
+export function orderRoutes(app: App, { caches, orderPages, write }: AppContext): void {
+  const { orders } = caches
+
+  app.get(
+    '/orders/:id',
+    { schema: { tags: ['orders'], params: IdParams, response: { 200: Order, 404: ProblemSchema } } },
+    (request, reply) => sendCached(reply, orders, request.params.id, () => notFound('order')),
+  )
+
+  app.get(
+    '/orders',
+    {
+      schema: {
+        tags: ['orders'],
+        description: 'Newest first.',
+        querystring: OrdersQuery,
+        response: { 200: page(Order) },
+      },
+    },
+    (request, reply) => orderPages.send(request, reply, request.query),
+  )
+
+  app.post(
+    '/orders',
+    {
+      config: { scope: 'write' },
+      schema: {
+        tags: ['orders'],
+        headers: IdempotencyHeaders,
+        body: NewOrder,
+        response: { 201: Order, 422: ProblemSchema },
+      },
+    },
+    async (request, reply) => {
+      const insert = once(request, async (tx) => {
+        const order = await tx.first(queries.insertOrder, request.body)
+        if (order === undefined) throw absent('productId')
+        return { result: created(`/orders/${order.id}`, order), staleKeys: [orders.keyOf(order.id)] }
+      })
+      const stored = await write(insert).catch((error: unknown) => {
+        throw isForeignKeyViolation(error, 'orders_user_id_users_id_fk') ? absent('userId', error) : error
+      })
+      return sendStored(reply, stored)
+    },
+  )
+}

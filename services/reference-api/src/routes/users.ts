@@ -1,0 +1,105 @@
+import { isForeignKeyViolation, isUniqueViolation, queries } from '@reference/database'
+import { type App, IdParams, PageQuery, ProblemSchema, page } from '@reference/http'
+import { Email, PersonName, User } from '@reference/model'
+import { Type } from 'typebox'
+import type { AppContext } from '../app.ts'
+import { sendCached } from '../cached-reply.ts'
+import { decodeIdCursor, encodeIdCursor } from '../cursor.ts'
+import { emailTaken, notFound, userHasOrders } from '../errors.ts'
+import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
+import { readPage } from '../page.ts'
+import { present } from '../present.ts'
+
+const NewUser = Type.Object({ email: Email, name: PersonName }, { additionalProperties: false })
+const UserPatch = Type.Partial(NewUser, { additionalProperties: false, minProperties: 1 })
+
+export function userRoutes(app: App, { database, caches, write }: AppContext): void {
+  const { users } = caches
+
+  app.get(
+    '/users/:id',
+    { schema: { tags: ['users'], params: IdParams, response: { 200: User, 404: ProblemSchema } } },
+    (request, reply) => sendCached(reply, users, request.params.id, () => notFound('user')),
+  )
+
+  app.get(
+    '/users',
+    { schema: { tags: ['users'], querystring: PageQuery, response: { 200: page(User) } } },
+    ({ query: { limit = 50, after } }) => {
+      const from = after === undefined ? 0 : decodeIdCursor(after)
+      const read = (rows: number) => database.replica.run(queries.usersPage, { after: from, limit: rows })
+      return readPage(limit, read, encodeIdCursor)
+    },
+  )
+
+  app.post(
+    '/users',
+    {
+      config: { scope: 'write' },
+      schema: {
+        tags: ['users'],
+        headers: IdempotencyHeaders,
+        body: NewUser,
+        response: { 201: User, 409: ProblemSchema, 422: ProblemSchema },
+      },
+    },
+    async (request, reply) => {
+      const insert = once(request, async (tx) => {
+        const user = present(await tx.first(queries.insertUser, request.body))
+        // Somebody may have asked for this id before it existed.
+        return { result: created(`/users/${user.id}`, user), staleKeys: [users.keyOf(user.id)] }
+      })
+      return sendStored(reply, await write(insert).catch(refuseTakenEmail))
+    },
+  )
+
+  app.patch(
+    '/users/:id',
+    {
+      config: { scope: 'write' },
+      schema: {
+        tags: ['users'],
+        params: IdParams,
+        body: UserPatch,
+        response: { 200: User, 404: ProblemSchema, 409: ProblemSchema },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const { email = null, name = null } = request.body
+      return write(async (tx) => {
+        const user = await tx.first(queries.updateUser, { id, email, name })
+        if (user === undefined) throw notFound('user')
+        return { result: user, staleKeys: [users.keyOf(id)] }
+      }).catch(refuseTakenEmail)
+    },
+  )
+
+  app.delete(
+    '/users/:id',
+    {
+      config: { scope: 'write' },
+      schema: {
+        tags: ['users'],
+        params: IdParams,
+        response: { 204: Type.Null(), 404: ProblemSchema, 409: ProblemSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      await write(async (tx) => {
+        const deleted = await tx.first(queries.deleteUser, { id })
+        if (deleted === undefined) throw notFound('user')
+        return { result: undefined, staleKeys: [users.keyOf(id)] }
+      }).catch((error: unknown) => {
+        throw isForeignKeyViolation(error) ? userHasOrders(error) : error
+      })
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+/** The unique index decides: a check before the insert could be overtaken. */
+function refuseTakenEmail(error: unknown): never {
+  throw isUniqueViolation(error, 'users_email_unique') ? emailTaken(error) : error
+}

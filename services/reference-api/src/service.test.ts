@@ -1,0 +1,243 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { testDatabase, testRedis } from '@reference/local-stack'
+import t from 'tap'
+import { createCall, startApi, until } from './testing.ts'
+
+const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+type Scope = Parameters<typeof testDatabase>[0]
+
+/** The service as it is really run, on a port of its own. */
+function start(t: Scope, environment: Record<string, string>) {
+  const child = spawn(process.execPath, [main], {
+    env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'info', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.teardown(() => end(child, 'SIGKILL'))
+  const output = { text: '' }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      output.text += part.toString()
+    })
+  }
+  const listening = () =>
+    until('the service listens', async () => {
+      if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output.text}`)
+      return /http:\/\/127\.0\.0\.1:\d+/.exec(output.text)?.[0]
+    })
+  return { child, output, listening }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill(signal)
+    await once(child, 'exit')
+  }
+  return child.exitCode
+}
+
+/** A port on which nothing listens. */
+async function deadPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** Lets the database at one port be reached at another from now on. */
+async function bridge(t: Scope, from: number, to: number): Promise<void> {
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    const upstream = connect(to, '127.0.0.1')
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket)
+      socket.pipe(other)
+      socket.on('error', () => other.destroy())
+      socket.on('close', () => sockets.delete(socket))
+    }
+  }).listen(from, '127.0.0.1')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  await once(server, 'listening')
+}
+
+t.test('wrong settings end the start with code 78 and every fault named', async (t) => {
+  const { child, output } = start(t, { PORT: 'x', CACHE_L1: 'maybe', DB_POOL_MAX: '-1' })
+  await once(child, 'exit')
+  t.equal(child.exitCode, 78)
+  for (const name of ['PORT', 'CACHE_L1', 'DB_POOL_MAX', 'DATABASE_URL']) t.match(output.text, name)
+  t.notMatch(output.text, /\n {4}at /)
+})
+
+t.test('without a database it starts, says so, and recovers by itself when the database comes', async (t) => {
+  const database = await testDatabase(t)
+  const absent = Object.assign(new URL(database.url), { port: await deadPort() })
+  const { listening } = start(t, { DATABASE_URL: absent.href })
+  const call = createCall(await listening())
+
+  t.match(await call('GET', '/health'), { status: 200, body: { status: 'ok' } })
+  t.match(await call('GET', '/ready'), {
+    status: 503,
+    body: { checks: [{ name: 'postgres', status: 'down' }] },
+  })
+  const refused = await call('GET', '/users/1')
+  t.match(refused, { status: 503, body: { code: 'DB_UNAVAILABLE' } })
+  t.match(refused.headers['retry-after'], /^\d+$/)
+  t.equal((await call('POST', '/process-data', { body: {} })).status, 503)
+
+  await bridge(t, Number(absent.port), Number(new URL(database.url).port))
+  await until('it is ready', async () => (await call('GET', '/ready')).status === 200)
+  t.match(await call('GET', '/users/1'), { status: 200, body: { id: 1 } })
+  const job = await until('jobs are taken', async () => {
+    const answer = await call('POST', '/process-data', { body: {} })
+    return answer.status === 202 && answer
+  })
+  await until('the job is done', async () => {
+    return (await call('GET', `/jobs/${job.body.jobId}`)).body.state === 'completed'
+  })
+})
+
+t.test('SIGTERM ends it in order with code 0', async (t) => {
+  const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]
+  const { child, listening } = start(t, { DATABASE_URL: database.url, REDIS_URL: redis.url })
+  const call = createCall(await listening())
+  t.equal((await call('GET', '/users/1')).status, 200)
+  t.equal(await end(child, 'SIGTERM'), 0)
+})
+
+t.test('health, readiness and the table of services', async (t) => {
+  const { call, redis } = await startApi(t)
+  t.match(await call('GET', '/health'), { status: 200, body: { status: 'ok' } })
+
+  const ready = await until('the cache is connected', async () => {
+    const answer = await call('GET', '/ready')
+    return answer.body.status === 'ok' && answer
+  })
+  t.equal(ready.status, 200)
+  t.match(ready.body.checks, [
+    { name: 'postgres', status: 'ok', latencyMs: Number },
+    { name: 'redis', status: 'ok', latencyMs: Number },
+  ])
+  t.match((await call('GET', '/services')).body, [
+    { name: 'postgres', responseMs: Number, thresholdMs: 1000, status: 'ok' },
+    { name: 'redis', responseMs: Number, thresholdMs: 500, status: 'ok' },
+  ])
+
+  await redis?.kill()
+  const degraded = await until('Redis is missed', async () => {
+    const answer = await call('GET', '/ready')
+    return answer.body.status === 'degraded' && answer
+  })
+  t.equal(degraded.status, 200)
+  t.match(degraded.body.checks, [
+    { name: 'postgres', status: 'ok' },
+    { name: 'redis', status: 'degraded' },
+  ])
+  t.equal((await call('GET', '/users/1')).status, 200)
+  t.equal((await call('PATCH', '/users/1', { body: { name: 'without Redis' } })).status, 200)
+  t.equal((await call('GET', '/users/1')).body.name, 'without Redis')
+
+  await redis?.restart()
+  await until('Redis is back', async () => (await call('GET', '/ready')).body.status === 'ok')
+  await until(
+    'the cache is used again',
+    async () => (await call('GET', '/users/1')).headers['x-cache'] === 'l1',
+  )
+  t.equal((await call('GET', '/users/1')).body.name, 'without Redis')
+})
+
+t.test('metrics, OpenAPI and the page to try it', async (t) => {
+  const { call } = await startApi(t)
+  await call('GET', '/users/1')
+  await call('GET', '/nothing/here')
+  const metrics = (await call('GET', '/metrics')).raw.toString()
+  t.match(metrics, /http_request_duration_seconds_bucket\{.*route="\/users\/:id".*\} 1/)
+  t.notMatch(metrics, 'nothing/here')
+  for (const name of ['db_pool_size', 'db_pool_in_use', 'db_pool_waiting', 'nodejs_eventloop_lag_seconds']) {
+    t.match(metrics, new RegExp(`^${name}`, 'm'), name)
+  }
+  const { body } = await call('GET', '/openapi.json')
+  t.match(body.openapi, /^3\.1/)
+  const paths = [
+    '/users',
+    '/users/{id}',
+    '/products',
+    '/products/{id}',
+    '/orders',
+    '/orders/{id}',
+    '/config/{key}',
+  ]
+  for (const path of [...paths, '/process-data', '/jobs/{id}']) t.ok(body.paths[path], path)
+  t.equal(body.paths['/users/{id}'].get.parameters[0].schema.type, 'integer')
+  const docs = await call('GET', '/docs')
+  t.ok(docs.status === 200 || docs.status === 302)
+})
+
+t.test('with AUTH=token reads are open; writes, jobs and config need a token of their scope', async (t) => {
+  const sha256 = (token: string) => createHash('sha256').update(token).digest('hex')
+  const { call } = await startApi(
+    t,
+    { AUTH: 'token', AUTH_TOKENS: `ci:${sha256('w')}:write,ops:${sha256('a')}:admin` },
+    { redis: false },
+  )
+  const as = (token: string) => ({ authorization: `Bearer ${token}` })
+  for (const path of ['/users/1', '/users', '/products', '/orders', '/orders/1', '/health']) {
+    t.equal((await call('GET', path)).status, 200, path)
+  }
+  const user = { email: 'token@example.com', name: 'x' }
+  const order = { userId: 1, productId: 1, quantity: 1 }
+  const calls: [string, string, unknown, string][] = [
+    ['POST', '/users', user, 'w'],
+    ['PATCH', '/users/1', { name: 'x' }, 'w'],
+    ['DELETE', '/users/999999', undefined, 'w'],
+    ['POST', '/orders', order, 'w'],
+    ['POST', '/process-data', {}, 'w'],
+    ['GET', '/jobs/x', undefined, 'w'],
+    ['PUT', '/config/a', { value: 1 }, 'a'],
+    ['GET', '/config/a', undefined, 'a'],
+  ]
+  for (const [method, path, body, token] of calls) {
+    const none = await call(method, path, { body })
+    t.match(none, { status: 401, body: { status: 401 } }, `${method} ${path}`)
+    t.match(none.headers['www-authenticate'], /^Bearer/)
+    t.equal((await call(method, path, { body, headers: as('guess') })).status, 401)
+    t.not(
+      (await call(method, path, { body, headers: as(token) })).status,
+      401,
+      `${method} ${path} with ${token}`,
+    )
+    if (token === 'a') t.equal((await call(method, path, { body, headers: as('w') })).status, 403, path)
+  }
+})
+
+t.test('malformed URLs and unknown paths answer problem+json with the request id', async (t) => {
+  const { call } = await startApi(t, {}, { redis: false })
+  const cases = { '/%ff': 400, '/users/%ff': 400, '/nothing': 404, '/users/1/more': 404 }
+  for (const [path, status] of Object.entries(cases)) {
+    const answer = await call('GET', path, { headers: { 'x-request-id': 'abc-123' } })
+    t.equal(answer.status, status, path)
+    t.match(answer.headers['content-type'], 'application/problem+json', path)
+    t.equal(answer.body.requestId, answer.headers['x-request-id'], path)
+  }
+  t.equal(
+    (await call('GET', '/nothing', { headers: { 'x-request-id': 'abc-123' } })).body.requestId,
+    'abc-123',
+  )
+})
+
+t.test('CACHE_L1 and CACHE_L2 off are off', async (t) => {
+  const off = await startApi(t, { CACHE_L1: 'off', CACHE_L2: 'off' })
+  for (let i = 0; i < 3; i++) t.equal((await off.call('GET', '/users/1')).headers['x-cache'], 'off')
+  const second = await startApi(t, { CACHE_L1: 'off' }, { on: off })
+  await until('a tier-2 hit', async () => (await second.call('GET', '/users/1')).headers['x-cache'] === 'l2')
+})
