@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chown, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chown, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
@@ -55,7 +55,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
     const data = options.dataDir ?? join(folder, 'data')
     const passwordFile =
       options.dataDir === undefined ? join(folder, 'password') : `${options.dataDir}.password`
-    await ensureDataFolder(binaries, user, data, passwordFile)
+    await ensureDataFolder(binaries, user, data, passwordFile, options.dataDir !== undefined)
     const password = (await readFile(passwordFile, 'utf8')).trim()
     const config = join(folder, 'postgresql.conf')
     await copyFile(postgresConfigFile, config)
@@ -117,26 +117,31 @@ const ensureDataFolder = async (
   user: ServerUser | undefined,
   data: string,
   passwordFile: string,
+  kept: boolean,
 ): Promise<void> => {
   const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined
     throw error
   })
   if (made !== undefined) return
+  // Made beside and renamed: an initdb that is interrupted must not look like a cluster next time.
+  const half = `${data}.half`
+  await rm(half, { recursive: true, force: true })
   await mkdir(dirname(data), { recursive: true })
-  await mkdir(data, { recursive: true, mode: 0o700 })
-  if (user !== undefined) await chown(data, user.uid, user.gid)
-  if (!canEnter(user, data)) {
+  await mkdir(half, { mode: 0o700 })
+  if (user !== undefined) await chown(half, user.uid, user.gid)
+  if (!canEnter(user, half)) {
+    await rm(half, { recursive: true, force: true })
     throw localStackError(
       'FOLDER_UNREACHABLE',
-      `${user?.name ?? 'This user'}, whom Postgres runs as, cannot enter ${data}`,
+      `${user?.name ?? 'This user'}, whom Postgres runs as, cannot enter ${dirname(data)}`,
     )
   }
   await writeFile(passwordFile, `${randomBytes(18).toString('base64url')}\n`, { mode: 0o600 })
   if (user !== undefined) await chown(passwordFile, user.uid, user.gid)
   // 0.36 s here: a cached template would save 0.33 s of it, and add a cache to look after.
   await run(initdb, user, [
-    `--pgdata=${data}`,
+    `--pgdata=${half}`,
     '--username=postgres',
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
@@ -145,9 +150,10 @@ const ensureDataFolder = async (
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--locale=C',
-    '--no-sync',
     '--no-instructions',
+    ...(kept ? [] : ['--no-sync']),
   ])
+  await rename(half, data)
 }
 
 const run = async (command: string, user: ServerUser | undefined, args: string[]): Promise<void> => {
@@ -183,7 +189,8 @@ const createOwner = async (superuserUrl: string, password: string): Promise<void
       const inside = postgres(superuserUrl, { max: 1, database, onnotice: () => {} })
       await inside`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`.finally(() => inside.end())
     }
-    await sql.unsafe(`CREATE ROLE reference LOGIN CREATEDB PASSWORD '${password}'`)
+    const [role] = await sql`SELECT 1 FROM pg_roles WHERE rolname = 'reference'`
+    if (role === undefined) await sql.unsafe(`CREATE ROLE reference LOGIN CREATEDB PASSWORD '${password}'`)
     await sql`GRANT pg_read_all_stats TO reference`
     await sql`CREATE DATABASE reference OWNER reference`
   } finally {
