@@ -30,6 +30,19 @@ t.test('gives every part by its name, with its type', async (t) => {
   t.equal(total.toFixed(1), '3.0')
 })
 
+t.test('gives the parts in their order, whichever came first', async (t) => {
+  const b = Promise.withResolvers<number>()
+  const results = await fetchAll({
+    a: async () => {
+      await b.promise
+      await new Promise(setImmediate)
+      return 1
+    },
+    b: async () => b.resolve(2),
+  })
+  t.same(Object.keys(results), ['a', 'b'])
+})
+
 t.test('starts all parts before it waits for one', async (t) => {
   const started: string[] = []
   const meet = Promise.withResolvers<void>()

@@ -3,6 +3,8 @@
  * call: when it returns or throws, each part has settled, and what was no longer wanted has been aborted.
  */
 
+import { abortScope, DeadlineError } from './abort-scope.ts'
+
 /** One part: starts its work at once and ends it when the signal is aborted. */
 export type Part<T> = (signal: AbortSignal) => Promise<T>
 
@@ -31,6 +33,8 @@ export interface FailedPart {
 export class PartFailedError extends Error {
   readonly code: 'PART_FAILED' | 'PART_TIMED_OUT'
   readonly statusCode: 502 | 504
+  /** The message names the part and nothing of what lies behind it, so the caller may read it. */
+  readonly expose = true
   readonly part: string
 
   constructor({ part, error }: FailedPart) {
@@ -40,13 +44,6 @@ export class PartFailedError extends Error {
     this.code = late ? 'PART_TIMED_OUT' : 'PART_FAILED'
     this.statusCode = late ? 504 : 502
     this.part = part
-  }
-}
-
-class DeadlineError extends Error {
-  constructor(timeoutMs: number) {
-    super(`took longer than ${timeoutMs} ms`)
-    this.name = 'DeadlineError'
   }
 }
 
@@ -85,7 +82,7 @@ async function run<P extends Parts>(
   onFailure: 'abort-on-failure' | 'go-on',
 ): Promise<{ results: Partial<Results<P>>; failed: FailedPart[] }> {
   signal?.throwIfAborted()
-  const results: Partial<Results<P>> = {}
+  const settled: Partial<Results<P>> = {}
   const failed: FailedPart[] = []
   const group = abortScope(signal, timeoutMs)
 
@@ -93,7 +90,7 @@ async function run<P extends Parts>(
     const scope = abortScope(group.signal, partTimeoutMs)
     try {
       scope.signal.throwIfAborted()
-      results[part] = await parts[part]?.(scope.signal)
+      settled[part] = await parts[part]?.(scope.signal)
     } catch (error) {
       // An aborted part rejects in its library's own words; what counts is why it was aborted.
       failed.push({ part, error: scope.signal.aborted ? scope.signal.reason : error })
@@ -110,28 +107,14 @@ async function run<P extends Parts>(
     group.close()
   }
   signal?.throwIfAborted()
-  return { results, failed }
+  return { results: inOrderOf(parts, settled), failed }
 }
 
-/**
- * A controller below a parent signal, with a deadline of its own. Unlike `AbortSignal.any` and `AbortSignal.timeout` it
- * is let go at `close()`: a parent that lives long collects no listeners, and no timer outlives the work.
- */
-function abortScope(parent: AbortSignal | undefined, timeoutMs: number | undefined) {
-  const controller = new AbortController()
-  const follow = () => controller.abort(parent?.reason)
-  parent?.addEventListener('abort', follow, { once: true })
-  if (parent?.aborted) follow()
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => controller.abort(new DeadlineError(timeoutMs)), timeoutMs)
-  return {
-    signal: controller.signal,
-    abort: (reason: unknown) => controller.abort(reason),
-    close: () => {
-      clearTimeout(timer)
-      parent?.removeEventListener('abort', follow)
-    },
+/** Whoever writes the results out gets them in the order of the parts, not in that in which they came. */
+function inOrderOf<P extends Parts>(parts: P, settled: Partial<Results<P>>): Partial<Results<P>> {
+  const results: Partial<Results<P>> = {}
+  for (const part of Object.keys(parts) as (keyof P)[]) {
+    if (Object.hasOwn(settled, part)) results[part] = settled[part]
   }
+  return results
 }

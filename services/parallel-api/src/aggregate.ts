@@ -1,0 +1,100 @@
+import { Order, Product, User } from '@reference/model'
+import { type Static, type TSchema, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { fetchAll, type Part, PartFailedError } from './fetch-all.ts'
+import type { Upstream } from './upstream.ts'
+import { UpstreamError } from './upstream-errors.ts'
+
+export type AggregatedOrder = Static<typeof AggregatedOrder>
+export const AggregatedOrder = Type.Object({ ...Order.properties, user: User, product: Product })
+
+export interface AggregateCall {
+  readonly signal: AbortSignal
+  /** Passed on with each call to the upstream. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** The newest `limit` orders, each with its user and its product. */
+export type Aggregate = (limit: number, call: AggregateCall) => Promise<AggregatedOrder[]>
+
+/**
+ * Joins over HTTP what the upstream keeps apart: a page of orders, then each user and product that they name, once each
+ * however often it is named. The upstream's pool bounds how many calls are in flight.
+ *
+ * @param parallel `false` fetches one row after the other
+ * @param timeoutMs deadline of the whole
+ */
+export function createAggregate(options: {
+  upstream: Upstream
+  parallel: boolean
+  timeoutMs: number
+}): Aggregate {
+  const { upstream, parallel, timeoutMs } = options
+
+  return (limit, { signal, headers }) => {
+    const get =
+      <T>(path: string, read: (body: unknown, path: string) => T): Part<T> =>
+      async (signal) =>
+        read(await upstream.get(path, { signal, headers }), path)
+
+    const join = async (signal: AbortSignal): Promise<AggregatedOrder[]> => {
+      const { items } = await get(`/orders?limit=${limit}`, readPage)(signal)
+      const userIds = new Set(items.map(({ userId }) => userId))
+      const productIds = new Set(items.map(({ productId }) => productId))
+      const rows = await fetchAll(
+        {
+          users: rowsById(userIds, (id) => get(`/users/${id}`, readUser), parallel),
+          products: rowsById(productIds, (id) => get(`/products/${id}`, readProduct), parallel),
+        },
+        { signal, parallel },
+      )
+      return items.flatMap((order) => {
+        const user = rows.users.get(order.userId)
+        const product = rows.products.get(order.productId)
+        return user === undefined || product === undefined ? [] : [{ ...order, user, product }]
+      })
+    }
+    return fetchAll({ aggregate: join }, { signal, timeoutMs }).then(
+      ({ aggregate }) => aggregate,
+      rethrowUpstream,
+    )
+  }
+}
+
+function rowsById<Row>(
+  ids: ReadonlySet<number>,
+  part: (id: number) => Part<Row>,
+  parallel: boolean,
+): Part<Map<number, Row>> {
+  return async (signal) => {
+    const parts = Object.fromEntries([...ids].map((id) => [id, part(id)]))
+    const rows = await fetchAll(parts, { signal, parallel })
+    return new Map([...ids].map((id) => [id, rows[id] as Row]))
+  }
+}
+
+/** What the upstream was is the answer (502, 503 or 504), not that it was part of something. */
+function rethrowUpstream(error: unknown): never {
+  let cause = error
+  while (cause instanceof PartFailedError) cause = cause.cause
+  throw cause instanceof UpstreamError ? cause : error
+}
+
+const readPage = reader(Type.Object({ items: Type.Array(open(Order)) }))
+const readUser = reader(open(User))
+const readProduct = reader(open(Product))
+
+/** A newer upstream may say more than we know of; the reply's schema leaves that out. */
+function open<Properties extends Record<string, TSchema>>(schema: { properties: Properties }) {
+  return Type.Object(schema.properties)
+}
+
+function reader<Schema extends TSchema>(schema: Schema): (body: unknown, path: string) => Static<Schema> {
+  const validator = Compile(schema)
+  return (body, path) => {
+    if (body === undefined) throw new UpstreamError('UPSTREAM_REFUSED', `has nothing at ${path}`)
+    if (!validator.Check(body))
+      throw new UpstreamError('UPSTREAM_MALFORMED', `answered ${path} in an unknown form`)
+    return body as Static<Schema>
+  }
+}

@@ -1,0 +1,113 @@
+import { createCache } from '@reference/cache'
+import type { Config } from '@reference/config'
+import { createDatabase } from '@reference/database'
+import { type App, createServer } from '@reference/http'
+import { createWorkerPool } from '@reference/jobs'
+import { Registry } from 'prom-client'
+import { createAggregate } from './aggregate.ts'
+import { dependenciesOf } from './dependencies.ts'
+import { createOutboxStore } from './outbox-store.ts'
+import { createReports } from './report/report.ts'
+import { aggregateRoute } from './routes/aggregate.ts'
+import { allRoute } from './routes/all.ts'
+import { reportRoute } from './routes/report.ts'
+import { userRoute } from './routes/users.ts'
+import { createUpstream } from './upstream.ts'
+import { createUserCache } from './user-cache.ts'
+
+/** Deadlines of the calls. Each is below the 60 s after which the proxy gives up, and above what a loaded machine needs. */
+export interface Deadlines {
+  readonly allMs: number
+  readonly aggregateMs: number
+  readonly reportMs: number
+  /** One attempt of one call to the upstream. */
+  readonly upstreamAttemptMs: number
+}
+
+const deadlines: Deadlines = { allMs: 5_000, aggregateMs: 10_000, reportMs: 50_000, upstreamAttemptMs: 2_000 }
+
+/**
+ * Puts the service together: each part is made here, and handed to those that need it. Nothing is asked of the
+ * database, of Redis or of the upstream yet, so the service starts without them.
+ *
+ * @returns the server, not listening yet, and `close` for everything else that was opened
+ */
+export async function createApp(
+  config: Config,
+  { allMs, aggregateMs, reportMs, upstreamAttemptMs }: Deadlines = deadlines,
+): Promise<{ app: App; close: () => Promise<void> }> {
+  const registry = config.metrics ? new Registry() : undefined
+  const metrics = registry === undefined ? {} : { registry }
+
+  const database = createDatabase({
+    url: config.databaseUrl,
+    replicaUrl: config.databaseReplicaUrl === config.databaseUrl ? undefined : config.databaseReplicaUrl,
+    preset: 'parallel-api',
+    applicationName: config.service,
+    poolMax: config.dbPoolMax,
+    poolTimeoutMs: config.dbPoolTimeoutMs,
+    prepare: config.dbPrepare,
+    ...metrics,
+  })
+  const upstream = createUpstream({
+    url: config.upstreamUrl,
+    keepAlive: config.httpKeepAlive,
+    attemptTimeoutMs: upstreamAttemptMs,
+    ...metrics,
+  })
+  const app = await createServer({
+    service: config.service,
+    version: '0.1.0',
+    logLevel: config.logLevel,
+    requestLog: config.requestLog,
+    bodyLimitBytes: config.bodyLimitBytes,
+    compression: config.compression,
+    responseSchemas: config.responseSchemas,
+    internalPort: config.internalPort,
+    auth: config.auth,
+    authTokens: config.authTokens ?? [],
+    rateLimitRps: config.rateLimitRps,
+    trustProxy: config.trustProxy,
+    dependencies: dependenciesOf(config, { database, upstream, cache: () => cache }),
+    ...metrics,
+  })
+  const cache = createCache({
+    redis: config.redis,
+    prefix: 'c:',
+    l1: { enabled: config.cacheL1, maxEntries: config.cacheL1MaxEntries, maxBytes: config.cacheL1MaxBytes },
+    l2: {
+      enabled: config.cacheL2,
+      timeoutMs: config.redisTimeoutMs,
+      autoPipelining: config.redisAutoPipelining,
+    },
+    ...(config.cacheOutbox && { outbox: createOutboxStore(database) }),
+    logger: app.log,
+    ...metrics,
+  })
+  const workers = createWorkerPool({
+    filename: new URL('./report/sum.ts', import.meta.url),
+    threads: config.workerThreads,
+    ...metrics,
+  })
+  const parallel = config.parallelFetch
+
+  allRoute(app, { database, parallel, timeoutMs: allMs })
+  aggregateRoute(app, createAggregate({ upstream, parallel, timeoutMs: aggregateMs }))
+  reportRoute(
+    app,
+    createReports({
+      database,
+      workers,
+      threads: config.workerThreads,
+      timeoutMs: reportMs,
+      ...(parallel ? {} : { lanes: 1 }),
+    }),
+  )
+  userRoute(app, createUserCache(cache, database, config.cacheTtlSeconds * 1000))
+
+  const close = async () => {
+    await Promise.all([workers.close(), cache.close(), upstream.close()])
+    await database.close()
+  }
+  return { app, close }
+}

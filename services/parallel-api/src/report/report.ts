@@ -1,0 +1,152 @@
+import { type Database, queries, type ReportRow, type Transaction } from '@reference/database'
+import type { WorkerPool } from '@reference/jobs'
+import { abortScope } from '../abort-scope.ts'
+import { createTurns } from '../turns.ts'
+import { createParts, type Parts } from './parts.ts'
+import type { Categories, Part } from './sum.ts'
+import { createTotals, sortedNames, type Totals } from './totals.ts'
+
+/** Who adds up: the worker threads, the main thread (`WORKER_THREADS=0`), or Postgres. */
+export type Engine = 'workers' | 'main' | 'sql'
+
+export interface Report {
+  readonly engine: Engine
+  readonly rows: readonly ReportRow[]
+}
+
+export interface Reports {
+  /** What computes unless the caller says otherwise. */
+  readonly engine: 'workers' | 'main'
+  /**
+   * Orders and revenue of all orders by category and day, as of one moment after the call.
+   *
+   * @throws DeadlineError past `timeoutMs`; the signal's reason when the caller aborted
+   */
+  run(engine: Engine, signal: AbortSignal): Promise<Report>
+}
+
+export interface ReportsOptions {
+  readonly database: Database
+  /** Runs `sum.ts`. */
+  readonly workers: WorkerPool
+  readonly threads: number
+  /** Connections that read side by side; 1 reads one part after the other. */
+  readonly lanes?: number
+  readonly timeoutMs?: number
+}
+
+const LANES = 3
+const PART_SIZE = 25_000
+const TIMEOUT_MS = 60_000
+
+export function createReports(options: ReportsOptions): Reports {
+  const { database, workers, threads, timeoutMs = TIMEOUT_MS } = options
+  const own: 'workers' | 'main' = threads === 0 ? 'main' : 'workers'
+  // A snapshot takes its connections all at once, so there must be as many.
+  const lanes = Math.min(options.lanes ?? LANES, database.cancellable.stats().size)
+
+  const limited = (work: (signal: AbortSignal) => Promise<ReportRow[]>) =>
+    createTurns(async (signal) => {
+      const scope = abortScope(signal, timeoutMs)
+      try {
+        return await work(scope.signal)
+      } finally {
+        scope.close()
+      }
+    })
+  const computed = limited((signal) =>
+    compute(database, workers, lanes, { signal, statementTimeoutMs: timeoutMs }),
+  )
+  const queried = limited((signal) =>
+    database.cancellable.transaction((tx) => tx.run(queries.report, {}), {
+      signal,
+      readOnly: true,
+      statementTimeoutMs: timeoutMs,
+    }),
+  )
+
+  return {
+    engine: own,
+    run: async (engine, signal) => ({
+      engine: engine === 'sql' ? 'sql' : own,
+      rows: await (engine === 'sql' ? queried : computed)(signal),
+    }),
+  }
+}
+
+interface Limits {
+  readonly signal: AbortSignal
+  readonly statementTimeoutMs: number
+}
+
+/** All lanes read the same snapshot: the parts fit together although others write meanwhile. */
+function compute(
+  database: Database,
+  workers: WorkerPool,
+  lanes: number,
+  limits: Limits,
+): Promise<ReportRow[]> {
+  const scope = abortScope(limits.signal, undefined)
+  const work = async (connections: Transaction[]) => {
+    const [first] = connections
+    const range = await first?.first(queries.orderIdRange, {})
+    if (first === undefined || range === undefined || range.first === null || range.last === null) return []
+    const { products, names } = await readCategories(first)
+    const totals = createTotals(names)
+    const parts = createParts({ from: range.first, to: range.last }, PART_SIZE)
+    const lane = (connection: Transaction) =>
+      runLane(connection, workers, { parts, products, totals, signal: scope.signal }).catch(
+        (error: unknown) => {
+          scope.abort(error)
+        },
+      )
+    // Each lane has ended, well or not, before its connection is given back.
+    await Promise.all(connections.map(lane))
+    scope.signal.throwIfAborted()
+    return totals.rows()
+  }
+  return database.cancellable.snapshot(lanes, work, { ...limits, signal: scope.signal }).finally(scope.close)
+}
+
+/**
+ * One connection: reads a part, has it added up, reads the next. So at most one part a lane is in memory, however many
+ * orders there are, and a slow worker slows its reader down.
+ */
+async function runLane(
+  connection: Transaction,
+  workers: WorkerPool,
+  {
+    parts,
+    products,
+    totals,
+    signal,
+  }: { parts: Parts; products: Categories; totals: Totals; signal: AbortSignal },
+): Promise<void> {
+  for (let part = parts.next(); part !== undefined; part = parts.next()) {
+    signal.throwIfAborted()
+    // The bytes lie in a socket's buffer; a copy of their own can be moved to the thread, and only it.
+    const orders = new Uint8Array(await connection.bytes(queries.orderPart, part))
+    signal.throwIfAborted()
+    const task: Part = { orders, products }
+    // Without the signal: aborting kills the thread, and starting one takes longer than a part.
+    const groups = await workers.run<Float64Array>(task, { transferList: [orders.buffer] })
+    parts.held(part, totals.add(groups))
+  }
+}
+
+async function readCategories(connection: Transaction): Promise<{ products: Categories; names: string[] }> {
+  const rows = await connection.run(queries.productCategories, {})
+  const names = sortedNames(rows.map(({ category }) => category))
+  const places = new Map(names.map((name, place) => [name, place]))
+  const ids = sharedIntegers(rows.length)
+  const categories = sharedIntegers(rows.length)
+  for (const [at, { id, category }] of rows.entries()) {
+    ids[at] = id
+    categories[at] = places.get(category) ?? 0
+  }
+  return { products: { ids, categories }, names }
+}
+
+function sharedIntegers(length: number): Int32Array<SharedArrayBuffer> {
+  return new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT))
+}

@@ -1,0 +1,41 @@
+import t from 'tap'
+import sumPart, { type Categories } from './sum.ts'
+
+function products(...pairs: [id: number, category: number][]): Categories {
+  const shared = (values: number[]) => {
+    const array = new Int32Array(new SharedArrayBuffer(values.length * 4))
+    array.set(values)
+    return array
+  }
+  return { ids: shared(pairs.map(([id]) => id)), categories: shared(pairs.map(([, category]) => category)) }
+}
+
+const sum = (orders: string, categories: Categories) =>
+  Array.from(sumPart({ orders: Buffer.from(orders), products: categories }))
+
+t.test('sums orders by category and day', async (t) => {
+  const categories = products([1, 0], [2, 1], [3, 0])
+  t.same(
+    sum('1,20000,100;2,20000,50;3,20000,1;1,20001,7', categories),
+    [0, 20000, 2, 101, 1, 20000, 1, 50, 0, 20001, 1, 7],
+  )
+})
+
+t.test('a part without orders has no groups', async (t) => {
+  t.same(sum('', products([1, 0])), [])
+})
+
+t.test('days before 1970 and large sums are exact', async (t) => {
+  t.same(sum('1,-1,4503599627370496;1,-1,4503599627370495', products([1, 0])), [0, -1, 2, 9007199254740991])
+})
+
+t.test('product ids may have gaps', async (t) => {
+  const categories = products([3, 7], [10, 8], [11, 9], [400, 10], [2_147_483_647, 11])
+  t.same(
+    sum('3,1,1;10,1,1;11,1,1;400,1,1;2147483647,1,1', categories),
+    [7, 8, 9, 10, 11].flatMap((category) => [category, 1, 1, 1]),
+  )
+  for (const absent of [1, 4, 12, 399, 401, 2_147_483_646]) {
+    t.throws(() => sum(`${absent},1,1`, categories), { message: `product ${absent} has no category` })
+  }
+})

@@ -1,0 +1,169 @@
+import { testDatabase } from '@reference/local-stack'
+import t from 'tap'
+import {
+  type Scope,
+  startApi,
+  startUpstream,
+  until,
+  upstreamOrder,
+  upstreamProduct,
+  upstreamUser,
+} from '../testing.ts'
+
+const database = await testDatabase(t, { from: 'empty' })
+
+async function start(t: Scope, environment: Record<string, string> = {}, deadlines = {}) {
+  const upstream = await startUpstream(t)
+  const { get } = await startApi(t, { UPSTREAM_URL: upstream.url, ...environment }, { database, deadlines })
+  return { upstream, get }
+}
+
+const joined = (id: number) => {
+  const order = upstreamOrder(id)
+  return { ...order, user: upstreamUser(order.userId), product: upstreamProduct(order.productId) }
+}
+
+t.test('joins each order with its user and product', async (t) => {
+  const { get } = await start(t)
+  const { status, body } = await get('/aggregate?limit=3')
+  t.equal(status, 200)
+  t.same(body, { items: [30, 29, 28].map(joined) })
+})
+
+t.test('asks for 20 orders unless told, and for each row once', async (t) => {
+  const { upstream, get } = await start(t)
+  const { body } = await get('/aggregate')
+  t.equal(body.items.length, 20)
+  const paths = upstream.calls.map(({ path }) => path)
+  t.equal(paths[0], '/orders?limit=20')
+  t.equal(paths.length, 1 + 10 + 5)
+  t.equal(new Set(paths).size, paths.length)
+})
+
+for (const query of ['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'after=1']) {
+  t.test(`?${query} is 400 and names the field`, async (t) => {
+    const { upstream, get } = await start(t)
+    const { status, body } = await get(`/aggregate?${query}`)
+    t.equal(status, 400)
+    t.equal(body.errors[0].field, query.split('=')[0])
+    t.equal(upstream.calls.length, 0)
+  })
+}
+
+t.test('passes the request id and a valid traceparent on', async (t) => {
+  const { upstream, get } = await start(t)
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  await get('/aggregate?limit=1', { headers: { 'x-request-id': 'abc-1', traceparent } })
+  t.equal(upstream.calls.length, 3)
+  for (const { headers } of upstream.calls) t.match(headers, { 'x-request-id': 'abc-1', traceparent })
+  const { headers } = await get('/aggregate?limit=1', { headers: { traceparent: 'nonsense' } })
+  const last = upstream.calls.at(-1)?.headers
+  t.equal(last?.['x-request-id'], headers['x-request-id'])
+  t.equal(last?.traceparent, undefined)
+})
+
+t.test('asks for all rows at once, and with PARALLEL_FETCH=off for one after the other', async (t) => {
+  for (const [environment, open] of [
+    [{}, 15],
+    [{ PARALLEL_FETCH: 'off' }, 1],
+  ] as const) {
+    const { upstream, get } = await start(t, environment)
+    const held: (() => void)[] = []
+    for (const table of ['/users', '/products']) {
+      upstream.answers.set(table, (response) => held.push(() => response.writeHead(404).end()))
+    }
+    const answer = get('/aggregate')
+    await until(`${open} calls are open`, () => held.length === open)
+    t.equal(upstream.open(), open)
+    for (const reply of held) reply()
+    t.equal((await answer).status, 502)
+  }
+})
+
+t.test('with PARALLEL_FETCH=off answers the same', async (t) => {
+  const { get } = await start(t, { PARALLEL_FETCH: 'off' })
+  t.same(
+    (await get('/aggregate?limit=12')).body.items,
+    Array.from({ length: 12 }, (_, index) => joined(30 - index)),
+  )
+})
+
+t.test(
+  'an upstream that is away is a 502 that names it; after some failures a 503 with retry-after',
+  async (t) => {
+    const { upstream, get } = await start(t)
+    await upstream.stop()
+    const { status, headers, body } = await get('/aggregate')
+    t.equal(status, 502)
+    t.equal(headers['content-type'], 'application/problem+json')
+    t.match(body, { code: 'UPSTREAM_UNAVAILABLE', detail: 'The upstream reference-api cannot be reached' })
+    let answer = await get('/aggregate')
+    for (let i = 0; i < 20 && answer.status === 502; i++) answer = await get('/aggregate')
+    t.equal(answer.status, 503)
+    t.equal(answer.headers['retry-after'], '1')
+    t.equal(answer.body.code, 'UPSTREAM_SUSPENDED')
+    await upstream.start()
+    await until('it answers again', async () => (await get('/aggregate')).status === 200)
+  },
+)
+
+t.test('one row that cannot be had is a 502, and the other calls are cancelled', async (t) => {
+  const { upstream, get } = await start(t)
+  upstream.answers.set('/products', () => {})
+  upstream.answers.set('/users/3', (response) => response.writeHead(500).end())
+  const { status, body } = await get('/aggregate')
+  t.equal(status, 502)
+  t.match(body, { code: 'UPSTREAM_FAILED', detail: 'The upstream reference-api answered 500' })
+  await until('no call is open', () => upstream.open() === 0)
+})
+
+t.test(
+  'rows in an unknown form, and rows that an order names and the upstream lacks, are a 502',
+  async (t) => {
+    const { upstream, get } = await start(t)
+    upstream.answers.set('/orders', (response) => response.end('{"items":[{"id":"1"}]}'))
+    t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_MALFORMED' } })
+    upstream.answers.delete('/orders')
+    upstream.answers.set('/users/3', (response) => response.end('{"id":3}'))
+    t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_MALFORMED' } })
+    upstream.answers.set('/users/3', (response) => response.writeHead(404).end())
+    t.match(await get('/aggregate'), {
+      status: 502,
+      body: { detail: 'The upstream reference-api has nothing at /users/3' },
+    })
+  },
+)
+
+t.test('fields that the upstream has added since are left out', async (t) => {
+  const { upstream, get } = await start(t)
+  upstream.answers.set('/users', (response) =>
+    response.end(JSON.stringify({ ...upstreamUser(1), password: 'x' })),
+  )
+  const { status, text } = await get('/aggregate?limit=1')
+  t.equal(status, 200)
+  t.notMatch(text, 'password')
+})
+
+t.test('a stalling upstream is a 504, by the call as by the whole', async (t) => {
+  const byCall = await start(t, {}, { upstreamAttemptMs: 100 })
+  byCall.upstream.answers.set('/users/1', () => {})
+  t.match(await byCall.get('/aggregate'), { status: 504, body: { code: 'UPSTREAM_TIMED_OUT' } })
+  const whole = await start(t, {}, { aggregateMs: 100 })
+  whole.upstream.answers.set('/users/1', () => {})
+  t.match(await whole.get('/aggregate'), {
+    status: 504,
+    body: { detail: 'aggregate took longer than 100 ms' },
+  })
+  await until('no call is open', () => byCall.upstream.open() + whole.upstream.open() === 0)
+})
+
+t.test('a client that goes away takes its calls with it', async (t) => {
+  const { upstream, get } = await start(t)
+  upstream.answers.set('/users', () => {})
+  const client = new AbortController()
+  const answer = get('/aggregate', { signal: client.signal })
+  await until('calls are open', () => upstream.open() > 0)
+  client.abort()
+  await t.rejects(answer)
+  await until('no call is open', () => upstream.open() === 0)
+})

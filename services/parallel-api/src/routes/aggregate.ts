@@ -1,0 +1,44 @@
+import { type App, ProblemSchema } from '@reference/http'
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { type Aggregate, AggregatedOrder } from '../aggregate.ts'
+import { forClient } from '../for-client.ts'
+
+const Query = Type.Object({
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many orders' }),
+  ),
+})
+
+/** `GET /aggregate`: orders of the upstream, each joined with its user and product over HTTP. */
+export function aggregateRoute(app: App, aggregate: Aggregate): void {
+  app.get(
+    '/aggregate',
+    {
+      schema: {
+        tags: ['parallel'],
+        summary: 'The newest orders, each with its user and product, fetched from the reference-api',
+        querystring: Query,
+        response: {
+          200: Type.Object({ items: Type.Array(AggregatedOrder) }),
+          502: ProblemSchema,
+          503: ProblemSchema,
+          504: ProblemSchema,
+        },
+      },
+    },
+    async (request) => {
+      const { limit = 20 } = request.query
+      const headers = passedOn(request)
+      return { items: await forClient(request, (signal) => aggregate(limit, { signal, headers })) }
+    },
+  )
+}
+
+/** W3C Trace Context: version, trace id, parent id, flags. Anything else is not passed on. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+function passedOn({ id, headers: { traceparent } }: FastifyRequest): Record<string, string> {
+  const valid = typeof traceparent === 'string' && TRACEPARENT.test(traceparent)
+  return { 'x-request-id': id, ...(valid && { traceparent }) }
+}

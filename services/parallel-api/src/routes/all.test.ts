@@ -1,0 +1,169 @@
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { Order, Product, User } from '@reference/model'
+import t from 'tap'
+import { Type } from 'typebox'
+import { Errors } from 'typebox/value'
+import { lockTable, startApi, type TestApi, until } from '../testing.ts'
+
+const api = await startApi(t)
+const { get, sql } = api
+
+const Body = Type.Object(
+  { users: Type.Array(User), orders: Type.Array(Order), products: Type.Array(Product) },
+  { additionalProperties: false },
+)
+
+/** Nothing of the service's is left in the server. */
+const nothingRuns = ({ runningQueries }: TestApi) =>
+  until('no query is left', async () => (await runningQueries()).length === 0)
+
+t.test('answers as many rows of each as asked, in the form of the model', async (t) => {
+  const { status, headers, body } = await get('/all?limit=7')
+  t.equal(status, 200)
+  t.equal(headers['content-type'], 'application/json; charset=utf-8')
+  t.same(Errors(Body, body), [])
+  t.same([body.users.length, body.orders.length, body.products.length], [7, 7, 7])
+  t.same(Object.keys(body), ['users', 'orders', 'products'])
+})
+
+t.test('gives the rows of the database: users and products by id, orders newest first', async (t) => {
+  const { body } = await get('/all?limit=3')
+  const [user] = await sql`select id, email, name, created_at from users order by id limit 1`
+  t.same(body.users[0], {
+    id: user?.id,
+    email: user?.email,
+    name: user?.name,
+    createdAt: user?.created_at.toISOString(),
+  })
+  const orders = await sql`select id from orders order by created_at desc, id desc limit 3`
+  t.same(
+    body.orders.map(({ id }: { id: number }) => id),
+    orders.map(({ id }) => id),
+  )
+  const [product] =
+    await sql`select id, name, category, price_cents as "priceCents" from products order by id`
+  t.same(body.products[0], product)
+})
+
+t.test('gives 100 rows of each unless told, and 500 at most', async (t) => {
+  t.equal((await get('/all')).body.users.length, 100)
+  const { body } = await get('/all?limit=500')
+  t.same([body.users.length, body.orders.length, body.products.length], [500, 500, 100])
+})
+
+t.test('text that JSON must escape arrives as it was', async (t) => {
+  const name = 'a "quoted" \\ name\n with 漢字, \u2028 and 😀'
+  const [before] = await sql`select name from users where id = 1`
+  await sql`update users set name = ${name} where id = 1`
+  t.equal((await get('/all?limit=1')).body.users[0].name, name)
+  await sql`update users set name = ${before?.name} where id = 1`
+})
+
+for (const [query, field] of [
+  ['limit=0', 'limit'],
+  ['limit=501', 'limit'],
+  ['limit=1e2', 'limit'],
+  ['limit=', 'limit'],
+  ['limit=1&limit=2', 'limit'],
+  ['partial=yes', 'partial'],
+  ['other=1', 'other'],
+]) {
+  t.test(`?${query} is 400 and names ${field}`, async (t) => {
+    const { status, headers, body } = await get(`/all?${query}`)
+    t.equal(status, 400)
+    t.equal(headers['content-type'], 'application/problem+json')
+    t.equal(body.errors[0].field, field)
+  })
+}
+
+t.test('with PARALLEL_FETCH=off answers the same', async (t) => {
+  const sequential = await startApi(t, { PARALLEL_FETCH: 'off' }, { database: api.database })
+  t.equal((await sequential.get('/all?limit=5')).text, (await get('/all?limit=5')).text)
+})
+
+t.test('asks for all parts at once, and in sequence for one', async (t) => {
+  const sequential = await startApi(t, { PARALLEL_FETCH: 'off' }, { database: api.database })
+  for (const [{ get, lockWaits }, waits] of [
+    [api, 3],
+    [sequential, 1],
+  ] as const) {
+    const locks = await Promise.all(['users', 'orders', 'products'].map((table) => lockTable(sql, table)))
+    const answer = get('/all?limit=1')
+    await until(`${waits} parts wait`, async () => (await lockWaits()) === waits)
+    await Promise.all(locks.map((lock) => lock.release()))
+    t.equal((await answer).status, 200)
+  }
+})
+
+t.test('a part that fails is a 502 that names it, and the others are cancelled in the server', async (t) => {
+  const lock = await lockTable(sql, 'users')
+  await sql`alter table products rename to products_away`
+  const answer = get('/all?limit=2')
+  const { status, headers, body } = await answer
+  t.equal(status, 502)
+  t.equal(headers['content-type'], 'application/problem+json')
+  t.match(body, { code: 'PART_FAILED', detail: 'products could not be fetched' })
+  t.notMatch(JSON.stringify(body), /relation|products_away/)
+  await nothingRuns(api)
+  await sql`alter table products_away rename to products`
+  await lock.release()
+  t.equal((await get('/all?limit=2')).status, 200)
+})
+
+t.test('partial gives what there is and names what failed', async (t) => {
+  await sql`alter table orders rename to orders_away`
+  const { status, body } = await get('/all?limit=2&partial=true')
+  await sql`alter table orders_away rename to orders`
+  t.equal(status, 200)
+  t.same(Object.keys(body), ['users', 'products', 'errors'])
+  t.equal(body.users.length, 2)
+  t.same(body.errors, [{ part: 'orders', message: 'orders could not be fetched' }])
+  t.same((await get('/all?limit=2&partial=true')).body.errors, [])
+})
+
+t.test('a client that goes away takes its queries with it', async (t) => {
+  const lock = await lockTable(sql, 'orders')
+  const client = new AbortController()
+  const answer = get('/all', { signal: client.signal })
+  await until('orders waits', async () => (await api.lockWaits()) === 1)
+  client.abort()
+  await t.rejects(answer)
+  await nothingRuns(api)
+  await lock.release()
+})
+
+t.test('on a connection that is kept alive only the client that left is cancelled', async (t) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const call = () => request(`${api.origin}/all?limit=1`, { agent }).end()
+  for (let i = 0; i < 2; i++) {
+    const [response] = await once(call(), 'response')
+    t.equal(response.statusCode, 200)
+    await response.resume().toArray()
+  }
+  const lock = await lockTable(sql, 'orders')
+  const waiting = call()
+  waiting.on('error', () => {})
+  await until('orders waits', async () => (await api.lockWaits()) === 1)
+  t.ok(waiting.reusedSocket)
+  waiting.destroy()
+  await nothingRuns(api)
+  await lock.release()
+})
+
+t.test('past its deadline it is a 504, and nothing is left in the server', async (t) => {
+  const hasty = await startApi(t, {}, { database: api.database, deadlines: { allMs: 200 } })
+  const lock = await lockTable(sql, 'orders')
+  const whole = await hasty.get('/all')
+  t.match(whole, {
+    status: 504,
+    body: { code: 'PART_TIMED_OUT', detail: 'orders took longer than 200 ms' },
+  })
+  const partial = await hasty.get('/all?partial=true&limit=1')
+  t.equal(partial.status, 200)
+  t.same(partial.body.errors, [{ part: 'orders', message: 'orders took longer than 200 ms' }])
+  t.equal(partial.body.users.length, 1)
+  await nothingRuns(hasty)
+  await lock.release()
+})

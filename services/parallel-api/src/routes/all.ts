@@ -1,0 +1,94 @@
+import { type Database, queries, type Statement } from '@reference/database'
+import { type App, ProblemSchema } from '@reference/http'
+import { Order, Product, User } from '@reference/model'
+import type { FastifyReply } from 'fastify'
+import { Type } from 'typebox'
+import { fetchAll, fetchPartial, type Part, PartFailedError } from '../fetch-all.ts'
+import { forClient } from '../for-client.ts'
+
+const Query = Type.Object({
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'How many rows of each' }),
+  ),
+  partial: Type.Optional(
+    Type.Boolean({ description: 'Answer with what could be had, and name what could not in `errors`' }),
+  ),
+})
+
+/** What the reply looks like. It is not serialised by this; the tests hold it against it. */
+export const All = Type.Object({
+  users: Type.Optional(Type.Array(User)),
+  orders: Type.Optional(Type.Array(Order)),
+  products: Type.Optional(Type.Array(Product)),
+  errors: Type.Optional(
+    Type.Array(
+      Type.Object({
+        part: Type.String({ examples: ['orders'] }),
+        message: Type.String({ examples: ['orders could not be fetched'] }),
+      }),
+      { description: 'Only with `partial=true`' },
+    ),
+  ),
+})
+
+export interface AllOptions {
+  readonly database: Database
+  readonly parallel: boolean
+  /** Deadline of each part and so of the whole; in sequence the whole may take three times that. */
+  readonly timeoutMs: number
+}
+
+/**
+ * `GET /all`: three lists side by side, the first failure aborts the others.
+ *
+ * Each list is JSON that Postgres wrote, and is passed on as bytes; see README.md for what that was measured to be worth.
+ */
+export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions): void {
+  const list =
+    (statement: Statement<{ limit: number }, { json: string }>, limit: number): Part<string> =>
+    async (signal) =>
+      (await database.cancellable.first(statement, { limit }, { signal }))?.json ?? '[]'
+
+  app.get(
+    '/all',
+    {
+      schema: {
+        tags: ['parallel'],
+        summary: 'Users, orders and products, fetched side by side',
+        querystring: Query,
+        response: { 200: All, 502: ProblemSchema, 504: ProblemSchema },
+      },
+    },
+    async (request, reply) => {
+      const { limit = 100, partial = false } = request.query
+      const lists = {
+        users: list(queries.usersJson, limit),
+        orders: list(queries.ordersJson, limit),
+        products: list(queries.productsJson, limit),
+      }
+      const json = await forClient(request, async (signal) => {
+        const options = { signal, parallel, partTimeoutMs: timeoutMs }
+        if (!partial) return members(await fetchAll(lists, options))
+        const { results, failed } = await fetchPartial(lists, options)
+        const errors = failed.map(({ part, error }) => ({
+          part,
+          message: new PartFailedError({ part, error }).message,
+        }))
+        return members({ ...results, errors: JSON.stringify(errors) })
+      })
+      return sendJson(reply, json)
+    },
+  )
+}
+
+/** The reply's type is that of the schema; what is sent is the text of it. */
+function sendJson(reply: FastifyReply, json: string): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(json)
+}
+
+/** An object whose values are JSON already. */
+function members(values: Readonly<Record<string, string>>): string {
+  return `{${Object.entries(values)
+    .map(([name, json]) => `"${name}":${json}`)
+    .join(',')}}`
+}

@@ -1,0 +1,52 @@
+import { type App, ProblemSchema, problem } from '@reference/http'
+import { Type } from 'typebox'
+import { DeadlineError } from '../abort-scope.ts'
+import { forClient } from '../for-client.ts'
+import type { Engine, Reports } from '../report/report.ts'
+
+const Row = Type.Object({
+  category: Type.String({ examples: ['home'] }),
+  day: Type.String({ format: 'date', description: 'In UTC', examples: ['2026-01-31'] }),
+  orders: Type.Integer({ minimum: 1, examples: [12] }),
+  revenueCents: Type.Integer({ minimum: 0, examples: [47760] }),
+})
+
+/** `GET /report`: orders and revenue of all orders by category and day. */
+export function reportRoute(app: App, reports: Reports): void {
+  const Engines = Type.Unsafe<Engine>(Type.String({ enum: [reports.engine, 'sql'] }))
+  const Query = Type.Object({
+    engine: Type.Optional(
+      Type.Unsafe<Engine>({
+        ...Engines,
+        default: reports.engine,
+        description: '`sql` lets the database add up',
+      }),
+    ),
+  })
+  app.get(
+    '/report',
+    {
+      schema: {
+        tags: ['parallel'],
+        summary: 'Orders and revenue by category and day, over all orders',
+        querystring: Query,
+        response: {
+          200: Type.Object({ engine: Engines, rows: Type.Array(Row) }),
+          503: ProblemSchema,
+          504: ProblemSchema,
+        },
+      },
+    },
+    async (request) => {
+      const { engine = reports.engine } = request.query
+      try {
+        const { engine: used, rows } = await forClient(request, (signal) => reports.run(engine, signal))
+        return { engine: used, rows: [...rows] }
+      } catch (error) {
+        if (error instanceof DeadlineError)
+          throw problem(504, 'REPORT_TIMED_OUT', `The report ${error.message}`)
+        throw error
+      }
+    },
+  )
+}

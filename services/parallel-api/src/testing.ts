@@ -1,0 +1,232 @@
+/** For tests: the service on real servers, called from outside; and an upstream that a test can make fail. */
+import { once } from 'node:events'
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type ServerResponse,
+} from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfig } from '@reference/config'
+import { type TestDatabase, testDatabase } from '@reference/local-stack'
+import type { Order, Product, User } from '@reference/model'
+import postgres from 'postgres'
+import { createApp, type Deadlines } from './app.ts'
+
+export type Scope = Parameters<typeof testDatabase>[0]
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** The body read as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
+  readonly body: any
+}
+
+export type Get = (
+  path: string,
+  options?: { headers?: Record<string, string>; signal?: AbortSignal },
+) => Promise<Answer>
+
+/** One GET on a connection of its own; aborting the signal closes the connection, as a client does that goes away. */
+export function createGet(origin: string): Get {
+  return async (path, { headers = {}, signal } = {}) => {
+    const { hostname, port } = new URL(origin)
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const options = { hostname, port, path, headers, agent: false as const, ...(signal && { signal }) }
+    httpRequest(options, (response) => {
+      response.setEncoding('utf8')
+      let text = ''
+      response.on('data', (part: string) => {
+        text += part
+      })
+      response.on('error', reject)
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          body: response.headers['content-type']?.includes('json') ? JSON.parse(text) : undefined,
+        }),
+      )
+    })
+      .on('error', reject)
+      .end()
+    return promise
+  }
+}
+
+export interface TestApi {
+  readonly origin: string
+  readonly get: Get
+  readonly database: TestDatabase
+  /** The database, past the service, as superuser. */
+  readonly sql: postgres.Sql
+  /** The statements that the service is running in the server or waits with. */
+  runningQueries(): Promise<string[]>
+  /** How many of its sessions wait for a lock. */
+  lockWaits(): Promise<number>
+}
+
+/** The service in this process, with a database of its own that has rows; all of it gone when the test ends. */
+export async function startApi(
+  t: Scope,
+  environment: Record<string, string> = {},
+  { database: given, deadlines = {} }: { database?: TestDatabase; deadlines?: Partial<Deadlines> } = {},
+): Promise<TestApi> {
+  const database = given ?? (await testDatabase(t))
+  const config = loadConfig('parallel-api', {
+    DATABASE_URL: database.url,
+    UPSTREAM_URL: 'http://127.0.0.1:1',
+    LOG_LEVEL: 'silent',
+    WORKER_THREADS: '1',
+    ...environment,
+  })
+  const limits = { allMs: 10_000, aggregateMs: 10_000, reportMs: 30_000, upstreamAttemptMs: 5_000 }
+  const { app, close } = await createApp(config, { ...limits, ...deadlines })
+  const sql = postgres(database.superuserUrl, { max: 5, onnotice: () => {} })
+  t.teardown(async () => {
+    await app.close()
+    await close()
+    await sql.end()
+  })
+  const origin = await app.listen({ host: '127.0.0.1', port: 0 })
+  const sessions = (condition: postgres.PendingQuery<postgres.Row[]>) => sql<{ query: string }[]>`
+    select query from pg_stat_activity
+    where datname = current_database() and application_name like 'parallel-api%' and ${condition}`
+  return {
+    origin,
+    get: createGet(origin),
+    database,
+    sql,
+    runningQueries: async () => (await sessions(sql`state <> 'idle'`)).map(({ query }) => query),
+    lockWaits: async () => (await sessions(sql`wait_event_type = 'Lock'`)).length,
+  }
+}
+
+/** Keeps others from reading a table until `release`. */
+export async function lockTable(sql: postgres.Sql, table: string): Promise<{ release(): Promise<void> }> {
+  const locked = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  const transaction = sql.begin(async (tx) => {
+    await tx`lock table ${tx(table)} in access exclusive mode`
+    locked.resolve()
+    await released.promise
+  })
+  await Promise.race([locked.promise, transaction])
+  return {
+    async release() {
+      released.resolve()
+      await transaction
+    },
+  }
+}
+
+/**
+ * Waits until a condition holds.
+ *
+ * @throws when it does not within `limitMs`
+ */
+export async function until(
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  limitMs = 15_000,
+): Promise<void> {
+  const end = performance.now() + limitMs
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`)
+    await sleep(10)
+  }
+}
+
+export interface TestUpstream {
+  readonly url: string
+  /** What was asked for, in order. */
+  readonly calls: { path: string; headers: IncomingHttpHeaders; port: number | undefined }[]
+  /** Answers this path (by its start) in another way, until it is given back. */
+  readonly answers: Map<string, (response: ServerResponse) => void>
+  /** Calls that have no answer yet. */
+  open(): number
+  /** Goes away as a killed process does; `start` brings it back on the same port. */
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
+/** An upstream of the test's own, with the rows of the reference-api: 30 orders, of 10 users and 5 products. */
+export async function startUpstream(t: Scope): Promise<TestUpstream> {
+  const calls: TestUpstream['calls'] = []
+  const answers: TestUpstream['answers'] = new Map()
+  const sockets = new Set<Socket>()
+  let open = 0
+  const server = createServer((request, response) => {
+    const path = request.url ?? ''
+    calls.push({ path, headers: request.headers, port: request.socket.remotePort })
+    open++
+    response.on('close', () => {
+      open--
+    })
+    const [, other] = [...answers].find(([start]) => path.startsWith(start)) ?? []
+    if (other !== undefined) return other(response)
+    const row = rowAt(path)
+    response.statusCode = row === undefined ? 404 : 200
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(row ?? { code: 'NOT_FOUND' }))
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  let port = 0
+  const start = async () => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    port = (server.address() as AddressInfo).port
+  }
+  const stop = async () => {
+    if (!server.listening) return
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await closed
+  }
+  t.teardown(stop)
+  await start()
+  return { url: `http://127.0.0.1:${port}`, calls, answers, open: () => open, stop, start }
+}
+
+export const upstreamOrder = (id: number): Order => ({
+  id,
+  userId: (id % 10) + 1,
+  productId: (id % 5) + 1,
+  quantity: 2,
+  totalCents: 200 * ((id % 5) + 1),
+  status: 'paid',
+  createdAt: '2026-01-31T12:00:00.000Z',
+})
+export const upstreamUser = (id: number): User => ({
+  id,
+  email: `user${id}@example.com`,
+  name: `User ${id} "Ü"`,
+  createdAt: '2026-01-01T00:00:00.000Z',
+})
+export const upstreamProduct = (id: number): Product => ({
+  id,
+  name: `Product ${id}`,
+  category: 'home',
+  priceCents: 100 * id,
+})
+
+function rowAt(path: string): unknown {
+  const { pathname, searchParams } = new URL(path, 'http://upstream')
+  const [, table, id] = pathname.split('/')
+  if (table === 'health') return { status: 'ok' }
+  if (table === 'orders') {
+    const limit = Math.min(30, Number(searchParams.get('limit')))
+    return { items: Array.from({ length: limit }, (_, index) => upstreamOrder(30 - index)), next: null }
+  }
+  if (table === 'users' && Number(id) <= 10) return upstreamUser(Number(id))
+  if (table === 'products' && Number(id) <= 5) return upstreamProduct(Number(id))
+  return undefined
+}
