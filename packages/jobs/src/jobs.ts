@@ -16,7 +16,16 @@ import {
 import { createJobMetrics } from './metrics.ts'
 import { migrateJobs, SCHEMA } from './migrate.ts'
 import { type JobState, type JobStatus, statusOf, storedState } from './status.ts'
-import { FORGET_DEAD_LETTER, findJob, isJobId, listJobs, queueDepths, queueNames } from './store.ts'
+import {
+  FORGET_DEAD_LETTER,
+  findDeadLetter,
+  findJob,
+  isJobId,
+  listDeadLetters,
+  listJobs,
+  queueDepths,
+  queueNames,
+} from './store.ts'
 import { type JobHandler, type QueueWorker, startWorker, type WorkOptions } from './worker.ts'
 
 export type JobsLogger = {
@@ -58,7 +67,14 @@ export type EnqueueOptions = {
   startAfter?: Date | number
 }
 
-export type ListOptions = { queue?: string; state?: JobState; limit?: number }
+export type ListOptions = {
+  queue?: string
+  state?: JobState
+  /** Default 50. */
+  limit?: number
+  /** The dead letters instead: jobs that failed for good, kept for 30 days even when the job itself is no longer. */
+  deadLetters?: boolean
+}
 
 export type ListedJob = JobStatus & { queue: string; createdAt: Date }
 
@@ -255,19 +271,32 @@ export function createJobs(options: JobsOptions): Jobs {
   }
 
   async function retry(id: string): Promise<JobStatus | undefined> {
+    if (!isJobId(id)) return undefined
     return guarded(async () => {
-      const row = await find(id)
+      const row = (await find(id)) ?? (await findDeadLetter(query, await queues(), id))
       if (!row) return undefined
       await connection.transaction(async (db: Db) => {
-        if (row.state === 'cancelled') await boss.resume(row.name, id, { db })
-        if (row.state === 'failed') {
-          await boss.retry(row.name, id, { db })
-          await db.executeSql(FORGET_DEAD_LETTER, [id])
-        }
+        // A dead letter that has outlived its job comes back under the job's id.
+        if ('data' in row) await boss.send(row.name, row.data, { id, db })
+        else if (row.state === 'cancelled') await boss.resume(row.name, id, { db })
+        else if (row.state === 'failed') await boss.retry(row.name, id, { db })
+        else return
+        await db.executeSql(FORGET_DEAD_LETTER, [id])
       })
       workers.get(row.name)?.wake()
       const after = await find(id)
       return after && statusOf(after)
+    })
+  }
+
+  async function list(listOptions: ListOptions = {}): Promise<ListedJob[]> {
+    const { queue, state, limit = 50, deadLetters = false } = listOptions
+    return guarded(async () => {
+      const names = queue === undefined ? await queues() : [queue]
+      const rows = deadLetters
+        ? await listDeadLetters(query, names, limit)
+        : await listJobs(query, names, state && storedState(state), limit)
+      return rows.map((row) => ({ ...statusOf(row), queue: row.name, createdAt: row.createdAt }))
     })
   }
 
@@ -300,16 +329,7 @@ export function createJobs(options: JobsOptions): Jobs {
         const row = await find(id)
         return row && statusOf(row)
       }),
-    list: ({ queue, state, limit = 50 } = {}) =>
-      guarded(async () => {
-        const rows = await listJobs(
-          query,
-          queue ? [queue] : await queues(),
-          state && storedState(state),
-          limit,
-        )
-        return rows.map((row) => ({ ...statusOf(row), queue: row.name, createdAt: row.createdAt }))
-      }),
+    list,
     cancel,
     retry,
     work: (definition, handler, workOptions = {}) => {

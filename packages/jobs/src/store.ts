@@ -32,6 +32,27 @@ export async function listJobs(query: Query, queues: string[], state: string | u
   return rows as ListedRow[]
 }
 
+const LIST_DEAD = `
+  SELECT source_id AS id, source_name AS name, 'failed' AS state, source_retry_count AS "retryCount", true AS started,
+    source_output AS output, created_on AS "createdAt"
+  FROM ${SCHEMA}.job WHERE name = '${DEAD_LETTER_QUEUE}' AND source_name = ANY($1::text[])
+  ORDER BY created_on DESC, id LIMIT $2`
+
+/** The dead letters, told as the jobs that they are copies of. */
+export async function listDeadLetters(query: Query, queues: string[], limit: number) {
+  const { rows } = await query(LIST_DEAD, [queues, limit])
+  return rows as ListedRow[]
+}
+
+const FIND_DEAD = `
+  SELECT source_name AS name, data FROM ${SCHEMA}.job
+  WHERE name = '${DEAD_LETTER_QUEUE}' AND source_id = $2::uuid AND source_name = ANY($1::text[])`
+
+export async function findDeadLetter(query: Query, queues: string[], id: string) {
+  const { rows } = await query(FIND_DEAD, [queues, id])
+  return rows[0] as { name: string; data: object } | undefined
+}
+
 /** Every queue of jobs: pg-boss's own and the dead letters left out. */
 export async function queueNames(query: Query): Promise<string[]> {
   const { rows } = await query(
