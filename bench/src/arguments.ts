@@ -28,6 +28,7 @@ tune
   --service <name>    reference-api (default) or parallel-api
   --goal <goal>       throughput (default) or p99
   --rate <n>          requests a second for --goal p99 (default: half of what the untouched service can do)
+  --from <start>      shipped (default) or naive: the settings to begin with
   --env-file <file>   where the settings go (default bench/results/<time>.env)
 
 baseline
@@ -57,6 +58,7 @@ export interface Arguments {
   readonly service: 'reference-api' | 'parallel-api'
   readonly goal: 'throughput' | 'p99'
   readonly rate: number | undefined
+  readonly from: 'shipped' | 'naive'
   readonly envFile: string | undefined
 }
 
@@ -92,6 +94,7 @@ export function readArguments(argv: readonly string[]): Arguments {
     service: readWord('--service', values.service ?? 'reference-api', ['reference-api', 'parallel-api']),
     goal: readWord('--goal', values.goal ?? 'throughput', ['throughput', 'p99']),
     rate: values.rate === undefined ? undefined : readCount('--rate', values.rate),
+    from: readWord('--from', values.from ?? 'shipped', ['shipped', 'naive']),
     envFile: values['env-file'],
   }
 }
@@ -121,6 +124,7 @@ function parse(argv: readonly string[]) {
         service: text,
         goal: text,
         rate: text,
+        from: text,
         'env-file': text,
       },
     })

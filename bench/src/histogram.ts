@@ -40,7 +40,7 @@ export function percentilesOf(histogram: Histogram): Percentiles {
 /** Points `[percentile, ms]` of the distribution, denser towards the tail, as far as the samples reach. */
 export function curveOf(histogram: Histogram): [percentile: number, ms: number][] {
   const points: [number, number][] = []
-  for (let tail = 1; tail * histogram.totalCount >= 1 && tail > 1e-6; tail *= 0.75) {
+  for (let tail = 1; tail * histogram.totalCount >= 1 && tail > 1e-6; tail *= 0.85) {
     const percentile = 100 * (1 - tail)
     points.push([Number(percentile.toFixed(4)), histogram.getValueAtPercentile(percentile) / 1000])
   }

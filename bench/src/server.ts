@@ -64,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await ready(child, origin, readyTimeoutMs, signal)
   } catch (error) {
     await server.stop()
-    const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15).join('\n')
+    const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-25).join('\n')
     throw new BenchError('SERVER_NOT_READY', `${service}: ${(error as Error).message}\n${tail}`, {
       cause: error,
     })
