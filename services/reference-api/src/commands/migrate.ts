@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { loadConfigOrExit } from '@reference/config'
 import { migrate } from '@reference/database'
 import { migrateJobs } from '@reference/jobs'
 
@@ -7,6 +8,25 @@ const help = `pnpm db:migrate
 Brings the database to the newest schema: the services' tables, and those of the job queue. Does nothing when they are
 the newest; several may run at once.
 
-Connects to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL. NAME_FILE reads a URL from a file.
-Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 without a URL.
+Connects to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL.
+Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
+
+const EXIT_USAGE = 64
+
+try {
+  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
+  if (values.help) process.stdout.write(help)
+  else await migrateAll()
+} catch (error) {
+  const usage = error instanceof TypeError && 'code' in error
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n${usage ? `\n${help}` : ''}`)
+  process.exitCode = usage ? EXIT_USAGE : 1
+}
+
+async function migrateAll(): Promise<void> {
+  const { databaseDirectUrl: url } = loadConfigOrExit('reference-api')
+  await migrate({ url })
+  await migrateJobs({ directUrl: url })
+  process.stdout.write('The schema is the newest.\n')
+}
