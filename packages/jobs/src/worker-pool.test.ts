@@ -82,6 +82,12 @@ t.test('a worker that dies fails its task clearly and is replaced', async (t) =>
   t.equal(await pool.run('next'), 'next')
 })
 
+t.test('a worker that runs out of memory takes only its own task with it', async (t) => {
+  const pool = open(t, { maxHeapMb: 16 })
+  await t.rejects(pool.run(undefined, { name: 'hoard' }), { code: 'WORKER_CRASHED', statusCode: 500 })
+  t.equal(await pool.run('next'), 'next')
+})
+
 t.test('tasks that wait survive the death of the worker', async (t) => {
   const pool = open(t)
   const dying = pool.run(undefined, { name: 'exit' })
