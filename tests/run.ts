@@ -4,7 +4,12 @@ import { availableParallelism } from 'node:os'
 import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { makeTemplate, startStack, throwAwaySettings } from '../packages/local-stack/src/index.ts'
+import {
+  makeTemplate,
+  startStack,
+  templateDatabase,
+  throwAwaySettings,
+} from '../packages/local-stack/src/index.ts'
 import { createReport } from './report.ts'
 
 const help = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
@@ -101,13 +106,13 @@ const main = async (args: string[]): Promise<number> => {
       process.stderr.write('\nThe tests need Redis: install redis-server as said above and run them again\n')
       return 1
     }
-    await makeTemplate(stack.superuserUrl, 'template_seeded')
+    await makeTemplate(stack.superuserUrl, templateDatabase)
     return await runTap(
       files,
       given.filter((argument) => argument.startsWith('-')),
       {
         TEST_DATABASE_URL: stack.superuserUrl,
-        TEST_TEMPLATE_DATABASE: 'template_seeded',
+        TEST_TEMPLATE_DATABASE: templateDatabase,
         TEST_REDIS_URL: stack.redisUrl,
       },
     )

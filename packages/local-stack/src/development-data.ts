@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { migrate, seed } from '@reference/database'
+import { seed } from '@reference/database'
+import { migrateAll } from './migrate-all.ts'
 import { canEnter, serverUser } from './server-user.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -14,7 +15,7 @@ export const keptDataDir = (): string | undefined =>
 
 /** Brings the schema up to date and, where there are no rows yet, puts in the seed's default ones. */
 export const prepareDatabase = async (url: string, say: (line: string) => void): Promise<void> => {
-  await migrate({ url })
+  await migrateAll(url)
   const { seeded, users, products, orders } = await seed({ url })
   const rows = `${users} users, ${products} products, ${orders} orders`
   say(seeded ? `migrated and seeded: ${rows}` : 'migrated; there are rows already, which stay')

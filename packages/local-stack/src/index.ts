@@ -13,6 +13,7 @@ export {
   type TestRedis,
   type TestRedisOptions,
   type TestScope,
+  templateDatabase,
   templateRows,
   testDatabase,
   testRedis,

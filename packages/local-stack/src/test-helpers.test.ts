@@ -10,6 +10,8 @@ t.test('a database from the template has every table and the rows that it promis
     SELECT (SELECT count(*)::int FROM users) AS users, (SELECT count(*)::int FROM products) AS products,
            (SELECT count(*)::int FROM orders) AS orders`
   t.same(rows, templateRows)
+  const [limit] = await sql`SHOW statement_timeout`
+  t.same(limit, { statement_timeout: '10s' }, 'and the time limits that the migration sets on the role')
 })
 
 t.test('two databases are strangers to each other', async (t) => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
-import { type PostgresServer, startPostgres, throwAwaySettings } from './postgres.ts'
+import { migrateAll } from './migrate-all.ts'
+import { startPostgres, throwAwaySettings } from './postgres.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
 
@@ -23,29 +24,24 @@ export type TestDatabaseOptions = {
 
 /**
  * A database of the test's own, dropped at its end. Under `pnpm test` it is copied from the seeded template of the
- * shared server (about 50 ms); a file that is run alone gets a server of its own.
+ * shared server (about 50 ms); a file that is run alone starts a server for itself at the first call.
  */
 export const testDatabase = async (
   t: TestScope,
   options: TestDatabaseOptions = {},
 ): Promise<TestDatabase> => {
   const { from = 'template' } = options
-  const shared = process.env.TEST_DATABASE_URL
-  const own = shared === undefined ? await startPostgres({ settings: throwAwaySettings }) : undefined
-  // First, so that it runs last even should what follows fail.
-  t.teardown(() => close())
-  const maintenance = shared ?? own?.superuserUrl ?? ''
+  const { superuserUrl, template } = await testServer()
   const name = `test_${randomBytes(6).toString('hex')}`
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
-    closing ??= own === undefined ? dropDatabase(maintenance, name) : own.stop()
+    closing ??= dropDatabase(superuserUrl, name)
     return closing
   }
-  const template = from === 'template' ? await templateName(maintenance, own) : 'template1'
-  await withAdmin(maintenance, (sql) =>
-    sql.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER reference`),
-  )
-  return { url: ownerUrl(maintenance, name), superuserUrl: withDatabase(maintenance, name), name, close }
+  t.teardown(close)
+  const source = from === 'template' ? await template() : 'template1'
+  await copyDatabase(superuserUrl, source, name)
+  return { url: ownerUrl(superuserUrl, name), superuserUrl: withDatabase(superuserUrl, name), name, close }
 }
 
 export type TestRedis = {
@@ -129,23 +125,58 @@ export const redisCluster = async (
   return cluster
 }
 
-/** Fills the given database with what `from: 'template'` promises: every migration, and a few rows. */
+/** Fills the given database with what `from: 'template'` promises: every migration, the job queue's too, and a few rows. */
 export const makeTemplate = async (superuserUrl: string, name: string): Promise<void> => {
   await withAdmin(superuserUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} OWNER reference`))
   const url = ownerUrl(superuserUrl, name)
-  const { migrate, seed } = await import('@reference/database')
-  await migrate({ url })
+  await migrateAll(url)
+  const { seed } = await import('@reference/database')
   await seed({ url, ...templateRows })
 }
+
+/** What `pnpm test` names the template. */
+export const templateDatabase = 'template_seeded'
 
 /** So many rows has a database made from the template. */
 export const templateRows = { users: 1000, products: 100, orders: 5000 }
 
-const templateName = async (superuserUrl: string, own: PostgresServer | undefined): Promise<string> => {
-  const shared = process.env.TEST_TEMPLATE_DATABASE
-  if (own === undefined && shared !== undefined) return shared
-  await makeTemplate(superuserUrl, 'template_seeded')
-  return 'template_seeded'
+type TestServer = { superuserUrl: string; template(): Promise<string> }
+
+// Of this process, for a test file that is run alone: one server for all its tests, ended with the process by its guard.
+let own: Promise<TestServer> | undefined
+
+const testServer = (): Promise<TestServer> => {
+  const { TEST_DATABASE_URL: superuserUrl, TEST_TEMPLATE_DATABASE: name } = process.env
+  if (superuserUrl === undefined || name === undefined) {
+    own ??= startOwnServer()
+    return own
+  }
+  return Promise.resolve({ superuserUrl, template: () => Promise.resolve(name) })
+}
+
+const startOwnServer = async (): Promise<TestServer> => {
+  const { superuserUrl } = await startPostgres({ settings: { ...throwAwaySettings, max_connections: '400' } })
+  let made: Promise<string> | undefined
+  return {
+    superuserUrl,
+    template: () => {
+      made ??= makeTemplate(superuserUrl, templateDatabase).then(() => templateDatabase)
+      return made
+    },
+  }
+}
+
+/** A copy by TEMPLATE loses what is set for a role in that database, such as its time limits: they are set again. */
+const copyDatabase = async (superuserUrl: string, source: string, name: string): Promise<void> => {
+  await withAdmin(superuserUrl, async (sql) => {
+    await sql.unsafe(`CREATE DATABASE ${name} TEMPLATE ${source} OWNER reference`)
+    const settings = await sql<{ line: string }[]>`
+      SELECT format('ALTER ROLE %I IN DATABASE %I SET %I = %L', setrole::regrole::name, ${name}::text,
+                    split_part(setting, '=', 1), substring(setting from position('=' in setting) + 1)) AS line
+      FROM pg_db_role_setting, unnest(setconfig) AS setting
+      WHERE setrole <> 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = ${source})`
+    for (const { line } of settings) await sql.unsafe(line)
+  })
 }
 
 const withAdmin = async <T>(url: string, use: (sql: postgres.Sql) => Promise<T>): Promise<T> => {
