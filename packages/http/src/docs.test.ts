@@ -59,7 +59,9 @@ t.test('/docs is a page whose files come from here', async (t) => {
   t.ok(files.length >= 3)
   for (const file of files) {
     t.equal(file.origin, url, 'nothing from elsewhere')
-    t.equal((await fetch(file)).status, 200, file.pathname)
+    const answer = await fetch(file)
+    t.equal(answer.status, 200, file.pathname)
+    t.ok((await answer.arrayBuffer()).byteLength > 0)
   }
 })
 

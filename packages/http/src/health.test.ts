@@ -45,7 +45,7 @@ t.test('/ready has a row per dependency', async (t) => {
 })
 
 t.test('/ready is 503 with the row that fails, and recovers', async (t) => {
-  let check = away
+  let check: () => Promise<void> = away
   const { get } = await testServer(t, { dependencies: [dependency('postgres', () => check())] })
   const response = await get('/ready')
   t.equal(response.status, 503)

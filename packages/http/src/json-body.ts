@@ -13,14 +13,19 @@ export const MAX_DEPTH = 64
  */
 export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw problem(400, 'MALFORMED_JSON', 'The body is not valid UTF-8')
+  const text = bytes.toString('utf8')
   let value: unknown
   try {
-    value = JSON.parse(bytes.toString('utf8'))
+    value = JSON.parse(text)
   } catch (cause) {
     throw problem(400, 'MALFORMED_JSON', 'The body is not valid JSON', { cause })
   }
-  const fault = findFault(value)
-  if (fault) throw fault
+  // Valid UTF-8 has no surrogates and JSON no raw U+0000: what is wrong in a text can only have come by an escape.
+  const fault = findFault(value, 0, text.includes('\\u'))
+  if (fault)
+    throw invalid([
+      { field: fault.path.length === 0 ? 'body' : fieldName(fault.path), message: fault.message },
+    ])
   return value
 }
 
@@ -52,48 +57,47 @@ function unsupportedEncoding({ headers }: FastifyRequest): ProblemError | undefi
   return undefined
 }
 
-/** Walks the whole value; the path is only put together when there is a fault. */
-function findFault(root: unknown): ProblemError | undefined {
-  const path: (string | number)[] = []
-  const message = walk(root, path, 0)
-  if (message === undefined) return undefined
-  return invalid([{ field: path.length === 0 ? 'body' : fieldName(path), message }])
+interface Fault {
+  path: (string | number)[]
+  message: string
 }
 
-function walk(value: unknown, path: (string | number)[], depth: number): string | undefined {
-  if (typeof value === 'string') return textFault(value)
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'is too large a number'
+const fault = (message: string | undefined): Fault | undefined =>
+  message === undefined ? undefined : { path: [], message }
+
+/** Walks the whole value; the path is put together on the way back, when there is a fault. */
+function findFault(value: unknown, depth: number, escapes: boolean): Fault | undefined {
+  if (typeof value === 'string') return escapes ? fault(textFault(value)) : undefined
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : fault('is too large a number')
   if (typeof value !== 'object' || value === null) return undefined
-  if (depth === MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH} levels`
+  if (depth === MAX_DEPTH) return fault(`is nested deeper than ${MAX_DEPTH} levels`)
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
-      path.push(index)
-      const message = walk(value[index], path, depth + 1)
-      if (message !== undefined) return message
-      path.pop()
+      const found = findFault(value[index], depth + 1, escapes)
+      if (found) return within(index, found)
     }
     return undefined
   }
-  for (const [key, item] of Object.entries(value)) {
-    path.push(key)
-    const message = keyFault(key, item) ?? walk(item, path, depth + 1)
-    if (message !== undefined) return message
-    path.pop()
+  const object = value as Record<string, unknown>
+  for (const key in object) {
+    const found = fault(keyFault(key, object, escapes)) ?? findFault(object[key], depth + 1, escapes)
+    if (found) return within(key, found)
   }
   return undefined
 }
 
-function keyFault(key: string, item: unknown): string | undefined {
+function within(part: string | number, { path, message }: Fault): Fault {
+  return { path: [part, ...path], message }
+}
+
+function keyFault(key: string, object: Record<string, unknown>, escapes: boolean): string | undefined {
   if (key === '__proto__') return 'is not a known field'
-  if (
-    key === 'constructor' &&
-    typeof item === 'object' &&
-    item !== null &&
-    Object.hasOwn(item, 'prototype')
-  ) {
-    return 'is not a known field'
+  if (key === 'constructor') {
+    const value = object[key]
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype'))
+      return 'is not a known field'
   }
-  return textFault(key)
+  return escapes ? textFault(key) : undefined
 }
 
 /** `items.0.name`; long keys and deep paths are cut, a reply must not outgrow its request. */

@@ -29,6 +29,16 @@ t.test('a busy loop that answers is not refused', async (t) => {
   t.equal(refused, 0)
 })
 
+t.test('a single stall is not refused', async (t) => {
+  const { get } = await testServer(t, { overload: { maxEventLoopDelayMs: 100 } })
+  await get('/users/1')
+  block(1500)
+  const end = Date.now() + 900
+  let refused = 0
+  while (Date.now() < end) if ((await get('/users/1')).status !== 200) refused += 1
+  t.equal(refused, 0)
+})
+
 function block(ms: number): void {
   const end = performance.now() + ms
   while (performance.now() < end);

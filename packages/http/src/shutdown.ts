@@ -69,14 +69,19 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
   return { address, internalPort }
 }
 
+/** From here on connections without a request in flight are cut, also those that never sent a whole one. */
+const PATIENCE_MS = 500
+
 /**
  * Closes the listener and waits for the requests in flight. A connection that falls idle after the listener closed
  * is not noticed by Node until its keep-alive time is over, hence the sweep.
  */
 async function closeServer(app: App): Promise<void> {
+  const begin = performance.now()
   const sweep = setInterval(() => {
-    if (app.lifecycle.inFlight.size === 0) app.server.closeAllConnections()
-    else app.server.closeIdleConnections()
+    const patient = performance.now() - begin < PATIENCE_MS
+    if (patient || app.lifecycle.inFlight.size > 0) app.server.closeIdleConnections()
+    else app.server.closeAllConnections()
   }, 50)
   try {
     await app.close()

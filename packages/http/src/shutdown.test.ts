@@ -1,0 +1,161 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { Agent, get as httpGet } from 'node:http'
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Teardown } from './test-server.ts'
+
+interface Fixture {
+  child: ChildProcess
+  url: string
+  port: number
+  log(): string
+  /** Resolves with the exit code. */
+  exit: Promise<number | null>
+}
+
+async function start(t: Teardown, env: Record<string, string> = {}): Promise<Fixture> {
+  const child = fork(new URL('shutdown.fixture.ts', import.meta.url), {
+    env: { ...process.env, ...env },
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let log = ''
+  child.stdout?.setEncoding('utf8').on('data', (chunk) => {
+    log += chunk
+  })
+  const exit = once(child, 'close').then(([code]) => code as number | null)
+  const [url] = (await Promise.race([once(child, 'message'), exit.then(() => [''])])) as [string]
+  const port = URL.canParse(url) ? Number(new URL(url).port) : 0
+  return { child, url, port, log: () => log, exit }
+}
+
+/** Over one connection, and with Node's own client: fetch hides the header `connection`. */
+function ask(
+  url: string,
+  agent: Agent,
+): Promise<{ status: number; connection: string | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    httpGet(url, { agent }, async (response) => {
+      let body = ''
+      for await (const chunk of response.setEncoding('utf8')) body += chunk
+      resolve({ status: response.statusCode ?? 0, connection: response.headers.connection, body })
+    }).on('error', reject)
+  })
+}
+
+async function until(condition: () => unknown): Promise<void> {
+  const limit = Date.now() + 10_000
+  while (!(await condition())) {
+    if (Date.now() > limit) throw new Error('the condition did not come true')
+    await sleep(10)
+  }
+}
+
+function keepAlive(t: Teardown): Agent {
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  return agent
+}
+
+t.test('on SIGTERM /ready fails first, while calls are still answered, with connection: close', async (t) => {
+  const agent = keepAlive(t)
+  const { child, url, exit, log } = await start(t, { DELAY_MS: '1000' })
+  t.match(await ask(`${url}/ready`, agent), { status: 200, connection: 'keep-alive' })
+  child.kill('SIGTERM')
+  await until(async () => (await ask(`${url}/ready`, agent)).status === 503)
+  const ready = await ask(`${url}/ready`, agent)
+  t.match(ready, { status: 503, connection: 'close' })
+  t.match(JSON.parse(ready.body), { status: 'down', checks: [{ name: 'shutdown', status: 'down' }] })
+  t.match(await ask(`${url}/health`, agent), { status: 200, connection: 'close' })
+  t.match(await ask(`${url}/nope`, agent), { status: 404, connection: 'close' })
+  t.equal(await exit, 0)
+  t.match(log(), /shutdown begins.*shutdown done/s)
+})
+
+t.test(
+  'a request in flight is answered with connection: close, then comes onClose, then exit 0',
+  async (t) => {
+    const { child, url, exit } = await start(t)
+    const messages: unknown[] = []
+    child.on('message', (message) => messages.push(message))
+    const answer = ask(`${url}/held`, keepAlive(t))
+    await until(() => messages.includes('held'))
+    child.kill('SIGTERM')
+    await until(async () =>
+      fetch(`${url}/health`).then(
+        () => false,
+        () => true,
+      ),
+    )
+    t.same(messages, ['held'], 'the listener is closed, the pools are not')
+    child.send('release')
+    t.match(await answer, { status: 200, connection: 'close', body: '{"held":true}' })
+    t.equal(await exit, 0)
+    t.same(messages, ['held', 'closing'])
+  },
+)
+
+t.test('idle connections do not delay the exit', async (t) => {
+  const { child, url, port, exit } = await start(t, { CLOSE_TIMEOUT_MS: '60000' })
+  const agent = keepAlive(t)
+  await ask(`${url}/health`, agent)
+  const silent: Socket = connect(port, '127.0.0.1')
+  await once(silent, 'connect')
+  const half: Socket = connect(port, '127.0.0.1', () => half.write('GET /health HT'))
+  await once(half, 'connect')
+  await ask(`${url}/health`, agent)
+  const begin = performance.now()
+  child.kill('SIGTERM')
+  t.equal(await exit, 0)
+  t.ok(performance.now() - begin < 20_000, 'far below keep-alive and the time limits')
+})
+
+t.test('a second signal does not wait', async (t) => {
+  const { child, url, exit, log } = await start(t, { CLOSE_TIMEOUT_MS: '60000' })
+  ask(`${url}/held`, keepAlive(t)).catch(() => {})
+  await once(child, 'message')
+  child.kill('SIGTERM')
+  await until(() => /shutdown begins/.test(log()))
+  child.kill('SIGINT')
+  t.equal(await exit, 1)
+  t.match(log(), /second signal/)
+})
+
+t.test('what does not close in time is ended', async (t) => {
+  const { child, url, exit, log } = await start(t, { CLOSE_TIMEOUT_MS: '200' })
+  ask(`${url}/held`, keepAlive(t)).catch(() => {})
+  await once(child, 'message')
+  child.kill('SIGTERM')
+  t.equal(await exit, 1)
+  t.match(log(), /not closed within 200 ms/)
+})
+
+t.test('an uncaught error is logged, closes in order and exits 1', async (t) => {
+  for (const [path, message] of [
+    ['/crash', 'crash of the fixture'],
+    ['/reject', 'rejection of the fixture'],
+  ]) {
+    const { child, url, exit, log } = await start(t, { DELAY_MS: '60000' })
+    const closing = once(child, 'message')
+    await fetch(url + path).catch(() => {})
+    t.same((await closing)[0], 'closing', 'the pools are closed')
+    t.equal(await exit, 1)
+    t.match(log(), new RegExp(`"level":60.*${message}.*uncaught error`))
+  }
+})
+
+t.test('a port that is taken is told in one line, exit 1', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  for (const name of ['PORT', 'INTERNAL_PORT']) {
+    const { exit, log } = await start(t, { [name]: String(port) })
+    t.equal(await exit, 1)
+    t.match(log(), `127.0.0.1:${port} is taken`)
+    t.notMatch(log(), /stack/)
+  }
+})
