@@ -19,8 +19,8 @@ export type Gate = {
   /** Places taken: statements on their way, and `depth` for each connection that is taken whole. */
   inUse(): number
   waiting(): number
-  /** Refuses everyone who waits or comes from now on. */
-  close(reason: Error): void
+  /** Refuses everyone who waits or comes from now on; resolves when the last place is given back. */
+  close(reason: Error): Promise<void>
 }
 
 export type Want = 'place' | { exclusive: number }
@@ -41,6 +41,7 @@ export function createGate(options: {
   const line = new Set<Waiter>()
   let used = 0
   let closed: Error | undefined
+  let onIdle: (() => void) | undefined
 
   return {
     tryTake,
@@ -60,6 +61,10 @@ export function createGate(options: {
     close(reason) {
       closed = reason
       for (const waiter of line) waiter.reject(reason)
+      if (used === 0) return Promise.resolve()
+      return new Promise((resolve) => {
+        onIdle = resolve
+      })
     },
   }
 
@@ -100,6 +105,7 @@ export function createGate(options: {
         if (released) return
         released = true
         add(taken, -weight)
+        if (used === 0) onIdle?.()
         serve()
       },
     }
@@ -111,6 +117,7 @@ export function createGate(options: {
   }
 
   function serve(): void {
+    if (closed !== undefined) return
     for (const waiter of line) {
       const grant = find(waiter.want)
       if (grant === undefined) return

@@ -71,6 +71,7 @@ export type PoolOptions = ConnectionOptions & {
 export function createPool(options: PoolOptions): Pool {
   const { name, connections: count, depth, cancels } = options
   const connections = new Map<number, Connection>()
+  const retired = new Set<Promise<void>>()
   const metrics = options.metrics?.pool(name, stats)
   const gate = createGate({
     name,
@@ -114,8 +115,10 @@ export function createPool(options: PoolOptions): Pool {
     },
     stats,
     async close() {
-      gate.close(databaseUnavailableError(new Error(`Pool ${name} is closed`)))
-      await Promise.all([...connections.values()].map((connection) => connection.end({ timeout: 5 })))
+      const idle = gate.close(databaseUnavailableError(new Error(`Pool ${name} is closed`)))
+      await atMost(closeTimeoutMs, idle)
+      const ends = [...connections.values()].map((connection) => connection.end({ timeout: 1 }))
+      await Promise.all([...ends, ...retired])
     },
   }
 
@@ -130,6 +133,19 @@ export function createPool(options: PoolOptions): Pool {
       connections.set(place, connection)
     }
     return connection
+  }
+
+  /**
+   * A connection that broke is thrown away, with its client: postgres.js 3.4 keeps the server's last words (such as
+   * "terminating connection due to administrator command") and gives them to the first statement on the next one.
+   */
+  function discard(place: number, broken: Connection): void {
+    if (connections.get(place) !== broken) return
+    connections.delete(place)
+    const ended = broken.end({ timeout: 0 }).then(() => {
+      retired.delete(ended)
+    })
+    retired.add(ended)
   }
 
   async function execute<Params extends object, Row>(
@@ -164,11 +180,13 @@ export function createPool(options: PoolOptions): Pool {
     if (cancels) signal?.addEventListener('abort', abort, { once: true })
     try {
       for (let mayRepeat = readOnly; ; mayRepeat = false) {
+        const connection = connectionAt(place)
         try {
-          const pending = connectionAt(place).unsafe(text, values as never[], sendOptions)
+          const pending = connection.unsafe(text, values as never[], sendOptions)
           query = pending as Running
           return await (raw ? pending.raw() : pending)
         } catch (error) {
+          if (isBrokenConnection(error)) discard(place, connection)
           if (!mayRepeat || signal?.aborted || !isBrokenConnection(error)) throw translate(error)
         }
       }
@@ -179,13 +197,19 @@ export function createPool(options: PoolOptions): Pool {
     }
   }
 
-  function begin<Result>(
+  async function begin<Result>(
     place: number,
     txOptions: TransactionOptions & { snapshot?: string },
     work: (tx: Transaction) => Promise<Result>,
   ): Promise<Result> {
-    const use = { connection: connectionAt(place), sendOptions, cancels, queried: metrics?.queried }
-    return runTransaction(use, txOptions, work)
+    const connection = connectionAt(place)
+    try {
+      const use = { connection, sendOptions, cancels, queried: metrics?.queried }
+      return await runTransaction(use, txOptions, work)
+    } catch (error) {
+      if (error instanceof Error && isBrokenConnection(error.cause)) discard(place, connection)
+      throw error
+    }
   }
 
   function openParts<Result>(
@@ -207,6 +231,8 @@ export function createPool(options: PoolOptions): Pool {
     })
   }
 }
+
+const closeTimeoutMs = 5000
 
 const ping = statement<object, { one: number }>('ping', () => sql`select 1 as one`)
 
@@ -238,4 +264,11 @@ function hold<Result>(grant: Grant, work: Promise<Result>, signal: AbortSignal |
       },
     )
   })
+}
+
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  await Promise.race([work, late])
+  clearTimeout(timer)
 }

@@ -39,16 +39,16 @@ export function statement<Params extends object, Row>(
   return {
     name,
     compiled() {
-      compiled ??= compile(build)
+      compiled ??= compile(name, build)
       return compiled
     },
   }
 }
 
-function compile<Row>(build: (db: Builder) => Built<Row>): Compiled {
+function compile<Row>(name: string, build: (db: Builder) => Built<Row>): Compiled {
   const built = build(drizzle.mock())
   const { sql: text, params } = built instanceof SQL ? new PgDialect().sqlToQuery(built) : built.toSQL()
-  const readers = params.map(readerOf)
+  const readers = params.map((param) => readerOf(name, param))
   return {
     text,
     readOnly:
@@ -59,11 +59,21 @@ function compile<Row>(build: (db: Builder) => Built<Row>): Compiled {
 
 type Reader = (values: Record<string, unknown>) => unknown
 
-function readerOf(param: unknown): Reader {
-  if (is(param, Placeholder)) return (values) => values[param.name]
+function readerOf(statement: string, param: unknown): Reader {
+  if (is(param, Placeholder)) return (values) => given(statement, param.name, values)
   if (is(param, Param) && is(param.value, Placeholder)) {
     const { name } = param.value
-    return (values) => (values[name] === null ? null : param.encoder.mapToDriverValue(values[name]))
+    return (values) => {
+      const value = given(statement, name, values)
+      return value === null ? null : param.encoder.mapToDriverValue(value)
+    }
   }
   return () => param
+}
+
+// The driver would find it too, but only when the statement is on its way, and names neither.
+function given(statement: string, name: string, values: Record<string, unknown>): unknown {
+  const value = values[name]
+  if (value === undefined) throw new TypeError(`Statement ${statement} was given no ${name}`)
+  return value
 }

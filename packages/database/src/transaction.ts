@@ -77,6 +77,8 @@ export async function runTransaction<Result>(
   async function whileAlive<Value>(step: () => Promise<Value>): Promise<Value> {
     try {
       const value = await step()
+      // Whoever left must not find later that it was done after all.
+      if (signal?.aborted) throw signal.reason
       return dead ? await never<Value>() : value
     } catch (error) {
       if (dead) return never<Value>()
@@ -141,14 +143,17 @@ export async function runTransaction<Result>(
    * JSON for the whole connection; here it finds empty ones to write to, and the guard stays before each statement.
    */
   function clientFor(session: Session): object {
+    const savepoint = (step: (client: object) => Promise<unknown>) =>
+      (session as unknown as postgres.TransactionSql).savepoint((inner) =>
+        whileAlive(() => step(clientFor(inner as unknown as Session))),
+      )
     return {
       options: { parsers: {}, serializers: {} },
       unsafe: (text: string, values?: unknown[], send?: SendOptions) =>
         issue(session, text, values ?? [], send),
-      savepoint: (step: (client: object) => Promise<unknown>) =>
-        (session as unknown as postgres.TransactionSql).savepoint((inner) =>
-          whileAlive(() => step(clientFor(inner as unknown as Session))),
-        ),
+      // Drizzle begins on the outside and makes savepoints inside; here it is always inside.
+      begin: savepoint,
+      savepoint,
     }
   }
 }

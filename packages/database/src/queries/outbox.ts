@@ -12,8 +12,9 @@ export const outboxInsert = statement<{ keys: string[] }, { id: number; key: str
 )
 
 /**
- * Up to `limit` entries that are at least `minAgeMs` old, oldest first, without those that another process is taking or removing. In a transaction
- * with `outboxRemove` each entry is taken once; alone it may be delivered twice, which an invalidation allows.
+ * Up to `limit` entries that are at least `minAgeMs` old, oldest first, without those that another process is taking or
+ * removing. In a transaction with `outboxRemove` each entry is taken once; alone it may be delivered twice, which an
+ * invalidation allows.
  */
 export const outboxTake = statement<{ limit: number; minAgeMs: number }, { id: number; key: string }>(
   'outbox_take',

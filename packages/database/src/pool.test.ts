@@ -1,0 +1,210 @@
+import { sql } from 'drizzle-orm'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { linkTo } from './fixtures/link.ts'
+import { open, openOn } from './fixtures/open.ts'
+import { until } from './fixtures/until.ts'
+import { type Pool, queries, statement } from './index.ts'
+
+const sleep = statement<{ seconds: number }, { slept: string }>(
+  'test_sleep',
+  () => sql`select pg_sleep(${sql.placeholder('seconds')}::float8)::text as slept`,
+)
+
+/** How many statements that sleep run on the server, for the pool with this application name. */
+async function sleeping(pool: Pool, application = 'test %'): Promise<number> {
+  const [row] = await pool.sql<{ count: number }>`
+    select count(*) as count from pg_stat_activity
+    where datname = current_database() and application_name like ${application} and state = 'active' and query like '%pg_sleep(%' and pid <> pg_backend_pid()`
+  return row?.count ?? 0
+}
+
+t.test('hot statements are prepared in the server, and with prepare off none is', async (t) => {
+  const { database, url } = await open(t, { poolMax: 1 })
+  const unprepared = openOn(t, { url, poolMax: 1, prepare: false })
+  for (const { primary } of [database, unprepared]) {
+    for (let n = 1; n <= 3; n++) {
+      t.equal((await primary.first(queries.userById, { id: n }))?.id, n)
+      await primary.run(queries.ordersPage({}), { createdAt: 'infinity', id: 1, limit: 1 })
+      await primary.first(queries.outboxStatus, {})
+    }
+  }
+  const prepared = (pool: Pool) =>
+    pool.sql<{ statement: string; calls: number }>`
+      select statement, generic_plans + custom_plans as calls from pg_prepared_statements
+      where statement not like '%pg_prepared_statements%' order by statement`
+  t.same(
+    (await prepared(database.primary)).map(({ calls }) => calls),
+    [3, 3, 3],
+  )
+  t.same(await prepared(unprepared.primary), [])
+})
+
+t.test('every connection says whose it is and which pool', async (t) => {
+  const { database } = await open(t)
+  const name = statement<object, { name: string }>(
+    'test_name',
+    () => sql`select current_setting('application_name') as name`,
+  )
+  t.same(await database.primary.first(name, {}), { name: 'test primary' })
+  t.same(await database.cancellable.first(name, {}), { name: 'test cancellable' })
+  t.equal(database.replica, database.primary, 'without a replica the primary pool reads lists too')
+})
+
+t.test('past the wait limit a statement fails with 503 and is never sent', async (t) => {
+  const { database } = await open(t, { poolMax: 1, pipelineDepth: 1, poolTimeoutMs: 50 })
+  const { promise: gate, resolve: finish } = Promise.withResolvers<void>()
+  const holder = database.primary.transaction(() => gate)
+  await t.rejects(database.primary.first(queries.insertUser, { email: 'late@example.com', name: 'Late' }), {
+    code: 'DB_POOL_TIMEOUT',
+    statusCode: 503,
+    retryAfterSeconds: 1,
+  })
+  finish()
+  await holder
+  t.same(await database.primary.sql`select id from users where email = 'late@example.com'`, [])
+})
+
+t.test('the figures say what is sent, what waits and how long statements take', async (t) => {
+  const registry = new Registry()
+  const { database } = await open(t, { poolMax: 2, pipelineDepth: 1, registry })
+  const running = [0.05, 0.05, 0.05].map((seconds) => database.primary.run(sleep, { seconds }))
+  t.same(database.stats().primary, { size: 2, inUse: 2, waiting: 1 })
+  const during = await registry.metrics()
+  for (const line of [
+    'db_pool_size{pool="primary"} 2',
+    'db_pool_in_use{pool="primary"} 2',
+    'db_pool_waiting{pool="primary"} 1',
+  ]) {
+    t.ok(during.includes(line), line)
+  }
+  await Promise.all(running)
+  const after = await registry.metrics()
+  for (const line of [
+    'db_pool_in_use{pool="primary"} 0',
+    'db_pool_wait_seconds_count{pool="primary"} 1',
+    'db_query_duration_seconds_count{pool="primary",statement="test_sleep"} 3',
+  ]) {
+    t.ok(after.includes(line), line)
+  }
+})
+
+t.test('a signal cancels the statement in the server and the caller gets its reason', async (t) => {
+  const { database } = await open(t)
+  for (const run of [
+    (signal: AbortSignal): Promise<unknown> => database.cancellable.run(sleep, { seconds: 60 }, { signal }),
+    (signal: AbortSignal): Promise<unknown> =>
+      database.cancellable.transaction((tx) => tx.run(sleep, { seconds: 60 }), { signal }),
+    (signal: AbortSignal): Promise<unknown> =>
+      database.cancellable.snapshot(
+        2,
+        (parts) => Promise.all(parts.map((tx) => tx.run(sleep, { seconds: 60 }))),
+        {
+          signal,
+        },
+      ),
+  ]) {
+    const leaving = new AbortController()
+    const failed = t.rejects(run(leaving.signal), { message: 'left' })
+    await until('it runs', async () => (await sleeping(database.primary)) > 0)
+    leaving.abort(new Error('left'))
+    await failed
+    await until('it no longer runs', async () => (await sleeping(database.primary)) === 0)
+    await until('its place is free', () => database.stats().cancellable?.inUse === 0)
+  }
+  t.equal((await database.cancellable.first(queries.userById, { id: 1 }))?.id, 1, 'the connections go on')
+})
+
+t.test('a signal that comes at once, while the connection is made, leaves the pool usable', async (t) => {
+  const { database } = await open(t)
+  const left = new AbortController()
+  left.abort(new Error('left'))
+  await t.rejects(database.cancellable.run(sleep, { seconds: 60 }, { signal: left.signal }), {
+    message: 'left',
+  })
+  const leaving = new AbortController()
+  const failed = t.rejects(database.cancellable.run(sleep, { seconds: 60 }, { signal: leaving.signal }), {
+    message: 'left',
+  })
+  leaving.abort(new Error('left'))
+  await failed
+  await until('its place is free', () => database.stats().cancellable?.inUse === 0)
+  t.equal((await database.cancellable.first(queries.userById, { id: 1 }))?.id, 1)
+})
+
+t.test('on the pipelined pool a signal ends the wait but touches nothing that is sent', async (t) => {
+  const { database } = await open(t, { poolMax: 1, pipelineDepth: 4 })
+  const leaving = new AbortController()
+  const left = t.rejects(database.primary.run(sleep, { seconds: 0.1 }, { signal: leaving.signal }), {
+    message: 'left',
+  })
+  const behind = database.primary.first(queries.userById, { id: 2 })
+  leaving.abort(new Error('left'))
+  await left
+  t.equal(database.stats().primary?.inUse, 2, 'it keeps its place until it has really ended')
+  t.equal((await behind)?.id, 2)
+})
+
+t.test('a statement past its time limit is a 503 of its own', async (t) => {
+  const { database } = await open(t)
+  await t.rejects(
+    database.cancellable.transaction((tx) => tx.run(sleep, { seconds: 60 }), { statementTimeoutMs: 20 }),
+    { code: 'DB_STATEMENT_TIMEOUT', statusCode: 503 },
+  )
+  const [limit] = await database.cancellable.sql`select current_setting('statement_timeout') as value`
+  t.not((limit as { value: string }).value, '20ms', 'the limit ended with the transaction')
+})
+
+t.test('a database that is away is a 503 and is found again by itself', async (t) => {
+  const { url } = await open(t)
+  const link = await linkTo(t, url)
+  const database = openOn(t, { url: link.url })
+  const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
+  await t.rejects(database.ready(), away)
+  await t.rejects(database.primary.run(queries.userById, { id: 1 }), away)
+  await t.rejects(
+    database.primary.transaction(async () => {}),
+    away,
+  )
+  const answers = () =>
+    database.ready().then(
+      () => true,
+      () => false,
+    )
+  await link.mend()
+  await until('it answers', answers)
+  await link.cut()
+  await t.rejects(database.ready(), away)
+  await link.mend()
+  await until('it answers again', answers)
+})
+
+t.test('a read on a broken connection is sent once more, a write never', async (t) => {
+  const { database, superuserUrl } = await open(t, { poolMax: 1 })
+  const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' })
+  const endAll = () => admin.primary.sql`
+    select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'test %'`
+  const read = database.primary.run(sleep, { seconds: 0.3 })
+  await until('the read runs', async () => (await sleeping(admin.primary)) > 0)
+  await endAll()
+  t.equal((await read).length, 1)
+
+  const write = statement<object, { id: number }>(
+    'test_write',
+    () => sql`insert into cache_outbox (key) select 'once' || pg_sleep(0.3)::text returning id`,
+  )
+  const written = t.rejects(database.primary.run(write, {}), { code: 'DB_UNAVAILABLE' })
+  await until('the write runs', async () => (await sleeping(admin.primary)) > 0)
+  await endAll()
+  await written
+  t.same(await database.primary.sql`select count(*) as count from cache_outbox`, [{ count: 0 }])
+})
+
+t.test('after close nothing is sent any more', async (t) => {
+  const { database } = await open(t)
+  const before = database.primary.run(sleep, { seconds: 0.05 })
+  const closing = database.close()
+  t.equal((await before).length, 1, 'what was sent may finish')
+  await closing
+  await t.rejects(database.primary.run(queries.userById, { id: 1 }), { code: 'DB_UNAVAILABLE' })
+})

@@ -1,0 +1,54 @@
+import { sql } from 'drizzle-orm'
+import t from 'tap'
+import { linkTo } from './fixtures/link.ts'
+import { open, openOn } from './fixtures/open.ts'
+import { until } from './fixtures/until.ts'
+import { queries, statement } from './index.ts'
+
+const port = statement<object, { database: string }>(
+  'test_database',
+  () => sql`select current_database() as database`,
+)
+
+t.test('lists are read from the replica, single rows from the primary', async (t) => {
+  const primary = await open(t)
+  const replica = await open(t)
+  const database = openOn(t, { url: primary.url, replicaUrl: replica.url })
+  const nameOf = (url: string) => new URL(url).pathname.slice(1)
+  t.same(await database.primary.first(port, {}), { database: nameOf(primary.url) })
+  t.same(await database.replica.first(port, {}), { database: nameOf(replica.url) })
+  t.same(await database.cancellable.first(port, {}), { database: nameOf(replica.url) })
+})
+
+t.test('with the replica away, reads go to the primary, and come back to it', async (t) => {
+  const { url } = await open(t)
+  const { url: replicaDatabase } = await open(t)
+  const link = await linkTo(t, replicaDatabase)
+  const database = openOn(t, { url, replicaUrl: link.url })
+  const name = new URL(url).pathname.slice(1)
+  t.same(await database.replica.first(port, {}), { database: name })
+  t.same(await database.cancellable.transaction((tx) => tx.first(port, {})), { database: name })
+  t.same(
+    await database.cancellable.snapshot(2, (parts) => Promise.all(parts.map((tx) => tx.first(port, {})))),
+    [{ database: name }, { database: name }],
+  )
+  await t.rejects(database.replica.ping(), { code: 'DB_UNAVAILABLE' }, 'its own health is told as it is')
+  await link.mend()
+  await until('the replica is used again', async () => {
+    return (await database.replica.first(port, {}))?.database !== name
+  })
+})
+
+t.test('a fault of the statement itself is not tried elsewhere', async (t) => {
+  const { url } = await open(t)
+  const database = openOn(t, { url, replicaUrl: url })
+  let runs = 0
+  await t.rejects(
+    database.replica.transaction(async (tx) => {
+      runs++
+      await tx.run(queries.insertOrder, { userId: 999_999, productId: 1, quantity: 1 })
+    }),
+    { code: '23503' },
+  )
+  t.equal(runs, 1)
+})

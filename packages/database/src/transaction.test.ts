@@ -1,0 +1,167 @@
+import { eq, sql } from 'drizzle-orm'
+import t from 'tap'
+import { open } from './fixtures/open.ts'
+import { until } from './fixtures/until.ts'
+import {
+  cacheOutbox,
+  isForeignKeyViolation,
+  isRetryableConflict,
+  isUniqueViolation,
+  queries,
+  statement,
+  users,
+} from './index.ts'
+
+const backend = statement<object, { pid: number }>('test_pid', () => sql`select pg_backend_pid() as pid`)
+
+t.test('what a transaction did is there after it, and nothing of it when it throws', async (t) => {
+  const { database } = await open(t)
+  const add = (email: string, fail: boolean) =>
+    database.primary.transaction(async (tx) => {
+      const user = await tx.first(queries.insertUser, { email, name: 'Somebody' })
+      await tx.run(queries.outboxInsert, { keys: [`c:user:1:{${user?.id}}`] })
+      if (fail) throw new Error('no')
+      return user
+    })
+  t.equal((await add('yes@example.com', false))?.email, 'yes@example.com')
+  await t.rejects(add('no@example.com', true), { message: 'no' })
+  t.equal((await database.primary.run(queries.outboxTake, { limit: 10, minAgeMs: 0 })).length, 1)
+  t.same(await database.primary.sql`select 1 from users where email = 'no@example.com'`, [])
+})
+
+t.test('Drizzle works inside, savepoints too, and leaves the types of the pool alone', async (t) => {
+  const { database } = await open(t, { poolMax: 1 })
+  await database.primary.transaction(async ({ drizzle }) => {
+    const [user] = await drizzle.insert(users).values({ email: 'd@example.com', name: 'D' }).returning()
+    t.match(user?.createdAt, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
+    await t.rejects(
+      drizzle.transaction(async (inner) => {
+        await inner.delete(users).where(eq(users.email, 'd@example.com'))
+        throw new Error('back to the savepoint')
+      }),
+      { message: 'back to the savepoint' },
+    )
+    await drizzle.execute(sql`insert into ${cacheOutbox} (key) values (${'k'})`)
+    await drizzle.execute(sql`insert into settings (key, value) values ('s', ${'{"a":1}'}::jsonb)`)
+  })
+  const [user] = await database.primary.sql<{
+    created_at: string
+  }>`select created_at from users where email = 'd@example.com'`
+  t.match(user?.created_at, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
+  t.same((await database.primary.first(queries.settingByKey, { key: 's' }))?.value, { a: 1 })
+})
+
+t.test('broken constraints are told apart, through Drizzle too', async (t) => {
+  const { database } = await open(t)
+  const { primary } = database
+  const caught = (work: Promise<unknown>) =>
+    work.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+  const user = await primary.first(queries.userById, { id: 1 })
+  const email = user?.email ?? ''
+  const taken = await caught(primary.run(queries.insertUser, { email, name: 'Other' }))
+  t.ok(isUniqueViolation(taken) && isUniqueViolation(taken, 'users_email_unique'))
+  t.notOk(isUniqueViolation(taken, 'users_pkey') || isForeignKeyViolation(taken))
+  const wrapped = await caught(
+    primary.transaction(({ drizzle }) => drizzle.insert(users).values({ email, name: 'Other' })),
+  )
+  t.ok(isUniqueViolation(wrapped, 'users_email_unique'))
+  const noUser = await caught(
+    primary.run(queries.insertOrder, { userId: 999_999, productId: 1, quantity: 1 }),
+  )
+  t.ok(isForeignKeyViolation(noUser, 'orders_user_id_users_id_fk'))
+  const [order] = await primary.sql<{ id: number }>`select user_id as id from orders limit 1`
+  const inUse = await caught(primary.run(queries.deleteUser, { id: order?.id ?? 0 }))
+  t.ok(isForeignKeyViolation(inUse, 'orders_user_id_users_id_fk'))
+})
+
+t.test('a lost conflict is recognised, and running it again is the caller’s', async (t) => {
+  const { database } = await open(t)
+  const both = Promise.withResolvers<void>()
+  let readers = 0
+  let runs = 0
+  const swap = (id: number) =>
+    database.primary.transaction(
+      async (tx) => {
+        runs++
+        await tx.run(queries.userById, { id: 3 - id })
+        if (++readers === 2) both.resolve()
+        await both.promise
+        await tx.run(queries.updateUser, { id, email: null, name: 'Changed' })
+      },
+      { isolation: 'serializable' },
+    )
+  const outcomes = await Promise.allSettled([swap(1), swap(2)])
+  const lost = outcomes.filter((outcome) => outcome.status === 'rejected')
+  t.equal(lost.length, 1)
+  t.ok(isRetryableConflict(lost[0]?.reason))
+  t.equal(runs, 2)
+})
+
+t.test('a transaction whose connection dies fails with 503 and takes nothing else with it', async (t) => {
+  const { database } = await open(t, { poolMax: 1 })
+  const { database: admin } = await open(t)
+  const end = (pid: number) => admin.primary.sql`select pg_terminate_backend(${pid}::int)`
+  const gone = (pid: number) =>
+    until('the session is gone', async () => {
+      return (await admin.primary.sql`select 1 from pg_stat_activity where pid = ${pid}::int`).length === 0
+    })
+  const away = { code: 'DB_UNAVAILABLE', statusCode: 503 }
+
+  const later: unknown[] = []
+  const between = database.primary.transaction(async (tx) => {
+    const row = await tx.first(backend, {})
+    await end(row?.pid ?? 0)
+    await gone(row?.pid ?? 0)
+    await tx.run(queries.userById, { id: 1 }).catch((error: unknown) => later.push(error))
+    await tx.drizzle
+      .select()
+      .from(users)
+      .catch((error: unknown) => later.push(error))
+  })
+  await t.rejects(between, away)
+  await until('the rest of its work has failed', () => later.length === 2)
+
+  const during = database.primary.transaction(async (tx) => {
+    const row = await tx.first(backend, {})
+    const slow = tx.drizzle.execute(sql`select pg_sleep(60)`)
+    await end(row?.pid ?? 0)
+    await slow
+  })
+  await t.rejects(during, away)
+
+  t.equal((await database.primary.first(queries.userById, { id: 1 }))?.id, 1, 'the pool goes on')
+  t.equal(database.stats().primary?.inUse, 0)
+})
+
+t.test('an abort between two statements rolls back', async (t) => {
+  const { database } = await open(t)
+  const leaving = new AbortController()
+  await t.rejects(
+    database.primary.transaction(
+      async (tx) => {
+        await tx.run(queries.insertUser, { email: 'gone@example.com', name: 'Gone' })
+        leaving.abort(new Error('left'))
+      },
+      { signal: leaving.signal },
+    ),
+    { message: 'left' },
+  )
+  await until('it has ended', () => database.stats().primary?.inUse === 0)
+  t.same(await database.primary.sql`select 1 from users where email = 'gone@example.com'`, [])
+})
+
+t.test('the parts of a snapshot see the same rows, whatever is written meanwhile', async (t) => {
+  const { database } = await open(t)
+  const count = statement<object, { count: number }>(
+    'test_count',
+    () => sql`select count(*) as count from users`,
+  )
+  const counts = await database.cancellable.snapshot(3, async (parts) => {
+    await database.primary.run(queries.insertUser, { email: 'new@example.com', name: 'New' })
+    return Promise.all(parts.map(async (tx) => (await tx.first(count, {}))?.count))
+  })
+  t.same(counts, [1000, 1000, 1000])
+})
