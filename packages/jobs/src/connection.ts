@@ -14,6 +14,7 @@ export type ConnectionOptions = {
   url: string
   applicationName: string
   max: number
+  prepare: boolean
   onError(error: Error): void
 }
 
@@ -40,7 +41,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   // Only the insert: its plan cannot go stale, while a fetch planned on an empty table would be kept as it grows.
   function preparedName(text: string): string | undefined {
-    if (!text.startsWith('\n    INSERT INTO')) return undefined
+    if (!options.prepare || !text.startsWith('\n    INSERT INTO')) return undefined
     let name = preparedNames.get(text)
     if (name === undefined) {
       name = `jobs_${createHash('sha1').update(text).digest('hex').slice(0, 16)}`

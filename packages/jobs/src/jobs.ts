@@ -44,6 +44,8 @@ export type JobsOptions = {
   definitions: readonly JobDefinition[]
   /** Connections of the queue's own pool. Default 5. */
   poolMax?: number
+  /** Whether the statement that adds a job is prepared in the server: twice as fast. Off for PgBouncer below 1.21. Default true. */
+  prepare?: boolean
   /** How often dead workers are looked for. Default 10; pg-boss's own default of 60 is too slow for the promise of 60 s. */
   superviseIntervalSeconds?: number
   /** Whether this process looks for dead workers, enqueues cron jobs and deletes what is past its time. Default true. */
@@ -125,6 +127,7 @@ export function createJobs(options: JobsOptions): Jobs {
     url: options.databaseUrl,
     applicationName: `${applicationName}-jobs`,
     max: options.poolMax ?? 5,
+    prepare: options.prepare ?? true,
     onError: (error) => logger?.warn({ err: error }, 'a connection of the job queue was lost'),
   })
   const { query } = connection
