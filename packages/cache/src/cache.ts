@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { invalidOption, nodeUnavailable } from './errors.ts'
 import { createFlights } from './flights.ts'
 import type { Generation } from './generation.ts'
@@ -38,7 +39,7 @@ export type Cache = {
   deliver(rows: readonly (OutboxRow | string)[]): Promise<Delivery>
   /** A PING to every Redis in use; rejects when one does not answer. Resolves at once without Redis. */
   ready(signal?: AbortSignal): Promise<void>
-  /** True once tier 2 can be used on every node, false when that did not come within `limitMs`. */
+  /** True once both tiers can be used on every node, false when that did not come within `limitMs`. */
   whenUsable(limitMs: number): Promise<boolean>
   stats(): CacheStats
   /** Stops delivery and closes every connection. */
@@ -99,7 +100,9 @@ export function createCache(options: CacheOptions = {}): Cache {
       await Promise.all(nodes().map((node) => node.ping()))
     },
     async whenUsable(limitMs) {
-      const isUsable = () => nodes().length > 0 && nodes().every((node) => node.usable)
+      const isUsable = () =>
+        nodes().length > 0 &&
+        nodes().every(({ usable, link }) => usable && link.provenUntil > performance.now())
       for (const until = Date.now() + limitMs; redis !== undefined && !isUsable(); await delay(5)) {
         if (Date.now() > until) return false
       }
@@ -194,8 +197,8 @@ export function createCache(options: CacheOptions = {}): Cache {
           onTrackingLost: () => {
             trackingLost++
             flush()
-            if (cluster) void topology.refresh()
           },
+          onUnusable: () => void topology.refresh(),
         }),
       flush,
     )

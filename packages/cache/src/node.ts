@@ -17,7 +17,7 @@ export type RedisNode = {
   readonly link: Proof
   /** Replicas that could be promoted: an invalidation waits for one of them. */
   replicas: number
-  /** Tier 2 may be read: it answers in time, it tells of changes, and what the outbox holds for it has been applied. */
+  /** Tier 2 may be read: it answers in time, and what the outbox holds for it has been applied. */
   readonly usable: boolean
   readonly breakerState: CircuitState
   /** Redis's clock in milliseconds, reckoned on the monotonic clock from its last TIME. */
@@ -41,6 +41,8 @@ type NodeOptions = {
   drain: (node: RedisNode) => Promise<void>
   onInvalidate: (keys: readonly string[] | null) => void
   onTrackingLost: () => void
+  /** It does not answer: its slots may have another owner by now. */
+  onUnusable: () => void
 }
 
 const RECOVER_EVERY_MS = 25
@@ -85,7 +87,7 @@ export function createNode(options: NodeOptions): RedisNode {
   // One failure opens it: with Redis hung, a read costs the time limit once, and the next ones nothing.
   const breaker = circuitBreaker(handleWhen(isFault), {
     breaker: new ConsecutiveBreaker(1),
-    halfOpenAfter: new ExponentialBackoff({ initialDelay: 50, maxDelay: 1_000 }),
+    halfOpenAfter: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }),
   })
   let trusted = false
   let trustEpoch = 0
@@ -145,14 +147,15 @@ export function createNode(options: NodeOptions): RedisNode {
       breaker
         .execute(readClock)
         .then(async () => {
-          if (link !== undefined && link.provenUntil < performance.now()) return
           await drain(node)
           trusted = epoch === trustEpoch && breaker.state === CircuitState.Closed && !closing
         })
         .catch(() => {})
         .finally(() => {
           recovery = undefined
-          if (!trusted) recover()
+          if (trusted || closing) return
+          options.onUnusable()
+          recover()
         })
     }, RECOVER_EVERY_MS)
   }

@@ -87,10 +87,10 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
         invalidateOn(node, own, limitMs).catch((): Invalidated => ({ applied: [], acknowledged: [] })),
       ),
     )
-    return {
-      applied: parts.flatMap((part) => part.applied),
-      acknowledged: parts.flatMap((part) => part.acknowledged),
-    }
+    const applied = parts.flatMap((part) => part.applied)
+    // The owner may have changed. The next attempt must find the new one as soon as any reader could.
+    if (applied.length < keys.length) void topology.refresh()
+    return { applied, acknowledged: parts.flatMap((part) => part.acknowledged) }
   }
 
   async function invalidateOn(
@@ -120,17 +120,14 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
     const perKey = asking ? 6 : 3
     const applied = new Set<string>()
     const asked = new Map<string, string[]>()
-    let moved = false
     keys.forEach((key, index) => {
       const own = replies.slice(index * perKey, (index + 1) * perKey)
       const lease = own[asking ? 1 : 0]?.[0]
       const value = own[asking ? 5 : 2]?.[0]
       const redirect = redirectOf(value) ?? redirectOf(lease)
       if (redirect?.kind === 'ASK') asked.set(redirect.node, [...(asked.get(redirect.node) ?? []), key])
-      else if (redirect !== undefined) moved = true
       else if (!lease && !value) applied.add(key)
     })
-    if (moved) void topology.refresh()
     const acknowledged = !waits || Number(replies.at(-1)?.[1]) >= 1
     const result: Invalidated = { applied: [...applied], acknowledged: acknowledged ? [...applied] : [] }
     for (const [id, there] of asking ? [] : asked) {
