@@ -1,7 +1,7 @@
 import { createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { createDatabase } from '@reference/database'
-import { type App, createServer } from '@reference/http'
+import { type App, createServer, type OverloadOptions } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
 import { Registry } from 'prom-client'
 import { createAggregate } from './aggregate.ts'
@@ -24,7 +24,12 @@ export interface Deadlines {
   readonly upstreamAttemptMs: number
 }
 
-const deadlines: Deadlines = { allMs: 5_000, aggregateMs: 10_000, reportMs: 50_000, upstreamAttemptMs: 2_000 }
+const defaultDeadlines: Deadlines = {
+  allMs: 5_000,
+  aggregateMs: 10_000,
+  reportMs: 50_000,
+  upstreamAttemptMs: 2_000,
+}
 
 /**
  * Puts the service together: each part is made here, and handed to those that need it. Nothing is asked of the
@@ -34,8 +39,9 @@ const deadlines: Deadlines = { allMs: 5_000, aggregateMs: 10_000, reportMs: 50_0
  */
 export async function createApp(
   config: Config,
-  { allMs, aggregateMs, reportMs, upstreamAttemptMs }: Deadlines = deadlines,
+  { deadlines, overload }: { deadlines?: Partial<Deadlines>; overload?: OverloadOptions } = {},
 ): Promise<{ app: App; close: () => Promise<void> }> {
+  const { allMs, aggregateMs, reportMs, upstreamAttemptMs } = { ...defaultDeadlines, ...deadlines }
   const registry = config.metrics ? new Registry() : undefined
   const metrics = registry === undefined ? {} : { registry }
 
@@ -69,6 +75,7 @@ export async function createApp(
     rateLimitRps: config.rateLimitRps,
     trustProxy: config.trustProxy,
     dependencies: dependenciesOf(config, { database, upstream, cache: () => cache }),
+    ...(overload && { overload }),
     ...metrics,
   })
   const cache = createCache({

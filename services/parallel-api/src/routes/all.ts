@@ -41,7 +41,13 @@ export interface AllOptions {
 /**
  * `GET /all`: three lists side by side, the first failure aborts the others.
  *
- * Each list is JSON that Postgres wrote, and is passed on as bytes; see README.md for what that was measured to be worth.
+ * Each list is one string of JSON that Postgres wrote, and is passed on as it came. For 100 rows of each (32 KB) on 2
+ * shared cores, 8 calls in flight, medians of 5 rounds, against rows → objects → `JSON.stringify`:
+ *
+ *     JSON by Postgres            1219 replies/s   0.18 ms CPU of Node's a reply
+ *     the same as undecoded bytes 1081             0.19
+ *     objects, moments as text     818             0.42
+ *     objects, moments as Date     471             0.64     ← the plain way: 2.6× slower
  */
 export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions): void {
   const list =

@@ -1,0 +1,40 @@
+import { testDatabase, testRedis } from '@reference/local-stack'
+import { User } from '@reference/model'
+import t from 'tap'
+import { Errors } from 'typebox/value'
+import { startApi, until } from '../testing.ts'
+
+const database = await testDatabase(t)
+
+t.test('a user comes from the database once, then from tier 1', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const { get, sql } = await startApi(t, { REDIS_URL: redis.url }, { database })
+  await until('tier 1 is in use', async () => {
+    await get('/users/1')
+    return (await get('/users/1')).headers['x-cache'] === 'l1'
+  })
+  const first = await get('/users/2')
+  t.equal(first.headers['x-cache'], 'miss')
+  t.same(Errors(User, first.body), [])
+  const [row] = await sql`select name, email from users where id = 2`
+  t.match(first.body, { id: 2, ...row })
+  const second = await get('/users/2')
+  t.match(String(second.headers['x-cache']), /^l[12]$/)
+  t.equal(second.text, first.text)
+})
+
+t.test('with both tiers off every read is the database', async (t) => {
+  const { get } = await startApi(t, { CACHE_L1: 'off', CACHE_L2: 'off' }, { database })
+  for (let i = 0; i < 2; i++) {
+    t.match(await get('/users/1'), { status: 200, headers: { 'x-cache': 'off' } })
+  }
+})
+
+t.test('an unknown user is 404, an id that is none is 400 and names it', async (t) => {
+  const { get } = await startApi(t, {}, { database })
+  const unknown = await get('/users/2147483647')
+  t.match(unknown, { status: 404, headers: { 'content-type': 'application/problem+json' } })
+  for (const id of ['0', '-1', '01', '1e3', '1.0', 'x', '2147483648', '%20']) {
+    t.match(await get(`/users/${id}`), { status: 400, body: { errors: [{ field: 'id' }] } })
+  }
+})

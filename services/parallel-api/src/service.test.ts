@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { testRedis } from '@reference/local-stack'
+import t from 'tap'
+import { createGet, endService, type Scope, startApi, startService, startUpstream, until } from './testing.ts'
+
+/** A port on which nothing listens. */
+async function deadPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+const start = (t: Scope, environment: Record<string, string>) => startService(t, 'parallel-api', environment)
+
+t.test('wrong settings end the start with code 78 and every fault named', async (t) => {
+  const { child, output } = start(t, {
+    UPSTREAM_URL: 'ftp://x',
+    PARALLEL_FETCH: 'maybe',
+    WORKER_THREADS: '-1',
+  })
+  await once(child, 'exit')
+  t.equal(child.exitCode, 78)
+  for (const name of ['UPSTREAM_URL', 'PARALLEL_FETCH', 'WORKER_THREADS', 'DATABASE_URL'])
+    t.match(output.text, name)
+})
+
+t.test('starts with database, Redis and upstream all away, says what fails, and ends in order', async (t) => {
+  const port = await deadPort()
+  const { child, listening } = start(t, {
+    DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/none`,
+    REDIS_URL: `redis://127.0.0.1:${port}`,
+    UPSTREAM_URL: `http://127.0.0.1:${port}`,
+  })
+  const get = createGet(await listening())
+  t.match(await get('/health'), { status: 200, body: { status: 'ok' } })
+  const ready = await get('/ready')
+  t.match(ready, {
+    status: 503,
+    body: {
+      status: 'down',
+      checks: [
+        { name: 'postgres', status: 'down' },
+        { name: 'reference-api', status: 'degraded' },
+        { name: 'redis', status: 'degraded' },
+      ],
+    },
+  })
+  t.match(await get('/all'), { status: 502, body: { code: 'PART_FAILED' } })
+  t.match((await get('/all?partial=true')).body, { errors: Array(3).fill({ part: String }) })
+  t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_UNAVAILABLE' } })
+  for (const path of ['/users/1', '/report', '/report?engine=sql']) {
+    const { status, headers } = await get(path)
+    t.equal(status, 503, path)
+    t.match(headers['retry-after'], /^\d+$/)
+  }
+  t.equal(await endService(child, 'SIGTERM'), 0)
+})
+
+t.test('without Redis and upstream it is degraded, not down', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const upstream = await startUpstream(t)
+  const { get } = await startApi(t, { REDIS_URL: redis.url, UPSTREAM_URL: upstream.url })
+  await until('all is well', async () => (await get('/ready')).body.status === 'ok')
+  t.match((await get('/services')).body, [
+    { name: 'postgres', status: 'ok' },
+    { name: 'reference-api', status: 'ok' },
+    { name: 'redis', status: 'ok' },
+  ])
+  await upstream.stop()
+  await redis.kill()
+  await until('both are missed', async () => {
+    const { status, body } = await get('/ready')
+    const degraded = body.checks.filter((check: { status: string }) => check.status === 'degraded')
+    return status === 200 && degraded.length === 2
+  })
+  t.equal((await get('/users/1')).status, 200)
+  t.equal((await get('/all')).status, 200)
+})
+
+t.test('documents its calls, and measures them', async (t) => {
+  const { get } = await startApi(t)
+  const { body } = await get('/openapi.json')
+  t.match(body.openapi, /^3\.1/)
+  for (const path of ['/all', '/aggregate', '/report', '/users/{id}']) t.ok(body.paths[path]?.get, path)
+  const { properties } = body.paths['/aggregate'].get.responses['200'].content['application/json'].schema
+  t.ok(properties.items.items.properties.user.properties.email)
+  t.equal((await get('/docs')).status < 400, true)
+  await get('/all?limit=1')
+  const { text } = await get('/metrics')
+  for (const name of [
+    'http_request_duration_seconds_count{',
+    'db_pool_in_use{',
+    'upstream_suspended 0',
+    'upstream_retries_total 0',
+  ]) {
+    t.match(text, name)
+  }
+})

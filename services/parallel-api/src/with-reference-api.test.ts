@@ -1,0 +1,65 @@
+import { testDatabase, testRedis } from '@reference/local-stack'
+import t from 'tap'
+import { createGet, type Scope, startApi, startService, until } from './testing.ts'
+
+/** Both services on one database and one Redis, the other one as it is really run. */
+async function startBoth(t: Scope) {
+  const database = await testDatabase(t)
+  const redis = await testRedis(t, { own: true })
+  const environment = { REDIS_URL: redis.url }
+  const service = startService(t, 'reference-api', { ...environment, DATABASE_URL: database.url })
+  const origin = await service.listening()
+  const api = await startApi(t, { ...environment, UPSTREAM_URL: origin }, { database })
+  const reference = { origin, get: createGet(origin) }
+  for (const get of [api.get, reference.get]) {
+    const tier2InUse = async () => (await get('/users/1')).headers['x-cache'] !== 'off'
+    await until('tier 2 is in use', tier2InUse)
+  }
+  return { ...api, reference }
+}
+
+t.test('both services together', async (t) => {
+  const { get, sql, reference } = await startBoth(t)
+
+  await t.test('reads what the reference-api has cached, and the other way round', async (t) => {
+    for (const [id, first, second] of [
+      [11, reference.get, get],
+      [12, get, reference.get],
+    ] as const) {
+      const filled = await first(`/users/${id}`)
+      t.equal(filled.headers['x-cache'], 'miss')
+      const { headers, text } = await second(`/users/${id}`)
+      t.equal(headers['x-cache'], 'l2')
+      t.equal(text, filled.text)
+    }
+  })
+
+  await t.test('what the reference-api changes is seen here at once', async (t) => {
+    for (const name of ['Grace', 'Edsger', 'Barbara']) {
+      await get('/users/13')
+      const changed = await fetch(`${reference.origin}/users/13`, {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name }),
+      })
+      t.equal(changed.status, 200)
+      t.equal((await get('/users/13')).body.name, name)
+    }
+  })
+
+  await t.test('joins its orders with its users and products', async (t) => {
+    const { status, body } = await get('/aggregate?limit=100')
+    t.equal(status, 200)
+    t.equal(body.items.length, 100)
+    const rows = await sql`select o.id, u.email, p.name from orders o join users u on u.id = o.user_id
+      join products p on p.id = o.product_id order by o.created_at desc, o.id desc limit 100`
+    t.same(
+      body.items.map((item: { id: number; user: { email: string }; product: { name: string } }) => ({
+        id: item.id,
+        email: item.user.email,
+        name: item.product.name,
+      })),
+      rows.map((row) => ({ ...row })),
+    )
+  })
+})
