@@ -8,7 +8,7 @@ import type { App } from './types.ts'
  *
  * A page of 150 orders, 19,483 bytes, in µs on the event loop and per cent of its size: zstd level 1 43 and 19.4;
  * brotli quality 1 44 and 25.9, quality 4 133 and 20.3; gzip level 1 47 and 24.5, level 6 170 and 20.0. So zstd comes
- * first, and all at their quickest. Up to 64 KiB that is less time than a stream through the thread pool takes to set up.
+ * first, and all at their quickest. Up to 64 KiB, 0.1 to 0.25 ms, it is done at once, without a stream and its state.
  */
 export async function addCompression(app: App): Promise<void> {
   await app.register(compress, {
