@@ -117,8 +117,9 @@ async function measure(
   const watch = watchMachine(cores)
   const countersBefore = await readCounters(stack, databaseUrl)
   const cpuBefore = cpuMsOf(pid) ?? 0
-  const openOptions = { origin, requests: openRequests, durationMs: durations.openMs }
-  const closedMs = open?.beside ? durations.openMs + 100 : durations.closedMs
+  const openMs = durations.openMs + (open?.beside ? durations.closedMs : 0)
+  const openOptions = { origin, requests: openRequests, durationMs: openMs }
+  const closedMs = open?.beside ? openMs + 100 : durations.closedMs
   const [closed, sessions, beside] = await Promise.all([
     load.closed({ origin, connections, requests, durationMs: closedMs }),
     watchSessions(stack, databaseUrl, closedMs),

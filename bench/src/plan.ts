@@ -7,7 +7,7 @@ export interface Durations {
   readonly openMs: number
 }
 
-export const shortDurations: Durations = { warmupMs: 1500, closedMs: 700, openMs: 900 }
+export const shortDurations: Durations = { warmupMs: 1250, closedMs: 600, openMs: 800 }
 export const longDurations: Durations = { warmupMs: 4000, closedMs: 2000, openMs: 3000 }
 
 /** Start, stop and counting of one boot: about a second here. */
@@ -22,10 +22,9 @@ export function orderOf(scenario: Scenario, round: number, variants = scenario.v
 /** What one round over all scenarios is expected to take, in ms. */
 export function roundMs(scenarios: readonly Scenario[], durations: Durations): number {
   return scenarios.reduce(
-    (sum, { variants, open }) =>
+    (sum, { variants }) =>
       sum +
-      (variants.length + 1) *
-        (overheadMs + durations.warmupMs / 2 + (open?.beside ? 0 : durations.closedMs) + durations.openMs),
+      (variants.length + 1) * (overheadMs + durations.warmupMs / 2 + durations.closedMs + durations.openMs),
     0,
   )
 }

@@ -1,5 +1,5 @@
 import { type Bench, type MeasuredBoot, measureBoot } from './boot.ts'
-import { BenchError } from './errors.ts'
+import { BenchError, UnprovenError } from './errors.ts'
 import { anotherRound, orderOf, roundMs } from './plan.ts'
 import type { Progress } from './progress.ts'
 import type { Scenario, Variant } from './scenario.ts'
@@ -90,7 +90,10 @@ async function runRound(
   record.rate ??= commonRate(record)
 }
 
-/** A boot, taken again once when other programs disturbed it; undefined, and a reason in the record, when refused. */
+/**
+ * A boot, taken again once when other programs disturbed it or a proof failed (a disturbed cache answers `off`, too);
+ * undefined, and a reason in the record, when it failed twice.
+ */
 async function measured(
   bench: Bench,
   record: Tracked,
@@ -99,16 +102,18 @@ async function measured(
   allowNoise: boolean,
 ): Promise<MeasuredBoot | undefined> {
   const { scenario, rate } = record
-  try {
-    const first = await measureBoot(bench, { scenario, variant, round, rate })
-    if (!first.noisy) return first
-    if (allowNoise) return { ...first, boot: { ...first.boot, objections: [] } }
-    return await measureBoot(bench, { scenario, variant, round, rate })
-  } catch (error) {
-    bench.signal.throwIfAborted()
-    if (!(error instanceof BenchError)) throw error
-    record.refused = `${variant.name}: ${error.message}`
-    return undefined
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const taken = await measureBoot(bench, { scenario, variant, round, rate })
+      if (taken.noisy && allowNoise) return { ...taken, boot: { ...taken.boot, objections: [] } }
+      if (!taken.noisy || attempt === 2) return taken
+    } catch (error) {
+      bench.signal.throwIfAborted()
+      if (!(error instanceof BenchError)) throw error
+      if (error instanceof UnprovenError && attempt === 1) continue
+      record.refused = `${variant.name}: ${error.message}`
+      return undefined
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { curveOf, mergeHistograms, percentilesOf } from './histogram.ts'
 import type { Measured } from './run.ts'
 import type { Variant } from './scenario.ts'
 import type { BootResult, ComparisonResult, ScenarioResult, VariantResult } from './schema.ts'
-import { type Effect, geometricMean, mean, pairedEffect } from './statistics.ts'
+import { type Effect, geometricMean, mean, median, pairedEffect } from './statistics.ts'
 import { judge, leastPairs } from './verdict.ts'
 
 interface Compared {
@@ -91,8 +91,8 @@ function describe(variant: Variant, measured: readonly MeasuredBoot[]): VariantR
       cpuMsPerRequest: of(({ cpuMsPerRequest }) => cpuMsPerRequest),
       rssBytes: Math.round(of(({ rssBytes }) => rssBytes)),
       responseBytes: of(({ responseBytes }) => responseBytes),
-      statements: of(({ statements }) => statements),
-      commands: of(({ commands }) => commands),
+      statements: median(counted.map(({ statements }) => statements)),
+      commands: median(counted.map(({ commands }) => commands)),
       redisBytes: of(({ redisBytes }) => redisBytes),
       bootMs: of(({ bootMs }) => bootMs),
       ...(latencies.length > 0 && {

@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { readArguments } from './arguments.ts'
+import { readResults } from './results.ts'
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
+
+async function run(args: readonly string[], onStderr: (text: string, stop: () => void) => void = () => {}) {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    onStderr(stderr, () => child.kill('SIGINT'))
+  })
+  const [code] = await once(child, 'close')
+  return { code, stdout, stderr, pid: child.pid }
+}
+
+t.test('wrong arguments end with 64 and say what is wrong', async (t) => {
+  const wrong: [string[], RegExp][] = [
+    [['--nope'], /--nope/],
+    [['no-such-scenario'], /no scenario no-such-scenario; there are naive, health/],
+    [['--off', 'NOPE'], /no switch NOPE/],
+    [['--budget', 'soon'], /--budget needs a time/],
+    [['--rounds', '0'], /--rounds/],
+    [['--margin', '500'], /--margin/],
+    [['--url', 'ftp://x'], /--url/],
+    [['list', 'more'], /list takes no more/],
+    [['tune', '--goal', 'fame'], /--goal is one of throughput, p99/],
+  ]
+  await Promise.all(
+    wrong.map(async ([args, message]) => {
+      const { code, stderr, stdout } = await run(args)
+      t.equal(code, 64, args.join(' '))
+      t.match(stderr, message)
+      t.equal(stdout, '')
+    }),
+  )
+})
+
+t.test('--help and list answer without starting anything', async (t) => {
+  const [help, list] = await Promise.all([run(['tune', '--help']), run(['list'])])
+  t.match(help, { code: 0, stdout: /pnpm bench tune/ })
+  t.match(list, { code: 0, stdout: /user-by-id \*/ })
+  t.match(list.stdout, /CACHE_L1 +on \(untuned: off\) +user-by-id/)
+})
+
+t.test('times and numbers are read', async (t) => {
+  t.match(readArguments(['--budget', '90s']), { budgetMs: 90_000, command: 'run', margin: 0.05 })
+  t.match(readArguments(['tune', '--budget=2m', '--goal', 'p99']), {
+    budgetMs: 120_000,
+    command: 'tune',
+    goal: 'p99',
+  })
+  t.match(readArguments(['user-by-id', 'all']), { scenarios: ['user-by-id', 'all'] })
+  t.match(readArguments(['--url', 'http://x:1/']), { url: 'http://x:1' })
+})
+
+t.test('a missing file for --compare is told before anything is measured', async (t) => {
+  t.match(await run(['--compare', join(t.testdir({}), 'none.json')]), {
+    code: 1,
+    stderr: /none\.json: ENOENT/,
+  })
+})
+
+t.test(
+  'one switch off, measured on real servers: proven, valid, with a report',
+  { timeout: 180_000 },
+  async (t) => {
+    const out = join(t.testdir({}), 'run.json')
+    const args = [
+      '--off',
+      'CACHE_L1',
+      '--rounds',
+      '1',
+      '--users',
+      '2000',
+      '--products',
+      '10',
+      '--orders',
+      '100',
+    ]
+    const { code, stdout, stderr } = await run([...args, '--allow-noise', '--out', out])
+    t.equal(code, 0, `${stdout}${stderr}`)
+    const { complete, scenarios, fingerprint } = readResults(out)
+    t.equal(complete, true)
+    t.match(fingerprint, { postgres: /^18/, redis: /^\d/, node: process.version })
+    const [scenario] = scenarios
+    t.match(scenario, { name: 'user-by-id', comparisons: [{ variant: 'CACHE_L1=off', verdict: 'refused' }] })
+    const proofs = Object.fromEntries(
+      scenario?.variants.map(({ name, proof }) => [name, proof.join('; ')]) ?? [],
+    )
+    t.match(proofs.tuned, /x-cache: l1/)
+    t.match(proofs['CACHE_L1=off'], /x-cache: l2/)
+    t.match(readFileSync(out.replace('.json', '.html'), 'utf8'), /<svg/)
+  },
+)
+
+t.test('Ctrl-C stops all that was started and writes what there is', { timeout: 180_000 }, async (t) => {
+  const out = join(t.testdir({}), 'run.json')
+  let stopped = false
+  const { code, pid } = await run(
+    ['health', '--rounds', '50', '--users', '100', '--products', '10', '--orders', '100', '--out', out],
+    (stderr, stop) => {
+      if (stopped || !/round 2 /.test(stderr)) return
+      stopped = true
+      stop()
+    },
+  )
+  t.equal(code, 130)
+  t.match(readResults(out), { complete: false, scenarios: [{ variants: [{ boots: [{ round: 0 }] }] }] })
+  if (process.platform === 'linux') t.notOk(existsSync(`/proc/${pid}/task`), 'the process itself is gone')
+})
