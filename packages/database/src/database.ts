@@ -47,7 +47,7 @@ export type Database = {
 
 /** Makes the pools of a service. Nothing is connected before the first statement, so an absent server stops no start. */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { url, replicaUrl } = options
+  const { url, replicaUrl, prepare = true } = options
   const preset = presets[options.preset]
   const metrics = options.registry && createDatabaseMetrics(options.registry)
   const connections = options.poolMax ?? preset.connections
@@ -73,16 +73,18 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 
   function pool(name: string, to: string, cancels: boolean): Pool {
+    // postgres.js asks for the types of an unprepared statement first and puts nothing behind it meanwhile.
+    const pipelines = !cancels && prepare
     const made = createPool({
       name,
       url: to,
       applicationName: `${options.applicationName} ${name}`,
-      prepare: options.prepare ?? true,
+      prepare,
       idleSeconds: preset.idleSeconds,
       lifetimeSeconds: preset.lifetimeSeconds,
       connections: cancels ? Math.min(connections, preset.cancellableConnections) : connections,
-      depth: cancels ? 1 : (options.pipelineDepth ?? pipeline.depth),
-      spread: cancels ? connections : pipeline.spread,
+      depth: pipelines ? (options.pipelineDepth ?? pipeline.depth) : 1,
+      spread: pipelines ? pipeline.spread : connections,
       timeoutMs: options.poolTimeoutMs ?? preset.timeoutMs,
       cancels,
       metrics,

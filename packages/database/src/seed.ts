@@ -23,8 +23,8 @@ const seedLock = 7_202_612
  * 2025-01-01 UTC, spread over users, products and statuses by integer arithmetic that is the same on every machine.
  *
  * One transaction: all of it or nothing, and nothing when any of the three tables has a row (then `seeded` is
- * false). Postgres makes the rows itself, and indexes and foreign keys are built after the rows. Measured with
- * 1,000,000 orders on 2 shared cores: see the README.
+ * false). Postgres makes the rows itself, and indexes and foreign keys are built after the rows: a million orders
+ * take 7 s on 2 cores, the default 0.4 s.
  */
 export async function seed(options: SeedOptions): Promise<SeedResult> {
   const counts = {

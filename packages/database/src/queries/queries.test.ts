@@ -1,0 +1,269 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { open } from '../fixtures/open.ts'
+import {
+  newestOrder,
+  type Order,
+  type OrderCursor,
+  type OrderStatus,
+  type Pool,
+  queries,
+  type Statement,
+} from '../index.ts'
+
+/** The plan that a statement gets for parameters that are not known, which is the one it keeps. */
+async function planOf<Params extends object, Row>(
+  pool: Pool,
+  statement: Statement<Params, Row>,
+): Promise<string> {
+  const { text } = statement.compiled()
+  return pool.transaction(async (tx) => {
+    const { sql } = await import('drizzle-orm')
+    await tx.drizzle.execute(sql`set local plan_cache_mode = force_generic_plan`)
+    await tx.drizzle.execute(sql.raw(`prepare planned as ${text}`))
+    const holders = Array(new Set(text.match(/\$\d+/g)).size).fill('null')
+    const call = holders.length === 0 ? 'planned' : `planned(${holders.join(', ')})`
+    const rows = await tx.drizzle.execute(sql.raw(`explain execute ${call}`))
+    await tx.drizzle.execute(sql`deallocate planned`)
+    return rows.map((row) => String(row['QUERY PLAN'])).join('\n')
+  })
+}
+
+t.test('every hot statement reads by its index and none reads a whole table', async (t) => {
+  const { database } = await open(t)
+  // Of the template's 100 products every plan reads the only two pages there are.
+  await database.primary.sql`insert into products (name, category, price_cents)
+    select 'Product ' || n, 'books', n from generate_series(1, 5000) as n`
+  await database.primary.sql`analyze products`
+  for (const [statement, index] of [
+    [queries.userById, 'users_pkey'],
+    [queries.usersByIds, 'users_pkey'],
+    [queries.usersPage, 'users_pkey'],
+    [queries.updateUser, 'users_pkey'],
+    [queries.deleteUser, 'users_pkey'],
+    [queries.productById, 'products_pkey'],
+    [queries.productsPage, 'products_pkey'],
+    [queries.orderById, 'orders_pkey'],
+    [queries.orderPart, 'orders_pkey'],
+    [queries.insertOrder, 'products_pkey'],
+    [queries.ordersPage({}), 'orders_created_at_id_idx'],
+    [queries.ordersPage({ userId: 1 }), 'orders_user_id_'],
+    [queries.ordersPage({ status: 'paid' }), 'orders_status_created_at_id_idx'],
+    [queries.ordersPage({ userId: 1, status: 'paid' }), 'orders_user_id_'],
+    [queries.settingByKey, 'settings_pkey'],
+    [queries.idempotencyGet, 'idempotency_keys_'],
+    [queries.outboxTake, 'cache_outbox_pkey'],
+  ] as const) {
+    const plan = await planOf(database.primary, statement as Statement<object, unknown>)
+    t.match(plan, index, statement.name)
+    t.notMatch(plan, 'Seq Scan', statement.name)
+  }
+})
+
+t.test('pages of orders hold each order once, in order, even where all share a moment', async (t) => {
+  const { database } = await open(t)
+  const { primary } = database
+  await primary.sql`update orders set created_at = timestamptz '2025-06-01 00:00:00.123Z' where id % 3 > 0`
+  for (const filter of [
+    {},
+    { userId: 7 },
+    { status: 'paid' as const },
+    { userId: 7, status: 'shipped' as const },
+  ]) {
+    const all = await primary.sql<{ id: number }>`
+      select id from orders where (${filter.userId ?? null}::int is null or user_id = ${filter.userId ?? null}::int)
+        and (${filter.status ?? null}::text is null or status = ${filter.status ?? null}::text)
+      order by created_at desc, id desc`
+    t.same(
+      await idsOfPages(primary, filter, filter.userId === undefined ? 400 : 2),
+      all.map(({ id }) => id),
+      JSON.stringify(filter),
+    )
+    t.ok(all.length > 0)
+  }
+})
+
+async function idsOfPages(pool: Pool, filter: { userId?: number; status?: OrderStatus }, limit: number) {
+  const ids: number[] = []
+  let cursor: OrderCursor | undefined = newestOrder
+  while (cursor !== undefined) {
+    const rows: Order[] = await pool.run(queries.ordersPage(filter), { ...filter, ...cursor, limit })
+    ids.push(...rows.map(({ id }) => id))
+    const last: Order | undefined = rows.at(-1)
+    cursor = rows.length < limit ? undefined : last
+  }
+  return ids
+}
+
+t.test('pages of users and products end where the rows do', async (t) => {
+  const { primary } = (await open(t)).database
+  for (const [page, total] of [
+    [queries.usersPage, 1000],
+    [queries.productsPage, 100],
+  ] as const) {
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const rows: { id: number }[] = await primary.run<{ after: number; limit: number }, { id: number }>(
+        page,
+        {
+          after,
+          limit: 99,
+        },
+      )
+      count += rows.length
+      after = rows.at(-1)?.id
+    }
+    t.equal(count, total)
+  }
+})
+
+t.test('rows come by their JavaScript names with moments as toISOString writes them', async (t) => {
+  const { primary } = (await open(t)).database
+  t.same(await primary.first(queries.userById, { id: 1 }), {
+    id: 1,
+    email: 'alan.almeida.1@example.com',
+    name: 'Alan Almeida',
+    createdAt: '2024-01-01T00:01:00.000Z',
+  })
+  const order = await primary.first(queries.orderById, { id: 1 })
+  t.strictSame(Object.keys(order ?? {}), [
+    ...['id', 'userId', 'productId', 'quantity', 'totalCents', 'status', 'createdAt'],
+  ])
+  t.equal(await primary.first(queries.userById, { id: 2_147_483_647 }), undefined)
+  const byIds = await primary.run(queries.usersByIds, { ids: [3, 1, 999_999] })
+  t.same(byIds.map(({ id }) => id).sort(), [1, 3])
+  t.same(await primary.run(queries.productsByIds, { ids: [] }), [])
+})
+
+t.test('a user is written, changed in part and deleted', async (t) => {
+  const { primary } = (await open(t)).database
+  const name = 'Zoë "\\" 🙂'
+  const user = await primary.first(queries.insertUser, { email: 'zoe@example.com', name })
+  t.match(user, { id: 1001, email: 'zoe@example.com', name })
+  const renamed = await primary.first(queries.updateUser, { id: 1001, email: null, name: 'Zoe' })
+  t.match(renamed, { email: 'zoe@example.com', name: 'Zoe', createdAt: user?.createdAt })
+  t.same(await primary.first(queries.deleteUser, { id: 1001 }), { id: 1001 })
+  t.equal(await primary.first(queries.deleteUser, { id: 1001 }), undefined)
+  t.equal(await primary.first(queries.updateUser, { id: 1001, email: null, name: 'Nobody' }), undefined)
+})
+
+t.test('an order costs the price times the quantity, beyond 32 bits too', async (t) => {
+  const { primary } = (await open(t)).database
+  await primary.sql`update products set price_cents = 2000000000 where id = 1`
+  t.match(await primary.first(queries.insertOrder, { userId: 2, productId: 1, quantity: 3 }), {
+    userId: 2,
+    productId: 1,
+    quantity: 3,
+    totalCents: 6_000_000_000,
+    status: 'pending',
+  })
+  t.equal(await primary.first(queries.insertOrder, { userId: 2, productId: 101, quantity: 3 }), undefined)
+})
+
+t.test('putting a setting says whether it is new', async (t) => {
+  const { primary } = (await open(t)).database
+  t.match(await primary.first(queries.putSetting, { key: 'a', valueJson: '{"b":[1]}' }), { created: true })
+  t.match(await primary.first(queries.putSetting, { key: 'a', valueJson: '"text"' }), { created: false })
+  t.match(await primary.first(queries.settingByKey, { key: 'a' }), { key: 'a', value: 'text' })
+})
+
+t.test('one of two calls with the same key works, the other finds its reply', async (t) => {
+  const { primary } = (await open(t)).database
+  const key = { scope: 'POST /orders', key: 'k' }
+  const reply = { bodySha256: createHash('sha256').update('{}').digest('hex'), status: 201, body: '{"id":1}' }
+  const call = () =>
+    primary.transaction(async (tx) => {
+      await tx.run(queries.idempotencyLock, key)
+      const stored = await tx.first(queries.idempotencyGet, key)
+      if (stored !== undefined) return stored
+      await tx.run(queries.idempotencyInsert, { ...key, ...reply, headersJson: '{"location":"/orders/1"}' })
+      return 'worked'
+    })
+  const outcomes = await Promise.all([call(), call(), call()])
+  t.equal(outcomes.filter((outcome) => outcome === 'worked').length, 1)
+  const { createdAt, ...stored } = outcomes.find((outcome) => outcome !== 'worked') ?? { createdAt: '' }
+  t.same(stored, { ...reply, headers: { location: '/orders/1' } })
+
+  await primary.sql`update idempotency_keys set created_at = now() - interval '24 hours 1 second'`
+  t.equal(await primary.first(queries.idempotencyGet, key), undefined, 'after 24 h it is forgotten')
+  const again = { ...key, ...reply, headersJson: '{}' }
+  t.same(await primary.run(queries.idempotencyInsert, again), [{ key: 'k' }], 'and may be stored anew')
+  t.same(await primary.run(queries.idempotencyInsert, again), [], 'once')
+  t.same(await primary.run(queries.idempotencyPurge, { limit: 10 }), [])
+  await primary.sql`update idempotency_keys set created_at = now() - interval '25 hours'`
+  t.same(await primary.run(queries.idempotencyPurge, { limit: 10 }), [{ key: 'k' }])
+})
+
+t.test('the outbox gives the oldest first, and what one takes no other does', async (t) => {
+  const { primary } = (await open(t)).database
+  const keys = ['c:user:1:{1}', 'with "quotes", \\ and ,', 'c:user:1:{3}']
+  t.equal((await primary.run(queries.outboxInsert, { keys })).length, 3)
+  const seen = await primary.transaction(async (tx) => {
+    const mine = await tx.run(queries.outboxTake, { limit: 2, minAgeMs: 0 })
+    const others = await primary.run(queries.outboxTake, { limit: 2, minAgeMs: 0 })
+    await tx.run(queries.outboxRemove, { ids: mine.map(({ id }) => id) })
+    return [mine, others].map((rows) => rows.map(({ key }) => key))
+  })
+  t.same(seen, [keys.slice(0, 2), keys.slice(2)])
+  t.match(await primary.first(queries.outboxStatus, {}), { count: 1, oldestAgeSeconds: Number })
+  t.same(await primary.run(queries.outboxTake, { limit: 2, minAgeMs: 60_000 }), [], 'what is young is left')
+  const [left] = await primary.run(queries.outboxTake, { limit: 2, minAgeMs: 0 })
+  await primary.run(queries.outboxRemove, { ids: [left?.id ?? 0] })
+  t.same(await primary.first(queries.outboxStatus, {}), { count: 0, oldestAgeSeconds: null })
+})
+
+t.test('lists that Postgres encodes are byte for byte what JSON.stringify makes', async (t) => {
+  const { primary } = (await open(t)).database
+  const awkward = '" \\ / \b\f\n\r\t \u0001\u001f\u007f é 🙂 \u2028 </script>'
+  await primary.sql`update users set name = ${awkward}::text, created_at = '2024-02-29 23:59:59.987Z' where id = 2`
+  await primary.sql`update products set name = ${awkward}::text where id = 2`
+  await primary.sql`update orders set created_at = '2030-01-01 00:00:00.01Z' where id = 2`
+  const limit = 50
+  const json = async (statement: Statement<{ limit: number }, { json: string }>) =>
+    (await primary.first(statement, { limit }))?.json
+  t.equal(
+    await json(queries.usersJson),
+    JSON.stringify(await primary.run(queries.usersPage, { after: 0, limit })),
+  )
+  t.equal(
+    await json(queries.productsJson),
+    JSON.stringify(await primary.run(queries.productsPage, { after: 0, limit })),
+  )
+  t.equal(
+    await json(queries.ordersJson),
+    JSON.stringify(await primary.run(queries.ordersPage({}), { ...newestOrder, limit })),
+  )
+  t.equal((await primary.first(queries.ordersJson, { limit: 0 }))?.json, '[]')
+})
+
+t.test('the parts of the orders add up to the report that SQL makes', async (t) => {
+  const { primary, cancellable } = (await open(t)).database
+  await primary.sql`update orders set created_at = created_at + interval '11 hours 59 minutes'`
+  const expected = await primary.run(queries.report, {})
+  const sums = new Map<string, { orders: number; revenueCents: number }>()
+  await cancellable.snapshot(2, async ([one, two]) => {
+    if (one === undefined || two === undefined) throw new Error('two parts were asked for')
+    const categories = new Map(
+      (await one.run(queries.productCategories, {})).map((row) => [row.id, row.category]),
+    )
+    const range = await one.first(queries.orderIdRange, {})
+    t.same(range, { first: 1, last: 5000 })
+    const parts = await Promise.all([
+      one.bytes(queries.orderPart, { from: 1, to: 2500 }),
+      two.bytes(queries.orderPart, { from: 2501, to: 5000 }),
+    ])
+    for (const order of parts.flatMap((part) => part.toString('latin1').split(';'))) {
+      const [product = 0, day = 0, cents = 0] = order.split(',').map(Number)
+      const key = `${categories.get(product)} ${new Date(day * 86_400_000).toISOString().slice(0, 10)}`
+      const sum = sums.get(key) ?? { orders: 0, revenueCents: 0 }
+      sums.set(key, { orders: sum.orders + 1, revenueCents: sum.revenueCents + cents })
+    }
+    t.equal((await one.bytes(queries.orderPart, { from: 6000, to: 7000 })).length, 0)
+  })
+  t.same(
+    expected.map(({ category, day }) => `${category} ${day}`),
+    [...sums.keys()].sort(),
+    'sorted as JavaScript sorts',
+  )
+  for (const { category, day, ...sum } of expected) t.same(sum, sums.get(`${category} ${day}`))
+})
