@@ -92,7 +92,7 @@ export async function createApp(
     ...metrics,
   })
   const workers = createWorkerPool({
-    filename: new URL('./report/sum.ts', import.meta.url),
+    filename: new URL('./report/worker.ts', import.meta.url),
     threads: config.workerThreads,
     ...metrics,
   })

@@ -8,7 +8,7 @@ export interface IdRange {
 export interface Parts {
   /** The next piece; undefined when all are handed out. */
   next(): IdRange | undefined
-  /** Tells how many orders a piece held. */
+  /** Tells about how many orders a piece held. */
   held(part: IdRange, orders: number): void
 }
 

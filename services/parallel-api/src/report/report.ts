@@ -1,18 +1,13 @@
-import { type Database, queries, type ReportRow, type Transaction } from '@reference/database'
+import { type Database, queries, type Transaction } from '@reference/database'
 import type { WorkerPool } from '@reference/jobs'
 import { abortScope } from '../abort-scope.ts'
 import { createTurns } from '../turns.ts'
 import { createParts, type Parts } from './parts.ts'
 import type { Categories, Part } from './sum.ts'
-import { createTotals, sortedNames, type Totals } from './totals.ts'
+import { type Sums, sortedNames } from './write.ts'
 
 /** Who adds up: the worker threads, the main thread (`WORKER_THREADS=0`), or Postgres. */
 export type Engine = 'workers' | 'main' | 'sql'
-
-export interface Report {
-  readonly engine: Engine
-  readonly rows: readonly ReportRow[]
-}
 
 export interface Reports {
   /** What computes unless the caller says otherwise. */
@@ -20,14 +15,15 @@ export interface Reports {
   /**
    * Orders and revenue of all orders by category and day, as of one moment after the call.
    *
+   * @returns the reply: JSON in UTF-8, written once for all who share the report
    * @throws DeadlineError past `timeoutMs`; the signal's reason when the caller aborted
    */
-  run(engine: Engine, signal: AbortSignal): Promise<Report>
+  run(engine: Engine, signal: AbortSignal): Promise<Buffer>
 }
 
 export interface ReportsOptions {
   readonly database: Database
-  /** Runs `sum.ts`. */
+  /** Runs `worker.ts`. */
   readonly workers: WorkerPool
   readonly threads: number
   /** Connections that read side by side; 1 reads one part after the other. */
@@ -45,6 +41,7 @@ const LANES = 3
  * (Medians of 60, 2 shared cores, Node 26.)
  */
 const PART_SIZE = { min: 1_000, max: 50_000 }
+const BYTES_AN_ORDER = 16
 const TIMEOUT_MS = 60_000
 
 export function createReports(options: ReportsOptions): Reports {
@@ -53,33 +50,19 @@ export function createReports(options: ReportsOptions): Reports {
   // A snapshot takes its connections all at once, so there must be as many.
   const lanes = Math.min(options.lanes ?? LANES, database.cancellable.stats().size)
 
-  const limited = (work: (signal: AbortSignal) => Promise<ReportRow[]>) =>
+  const limited = (work: (limits: Limits) => Promise<Buffer>) =>
     createTurns(async (signal) => {
       const scope = abortScope(signal, timeoutMs)
       try {
-        return await work(scope.signal)
+        return await work({ signal: scope.signal, statementTimeoutMs: timeoutMs })
       } finally {
         scope.close()
       }
     })
-  const computed = limited((signal) =>
-    compute(database, workers, lanes, { signal, statementTimeoutMs: timeoutMs }),
-  )
-  const queried = limited((signal) =>
-    database.cancellable.transaction((tx) => tx.run(queries.report, {}), {
-      signal,
-      readOnly: true,
-      statementTimeoutMs: timeoutMs,
-    }),
-  )
+  const computed = limited((limits) => compute({ database, workers, lanes, engine: own }, limits))
+  const queried = limited((limits) => query(database, limits))
 
-  return {
-    engine: own,
-    run: async (engine, signal) => ({
-      engine: engine === 'sql' ? 'sql' : own,
-      rows: await (engine === 'sql' ? queried : computed)(signal),
-    }),
-  }
+  return { engine: own, run: (engine, signal) => (engine === 'sql' ? queried : computed)(signal) }
 }
 
 interface Limits {
@@ -87,35 +70,52 @@ interface Limits {
   readonly statementTimeoutMs: number
 }
 
+/** Postgres reads, adds up and sorts; only the groups travel. */
+async function query(database: Database, limits: Limits): Promise<Buffer> {
+  const rows = await database.cancellable.transaction((tx) => tx.run(queries.report, {}), {
+    ...limits,
+    readOnly: true,
+  })
+  return Buffer.from(JSON.stringify({ engine: 'sql', rows }))
+}
+
+interface Means {
+  readonly database: Database
+  readonly workers: WorkerPool
+  readonly lanes: number
+  readonly engine: Engine
+}
+
 /** All lanes read the same snapshot: the parts fit together although others write meanwhile. */
-function compute(
-  database: Database,
-  workers: WorkerPool,
-  lanes: number,
-  limits: Limits,
-): Promise<ReportRow[]> {
+async function compute({ database, workers, lanes, engine }: Means, limits: Limits): Promise<Buffer> {
   const scope = abortScope(limits.signal, undefined)
-  const work = async (connections: Transaction[]) => {
+  const work = async (connections: Transaction[]): Promise<Sums> => {
     const [first] = connections
     const range = await first?.first(queries.orderIdRange, {})
-    if (first === undefined || range === undefined || range.first === null || range.last === null) return []
+    if (first === undefined || range === undefined || range.first === null || range.last === null) {
+      return { engine, lanes: [], names: [] }
+    }
     const { products, names } = await readCategories(first)
-    const totals = createTotals(names)
     const ids = { from: range.first, to: range.last }
     const share = Math.ceil((ids.to - ids.from + 1) / lanes)
     const parts = createParts(ids, Math.min(Math.max(share, PART_SIZE.min), PART_SIZE.max))
     const lane = (connection: Transaction) =>
-      runLane(connection, workers, { parts, products, totals, signal: scope.signal }).catch(
-        (error: unknown) => {
-          scope.abort(error)
-        },
-      )
+      runLane(connection, workers, parts, products, scope.signal).catch((error: unknown) => {
+        scope.abort(error)
+        return new Float64Array()
+      })
     // Each lane has ended, well or not, before its connection is given back.
-    await Promise.all(connections.map(lane))
+    const sums = await Promise.all(connections.map(lane))
     scope.signal.throwIfAborted()
-    return totals.rows()
+    return { engine, lanes: sums, names }
   }
-  return database.cancellable.snapshot(lanes, work, { ...limits, signal: scope.signal }).finally(scope.close)
+  try {
+    const sums = await database.cancellable.snapshot(lanes, work, { ...limits, signal: scope.signal })
+    const json = await workers.run<Uint8Array<ArrayBuffer>>(sums, { name: 'writeReport' })
+    return Buffer.from(json.buffer, json.byteOffset, json.byteLength)
+  } finally {
+    scope.close()
+  }
 }
 
 /**
@@ -125,23 +125,22 @@ function compute(
 async function runLane(
   connection: Transaction,
   workers: WorkerPool,
-  {
-    parts,
-    products,
-    totals,
-    signal,
-  }: { parts: Parts; products: Categories; totals: Totals; signal: AbortSignal },
-): Promise<void> {
+  parts: Parts,
+  products: Categories,
+  signal: AbortSignal,
+): Promise<Float64Array> {
+  let sums = new Float64Array()
   for (let part = parts.next(); part !== undefined; part = parts.next()) {
     signal.throwIfAborted()
     // The bytes lie in a socket's buffer; a copy of their own can be moved to the thread, and only it.
     const orders = new Uint8Array(await connection.bytes(queries.orderPart, part))
     signal.throwIfAborted()
-    const task: Part = { orders, products }
+    parts.held(part, orders.length / BYTES_AN_ORDER)
+    const task: Part = { orders, products, before: sums }
     // Without the signal: aborting kills the thread, and starting one takes longer than a part.
-    const groups = await workers.run<Float64Array>(task, { transferList: [orders.buffer] })
-    parts.held(part, totals.add(groups))
+    sums = await workers.run(task, { name: 'sumPart', transferList: [orders.buffer, sums.buffer] })
   }
+  return sums
 }
 
 async function readCategories(connection: Transaction): Promise<{ products: Categories; names: string[] }> {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import sumPart, { type Categories } from './sum.ts'
+import { type Categories, sumPart } from './sum.ts'
+import { sortedNames, writeReport } from './write.ts'
 
 function products(...pairs: [id: number, category: number][]): Categories {
   const shared = (values: number[]) => {
@@ -38,4 +39,28 @@ t.test('product ids may have gaps', async (t) => {
   for (const absent of [1, 4, 12, 399, 401, 2_147_483_646]) {
     t.throws(() => sum(`${absent},1,1`, categories), { message: `product ${absent} has no category` })
   }
+})
+
+t.test('goes on from the parts before', async (t) => {
+  const categories = products([1, 0], [2, 1])
+  const before = sumPart({ orders: Buffer.from('1,1,10;2,1,5'), products: categories })
+  const sums = sumPart({ orders: Buffer.from('2,1,1;1,2,3'), products: categories, before })
+  t.same(Array.from(sums), [0, 1, 1, 10, 1, 1, 2, 6, 0, 2, 1, 3])
+})
+
+t.test('the report puts lanes together, sorted by the bytes of the category and by day', async (t) => {
+  const names = sortedNames(['\u{1f600}', 'b', '\uffee', 'a', 'b'])
+  t.same(names, ['a', 'b', '\uffee', '\u{1f600}'])
+  const lanes = [
+    Float64Array.of(1, 20484, 1, 5, 0, 20484, 2, 7),
+    Float64Array.of(1, 20483, 1, 1, 1, 20484, 1, 6),
+  ]
+  t.same(JSON.parse(Buffer.from(writeReport({ engine: 'workers', lanes, names })).toString()), {
+    engine: 'workers',
+    rows: [
+      { category: 'a', day: '2026-01-31', orders: 2, revenueCents: 7 },
+      { category: 'b', day: '2026-01-30', orders: 1, revenueCents: 1 },
+      { category: 'b', day: '2026-01-31', orders: 2, revenueCents: 11 },
+    ],
+  })
 })

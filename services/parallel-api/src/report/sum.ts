@@ -1,8 +1,9 @@
 /**
- * The CPU work of `/report`, and the module that the worker threads load: sums the orders of one part by category and
- * day. It knows neither database nor HTTP, and what goes in and out is bytes and numbers, which threads pass on in
- * one piece; the same as rows of objects would be copied field by field on both sides.
+ * The CPU work of `/report`: adds the orders of one part up by category and day. What goes in and out is bytes and
+ * numbers, which threads pass on in one piece; rows of objects would be copied field by field on both sides.
  */
+
+import { createGroups } from './groups.ts'
 
 /** Which category each product is in: `ids` ascending, `categories` beside it. In shared memory, so threads get it uncopied. */
 export interface Categories {
@@ -14,27 +15,26 @@ export interface Part {
   /** `product,day,cents;product,day,cents;…` in ASCII; `day` counts from 1970-01-01 UTC. */
   readonly orders: Uint8Array
   readonly products: Categories
+  /** What came of the parts before this one: its orders are added to them. */
+  readonly before?: Float64Array<ArrayBuffer> | undefined
 }
-
-/** Numbers that a group takes in what comes back: its category, its day, its orders and their cents. */
-export const GROUP_FIELDS = 4
 
 /**
  * @returns groups one after the other, each as category, day, orders, cents; sums are exact below 2^53
  * @throws RangeError for a product without category
  */
-export default function sumPart({ orders, products }: Part): Float64Array {
-  const places = new Map<number, number>()
-  const groups: number[] = []
+export function sumPart({ orders, products, before }: Part): Float64Array<ArrayBuffer> {
+  const groups = createGroups()
+  if (before !== undefined) groups.addAll(before)
   const { length } = orders
   let at = 0
   while (at < length) {
     const product = number()
     const day = number()
     const cents = number()
-    add(categoryOf(products, product), day, cents)
+    groups.add(categoryOf(products, product), day, 1, cents)
   }
-  return Float64Array.from(groups)
+  return groups.take()
 
   /** Reads a number and the separator after it. */
   function number(): number {
@@ -49,26 +49,11 @@ export default function sumPart({ orders, products }: Part): Float64Array {
     at++
     return sign * value
   }
-
-  function add(category: number, day: number, cents: number): void {
-    const key = category * DAYS + day
-    let place = places.get(key)
-    if (place === undefined) {
-      place = groups.length
-      places.set(key, place)
-      groups.push(category, day, 0, 0)
-    }
-    groups[place + 2] = (groups[place + 2] ?? 0) + 1
-    groups[place + 3] = (groups[place + 3] ?? 0) + cents
-  }
 }
 
 const ZERO = 48
 const NINE = 57
 const MINUS = 45
-
-/** More than Postgres has days, so that category × DAYS + day names one group. */
-export const DAYS = 2 ** 32
 
 /** Ids without gaps, which is what they mostly are, are found at once; otherwise by bisection. */
 function categoryOf({ ids, categories }: Categories, product: number): number {

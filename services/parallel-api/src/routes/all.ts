@@ -1,10 +1,10 @@
 import { type Database, queries, type Statement } from '@reference/database'
 import { type App, ProblemSchema } from '@reference/http'
 import { Order, Product, User } from '@reference/model'
-import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { fetchAll, fetchPartial, type Part, PartFailedError } from '../fetch-all.ts'
 import { forClient } from '../for-client.ts'
+import { sendJson } from '../send-json.ts'
 
 const Query = Type.Object({
   limit: Type.Optional(
@@ -85,11 +85,6 @@ export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions
       return sendJson(reply, json)
     },
   )
-}
-
-/** The reply's type is that of the schema; what is sent is the text of it. */
-function sendJson(reply: FastifyReply, json: string): FastifyReply {
-  return reply.type('application/json; charset=utf-8').send(json)
 }
 
 /** An object whose values are JSON already. */

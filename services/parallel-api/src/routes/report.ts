@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { DeadlineError } from '../abort-scope.ts'
 import { forClient } from '../for-client.ts'
 import type { Engine, Reports } from '../report/report.ts'
+import { sendJson } from '../send-json.ts'
 
 const Row = Type.Object({
   category: Type.String({ examples: ['home'] }),
@@ -37,11 +38,10 @@ export function reportRoute(app: App, reports: Reports): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { engine = reports.engine } = request.query
       try {
-        const { engine: used, rows } = await forClient(request, (signal) => reports.run(engine, signal))
-        return { engine: used, rows: [...rows] }
+        return sendJson(reply, await forClient(request, (signal) => reports.run(engine, signal)))
       } catch (error) {
         if (error instanceof DeadlineError)
           throw problem(504, 'REPORT_TIMED_OUT', `The report ${error.message}`)

@@ -2,6 +2,7 @@ import type { CacheHit, Namespace } from '@reference/cache'
 import { type App, IdParams, ProblemSchema, problem } from '@reference/http'
 import { User } from '@reference/model'
 import type { FastifyReply } from 'fastify'
+import { sendJson } from '../send-json.ts'
 
 /**
  * `GET /users/:id`: one user through both cache tiers. What is cached is the JSON itself, so a hit is sent as it is, and
@@ -30,5 +31,5 @@ export function userRoute(app: App, users: Namespace<number, User>): void {
 function send(reply: FastifyReply, { bytes, from }: CacheHit<User>): void {
   reply.header('x-cache', from)
   if (bytes === undefined) throw problem(404, 'NOT_FOUND', 'There is no such user')
-  reply.type('application/json; charset=utf-8').send(bytes)
+  sendJson(reply, bytes)
 }

@@ -1,0 +1,41 @@
+/** Sums by category and day. In flat numbers, since they go from thread to thread. */
+export interface Groups {
+  add(category: number, day: number, orders: number, cents: number): void
+  /** Adds what `take` gave. */
+  addAll(groups: Float64Array): void
+  /** Every group as its category, day, orders and cents, in the order in which they came. */
+  take(): Float64Array<ArrayBuffer>
+}
+
+/** Numbers that a group takes. */
+export const GROUP_FIELDS = 4
+
+/** More than Postgres has days, so that category × DAYS + day names one group. */
+const DAYS = 2 ** 32
+
+export function createGroups(): Groups {
+  const places = new Map<number, number>()
+  const sums: number[] = []
+
+  function add(category: number, day: number, orders: number, cents: number): void {
+    const key = category * DAYS + day
+    const place = places.get(key)
+    if (place === undefined) {
+      places.set(key, sums.length)
+      sums.push(category, day, orders, cents)
+    } else {
+      sums[place + 2] = (sums[place + 2] ?? 0) + orders
+      sums[place + 3] = (sums[place + 3] ?? 0) + cents
+    }
+  }
+
+  return {
+    add,
+    addAll(groups) {
+      for (let at = 0; at < groups.length; at += GROUP_FIELDS) {
+        add(groups[at] ?? 0, groups[at + 1] ?? 0, groups[at + 2] ?? 0, groups[at + 3] ?? 0)
+      }
+    },
+    take: () => Float64Array.from(sums),
+  }
+}

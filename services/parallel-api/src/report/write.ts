@@ -1,0 +1,40 @@
+import type { ReportRow } from '@reference/database'
+import { createGroups, GROUP_FIELDS } from './groups.ts'
+
+export interface Sums {
+  readonly engine: string
+  /** Of each lane, as `sumPart` gave them. */
+  readonly lanes: readonly Float64Array[]
+  /** The categories' names: their places are the numbers in the sums. Sorted as the rows are to be. */
+  readonly names: readonly string[]
+}
+
+/** Puts the lanes together, sorts by category and day, and writes the reply: JSON in UTF-8. */
+export function writeReport({ engine, lanes, names }: Sums): Uint8Array<ArrayBuffer> {
+  const groups = createGroups()
+  for (const lane of lanes) groups.addAll(lane)
+  const sums = groups.take()
+  const starts = Array.from({ length: sums.length / GROUP_FIELDS }, (_, index) => index * GROUP_FIELDS)
+  starts.sort((a, b) => (sums[a] ?? 0) - (sums[b] ?? 0) || (sums[a + 1] ?? 0) - (sums[b + 1] ?? 0))
+  const rows = starts.map(
+    (at): ReportRow => ({
+      category: names[sums[at] ?? 0] ?? '',
+      day: dayName(sums[at + 1] ?? 0),
+      orders: sums[at + 2] ?? 0,
+      revenueCents: sums[at + 3] ?? 0,
+    }),
+  )
+  return new TextEncoder().encode(JSON.stringify({ engine, rows }))
+}
+
+/** As Postgres sorts with `collate "C"`, by the bytes of UTF-8; `<` compares UTF-16, which differs past U+FFFF. */
+export function sortedNames(names: Iterable<string>): string[] {
+  return [...new Set(names)]
+    .map((name) => ({ name, bytes: Buffer.from(name) }))
+    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    .map(({ name }) => name)
+}
+
+function dayName(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 10)
+}
