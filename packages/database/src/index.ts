@@ -15,12 +15,9 @@ export { queries } from './queries/index.ts'
 export { newestOrder, type OrderCursor } from './queries/orders.ts'
 export type { ReportRow } from './queries/report.ts'
 export type { Setting } from './queries/settings.ts'
-export type { Order, Product, User } from './rows.ts'
 export {
   cacheOutbox,
   idempotencyKeys,
-  type OrderStatus,
-  orderStatuses,
   orders,
   products,
   settings,

@@ -1,17 +1,5 @@
 import { type AnyColumn, type SQL, sql } from 'drizzle-orm'
-import { type OrderStatus, orders, products, users } from './schema.ts'
-
-export type User = { id: number; email: string; name: string; createdAt: string }
-export type Product = { id: number; name: string; category: string; priceCents: number }
-export type Order = {
-  id: number
-  userId: number
-  productId: number
-  quantity: number
-  totalCents: number
-  status: OrderStatus
-  createdAt: string
-}
+import { orders, products, users } from './schema.ts'
 
 /** Gives a column its JavaScript name in SQL: rows then need no mapping, and Postgres sends the name once a statement. */
 export function named<Value>(column: AnyColumn | SQL, name: string): SQL.Aliased<Value> {

@@ -1,3 +1,4 @@
+import { orderStatuses } from '@reference/model'
 import { sql } from 'drizzle-orm'
 import {
   bigint,
@@ -13,9 +14,6 @@ import {
   unique,
   varchar,
 } from 'drizzle-orm/pg-core'
-
-export const orderStatuses = ['pending', 'paid', 'shipped', 'cancelled'] as const
-export type OrderStatus = (typeof orderStatuses)[number]
 
 /** Milliseconds, not Postgres' microseconds: a keyset cursor that went through JavaScript must name the row exactly. */
 const moment = (name: string) => timestamp(name, { precision: 3, withTimezone: true, mode: 'string' })

@@ -83,6 +83,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     directUrl: config.databaseDirectUrl,
     applicationName: config.service,
     definitions: [processData, purgeIdempotencyKeys],
+    prepare: config.dbPrepare,
     logger: app.log,
     ...metrics,
   })
@@ -107,7 +108,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   configRoutes(app, context)
   jobRoutes(app, context)
 
-  jobs.work(processData, createProcessData(workers))
+  jobs.work(processData, createProcessData(workers), { concurrency: 10, batchSize: 10 })
   jobs.work(purgeIdempotencyKeys, createPurge(database), { concurrency: 1 })
 
   // The first requests would all go to the database. Redis that is away delays the start by this much and no more.

@@ -1,6 +1,7 @@
+import type { Order, OrderStatus } from '@reference/model'
 import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
-import { columns, type Order } from '../rows.ts'
-import { type OrderStatus, orders, products } from '../schema.ts'
+import { columns } from '../rows.ts'
+import { orders, products } from '../schema.ts'
 import { type Statement, statement } from '../statement.ts'
 
 const { placeholder } = sql

@@ -1,5 +1,6 @@
+import type { Product } from '@reference/model'
 import { asc, eq, gt, sql } from 'drizzle-orm'
-import { columns, type Product } from '../rows.ts'
+import { columns } from '../rows.ts'
 import { products } from '../schema.ts'
 import { statement } from '../statement.ts'
 

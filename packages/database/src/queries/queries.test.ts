@@ -1,15 +1,8 @@
 import { createHash } from 'node:crypto'
+import type { Order, OrderStatus } from '@reference/model'
 import t from 'tap'
 import { open } from '../fixtures/open.ts'
-import {
-  newestOrder,
-  type Order,
-  type OrderCursor,
-  type OrderStatus,
-  type Pool,
-  queries,
-  type Statement,
-} from '../index.ts'
+import { newestOrder, type OrderCursor, type Pool, queries, type Statement } from '../index.ts'
 
 /** The plan that a statement gets for parameters that are not known, which is the one it keeps. */
 async function planOf<Params extends object, Row>(

@@ -1,5 +1,6 @@
+import type { User } from '@reference/model'
 import { asc, eq, gt, sql } from 'drizzle-orm'
-import { columns, type User } from '../rows.ts'
+import { columns } from '../rows.ts'
 import { users } from '../schema.ts'
 import { statement } from '../statement.ts'
 

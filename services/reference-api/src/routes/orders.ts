@@ -3,7 +3,7 @@ import { type App, Cursor, Id, IdParams, Limit, ProblemSchema, page } from '@ref
 import { Order, OrderStatus } from '@reference/model'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
-import { sendCached } from '../cached-reply.ts'
+import { sendCached, shortReply } from '../cached-reply.ts'
 import { absent, notFound } from '../errors.ts'
 import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
 
@@ -22,7 +22,10 @@ export function orderRoutes(app: App, { caches, orderPages, write }: AppContext)
 
   app.get(
     '/orders/:id',
-    { schema: { tags: ['orders'], params: IdParams, response: { 200: Order, 404: ProblemSchema } } },
+    {
+      ...shortReply,
+      schema: { tags: ['orders'], params: IdParams, response: { 200: Order, 404: ProblemSchema } },
+    },
     (request, reply) => sendCached(reply, orders, request.params.id, () => notFound('order')),
   )
 

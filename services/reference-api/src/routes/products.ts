@@ -2,7 +2,7 @@ import { queries } from '@reference/database'
 import { type App, IdParams, PageQuery, ProblemSchema, page } from '@reference/http'
 import { Product } from '@reference/model'
 import type { AppContext } from '../app.ts'
-import { sendCached } from '../cached-reply.ts'
+import { sendCached, shortReply } from '../cached-reply.ts'
 import { decodeIdCursor, encodeIdCursor } from '../cursor.ts'
 import { notFound } from '../errors.ts'
 import { readPage } from '../page.ts'
@@ -10,7 +10,10 @@ import { readPage } from '../page.ts'
 export function productRoutes(app: App, { database, caches }: AppContext): void {
   app.get(
     '/products/:id',
-    { schema: { tags: ['products'], params: IdParams, response: { 200: Product, 404: ProblemSchema } } },
+    {
+      ...shortReply,
+      schema: { tags: ['products'], params: IdParams, response: { 200: Product, 404: ProblemSchema } },
+    },
     (request, reply) => sendCached(reply, caches.products, request.params.id, () => notFound('product')),
   )
 

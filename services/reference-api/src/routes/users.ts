@@ -3,7 +3,7 @@ import { type App, IdParams, PageQuery, ProblemSchema, page } from '@reference/h
 import { Email, PersonName, User } from '@reference/model'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
-import { sendCached } from '../cached-reply.ts'
+import { sendCached, shortReply } from '../cached-reply.ts'
 import { decodeIdCursor, encodeIdCursor } from '../cursor.ts'
 import { emailTaken, notFound, userHasOrders } from '../errors.ts'
 import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
@@ -18,7 +18,10 @@ export function userRoutes(app: App, { database, caches, write }: AppContext): v
 
   app.get(
     '/users/:id',
-    { schema: { tags: ['users'], params: IdParams, response: { 200: User, 404: ProblemSchema } } },
+    {
+      ...shortReply,
+      schema: { tags: ['users'], params: IdParams, response: { 200: User, 404: ProblemSchema } },
+    },
     (request, reply) => sendCached(reply, users, request.params.id, () => notFound('user')),
   )
 
