@@ -132,7 +132,7 @@ export function createCache(options: CacheOptions = {}): Cache {
     const forgetAll = () => {
       generation?.forget()
       tier1?.deleteAll(own.prefix)
-      flights.invalidatedAll(own.prefix)
+      flights.unproven(own.prefix)
     }
     namespaces.set(of.name, own)
     forgetAllOf.set(own.generationKey, forgetAll)

@@ -64,12 +64,9 @@ export function createFlights() {
       const flight = byKey.get(key)
       if (flight !== undefined) invalidate(flight)
     },
-    invalidatedAll(prefix: string) {
-      for (const flight of byKey.values()) if (flight.key.startsWith(prefix)) invalidate(flight)
-    },
-    /** Invalidations may have been missed: nothing that is under way may enter tier 1. */
-    unproven() {
-      for (const flight of byKey.values()) flight.dirty = true
+    /** A whole namespace has changed, or invalidations may have been missed: what is under way is for those who wait for it. */
+    unproven(prefix = '') {
+      for (const flight of byKey.values()) if (flight.key.startsWith(prefix)) flight.dirty = true
     },
   }
 

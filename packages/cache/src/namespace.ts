@@ -394,11 +394,7 @@ export function createNamespace<K extends string | number, V>(
     const freshMs = jittered(value === undefined ? negativeTtlMs : ttlMs, Math.random())
     stats.misses++
     tier1?.delete(key)
-    if (flight.invalidated && leases) {
-      flight.superseded = true
-      stats.refusedFills++
-      release(key, token)
-    } else if (value === undefined && negativeTtlMs === 0) {
+    if (value === undefined && negativeTtlMs === 0) {
       release(key, token)
     } else if (shared !== undefined) {
       const freshUntil = redisNow(key) + freshMs

@@ -1,0 +1,458 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { testRedis } from '@reference/local-stack'
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { openCache } from '../test-helpers/open-cache.ts'
+import { until } from '../test-helpers/until.ts'
+import { bytes, type CacheOptions, createCache, msgpack } from './index.ts'
+
+type User = { id: number; name: string }
+
+const server = await testRedis(t, { own: true })
+const redis = { kind: 'single', url: server.url } as const
+const admin = new Redis(server.url)
+t.teardown(() => admin.disconnect())
+
+const open = (t: Parameters<typeof openCache>[0], options: CacheOptions = {}) =>
+  openCache(t, { redis, ...options })
+
+/** A table of users that counts how often it is read. */
+function createTable() {
+  const rows = new Map<number, User>([1, 2, 3].map((id) => [id, { id, name: `user ${id}` }]))
+  const table = {
+    rows,
+    loads: 0,
+    async load(id: number) {
+      table.loads++
+      return rows.get(id)
+    },
+  }
+  return table
+}
+
+t.test('a value is loaded once, then found in tier 2, then in tier 1', async (t) => {
+  const cache = await open(t)
+  const table = createTable()
+  const users = cache.namespace({ name: 'once', version: 1, ttlMs: 60_000, load: table.load })
+  const miss = await users.get(1)
+  t.match(miss, { from: 'miss', value: { id: 1, name: 'user 1' } })
+  t.equal(miss.bytes?.toString(), '{"id":1,"name":"user 1"}', 'the bytes are the body of a reply')
+  t.equal((await users.get(1)).from, 'l2')
+  await until('tier 1 holds it', async () => (await users.get(1)).from === 'l1')
+  t.match(users.getSync(1), { from: 'l1', value: { id: 1, name: 'user 1' } })
+  t.equal(table.loads, 1)
+  t.ok(await admin.exists('c:once:1:{1}'), 'its key can be read by people')
+})
+
+t.test('another process finds in tier 2 what the first one has loaded', async (t) => {
+  const table = createTable()
+  const options = { name: 'other', version: 1, ttlMs: 60_000, load: table.load }
+  const [here, there] = [(await open(t)).namespace(options), (await open(t)).namespace(options)]
+  await here.get(1)
+  t.equal((await there.get(1)).from, 'l2')
+  t.equal(table.loads, 1)
+})
+
+t.test('concurrent reads of a key share one load, within a process and across processes', async (t) => {
+  const table = createTable()
+  const load = async (id: number) => {
+    await delay(30)
+    return table.load(id)
+  }
+  const options = { name: 'shared', version: 1, ttlMs: 60_000, load }
+  const spaces = [(await open(t)).namespace(options), (await open(t)).namespace(options)]
+  const hits = await Promise.all(spaces.flatMap((users) => Array.from({ length: 50 }, () => users.get(2))))
+  t.ok(hits.every((hit) => hit.value?.name === 'user 2'))
+  t.equal(table.loads, 1)
+})
+
+t.test('an invalidated key leaves every process', async (t) => {
+  const table = createTable()
+  const options = { name: 'gone', version: 1, ttlMs: 60_000, load: table.load }
+  const [here, there] = [(await open(t)).namespace(options), (await open(t)).namespace(options)]
+  await here.get(1)
+  await until('tier 1 holds it', async () => (await there.get(1)).from === 'l1')
+  table.rows.set(1, { id: 1, name: 'renamed' })
+  await here.invalidate(1)
+  t.equal((await here.get(1)).value?.name, 'renamed', 'at once here')
+  await until('the other process reads it', async () => (await there.get(1)).value?.name === 'renamed', 150)
+})
+
+t.test('a key that redis-cli deletes, and FLUSHALL, leave tier 1 too', async (t) => {
+  const table = createTable()
+  const users = (await open(t)).namespace({ name: 'cli', version: 1, ttlMs: 60_000, load: table.load })
+  for (const remove of [() => admin.del('c:cli:1:{1}'), () => admin.flushall()]) {
+    await until('tier 1 holds it', async () => (await users.get(1)).from === 'l1')
+    await remove()
+    await until('tier 1 has let it go', () => users.getSync(1) === undefined)
+  }
+})
+
+t.test('a slow reader cannot put back what it read before a write', async (t) => {
+  const table = createTable()
+  const held = Promise.withResolvers<void>()
+  const slow = (await open(t)).namespace({
+    name: 'slow',
+    version: 1,
+    ttlMs: 60_000,
+    load: async (id: number) => {
+      const row = await table.load(id)
+      if (table.loads === 1) await held.promise
+      return row
+    },
+  })
+  const quick = (await open(t)).namespace({ name: 'slow', version: 1, ttlMs: 60_000, load: table.load })
+  const reading = slow.get(1)
+  await until('it has read the row', () => table.loads === 1)
+  table.rows.set(1, { id: 1, name: 'renamed' })
+  await quick.invalidate(1)
+  t.equal((await quick.get(1)).value?.name, 'renamed')
+  held.resolve()
+  t.equal((await reading).value?.name, 'renamed', 'it reads again instead of answering what is old')
+  t.equal((await quick.get(1)).value?.name, 'renamed')
+  t.equal(slow.stats().refusedFills, 1)
+})
+
+t.test('a holder of a lease that dies costs the time of the lease', async (t) => {
+  const table = createTable()
+  const users = (await open(t)).namespace({ name: 'dead', version: 1, ttlMs: 60_000, load: table.load })
+  await admin.set('l:dead:1:{1}', 'the token of a dead process', 'PX', 300)
+  t.equal((await users.get(1)).value?.name, 'user 1')
+  t.equal(users.stats().leaseWaits, 1)
+})
+
+t.test(
+  'getMany keeps the order, loads all that is missing with one call, and knows duplicates',
+  async (t) => {
+    const table = createTable()
+    const calls: (readonly number[])[] = []
+    const users = (await open(t)).namespace({
+      name: 'many',
+      version: 1,
+      ttlMs: 60_000,
+      negativeTtlMs: 1_000,
+      load: table.load,
+      loadMany: async (ids: readonly number[]) => {
+        calls.push(ids)
+        return new Map(ids.flatMap((id) => table.rows.get(id) ?? []).map((row) => [row.id, row]))
+      },
+    })
+    await users.get(2)
+    const hits = await users.getMany([3, 2, 1, 3, 99])
+    t.same(
+      hits.map((hit) => hit.value?.id),
+      [3, 2, 1, 3, undefined],
+    )
+    t.same(calls, [[3, 1, 99]])
+    t.equal((await users.getMany([1, 2, 3, 99])).filter((hit) => hit.from === 'miss').length, 0)
+  },
+)
+
+t.test('getMany fails when a part of it fails', async (t) => {
+  const users = (await open(t)).namespace({
+    name: 'part',
+    version: 1,
+    ttlMs: 60_000,
+    load: async (id: number) => {
+      if (id === 2) throw new Error('no such shard')
+      return { id }
+    },
+  })
+  await t.rejects(users.getMany([1, 2, 3]), { message: 'no such shard' })
+})
+
+t.test('"not found" is remembered for its own time, and an invalidation ends it', async (t) => {
+  const table = createTable()
+  const users = (await open(t)).namespace({
+    name: 'none',
+    version: 1,
+    ttlMs: 60_000,
+    negativeTtlMs: 30_000,
+    load: table.load,
+  })
+  t.match(await users.get(9), { value: undefined, bytes: undefined, from: 'miss' })
+  t.match(await users.get(9), { value: undefined, bytes: undefined, from: 'l2' })
+  t.ok((await admin.pttl('c:none:1:{9}')) <= 30_000)
+  table.rows.set(9, { id: 9, name: 'new' })
+  await users.invalidate(9)
+  t.equal((await users.get(9)).value?.name, 'new')
+})
+
+t.test('clear makes every value of the namespace worthless, in every process, and no others', async (t) => {
+  const table = createTable()
+  const open1 = await open(t)
+  const options = { name: 'clear', version: 1, ttlMs: 60_000, load: table.load }
+  const [here, there] = [open1.namespace(options), (await open(t)).namespace(options)]
+  const others = open1.namespace({ ...options, name: 'clear-not' })
+  await others.get(1)
+  await here.getMany([1, 2, 3])
+  await until('tier 1 holds it', async () => (await there.get(1)).from === 'l1')
+  table.rows.set(1, { id: 1, name: 'renamed' })
+  await here.clear()
+  t.equal((await here.get(1)).value?.name, 'renamed')
+  await until('the other process reads it', async () => (await there.get(1)).value?.name === 'renamed', 150)
+  t.equal((await here.get(2)).from, 'miss')
+  t.equal((await others.get(1)).from, 'l2')
+})
+
+t.test('an expired value is answered within its grace while one reader refreshes it', async (t) => {
+  const table = createTable()
+  const users = (await open(t)).namespace({
+    name: 'grace',
+    version: 1,
+    ttlMs: 20,
+    graceMs: 60_000,
+    load: table.load,
+  })
+  await users.get(1)
+  table.rows.set(1, { id: 1, name: 'renamed' })
+  await until('it is stale', async () => (await users.get(1)).stale)
+  await until('it is refreshed', async () => (await users.get(1)).value?.name === 'renamed')
+  t.ok(users.stats().staleServed >= 1)
+})
+
+t.test('a reader waits for the refresh up to the soft limit', async (t) => {
+  const table = createTable()
+  let pauseMs = 0
+  const load = async (id: number) => {
+    await delay(pauseMs)
+    return table.load(id)
+  }
+  const options = { name: 'soft', version: 1, ttlMs: 20, graceMs: 60_000, softLimitMs: 40, load }
+  const users = (await open(t)).namespace(options)
+  await users.get(1)
+  await delay(30)
+  t.equal((await users.get(1)).stale, false, 'the loader was quick: the new value')
+  await delay(30)
+  pauseMs = 300
+  t.equal((await users.get(1)).stale, true, 'the loader is slow: the old value')
+})
+
+t.test(
+  'when the loader fails, an expired value is answered within its grace, an invalidated one never',
+  async (t) => {
+    const table = createTable()
+    let broken = false
+    const load = async (id: number) => {
+      if (broken) throw new Error('the database is away')
+      return table.load(id)
+    }
+    const options = { name: 'broken', version: 1, ttlMs: 20, graceMs: 60_000, softLimitMs: 1_000, load }
+    const users = (await open(t)).namespace(options)
+    await users.get(1)
+    broken = true
+    await delay(30)
+    t.match(await users.get(1), { stale: true, value: { name: 'user 1' } })
+    await users.invalidate(1)
+    await t.rejects(users.get(1), { message: 'the database is away' })
+  },
+)
+
+t.test('the loader is told to stop at the hard limit, and the read fails with 503', async (t) => {
+  let aborted = false
+  const users = (await open(t)).namespace({
+    name: 'hard',
+    version: 1,
+    ttlMs: 60_000,
+    hardLimitMs: 30,
+    load: (_id: number, { signal }) =>
+      new Promise<User>((_, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted = true
+          reject(signal.reason)
+        })
+      }),
+  })
+  await t.rejects(users.get(1), { code: 'CACHE_LOAD_TIMEOUT', statusCode: 503, retryAfterSeconds: 1 })
+  t.ok(aborted)
+})
+
+t.test('stored bytes that do not decode are a miss, are counted and are replaced', async (t) => {
+  const table = createTable()
+  const users = (await open(t)).namespace({ name: 'junk', version: 1, ttlMs: 60_000, load: table.load })
+  const key = users.keyOf(1)
+  await admin.set(key, 'not ours')
+  t.equal((await users.get(1)).from, 'miss')
+  t.equal((await users.get(1)).from, 'l2')
+  await admin.del(key)
+  await admin.rpush(key, 'a list')
+  t.equal((await users.get(1)).from, 'miss')
+  t.equal((await users.get(1)).from, 'l2')
+  t.equal(users.stats().undecodable, 2)
+})
+
+t.test('whatever bytes lie in Redis, a read answers the row', async (t) => {
+  const users = (await open(t, { l1: { enabled: false } })).namespace({
+    name: 'fuzz',
+    version: 1,
+    ttlMs: 60_000,
+    load: async (id: number) => ({ id, name: 'the row' }),
+  })
+  const key = users.keyOf(7)
+  await users.get(7)
+  const good = (await admin.getBuffer(key)) ?? Buffer.alloc(0)
+  const damaged = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })).map(([at, by]) => {
+    const copy = Buffer.from(good)
+    copy[at % copy.length] = (copy[at % copy.length] ?? 0) ^ by
+    return copy
+  })
+  const any = fc.uint8Array({ maxLength: 80 }).map((array) => Buffer.from(array))
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(damaged, any), async (stored) => {
+      await admin.set(key, stored)
+      return (await users.get(7)).value?.name === 'the row'
+    }),
+    { numRuns: 300 },
+  )
+})
+
+t.test('a value that its codec refuses is a miss', async (t) => {
+  const options = { name: 'codec', version: 1, ttlMs: 60_000, load: async (id: number) => ({ id }) }
+  const text = (await open(t)).namespace({ ...options, encode: () => Buffer.from('{"id":') })
+  const parsed = (await open(t)).namespace(options)
+  await text.get(1)
+  t.match(await parsed.get(1), { from: 'miss', value: { id: 1 } })
+  t.equal(parsed.stats().undecodable, 1)
+})
+
+t.test('values may be MessagePack, or bytes as they are', async (t) => {
+  const cache = await open(t)
+  const packed = cache.namespace({
+    name: 'packed',
+    version: 1,
+    ttlMs: 60_000,
+    load: async (id: number) => ({ id, tags: ['a'] }),
+    ...msgpack<{ id: number; tags: string[] }>(),
+  })
+  const raw = cache.namespace({
+    name: 'raw',
+    version: 1,
+    ttlMs: 60_000,
+    load: () => Buffer.of(0, 255),
+    ...bytes(),
+  })
+  for (const from of ['miss', 'l2']) {
+    t.match(await packed.get(1), { from, value: { id: 1, tags: ['a'] } })
+    t.ok((await raw.get('x')).value?.equals(Buffer.of(0, 255)))
+  }
+})
+
+t.test('set stores a value for every process', async (t) => {
+  const table = createTable()
+  const options = { name: 'set', version: 1, ttlMs: 60_000, load: table.load }
+  const [here, there] = [(await open(t)).namespace(options), (await open(t)).namespace(options)]
+  await here.get(1)
+  await here.set(1, { id: 1, name: 'set' })
+  t.match(await there.get(1), { from: 'l2', value: { name: 'set' } })
+  t.equal((await here.get(1)).value?.name, 'set')
+})
+
+t.test(
+  'a tier-1-only namespace stores nothing in Redis, and still hears of invalidations elsewhere',
+  async (t) => {
+    const table = createTable()
+    const options = { name: 'local', version: 1, ttlMs: 60_000, tier1Only: true, load: table.load }
+    const [here, there] = [(await open(t)).namespace(options), (await open(t)).namespace(options)]
+    t.equal((await there.get(1)).from, 'miss')
+    t.equal((await there.get(1)).from, 'l1')
+    t.equal(await admin.exists(there.keyOf(1)), 0)
+    table.rows.set(1, { id: 1, name: 'renamed' })
+    await here.invalidate([1, 2])
+    await until('the other process reads it', async () => (await there.get(1)).value?.name === 'renamed', 150)
+  },
+)
+
+t.test('without Redis there is tier 1, for 5 s at most', async (t) => {
+  const table = createTable()
+  const cache = createCache()
+  t.teardown(() => cache.close())
+  const users = cache.namespace({ name: 'alone', version: 1, ttlMs: 60_000, load: table.load })
+  t.equal((await users.get(1)).from, 'miss')
+  t.equal((await users.get(1)).from, 'l1')
+  await users.invalidate(1)
+  t.equal((await users.get(1)).from, 'miss')
+  await users.clear()
+  t.equal((await users.get(1)).from, 'miss')
+  await cache.ready()
+})
+
+t.test('with both tiers off every read is loaded and says so', async (t) => {
+  const table = createTable()
+  const cache = createCache({ redis, l1: { enabled: false }, l2: { enabled: false } })
+  t.teardown(() => cache.close())
+  const users = cache.namespace({ name: 'off', version: 1, ttlMs: 60_000, load: table.load })
+  t.equal((await users.get(1)).from, 'off')
+  t.equal((await users.get(1)).from, 'off')
+  t.equal(table.loads, 2)
+})
+
+t.test('tier 1 is bounded by entries and by bytes', async (t) => {
+  const cache = createCache({ l1: { maxEntries: 100, maxBytes: 50_000 } })
+  t.teardown(() => cache.close())
+  const load = async (id: number) => 'x'.repeat(id)
+  const small = cache.namespace({ name: 'small', version: 1, ttlMs: 60_000, load })
+  const large = cache.namespace({ name: 'large', version: 1, ttlMs: 60_000, load })
+  for (let id = 0; id < 500; id++) await small.get(id % 200)
+  t.equal(small.stats().entries, 100)
+  for (let id = 10_000; id < 10_020; id++) await large.get(id)
+  const { entries, bytes } = large.stats()
+  t.ok(entries > 0 && entries <= 5 && bytes <= 50_000, 'by bytes', { entries, bytes })
+  await large.get(60_000)
+  t.equal((await large.get(60_000)).from, 'miss', 'larger than the whole of tier 1: not kept')
+})
+
+t.test('keys with braces and percent signs do not collide, and an empty one is refused', async (t) => {
+  const users = (await open(t)).namespace({
+    name: 'keys',
+    version: 1,
+    ttlMs: 60_000,
+    load: async (id: string) => id,
+  })
+  const ids = ['a}b', 'a%7Db', '}', '{', '%', '{}', 'ü', '42']
+  t.same(
+    (await users.getMany(ids)).map((hit) => hit.value),
+    ids,
+  )
+  t.same(
+    (await users.getMany(ids)).map((hit) => hit.value),
+    ids,
+  )
+  t.throws(() => users.getSync(''), { code: 'CACHE_KEY_INVALID' })
+})
+
+t.test('wrong options are refused with what was got', async (t) => {
+  t.throws(() => createCache({ prefix: 'no colon' }), { code: 'CACHE_OPTION_INVALID' })
+  t.throws(() => createCache({ l1: { maxBytes: -1 } }), { code: 'CACHE_OPTION_INVALID', message: /-1/ })
+  const cache = createCache()
+  t.teardown(() => cache.close())
+  const options = { name: 'a', version: 1, ttlMs: 1, load: () => 1 }
+  t.throws(() => cache.namespace({ ...options, name: 'A:b' }), { code: 'CACHE_OPTION_INVALID' })
+  t.throws(() => cache.namespace({ ...options, ttlMs: 0 }), { code: 'CACHE_OPTION_INVALID' })
+  cache.namespace(options)
+  t.throws(() => cache.namespace(options), { code: 'CACHE_OPTION_INVALID', message: /exists/ })
+})
+
+t.test('what happened can be scraped, by namespace', async (t) => {
+  const registry = new Registry()
+  const table = createTable()
+  const cache = await open(t, { registry })
+  const users = cache.namespace({ name: 'scraped', version: 1, ttlMs: 60_000, load: table.load })
+  await users.get(1)
+  await until('tier 1 holds it', async () => (await users.get(1)).from === 'l1')
+  await users.invalidate(2)
+  const text = await registry.metrics()
+  for (const line of [
+    /cache_hits_total\{namespace="scraped",tier="l1"\} 1\n/,
+    /cache_hits_total\{namespace="scraped",tier="l2"\} [1-9]/,
+    /cache_misses_total\{namespace="scraped"\} 1\n/,
+    /cache_invalidations_total\{namespace="scraped"\} 1\n/,
+    /cache_entries\{namespace="scraped"\} 1\n/,
+    /cache_load_seconds_count\{namespace="scraped"\} 1\n/,
+    /cache_tracking_lost_total 0\n/,
+    /cache_breaker_state\{node="[^"]+"\} 0\n/,
+  ]) {
+    t.match(text, line)
+  }
+})

@@ -1,0 +1,179 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { testDatabase, testRedis } from '@reference/local-stack'
+import { Redis } from 'ioredis'
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { openCache } from '../test-helpers/open-cache.ts'
+import { createOutboxTable, createPostgresOutbox } from '../test-helpers/postgres-outbox.ts'
+import { until } from '../test-helpers/until.ts'
+import { createCache } from './index.ts'
+
+const LIMIT_MS = 50
+
+async function openItems(t: Test, redisUrl: string, rows: Map<number, number>) {
+  const cache = await openCache(t, { redis: { kind: 'single', url: redisUrl }, l2: { timeoutMs: LIMIT_MS } })
+  let loads = 0
+  const items = cache.namespace({
+    name: 'item',
+    version: 1,
+    ttlMs: 60_000,
+    load: async (id: number) => {
+      loads++
+      await delay(2)
+      return rows.get(id)
+    },
+  })
+  return { cache, items, loads: () => loads }
+}
+
+t.test(
+  'with Redis away from the start, reads go to the loader, and tier 2 comes into use when it comes',
+  async (t) => {
+    const redis = await testRedis(t, { own: true })
+    await redis.kill()
+    const cache = createCache({ redis: { kind: 'single', url: redis.url } })
+    t.teardown(() => cache.close())
+    const items = cache.namespace({ name: 'item', version: 1, ttlMs: 60_000, load: async (id: number) => id })
+    t.match(await items.get(1), { from: 'off', value: 1 })
+    await t.rejects(cache.ready())
+    await redis.restart()
+    await until('tier 2 is in use', async () => (await items.get(1)).from === 'l2')
+    await cache.ready()
+  },
+)
+
+t.test(
+  'with Redis hung under load, no read fails, each waits for the limit once at most, and it comes back',
+  async (t) => {
+    const redis = await testRedis(t, { own: true })
+    const { cache, items, loads } = await openItems(
+      t,
+      redis.url,
+      new Map(Array.from({ length: 100 }, (_, id) => [id, id])),
+    )
+    let running = true
+    const waits: number[] = []
+    const failures: unknown[] = []
+    const reader = async () => {
+      while (running) {
+        const startedAt = performance.now()
+        await items.get(Math.floor(Math.random() * 100)).catch((error: unknown) => failures.push(error))
+        waits.push(performance.now() - startedAt)
+        await delay(1)
+      }
+    }
+    const readers = Promise.all(Array.from({ length: 20 }, reader))
+    await until('tier 1 is in use', () => items.stats().hitsL1 > 1_000)
+    waits.length = 0
+    redis.pause()
+    await until('it is noticed', () => !cache.stats().nodes[0]?.usable)
+    const loadsBefore = loads()
+    await until('reads go to the loader', () => loads() > loadsBefore + 500)
+    redis.resume()
+    t.ok(await cache.whenUsable(5_000), 'back within 5 s')
+    const hits = items.stats().hitsL1
+    await until('tier 1 is in use again', () => items.stats().hitsL1 > hits + 100)
+    running = false
+    await readers
+    waits.sort((a, b) => a - b)
+    const slow = waits.filter((wait) => wait >= LIMIT_MS).length
+    t.comment(
+      `p50 ${waits[waits.length >> 1]?.toFixed(1)} ms, p99 ${waits[Math.floor(waits.length * 0.99)]?.toFixed(1)} ms`,
+    )
+    t.same(failures, [])
+    t.ok(slow <= 3 * 20, 'about one wait for each reader', { slow, of: waits.length })
+  },
+)
+
+t.test('while Redis is hung, concurrent reads of a key share one load', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const { cache, items, loads } = await openItems(t, redis.url, new Map([[1, 1]]))
+  redis.pause()
+  await items.get(1)
+  t.notOk(cache.stats().nodes[0]?.usable)
+  const before = loads()
+  await Promise.all(Array.from({ length: 100 }, () => items.get(1)))
+  t.equal(loads() - before, 1)
+  redis.resume()
+})
+
+t.test(
+  'a write whose invalidation did not reach Redis is delivered later, and nobody reads the old value before',
+  async (t) => {
+    const [database, redis] = await Promise.all([
+      testDatabase(t, { from: 'empty' }),
+      testRedis(t, { own: true }),
+    ])
+    const sql = postgres(database.url, { max: 2, onnotice: () => {} })
+    await createOutboxTable(sql)
+    const rows = new Map([[1, 'old']])
+    const open = async () => {
+      const cache = await openCache(t, {
+        redis: { kind: 'single', url: redis.url },
+        outbox: createPostgresOutbox(sql),
+      })
+      return {
+        cache,
+        items: cache.namespace({
+          name: 'item',
+          version: 1,
+          ttlMs: 60_000,
+          load: async (id: number) => rows.get(id),
+        }),
+      }
+    }
+    const [writer, reader] = [await open(), await open()]
+    t.teardown(() => sql.end())
+    await reader.items.get(1)
+    await until('tier 1 holds it', async () => (await reader.items.get(1)).from === 'l1')
+
+    redis.pause()
+    rows.set(1, 'new')
+    const outboxRows = await sql<{ id: number; key: string }[]>`
+    INSERT INTO cache_outbox (key) VALUES (${writer.items.keyOf(1)}) RETURNING id, key`
+    t.same(await writer.cache.deliver([...outboxRows]), { delivered: [], undelivered: ['c:item:1:{1}'] })
+    await until(
+      'tier 1 is not believed any more',
+      async () => (await reader.items.get(1)).from === 'off',
+      1_000,
+    )
+    redis.resume()
+
+    await until('tier 2 is in use again', async () => {
+      const { from, value } = await reader.items.get(1)
+      t.equal(value, 'new', `from ${from}`)
+      return from === 'l2'
+    })
+    await until('the outbox is empty', async () => {
+      const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM cache_outbox`
+      return row?.count === 0
+    })
+  },
+)
+
+t.test('rows that a dead process has left are delivered by another one within a second', async (t) => {
+  const [database, redis] = await Promise.all([
+    testDatabase(t, { from: 'empty' }),
+    testRedis(t, { own: true }),
+  ])
+  const sql = postgres(database.url, { max: 2, onnotice: () => {} })
+  await createOutboxTable(sql)
+  await openCache(t, { redis: { kind: 'single', url: redis.url }, outbox: createPostgresOutbox(sql) })
+  t.teardown(() => sql.end())
+  const admin = new Redis(redis.url)
+  t.teardown(() => admin.disconnect())
+  await admin.set('c:item:1:{1}', 'what the dead process has left')
+  await sql`INSERT INTO cache_outbox (key) VALUES ('c:item:1:{1}'), ('a key of nobody')`
+  await until('it is delivered', async () => (await admin.exists('c:item:1:{1}')) === 0, 1_500)
+  await until('the row is gone', async () => (await sql`SELECT 1 FROM cache_outbox`).length === 0)
+})
+
+t.test('without an outbox an invalidation that is not certain is an error', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const { items } = await openItems(t, redis.url, new Map([[1, 1]]))
+  redis.pause()
+  await t.rejects(items.invalidate(1), { code: 'CACHE_INVALIDATION_UNDELIVERED', statusCode: 503 })
+  await t.rejects(items.clear(), { code: 'CACHE_INVALIDATION_UNDELIVERED' })
+  await t.rejects(items.set(1, 2), { code: 'CACHE_INVALIDATION_UNDELIVERED' })
+  redis.resume()
+})
