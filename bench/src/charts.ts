@@ -37,14 +37,14 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
   const bars = barsOf(results)
   if (bars.length === 0) return ''
   const narrow = width < 500
-  const reach = Math.max(1.5, ...bars.map(({ high }) => high))
+  const reach = Math.max(2, ...bars.map(endOf(narrow)))
   const least = Math.min(0.8, ...bars.map(({ low }) => low))
-  const axis = { domain: [least * 0.95, reach * (narrow ? 2.6 : 1.6)] }
+  const axis = { domain: [least * 0.95, reach] }
   const rowHeight = narrow ? 46 : 30
   return draw(standalone, {
     width,
     height: bars.length * rowHeight + 62,
-    marginLeft: narrow ? 12 : 300,
+    marginLeft: narrow ? 12 : Math.min(440, 24 + 6.7 * Math.max(...bars.map(({ label }) => label.length))),
     marginRight: 16,
     marginTop: 40,
     marginBottom: 22,
@@ -92,16 +92,24 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
       }),
       Plot.text(bars, {
         y: 'label',
-        text: (bar: Bar) => (narrow ? bar.label : bar.label),
+        text: 'label',
         frameAnchor: 'left',
         textAnchor: narrow ? 'start' : 'end',
         dx: narrow ? 0 : -10,
         dy: narrow ? -11 : 0,
         fill: ink.text,
+        // A halo: on a phone the labels stand on the grid.
+        ...(narrow && { stroke: 'var(--ground)', strokeWidth: 5 }),
       }),
     ],
   })
 }
+
+/** Where the text behind a bar ends, as a value on its axis. */
+const endOf =
+  (narrow: boolean) =>
+  ({ high, comparison: { verdict, effect } }: Bar): number =>
+    Math.max(1, high, effect.ratio) * (verdict === 'no difference' ? (narrow ? 5 : 2.6) : narrow ? 1.9 : 1.5)
 
 function barsOf(results: Results): Bar[] {
   const bars = results.scenarios.flatMap((scenario) =>
@@ -140,7 +148,7 @@ export function renderLatencies(scenario: ScenarioResult, options: ChartOptions 
   const { width = 760, standalone = false } = options
   const lines = scenario.variants.flatMap((variant, index) =>
     (variant.summary.latency?.curve ?? [])
-      .filter(([percentile]) => percentile < 100)
+      .filter(([percentile]) => percentile >= 49 && percentile < 100)
       .map(([percentile, ms]) => ({
         tail: 1 / (1 - percentile / 100),
         ms: Math.max(0.01, ms),
@@ -156,14 +164,22 @@ export function renderLatencies(scenario: ScenarioResult, options: ChartOptions 
     marginLeft: 52,
     marginRight: 16,
     marginTop: 26,
+    marginBottom: 42,
     x: {
       type: 'log',
       label: 'percentile →',
-      domain: [1, Math.max(100, reach)],
-      ticks: [1, 2, 10, 100, 1000, 10_000, 100_000].filter((tick) => tick <= Math.max(100, reach)),
-      tickFormat: (tail: number) => (tail === 1 ? '0' : `${Number((100 * (1 - 1 / tail)).toFixed(4))}`),
+      labelOffset: 36,
+      domain: [2, Math.max(100, reach)],
+      ticks: [2, 10, 100, 1000, 10_000, 100_000].filter((tick) => tick <= Math.max(100, reach)),
+      tickFormat: (tail: number) => String(Number((100 * (1 - 1 / tail)).toFixed(4))),
     },
-    y: { type: 'log', label: '↑ ms from when the request was due', grid: true, tickFormat: plain, ticks: 5 },
+    y: {
+      type: 'log',
+      label: '↑ ms from when the request was due',
+      grid: true,
+      tickFormat: plain,
+      ticks: decades(lines.map(({ ms }) => ms)),
+    },
     marks: [
       Plot.ruleX([100], { stroke: ink.faint, strokeDasharray: '3 3' }),
       Plot.line(lines, {
@@ -192,7 +208,7 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
                 rate: summary.throughput,
                 p99: Math.max(0.01, summary.latency.p99),
                 scenario: scenario.name,
-                label: name === 'tuned' ? scenario.name : name,
+                label: name === 'tuned' ? `${scenario.name}, as shipped` : name,
                 colour: seriesColour(index),
                 tuned: name === 'tuned',
               },
@@ -208,14 +224,22 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
     marginLeft: 52,
     marginRight: narrow ? 20 : 110,
     marginTop: 26,
+    marginBottom: 42,
     x: {
       type: 'log',
       label: 'requests/s, closed loop →',
       tickFormat: compact,
-      ticks: narrow ? 3 : 6,
+      ticks: decades(rates, narrow ? [1] : [1, 2, 5]),
+      labelOffset: 36,
       domain: [Math.min(...rates) * 0.8, Math.max(...rates) * 1.25],
     },
-    y: { type: 'log', label: '↑ p99 ms, open loop', grid: true, tickFormat: plain, ticks: 5 },
+    y: {
+      type: 'log',
+      label: '↑ p99 ms, open loop',
+      grid: true,
+      tickFormat: plain,
+      ticks: decades(points.map(({ p99 }) => p99)),
+    },
     marks: [
       Plot.line(points, { x: 'rate', y: 'p99', z: 'scenario', stroke: 'colour', strokeOpacity: 0.35 }),
       Plot.dot(points, {
@@ -226,10 +250,11 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
         strokeWidth: 2,
         fill: (point: (typeof points)[number]) => (point.tuned ? point.colour : 'var(--ground)'),
       }),
-      ...(narrow
+      // With more, labels would only hide one another; the table has them all.
+      ...(narrow || points.length > 24
         ? []
         : [
-            Plot.text(points, {
+            Plot.text(apart(points), {
               x: 'rate',
               y: 'p99',
               text: 'label',
@@ -240,6 +265,51 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
           ]),
     ],
   })
+}
+
+/** The points with those moved down whose labels would lie on another's, on a plot of about 600 by 330 pixels. */
+function apart<Point extends { rate: number; p99: number }>(points: readonly Point[]): Point[] {
+  const scale = (values: readonly number[], pixels: number) => {
+    const logs = values.map(Math.log)
+    return pixels / Math.max(0.5, Math.max(...logs) - Math.min(...logs))
+  }
+  const [perX, perY] = [
+    scale(
+      points.map(({ rate }) => rate),
+      560,
+    ),
+    scale(
+      points.map(({ p99 }) => p99),
+      300,
+    ),
+  ]
+  const placed: { x: number; y: number }[] = []
+  return points
+    .toSorted((a, b) => b.p99 - a.p99)
+    .map((point) => {
+      const x = Math.log(point.rate) * perX
+      let y = -Math.log(point.p99) * perY
+      for (const other of placed)
+        if (Math.abs(other.x - x) < 150 && y < other.y + 14 && y > other.y - 14) y = other.y + 14
+      placed.push({ x, y })
+      return { ...point, p99: Math.exp(-y / perY) }
+    })
+}
+
+/** Which colour is which scenario in that chart. */
+export function throughputLegend(results: Results): { name: string; colour: string }[] {
+  return results.scenarios
+    .filter(({ refused, primary }) => refused === undefined && primary === 'throughput')
+    .map(({ name }, index) => ({ name, colour: seriesColour(index) }))
+}
+
+/** Round numbers of a logarithmic axis: 1, 2, 5, 10, … within the values and a little around. */
+function decades(values: readonly number[], steps: readonly number[] = [1, 2, 5]): number[] {
+  const [least, most] = [Math.min(...values) * 0.8, Math.max(...values) * 1.25]
+  const exponents = Array.from({ length: 13 }, (_, i) => i - 3)
+  const ticks = exponents.flatMap((exponent) => steps.map((step) => step * 10 ** exponent))
+  const inside = ticks.filter((tick) => tick >= least && tick <= most)
+  return inside.length > 9 ? decades(values, [1]) : inside
 }
 
 function compact(value: number): string {

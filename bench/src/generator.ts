@@ -1,7 +1,7 @@
 /**
  * The load generator's own process: takes jobs over IPC, one at a time or side by side, and answers with their results.
  *
- * It ends with its parent, and ends the servers that the parent told it of: a benchmark that is killed leaves nothing.
+ * It ends with its parent, and ends the servers that the parent told it of: a benchmark that is killed leaves no process behind.
  */
 import { type ClosedLoopOptions, type ClosedLoopResult, closedLoop } from './closed-loop.ts'
 import { type OpenLoopOptions, type OpenLoopResult, openLoop } from './open-loop.ts'

@@ -3,7 +3,7 @@ export const reportStyle = `
 :root{--ground:#fff;--panel:#f5f7f9;--strong:#17202a}
 @media (prefers-color-scheme:dark){:root{--ground:#0f1419;--panel:#182028;--strong:#eef2f6}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:840px;padding:32px 24px 64px;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
+body{margin:0 auto;max-width:880px;padding:32px 24px 64px;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 h1{font-size:30px;line-height:1.2;margin:0 0 16px;color:var(--strong);letter-spacing:-.01em}
 h2{font-size:21px;margin:52px 0 6px;color:var(--strong)}
 h3{font-size:15px;margin:26px 0 4px;color:var(--strong)}
@@ -21,11 +21,11 @@ figure{margin:12px 0}
 figure svg{display:block;max-width:100%;height:auto}
 figure.narrow{display:none}
 .scroll{overflow-x:auto;margin:14px 0}
-table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;width:100%}
-th,td{padding:5px 7px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--faint)}
+table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;width:100%}
+th,td{padding:5px 5px 5px 8px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--faint)}
 thead th{border:0;font-weight:600;color:var(--strong);padding-bottom:0}
 thead .unit th{font-weight:400;font-size:11.5px;opacity:.75;color:var(--ink);padding-top:0;border-bottom:1px solid var(--ink)}
-tbody th{text-align:left;font-weight:500;white-space:normal;min-width:130px}
+tbody th{text-align:left;font-weight:500;white-space:normal;min-width:120px}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:4px 0;padding:0;font-size:13.5px}
 .legend i{display:inline-block;width:16px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
 details{font-size:13.5px;margin-top:14px}summary{cursor:pointer}

@@ -4,6 +4,7 @@ import {
   renderAblation,
   renderLatencies,
   renderThroughputAgainstLatency,
+  throughputLegend,
 } from './charts.ts'
 import { reportStyle } from './report-style.ts'
 import type { ComparisonResult, Results, ScenarioResult, VariantResult } from './schema.ts'
@@ -36,7 +37,7 @@ ${results.warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</
 <main>
 ${section('Each tuning, with and without', 'Requests a second (p99 where said) as shipped, divided by the same with one thing changed; the line is the 95 % interval over pairs of fresh processes. Above 1 the tuning helps. Grey: no difference could be shown.', (width) => renderAblation(results, { width }))}
 ${refusals(results)}
-${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario is a colour.', (width) => renderThroughputAgainstLatency(results, { width }))}
+${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario is a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
 ${scenarios.map(renderScenario).join('\n')}
 ${method(results)}
 </main>
@@ -47,16 +48,16 @@ ${method(results)}
 
 function headline({ scenarios }: Results): string {
   const naive = scenarios.find(({ name }) => name === 'naive')?.comparisons[0]
-  if (naive === undefined || naive.verdict === 'refused') return ''
+  if (naive?.verdict !== 'better') return ''
   const { low, high, ratio } = naive.effect
   const interval = `${times(low)} to ${high === null ? '∞' : times(high)}`
   return `<p class="headline"><strong>${times(ratio)}</strong> the requests a second of the same app with nothing tuned <span>95 % interval ${interval}, ${naive.effect.pairs} pairs</span></p>`
 }
 
-function section(title: string, text: string, chart: (width: number) => string): string {
+function section(title: string, text: string, chart: (width: number) => string, below = ''): string {
   const wide = chart(760)
   if (wide === '') return ''
-  return `<section><h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${bothWidths(wide, chart(350), title)}</section>`
+  return `<section><h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${below}${bothWidths(wide, chart(350), title)}</section>`
 }
 
 /** A chart drawn for a screen and for a phone: shrinking one would shrink its letters. */
@@ -91,7 +92,7 @@ ${comparisons.map(verdictLine).join('\n')}
 <thead><tr><th></th><th>requests/s</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>errors</th><th>SQL</th><th>Redis</th><th>reply</th><th>CPU</th><th>RSS</th><th>boots</th></tr>
 <tr class="unit"><th></th><th>closed loop</th><th>ms</th><th>ms</th><th>ms</th><th>ms</th><th></th><th>per req.</th><th>per req.</th><th>bytes</th><th>ms/req.</th><th>MB</th><th></th></tr></thead>
 <tbody>${variants.map(row).join('')}</tbody></table></div>
-${wide === '' ? '' : `<h3>Latency, ${scenario.primary === 'p99' ? 'of /health meanwhile' : 'at the fixed rate'}</h3>${legend(variants)}${bothWidths(wide, renderLatencies(scenario, { width: 350 }), `Latency: ${title}`)}`}
+${wide === '' ? '' : `<h3>Latency, ${scenario.primary === 'p99' ? 'of /health meanwhile' : 'at the fixed rate'}</h3>${legend(variants.map(({ name }, index) => ({ name, colour: `var(--s${index % 7})` })))}${bothWidths(wide, renderLatencies(scenario, { width: 350 }), `Latency: ${title}`)}`}
 <details><summary>What was proven before a number counted</summary>${variants.map(proof).join('')}</details>
 </section>`
 }
@@ -129,9 +130,9 @@ function trim(value: number): string {
   return String(Number(value.toFixed(2)))
 }
 
-function legend(variants: readonly VariantResult[]): string {
-  const items = variants.map(
-    ({ name }, i) => `<li><i style="background:var(--s${i % 7})"></i>${escapeHtml(name)}</li>`,
+function legend(entries: readonly { name: string; colour: string }[]): string {
+  const items = entries.map(
+    ({ name, colour }) => `<li><i style="background:${colour}"></i>${escapeHtml(name)}</li>`,
   )
   return `<ul class="legend">${items.join('')}</ul>`
 }

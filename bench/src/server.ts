@@ -64,12 +64,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await ready(child, origin, readyTimeoutMs, signal)
   } catch (error) {
     await server.stop()
-    const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-25).join('\n')
+    const tail = tellingLines(readFileSync(logFile, 'utf8'))
     throw new BenchError('SERVER_NOT_READY', `${service}: ${(error as Error).message}\n${tail}`, {
       cause: error,
     })
   }
   return { ...server, bootMs: performance.now() - began }
+}
+
+/** The last lines of a log that say something: no stack frames. */
+function tellingLines(log: string): string {
+  const lines = log.split('\n').filter((line) => line.trim() !== '' && !/^\s+(at |\^)/.test(line))
+  return lines
+    .slice(-6)
+    .map((line) => line.slice(0, 400))
+    .join('\n')
 }
 
 /** The environment of this process without any setting of the services, so that none leaks into a measurement. */
