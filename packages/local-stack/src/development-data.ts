@@ -1,7 +1,6 @@
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { seed } from '@reference/database'
-import { migrateAll } from './migrate-all.ts'
 import { canEnter, serverUser } from './server-user.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -13,10 +12,39 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 export const keptDataDir = (): string | undefined =>
   canEnter(serverUser(), root) ? join(root, '.local-stack', 'postgres') : undefined
 
-/** Brings the schema up to date and, where there are no rows yet, puts in the seed's default ones. */
-export const prepareDatabase = async (url: string, say: (line: string) => void): Promise<void> => {
-  await migrateAll(url)
-  const { seeded, users, products, orders } = await seed({ url })
-  const rows = `${users} users, ${products} products, ${orders} orders`
-  say(seeded ? `migrated and seeded: ${rows}` : 'migrated; there are rows already, which stay')
+/** How many rows; the seed's own defaults unless given. */
+export type Rows = { users: number; products: number; orders: number }
+
+/**
+ * Brings every table to the newest schema, the job queue's too, and puts in rows where there are none yet. As a
+ * deployment does it: with the commands of the parts that own the tables, which this package therefore need not know.
+ *
+ * @returns what the seed said in its last line
+ * @throws with what the command said, when one fails
+ */
+export const prepareDatabase = async (url: string, rows?: Rows): Promise<string> => {
+  await run(url, 'services/reference-api/src/commands/migrate.ts')
+  const counts = Object.entries(rows ?? {}).flatMap(([name, count]) => [`--${name}`, `${count}`])
+  return run(url, 'packages/database/src/commands/seed.ts', ...counts)
+}
+
+const run = async (url: string, command: string, ...args: string[]): Promise<string> => {
+  const { PATH, HOME } = process.env
+  const child = spawn(process.execPath, [command, ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Nothing else of this environment: a DATABASE_DIRECT_URL of it would win.
+    env: { PATH, HOME, DATABASE_URL: url },
+  })
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      output[name] += chunk
+    })
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve)
+  })
+  if (code !== 0) throw new Error(`${command} ended with ${code}:\n${output.stderr}`)
+  return output.stdout.trim()
 }

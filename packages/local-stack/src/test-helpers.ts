@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
-import { migrateAll } from './migrate-all.ts'
+import { prepareDatabase } from './development-data.ts'
 import { startPostgres, throwAwaySettings } from './postgres.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
@@ -129,9 +129,7 @@ export const redisCluster = async (
 export const makeTemplate = async (superuserUrl: string, name: string): Promise<void> => {
   await withAdmin(superuserUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} OWNER reference`))
   const url = ownerUrl(superuserUrl, name)
-  await migrateAll(url)
-  const { seed } = await import('@reference/database')
-  await seed({ url, ...templateRows })
+  await prepareDatabase(url, templateRows)
 }
 
 /** What `pnpm test` names the template. */

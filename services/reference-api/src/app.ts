@@ -41,7 +41,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
 
   const database = createDatabase({
     url: config.databaseUrl,
-    replicaUrl: config.databaseReplicaUrl,
+    replicaUrl: config.databaseReplicaUrl === config.databaseUrl ? undefined : config.databaseReplicaUrl,
     preset: config.service,
     applicationName: config.service,
     poolMax: config.dbPoolMax,

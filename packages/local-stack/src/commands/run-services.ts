@@ -51,7 +51,7 @@ export const runServices = async (values: Values, { watch, given = {} }: Run): P
       say('starting Postgres and Redis …')
       const stack = await startStack(options)
       closers.push(stack.stop)
-      await prepareDatabase(stack.databaseUrl, say)
+      say(`migrated and seeded: ${await prepareDatabase(stack.databaseUrl)}`)
       Object.assign(env, stack.env)
     }
     const start = async (name: ServiceName, port: number, more: Record<string, string>) => {
@@ -90,7 +90,7 @@ const welcome = (port: number, parallelPort: number, env: Record<string, string>
   parallel-api   ${parallel}   docs: ${parallel}/docs
 ${servers.length === 0 ? '' : `\n${servers.join('\n')}\n`}
 To try:
-  curl -i ${reference}/users/42        # twice: x-cache goes from miss to l1
+  curl -i ${reference}/users/42        # three times: x-cache is miss, l2, then l1
   curl '${reference}/orders?limit=5'
   curl -X POST ${reference}/process-data -H 'content-type: application/json' -d '{"hello":"world"}'
   curl '${parallel}/all?limit=2'

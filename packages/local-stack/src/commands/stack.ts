@@ -41,7 +41,7 @@ const main = async (values: Values): Promise<number> => {
     throw error
   })
   try {
-    if (values.seed === true) await prepareDatabase(stack.databaseUrl, say)
+    if (values.seed === true) say(`# ${await prepareDatabase(stack.databaseUrl)}`)
     for (const [name, value] of Object.entries(stack.env)) process.stdout.write(`export ${name}='${value}'\n`)
     say(`# superuser: ${stack.superuserUrl}`)
     say('# Ctrl-C stops them')
