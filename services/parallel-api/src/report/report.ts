@@ -55,15 +55,18 @@ export function createReports(options: ReportsOptions): Reports {
   // A snapshot takes its connections all at once, so there must be as many.
   const lanes = Math.min(options.lanes ?? LANES, database.cancellable.stats().size)
 
-  const limited = (work: (limits: Limits) => Promise<Buffer>) =>
-    createTurns(async (signal) => {
+  // The deadline is the caller's and covers the wait for the turn; the work ends with the last of them.
+  const limited = (work: (limits: Limits) => Promise<Buffer>) => {
+    const turns = createTurns((signal) => work({ signal, statementTimeoutMs: timeoutMs }))
+    return async (signal: AbortSignal) => {
       const scope = abortScope(signal, timeoutMs)
       try {
-        return await work({ signal: scope.signal, statementTimeoutMs: timeoutMs })
+        return await turns(scope.signal)
       } finally {
         scope.close()
       }
-    })
+    }
+  }
   const computed = limited((limits) => compute({ database, workers, lanes, engine: own }, limits))
   const queried = limited((limits) => query(database, limits))
 

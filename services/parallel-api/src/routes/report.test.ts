@@ -116,6 +116,12 @@ t.test('past its deadline it is a 504, and nothing is left in the server', async
     t.equal(headers['content-type'], 'application/problem+json')
     t.match(body, { code: 'REPORT_TIMED_OUT', detail: 'The report took longer than 300 ms' })
   }
+  // While one waits in the database another waits for its turn; neither gets more time than its own.
+  const statuses = await Promise.all([hasty.get('/report'), hasty.get('/report')])
+  t.same(
+    statuses.map(({ status }) => status),
+    [504, 504],
+  )
   await nothingRuns(hasty)
   await lock.release()
 })
