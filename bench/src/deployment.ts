@@ -3,7 +3,7 @@ import { scenarios as allScenarios } from '../scenarios/index.ts'
 import { abortable } from './abortable.ts'
 import type { Arguments } from './arguments.ts'
 import type { MeasuredBoot } from './boot.ts'
-import { BenchError } from './errors.ts'
+import { BenchError, UsageError } from './errors.ts'
 import { takeFingerprint } from './fingerprint.ts'
 import { objections } from './guard.ts'
 import { mergeHistograms, percentilesOf } from './histogram.ts'
@@ -88,7 +88,7 @@ export async function measureDeployment(args: Arguments, url: string, signal: Ab
 
 function asDeployed(name: string): Scenario {
   const scenario = allScenarios.find((candidate) => candidate.name === name)
-  if (scenario === undefined) throw new BenchError('USAGE', `no scenario ${name}`)
+  if (scenario === undefined) throw new UsageError(`no scenario ${name}; see pnpm bench list`)
   return {
     ...scenario,
     variants: [],

@@ -8,7 +8,7 @@ import {
 } from './charts.ts'
 import { reportStyle } from './report-style.ts'
 import type { ComparisonResult, Results, ScenarioResult, VariantResult } from './schema.ts'
-import { number, sentence, times } from './table.ts'
+import { costs, number, sentence, times } from './table.ts'
 
 /** The results as one HTML file that needs no network: charts, tables, what was proven, how it was measured. */
 export function renderReport(results: Results): string {
@@ -116,18 +116,10 @@ function row({ name, summary, boots }: VariantResult): string {
     ms(latency?.p99),
     ms(latency?.p999),
     String(errors),
-    trim(summary.statements),
-    trim(summary.commands),
-    number(summary.responseBytes),
-    summary.cpuMsPerRequest.toFixed(3),
-    (summary.rssBytes / 1e6).toFixed(0),
+    ...costs(summary),
     String(boots.filter(({ objections }) => objections.length === 0).length),
   ]
   return `<tr><th scope="row">${escapeHtml(name)}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
-}
-
-function trim(value: number): string {
-  return String(Number(value.toFixed(2)))
 }
 
 function legend(entries: readonly { name: string; colour: string }[]): string {

@@ -36,11 +36,21 @@ function cells({ name, summary }: VariantResult, { primary }: ScenarioResult): s
     latency ? latency.p99.toFixed(2) : '–',
     latency ? latency.p999.toFixed(2) : '–',
     latency ? `${number(latency.ratePerSecond)}/s${primary === 'p99' ? ' /health' : ''}` : '–',
-    decimal(summary.statements),
-    decimal(summary.commands),
-    number(summary.responseBytes),
-    summary.cpuMsPerRequest.toFixed(3),
-    (summary.rssBytes / 1e6).toFixed(0),
+    ...costs(summary),
+  ]
+}
+
+/** Statements, commands, bytes, CPU and memory; dashes for what a deployment does not tell. */
+export function costs(summary: VariantResult['summary']): string[] {
+  const { statements, commands, responseBytes, cpuMsPerRequest, rssBytes } = summary
+  const bytes = number(responseBytes)
+  if (rssBytes === 0) return ['–', '–', bytes, '–', '–']
+  return [
+    decimal(statements),
+    decimal(commands),
+    bytes,
+    cpuMsPerRequest.toFixed(3),
+    (rssBytes / 1e6).toFixed(0),
   ]
 }
 

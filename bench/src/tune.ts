@@ -33,7 +33,7 @@ interface Trial {
 
 const durations: Durations = { warmupMs: 1000, closedMs: 600, openMs: 1200 }
 const defaultBudgetMs = 5 * 60_000
-const confirmPairs = 4
+const confirmPairs = 3
 const mostPairs = 5
 
 /**
@@ -161,6 +161,7 @@ async function loop(given: {
         const trial = await compare(bench, against(goal, `${name}=${value}`, changed, current), {
           rate,
           mostPairs,
+          allowNoise: args.allowNoise,
           until: deadlineMs - confirmMs(),
         })
         pairMs = (performance.now() - trialBegan) / Math.max(1, trial.pairs)
@@ -177,6 +178,7 @@ async function loop(given: {
       const trial = await compare(bench, against(goal, 'confirmed', current, start), {
         rate,
         mostPairs: confirmPairs,
+        allowNoise: args.allowNoise,
         until: Infinity,
         toTheEnd: true,
       })
@@ -223,7 +225,13 @@ function asVariant(name: string, environment: Settings): Variant {
 async function compare(
   bench: Bench,
   scenario: Scenario,
-  limits: { rate: number | undefined; mostPairs: number; until: number; toTheEnd?: boolean },
+  limits: {
+    rate: number | undefined
+    mostPairs: number
+    until: number
+    allowNoise: boolean
+    toTheEnd?: boolean
+  },
 ): Promise<{ measured: Measured; effect: Effect; pairs: number }> {
   const [other] = scenario.variants
   const boots = new Map<string, MeasuredBoot[]>([
@@ -238,10 +246,14 @@ async function compare(
     for (const variant of order) {
       if (variant === undefined) continue
       const boot = await measureBoot(bench, { scenario, variant, round: pairs, rate: limits.rate })
-      boots.get(variant.name)?.push(boot)
+      const { objections } = boot.boot
+      boots
+        .get(variant.name)
+        ?.push({ ...boot, boot: { ...boot.boot, objections: limits.allowNoise ? [] : objections } })
     }
     const [changed, base] = [boots.get(scenario.tuned.name)?.at(-1), boots.get(other?.name ?? '')?.at(-1)]
     if (changed === undefined || base === undefined) continue
+    if (changed.boot.objections.length + base.boot.objections.length > 0) continue
     ratios.push(
       scenario.primary === 'throughput'
         ? changed.boot.throughput / base.boot.throughput
