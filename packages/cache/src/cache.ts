@@ -202,14 +202,8 @@ export function createCache(options: CacheOptions = {}): Cache {
         }),
       flush,
     )
-    const isOwnedBy = (node: RedisNode, key: string) => {
-      try {
-        return topology.ownerOf(key) === node
-      } catch {
-        return true
-      }
-    }
-    return { topology, tier2: createTier2(topology, prefix, timeoutMs) }
+    const isOwnedBy = (node: RedisNode, key: string) => (topology.findOwner(key) ?? node) === node
+    return { topology, tier2: createTier2(topology, prefix, timeoutMs, settings.autoPipelining) }
   }
 
   function nodes(): RedisNode[] {

@@ -5,10 +5,8 @@ import { crc32 } from 'node:zlib'
  *
  * | bytes | content |
  * |---|---|
- * | 0 | format, 1 |
- * | 1 | flags; bit 0: the loader found nothing (a negative entry) |
- * | 2–3 | zero |
- * | 4–7 | CRC-32 of everything else, so that damaged bytes are a miss and not a wrong answer |
+ * | 0–3 | `cv1` or, when the loader found nothing, `cn1`; then zero or 255 |
+ * | 4–7 | CRC-32 of all that follows, so that damaged bytes are a miss and not a wrong answer |
  * | 8–15 | fresh until: milliseconds by Redis's own clock, a big-endian double |
  * | 16–23 | generation of the namespace, 8 ASCII characters |
  *
@@ -25,26 +23,29 @@ export type Envelope = {
 export const HEADER_BYTES = 24
 export const GENERATION_LENGTH = 8
 
-const FORMAT = 1
-const NEGATIVE = 1
+const VALUE = 0x63763100
+const NEGATIVE = 0x636e31ff
 const CRC_AT = 4
+const CHECKED_FROM = 8
 
 export function pack({ negative, freshUntil, generation, payload }: Envelope): Buffer {
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.length)
-  bytes.writeUInt32BE(((FORMAT << 24) | ((negative ? NEGATIVE : 0) << 16)) >>> 0, 0)
+  bytes.writeUInt32BE(negative ? NEGATIVE : VALUE, 0)
   bytes.writeDoubleBE(freshUntil, 8)
   bytes.write(generation, 16, GENERATION_LENGTH, 'latin1')
   payload.copy(bytes, HEADER_BYTES)
-  bytes.writeUInt32BE(checksum(bytes), CRC_AT)
+  bytes.writeUInt32BE(crc32(bytes.subarray(CHECKED_FROM)), CRC_AT)
   return bytes
 }
 
 /** The envelope, or undefined for anything that `pack` did not write. The payload is a view of `bytes`. */
 export function unpack(bytes: Buffer): Envelope | undefined {
-  if (bytes.length < HEADER_BYTES || bytes[0] !== FORMAT) return undefined
-  if (bytes.readUInt32BE(CRC_AT) !== checksum(bytes)) return undefined
+  if (bytes.length < HEADER_BYTES) return undefined
+  const format = bytes.readUInt32BE(0)
+  if (format !== VALUE && format !== NEGATIVE) return undefined
+  if (bytes.readUInt32BE(CRC_AT) !== crc32(bytes.subarray(CHECKED_FROM))) return undefined
   return {
-    negative: bytes[1] === NEGATIVE,
+    negative: format === NEGATIVE,
     freshUntil: bytes.readDoubleBE(8),
     generation: bytes.toString('latin1', 16, 16 + GENERATION_LENGTH),
     payload: bytes.subarray(HEADER_BYTES),
@@ -53,5 +54,3 @@ export function unpack(bytes: Buffer): Envelope | undefined {
 
 /** Identifies what a reader has judged stale or broken, so that a lease is given for that and nothing newer. */
 export const headerOf = (bytes: Buffer): Buffer => bytes.subarray(0, HEADER_BYTES)
-
-const checksum = (bytes: Buffer) => crc32(bytes.subarray(CRC_AT + 4), crc32(bytes.subarray(0, CRC_AT)))

@@ -48,7 +48,7 @@ export function redirectOf(error: unknown): { kind: 'MOVED' | 'ASK' | 'TRYAGAIN'
   return kind === 'MOVED' || kind === 'ASK' || kind === 'TRYAGAIN' ? { kind, node } : undefined
 }
 
-/** A key that holds another type than a string: somebody else's, so it is treated like any value that does not decode. */
+/** A key that holds another type than a string: somebody else's. */
 export const isWrongType = (error: unknown): boolean =>
   error instanceof Error && error.message.startsWith('WRONGTYPE')
 

@@ -71,11 +71,7 @@ export function createGeneration(key: string, tier2: Tier2, topology: Topology):
   }
 
   function proof(): Proof {
-    try {
-      return topology.ownerOf(key).link
-    } catch {
-      return NO_PROOF
-    }
+    return topology.findOwner(key)?.link ?? NO_PROOF
   }
 }
 

@@ -16,8 +16,8 @@ export class Hit<V> implements CacheHit<V> {
   readonly bytes: Buffer | undefined
   readonly from: CacheHit<V>['from']
   readonly stale: boolean
-  #decode: (bytes: Buffer) => V
-  #value: V | undefined | typeof NOT_DECODED
+  private readonly decode: (bytes: Buffer) => V
+  private decoded: V | undefined | typeof NOT_DECODED
 
   constructor(
     from: CacheHit<V>['from'],
@@ -29,13 +29,13 @@ export class Hit<V> implements CacheHit<V> {
     this.from = from
     this.bytes = bytes
     this.stale = stale
-    this.#decode = decode
-    this.#value = value
+    this.decode = decode
+    this.decoded = value
   }
 
   get value(): V | undefined {
-    if (this.#value === NOT_DECODED)
-      this.#value = this.bytes === undefined ? undefined : this.#decode(this.bytes)
-    return this.#value
+    if (this.decoded === NOT_DECODED)
+      this.decoded = this.bytes === undefined ? undefined : this.decode(this.bytes)
+    return this.decoded
   }
 }

@@ -9,61 +9,72 @@ import { HEADER_BYTES } from './envelope.ts'
  * the token with the value, so a slow reader can never put back the row that it read before the write. One token a key
  * means one load a key in the whole fleet. The token expires by itself: a holder that dies costs at most that time.
  *
- * Each step is one script, sent by EVALSHA. A value `c:user:1:{42}` and its lease `l:user:1:{42}` share a slot by the
- * hash tag; the lease lies outside of the tracked prefix, since taking one is no change that readers need to hear of.
+ * Each step is one script, sent by EVALSHA, for as many keys as are asked for at once: on a Cluster one, since a value
+ * `c:user:1:{42}` and its lease `l:user:1:{42}` share a slot by the hash tag. The lease lies outside of the tracked prefix:
+ * taking one is no change that readers need to hear of.
  */
 const SCRIPTS = {
   /**
-   * KEYS value, lease; ARGV token, milliseconds, the header that the caller has judged stale or broken (or ''), take over.
-   * Replies the value when there is one that the caller has not seen. Else 0: somebody holds the lease, 1: it is the
-   * caller's; and 2 more when what the caller has judged is still there, so that it may answer that within its grace.
+   * For each key: KEYS value, lease; ARGV token, milliseconds, the header that the caller has judged stale or broken
+   * (or ''), take over. Replies the value when there is one that the caller has not seen. Else 0: somebody holds the
+   * lease, 1: it is the caller's; 2 more when what the caller has judged is still there, so that it may answer that within
+   * its grace; 4 more when something of another type was there, which is removed.
    */
   leaseAcquire: {
-    numberOfKeys: 2,
     lua: `
-local value = redis.pcall('GET', KEYS[1])
-local seen = 0
-if type(value) == 'table' then
-  redis.call('DEL', KEYS[1])
-elseif value and value ~= '' then
-  if string.sub(value, 1, ${HEADER_BYTES}) ~= ARGV[3] then return value end
-  seen = 2
+local replies = {}
+for i = 1, #KEYS / 2 do
+  local value, lease, token, ms = KEYS[2 * i - 1], KEYS[2 * i], ARGV[4 * i - 3], ARGV[4 * i - 2]
+  local stored = redis.pcall('GET', value)
+  local judged = 0
+  if type(stored) == 'table' then
+    redis.call('DEL', value)
+    judged = 4
+  elseif stored and stored ~= '' then
+    if string.sub(stored, 1, ${HEADER_BYTES}) == ARGV[4 * i - 1] then judged = 2 else replies[i] = stored end
+  end
+  if replies[i] == nil then
+    local granted
+    if ARGV[4 * i] == '1' then
+      granted = redis.call('SET', lease, token, 'PX', ms)
+    else
+      granted = redis.call('SET', lease, token, 'PX', ms, 'NX')
+    end
+    replies[i] = granted and judged + 1 or judged
+  end
 end
-if ARGV[4] == '1' then
-  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-  return seen + 1
-end
-return redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2], 'NX') and seen + 1 or seen`,
+return replies`,
   },
-  /** KEYS value, lease; ARGV token, value, milliseconds. 1: filled; 0: refused, the token is not the current one. */
+  /** For each key: KEYS value, lease; ARGV token, value, milliseconds. 1: filled; 0: refused, the token is not current. */
   leaseFill: {
-    numberOfKeys: 2,
     lua: `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
-return 1`,
+local replies = {}
+for i = 1, #KEYS / 2 do
+  local value, lease = KEYS[2 * i - 1], KEYS[2 * i]
+  if redis.call('GET', lease) == ARGV[3 * i - 2] then
+    redis.call('SET', value, ARGV[3 * i - 1], 'PX', ARGV[3 * i])
+    redis.call('DEL', lease)
+    replies[i] = 1
+  else
+    replies[i] = 0
+  end
+end
+return replies`,
   },
   /** KEYS lease; ARGV token. A holder whose load failed lets the next one try. */
   leaseRelease: {
-    numberOfKeys: 1,
     lua: `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`,
   },
 }
 
+type Arguments = readonly (string | number | Buffer)[]
+
 export type LeaseRedis = Redis & {
-  leaseAcquireBuffer(
-    valueKey: string,
-    leaseKey: string,
-    token: string,
-    leaseMs: number,
-    judged: Buffer | string,
-    takeOver: '0' | '1',
-  ): Promise<Buffer | number>
-  leaseFill(valueKey: string, leaseKey: string, token: string, value: Buffer, px: number): Promise<number>
-  leaseRelease(leaseKey: string, token: string): Promise<number>
+  leaseAcquireBuffer(numberOfKeys: number, ...args: Arguments): Promise<(Buffer | number)[]>
+  leaseFill(numberOfKeys: number, ...args: Arguments): Promise<number[]>
+  leaseRelease(numberOfKeys: 1, leaseKey: string, token: string): Promise<number>
 }
 
 /** A connection that knows the lease's steps. */

@@ -1,23 +1,58 @@
+import { performance } from 'node:perf_hooks'
+
+/** `work`, or a rejection with `onLimit()` after `limitMs`. */
+export function withLimit<T>(work: Promise<T>, limitMs: number, onLimit: () => Error): Promise<T> {
+  return createLimiter(limitMs, onLimit)(work)
+}
+
 /**
- * `work`, or a rejection with `onLimit()` after `limitMs`.
+ * The same limit for many calls, with one timer for all of them: they run out in the order in which they began.
  *
  * The check comes after one more turn of the event loop: when this process itself was late (a long collection, a
  * pause), its timers run before it reads the answers that have arrived in the meantime.
  */
-export function withLimit<T>(work: Promise<T>, limitMs: number, onLimit: () => Error): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(onLimit())), limitMs)
-    work.then(
-      (value) => {
+export function createLimiter(limitMs: number, onLimit: () => Error) {
+  const pending = new Set<{ startedAt: number; reject: (error: Error) => void }>()
+  let timer: NodeJS.Timeout | undefined
+
+  return <T>(work: Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const call = { startedAt: performance.now(), reject }
+      const ended = () => {
+        pending.delete(call)
+        if (pending.size > 0) return
         clearTimeout(timer)
-        resolve(value)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error)
-      },
-    )
-  })
+        timer = undefined
+      }
+      pending.add(call)
+      timer ??= setTimeout(checkSoon, limitMs)
+      work.then(
+        (value) => {
+          ended()
+          resolve(value)
+        },
+        (error: unknown) => {
+          ended()
+          reject(error)
+        },
+      )
+    })
+
+  function checkSoon() {
+    setImmediate(() => {
+      timer = undefined
+      const now = performance.now()
+      for (const call of pending) {
+        const leftMs = call.startedAt + limitMs - now
+        if (leftMs > 0) {
+          timer = setTimeout(checkSoon, leftMs)
+          return
+        }
+        pending.delete(call)
+        call.reject(onLimit())
+      }
+    })
+  }
 }
 
 export const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks'
 import { loadTimeout } from './errors.ts'
-import { withLimit } from './limit.ts'
+import { createLimiter } from './limit.ts'
 import type { NamespaceStats } from './stats.ts'
 
 /** What a load came to, for one key. */
 export type Loaded<V> = { ok: true; value: V | undefined } | { ok: false; error: unknown }
 
-export type LoadContext = { signal: AbortSignal }
+export type LoadContext = { readonly signal: AbortSignal }
 
 type LoaderOptions<K, V> = {
   name: string
@@ -19,29 +19,42 @@ type LoaderOptions<K, V> = {
 
 /** The namespace's loader under its hard time limit: one call for many keys where it can, else side by side. */
 export function createLoader<K, V>({ name, load, loadMany, limitMs, stats, onLoad }: LoaderOptions<K, V>) {
+  const limited = createLimiter(limitMs, () => loadTimeout(name, limitMs))
+
   return async (keys: readonly K[]): Promise<Loaded<V>[]> => {
-    if (loadMany === undefined || keys.length === 1) return Promise.all(keys.map(one))
-    const loaded = await limited((context) => loadMany(keys, context))
+    if (loadMany === undefined || keys.length === 1) {
+      return Promise.all(keys.map((key) => attempt(async (context) => load(key, context))))
+    }
+    const loaded = await attempt((context) => loadMany(keys, context))
     return keys.map((key) => (loaded.ok ? { ok: true, value: loaded.value?.get(key) } : loaded))
   }
 
-  function one(key: K): Promise<Loaded<V>> {
-    return limited(async (context) => load(key, context))
-  }
-
-  async function limited<T>(call: (context: LoadContext) => Promise<T>): Promise<Loaded<T>> {
-    const abort = new AbortController()
+  async function attempt<T>(call: (context: LoadContext) => Promise<T>): Promise<Loaded<T>> {
+    const context = new AbortableContext()
     const startedAt = performance.now()
     stats.loads++
     try {
-      const work = call({ signal: abort.signal })
-      return { ok: true, value: await withLimit(work, limitMs, () => loadTimeout(name, limitMs)) }
+      return { ok: true, value: await limited(call(context)) }
     } catch (error) {
       stats.loadFailures++
-      abort.abort(error)
+      context.abort(error)
       return { ok: false, error }
     } finally {
       onLoad((performance.now() - startedAt) / 1_000)
     }
+  }
+}
+
+/** An AbortController costs some microseconds: it is made for loaders that look at the signal. */
+class AbortableContext implements LoadContext {
+  private controller: AbortController | undefined
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController()
+    return this.controller.signal
+  }
+
+  abort(reason: unknown) {
+    this.controller?.abort(reason)
   }
 }

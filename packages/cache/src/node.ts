@@ -5,7 +5,7 @@ import type { ConnectionOptions } from './connection.ts'
 import { callTimeout, isWrongType, nodeUnavailable, redirectOf } from './errors.ts'
 import type { LeaseRedis } from './lease.ts'
 import { connectWithLeases } from './lease.ts'
-import { withLimit } from './limit.ts'
+import { createLimiter } from './limit.ts'
 import type { Settings } from './options.ts'
 import type { Proof } from './tracking.ts'
 import { createTrackingLink } from './tracking.ts'
@@ -61,7 +61,7 @@ export function createNode(options: NodeOptions): RedisNode {
   }
   const data = connectWithLeases({
     ...base,
-    enableAutoPipelining: settings.autoPipelining,
+    enableAutoPipelining: settings.autoPipelining && cluster,
     connectionName: 'cache',
   })
   const writer = cluster ? new Redis({ ...base, connectionName: 'cache-writer' }) : data
@@ -89,6 +89,8 @@ export function createNode(options: NodeOptions): RedisNode {
     breaker: new ConsecutiveBreaker(1),
     halfOpenAfter: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }),
   })
+  const limited = createLimiter(settings.timeoutMs, () => callTimeout(id, settings.timeoutMs))
+  const unavailable = nodeUnavailable(id)
   let trusted = false
   let trustEpoch = 0
   let clockOffset = 0
@@ -124,13 +126,18 @@ export function createNode(options: NodeOptions): RedisNode {
   }
   return node
 
-  function call<T>(send: (redis: LeaseRedis) => Promise<T>): Promise<T> {
-    if (!trusted) return Promise.reject(nodeUnavailable(id))
-    return breaker.execute(() => limited(send(data)))
-  }
-
-  function limited<T>(work: Promise<T>): Promise<T> {
-    return withLimit(work, settings.timeoutMs, () => callTimeout(id, settings.timeoutMs))
+  /** The breaker hears of failures only: one opens it, so it has nothing to learn from what succeeds. */
+  async function call<T>(send: (redis: LeaseRedis) => Promise<T>): Promise<T> {
+    if (!trusted) throw unavailable
+    try {
+      return await limited(send(data))
+    } catch (error) {
+      if (isFault(error)) {
+        distrust()
+        void breaker.execute(() => Promise.reject(error)).catch(() => {})
+      }
+      throw error
+    }
   }
 
   function distrust() {

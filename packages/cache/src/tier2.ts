@@ -1,65 +1,91 @@
-import { isWrongType, redirectOf } from './errors.ts'
+import { coalesce } from './coalesce.ts'
+import { isWrongType, nodeUnavailable, redirectOf } from './errors.ts'
 import type { LeaseRedis } from './lease.ts'
 import { withLimit } from './limit.ts'
 import type { RedisNode } from './node.ts'
 import type { Topology } from './topology.ts'
 
-/** Somebody else's data under one of our keys: judged like any value that does not decode. */
-const NOT_OURS = Buffer.from('?')
 const WAIT_MS = 50
 
-export type Acquired = { kind: 'value'; bytes: Buffer } | { kind: 'granted' | 'held'; judgedIsThere: boolean }
+export type Acquired =
+  | { kind: 'value'; bytes: Buffer }
+  | { kind: 'granted' | 'held'; judgedIsThere: boolean; otherType: boolean }
 
 /** Which keys have been removed where they lie, and for which of them a replica has said so too. */
 export type Invalidated = { applied: string[]; acknowledged: string[] }
 
 export type Tier2 = ReturnType<typeof createTier2>
 
-/** Values and leases in Redis, on whichever nodes own them. Rejects when the owner cannot be used. */
-export function createTier2(topology: Topology, prefix: string, timeoutMs: number) {
+type Acquire = { key: string; token: string; leaseMs: number; judged: Buffer | undefined; takeOver: boolean }
+type Fill = { key: string; token: string; bytes: Buffer; storedMs: number }
+
+/**
+ * Values and leases in Redis, on whichever nodes own them. Rejects when the owner cannot be used.
+ *
+ * @param batching calls of one turn of the event loop go out together: as one command on a single Redis, in one pipeline
+ * for each node of a Cluster (by ioredis)
+ */
+export function createTier2(topology: Topology, prefix: string, timeoutMs: number, batching: boolean) {
+  const together = batching && !topology.cluster
+  const getOne = together ? coalesce(getAll) : getAlone
+  const acquireOne = together
+    ? coalesce(acquireAll)
+    : async (item: Acquire) => (await acquireAll([item]))[0] ?? 0
+  const fillOne = together ? coalesce(fillAll) : async (item: Fill) => (await fillAll([item]))[0]
+
   return { read, acquire, fill, release, store, invalidate, readGeneration, writeGeneration }
 
   /** One round trip a node. In the order of the keys: the bytes, null for nothing, undefined where it could not be asked. */
   async function read(keys: readonly string[]): Promise<(Buffer | null | undefined)[]> {
     const [only] = keys
-    if (keys.length > 1 && !topology.cluster && only !== undefined) {
-      return topology
-        .ownerOf(only)
-        .call((redis) => redis.mgetBuffer(...keys))
-        .catch(() => keys.map(() => undefined))
-    }
-    return Promise.all(keys.map((key) => readOne(key)))
+    if (keys.length === 1 && only !== undefined) return [await getOne(only).catch(noAnswer)]
+    if (topology.cluster) return Promise.all(keys.map((key) => getOne(key).catch(noAnswer)))
+    return getAll(keys).catch(() => keys.map(() => undefined))
   }
 
-  async function readOne(key: string): Promise<Buffer | null | undefined> {
-    try {
-      return await onOwner(key, (redis) => redis.getBuffer(key))
-    } catch (error) {
-      return isWrongType(error) ? NOT_OURS : undefined
-    }
-  }
-
-  async function acquire(
-    key: string,
-    token: string,
-    leaseMs: number,
-    judged: Buffer | undefined,
-    takeOver: boolean,
-  ): Promise<Acquired> {
-    const reply = await onOwner(key, (redis) =>
-      redis.leaseAcquireBuffer(key, leaseKey(key), token, leaseMs, judged ?? '', takeOver ? '1' : '0'),
-    )
+  async function acquire(item: Acquire): Promise<Acquired> {
+    const reply = await acquireOne(item)
     if (typeof reply !== 'number') return { kind: 'value', bytes: reply }
-    return { kind: reply % 2 === 1 ? 'granted' : 'held', judgedIsThere: reply >= 2 }
+    return {
+      kind: reply & 1 ? 'granted' : 'held',
+      judgedIsThere: (reply & 2) > 0,
+      otherType: (reply & 4) > 0,
+    }
   }
 
   /** False when the token is no longer the current one: the value may be older than a write. */
-  async function fill(key: string, token: string, bytes: Buffer, storedMs: number): Promise<boolean> {
-    return (await onOwner(key, (redis) => redis.leaseFill(key, leaseKey(key), token, bytes, storedMs))) === 1
+  async function fill(item: Fill): Promise<boolean> {
+    return (await fillOne(item)) === 1
+  }
+
+  function getAlone(key: string): Promise<Buffer | null> {
+    return onOwner(key, (redis) => redis.getBuffer(key))
+  }
+
+  /** All on one node, as the next two. */
+  async function getAll(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    return onOwner(keys[0] ?? '', (redis) => redis.mgetBuffer(keys as string[]))
+  }
+
+  async function acquireAll(items: readonly Acquire[]): Promise<(Buffer | number)[]> {
+    const keys = items.flatMap(({ key }) => [key, leaseKey(key)])
+    const args = items.flatMap(({ token, leaseMs, judged, takeOver }) => [
+      token,
+      leaseMs,
+      judged ?? '',
+      takeOver ? '1' : '0',
+    ])
+    return onOwner(keys[0] ?? '', (redis) => redis.leaseAcquireBuffer(keys.length, ...keys, ...args))
+  }
+
+  async function fillAll(items: readonly Fill[]): Promise<number[]> {
+    const keys = items.flatMap(({ key }) => [key, leaseKey(key)])
+    const args = items.flatMap(({ token, bytes, storedMs }) => [token, bytes, storedMs])
+    return onOwner(keys[0] ?? '', (redis) => redis.leaseFill(keys.length, ...keys, ...args))
   }
 
   async function release(key: string, token: string): Promise<void> {
-    await onOwner(key, (redis) => redis.leaseRelease(leaseKey(key), token))
+    await onOwner(key, (redis) => redis.leaseRelease(1, leaseKey(key), token))
   }
 
   /** Without a lease; removes the lease of whoever is loading. */
@@ -79,7 +105,7 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
   async function invalidate(keys: readonly string[], limitMs: number): Promise<Invalidated> {
     const byNode = new Map<RedisNode, string[]>()
     for (const key of keys) {
-      const owner = ownerIfKnown(key)
+      const owner = topology.findOwner(key)
       if (owner !== undefined) byNode.set(owner, [...(byNode.get(owner) ?? []), key])
     }
     const parts = await Promise.all(
@@ -149,7 +175,7 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
   async function writeGeneration(key: string, generation: string, ifAbsent: boolean): Promise<string> {
     if (ifAbsent)
       return (await onOwner(key, (redis) => redis.set(key, generation, 'NX', 'GET'))) ?? generation
-    const node = topology.ownerOf(key)
+    const node = ownerOf(key)
     const waits = node.replicas > 0
     const pipeline = node.writer.pipeline().set(key, generation)
     if (waits) pipeline.wait(1, WAIT_MS)
@@ -162,12 +188,12 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
 
   async function onOwner<T>(key: string, send: (redis: LeaseRedis) => Promise<T>): Promise<T> {
     try {
-      return await topology.ownerOf(key).call(send)
+      return await ownerOf(key).call(send)
     } catch (error) {
       const redirect = redirectOf(error)
       if (redirect === undefined) throw error
       await topology.refresh()
-      const owner = topology.ownerOf(key)
+      const owner = ownerOf(key)
       if (redirect.kind === 'MOVED') return await owner.call(send)
       // The slot is being moved: this read loads past tier 2, and may see a write whose invalidation is still to come.
       if (owner.usable) owner.distrust()
@@ -175,15 +201,16 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
     }
   }
 
-  function ownerIfKnown(key: string): RedisNode | undefined {
-    try {
-      return topology.ownerOf(key)
-    } catch {
-      return undefined
-    }
+  function ownerOf(key: string): RedisNode {
+    const owner = topology.findOwner(key)
+    if (owner === undefined) throw nodeUnavailable('cluster')
+    return owner
   }
 
   function leaseKey(key: string): string {
     return `l:${key.slice(prefix.length)}`
   }
 }
+
+/** Another type under one of our keys counts as nothing, as in the answer of MGET; whoever takes the lease removes it. */
+const noAnswer = (error: unknown) => (isWrongType(error) ? null : undefined)

@@ -8,8 +8,8 @@ import type { RedisTarget } from './options.ts'
 
 /** Which Redis owns which key. */
 export type Topology = {
-  /** The owner of a key's slot; throws while no owner is known. */
-  ownerOf(key: string): RedisNode
+  /** The owner of a key's slot; undefined while none is known. */
+  findOwner(key: string): RedisNode | undefined
   nodes(): RedisNode[]
   byId(id: string): RedisNode | undefined
   readonly cluster: boolean
@@ -30,7 +30,7 @@ export function createTopology(target: RedisTarget, makeNode: MakeNode, onChange
 function singleNode(url: string, makeNode: MakeNode): Topology {
   const node = makeNode(new URL(url).host, parseUrl(url), false)
   return {
-    ownerOf: () => node,
+    findOwner: () => node,
     nodes: () => [node],
     byId: () => node,
     cluster: false,
@@ -62,11 +62,7 @@ function clusterOf(
   const timer = setInterval(refresh, REFRESH_EVERY_MS)
 
   return {
-    ownerOf(key) {
-      const owner = owners[calculateSlot(key)]
-      if (owner === undefined) throw nodeUnavailable('cluster')
-      return owner
-    },
+    findOwner: (key) => owners[calculateSlot(key)],
     nodes: () => [...nodes.values()],
     byId: (id) => nodes.get(id),
     cluster: true,
@@ -93,7 +89,7 @@ function clusterOf(
     )
     if (closed || view.epoch < epoch) return
     epoch = view.epoch
-    adopt(view.rows)
+    adopt(view.masters)
   }
 
   async function askSeeds(): Promise<View> {
@@ -118,24 +114,24 @@ function clusterOf(
     )
   }
 
-  function adopt(rows: SlotRow[]) {
+  function adopt(masters: Master[]) {
     const next: (RedisNode | undefined)[] = new Array(16_384)
-    const masters = new Set<string>()
-    for (const row of rows) {
-      const id = `${row.host}:${row.port}`
+    const ids = new Set<string>()
+    for (const { host, port, slots, replicas } of masters) {
+      const id = `${host}:${port}`
       let node = nodes.get(id)
       if (node === undefined) {
-        node = makeNode(id, { ...login, host: row.host, port: row.port }, true)
+        node = makeNode(id, { ...login, host, port }, true)
         nodes.set(id, node)
       }
-      masters.add(id)
-      node.replicas = row.replicas
-      next.fill(node, row.from, row.to + 1)
+      ids.add(id)
+      node.replicas = replicas
+      for (const [from, to] of slots) next.fill(node, from, to + 1)
     }
     const changed = owners.length !== next.length || owners.some((owner, slot) => owner !== next[slot])
     owners = next
     for (const [id, node] of nodes) {
-      if (masters.has(id)) continue
+      if (ids.has(id)) continue
       nodes.delete(id)
       node.close()
     }
@@ -143,24 +139,50 @@ function clusterOf(
   }
 }
 
-type SlotRow = { from: number; to: number; host: string; port: number; replicas: number }
-type View = { epoch: number; rows: SlotRow[] }
+type Master = { host: string; port: number; slots: [from: number, to: number][]; replicas: number }
+type View = { epoch: number; masters: Master[] }
 
 /** How one node sees the cluster. A view older than the known one is refused: a master that was paused still thinks it is one. */
 async function viewFrom(redis: Redis, knownEpoch: number): Promise<View> {
-  const asked = Promise.all([redis.call('CLUSTER', 'INFO'), redis.call('CLUSTER', 'SLOTS')])
-  const [info, slots] = await withLimit(asked, VIEW_LIMIT_MS, () => nodeUnavailable('cluster'))
-  const epoch = Number(/cluster_current_epoch:(\d+)/.exec(String(info))?.[1])
-  if (!(epoch >= knownEpoch) || !Array.isArray(slots) || slots.length === 0) throw nodeUnavailable('cluster')
-  return { epoch, rows: slots.map((row: RawRow) => slotRow(row, redis.options.host ?? '127.0.0.1')) }
+  const asked = redis.call('CLUSTER', 'NODES') as Promise<string>
+  const text = await withLimit(asked, VIEW_LIMIT_MS, () => nodeUnavailable('cluster'))
+  const view = parseNodes(text, redis.options.host ?? '127.0.0.1')
+  if (view.epoch < knownEpoch || view.masters.length === 0) throw nodeUnavailable('cluster')
+  return view
 }
 
-/** First and last slot, then the master, then the replicas that are alive. */
-type RawRow = [from: number, to: number, master: [string | null, number], ...replicas: unknown[]]
-
-function slotRow([from, to, [host, port], ...replicas]: RawRow, askedHost: string): SlotRow {
-  const known = host !== null && host !== '' && host !== '?'
-  return { from, to, host: known ? host : askedHost, port, replicas: replicas.length }
+/**
+ * CLUSTER NODES, and not CLUSTER SLOTS, which leaves out replicas that have received nothing yet: those could still be
+ * promoted. `<id> <ip:port@cport[,hostname]> <flags> <master> <ping> <pong> <config-epoch> <link> <slot or range>…`
+ */
+export function parseNodes(text: string, askedHost: string): View {
+  const lines = text
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' '))
+    .map(([id = '', address = '', flags = '', master = '', , , epoch = '0', , ...slots]) => ({
+      id,
+      host: address.slice(0, address.lastIndexOf(':', address.indexOf('@'))) || askedHost,
+      port: Number(/:(\d+)@/.exec(address)?.[1]),
+      flags: flags.split(','),
+      master,
+      epoch: Number(epoch),
+      // What stands in brackets is on its way, and still belongs to this node.
+      slots: slots.filter((slot) => !slot.startsWith('[')).map((slot) => slot.split('-').map(Number)),
+    }))
+  const replicasOf = (id: string) =>
+    lines.filter((line) => line.master === id && !line.flags.includes('fail')).length
+  return {
+    epoch: Math.max(0, ...lines.map((line) => line.epoch)),
+    masters: lines
+      .filter((line) => line.flags.includes('master') && line.slots.length > 0)
+      .map(({ id, host, port, slots }) => ({
+        host,
+        port,
+        slots: slots.map(([from = 0, to = from]) => [from, to]),
+        replicas: replicasOf(id),
+      })),
+  }
 }
 
 function parseUrl(url: string): ConnectionOptions {
