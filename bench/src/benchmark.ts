@@ -5,7 +5,7 @@ import { abortable } from './abortable.ts'
 import type { Bench } from './boot.ts'
 import { takeFingerprint } from './fingerprint.ts'
 import { startLoad } from './load.ts'
-import { allowedCores, pinSelf, planPlacement } from './placement.ts'
+import { allowedCores, pinSelf, planPlacement, preferGenerator } from './placement.ts'
 import type { Durations } from './plan.ts'
 import type { Progress } from './progress.ts'
 import type { World } from './request.ts'
@@ -29,7 +29,11 @@ export async function withBench<T>(
   const starting = startBenchStack({ world, signal, say: (step) => progress.step(step) })
   try {
     const stack = await abortable(starting, signal)
-    const fingerprint = takeFingerprint({ placement: placement.note, versions: stack.versions })
+    const preference = preferGenerator(load.pid, stack.pids)
+    const fingerprint = takeFingerprint({
+      placement: `${placement.note}; ${preference}`,
+      versions: stack.versions,
+    })
     return await use({ stack, load, placement, folder, durations, signal }, fingerprint)
   } finally {
     await load.close()

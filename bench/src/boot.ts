@@ -59,7 +59,7 @@ export async function measureBoot(
     : undefined
   let server: Server | undefined
   try {
-    const cores = scenario.everyCore ? [...placement.server, ...placement.rest] : placement.server
+    const cores = scenario.everyCore ? placement.threads : placement.server
     const environment = { ...(upstream && { UPSTREAM_URL: upstream.origin }), ...variant.environment }
     server = await startService(bench, scenario.service, databaseUrl, environment, cores)
     load.guard([server.pid, ...(upstream ? [upstream.pid] : [])])

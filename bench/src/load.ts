@@ -19,6 +19,8 @@ export interface Load {
 export function startLoad(): Load {
   const child = fork(fileURLToPath(new URL('generator.ts', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // A session of its own: the scheduler weighs sessions against each other.
+    detached: true,
   })
   const waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   let ids = 0

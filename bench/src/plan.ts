@@ -7,7 +7,7 @@ export interface Durations {
   readonly openMs: number
 }
 
-export const shortDurations: Durations = { warmupMs: 1250, closedMs: 600, openMs: 800 }
+export const shortDurations: Durations = { warmupMs: 1000, closedMs: 500, openMs: 650 }
 export const longDurations: Durations = { warmupMs: 4000, closedMs: 2000, openMs: 3000 }
 
 /** Start, stop and counting of one boot: about a second here. */

@@ -28,7 +28,7 @@ export interface Scenario {
     /** Runs while the closed loop runs: what does one kind of request do to the other? */
     readonly beside?: boolean
   }
-  /** The server may use every core (worker threads), not only its own. */
+  /** The server computes in threads: it may use more cores than one, where there are. */
   readonly everyCore?: boolean
   /** A reference-api runs too, and the service is told of it. */
   readonly upstream?: boolean

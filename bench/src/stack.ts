@@ -12,6 +12,8 @@ export interface BenchStack {
   readonly databaseUrl: string
   readonly redisUrl: string | undefined
   readonly world: World
+  /** Postmaster and Redis. */
+  readonly pids: readonly number[]
   /** Superuser, in a database of its own, so that its statements are not counted with those of the services. */
   readonly admin: postgres.Sql
   /** Connection to the Redis of the stack, undefined where there is none. */
@@ -71,6 +73,7 @@ export async function startBenchStack(options: {
       databaseUrl,
       redisUrl,
       world,
+      pids: [stack.pids.postgres, ...stack.pids.redis],
       admin,
       redis,
       versions: { postgres: version, redis: redisVersion },
