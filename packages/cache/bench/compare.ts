@@ -35,6 +35,13 @@ const scenarios: Scenario[] = [
     once: (cache, turn) => cache.get(turn % KEYS),
   },
   {
+    name: 'tier-1 hit, as the body of a reply',
+    tiers: 'l1',
+    concurrency: 1,
+    warm: true,
+    once: (cache, turn) => cache.body(turn % KEYS),
+  },
+  {
     name: 'tier-2 hit',
     tiers: 'l2',
     concurrency: 16,

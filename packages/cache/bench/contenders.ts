@@ -15,6 +15,8 @@ export type Tiers = 'l1' | 'l2' | 'both'
 export type Contender = {
   name: string
   get(id: number): Promise<User | undefined>
+  /** The body of a reply. */
+  body(id: number): Promise<Buffer | string | undefined>
   getMany(ids: readonly number[]): Promise<(User | undefined)[]>
   close(): Promise<unknown>
 }
@@ -42,6 +44,7 @@ export const contenders: Record<string, Open> = {
     return {
       name: 'this cache',
       get: async (id) => (users.getSync(id) ?? (await users.get(id))).value,
+      body: async (id) => (users.getSync(id) ?? (await users.get(id))).bytes,
       getMany: async (ids) => (await users.getMany(ids)).map((hit) => hit.value),
       close: () => cache.close(),
     }
@@ -57,6 +60,7 @@ export const contenders: Record<string, Open> = {
     return {
       name: 'bentocache',
       get,
+      body: async (id) => JSON.stringify(await get(id)),
       getMany: (ids) => Promise.all(ids.map(get)),
       close: async () => {
         await cache.disconnectAll()
@@ -71,9 +75,11 @@ export const contenders: Record<string, Open> = {
       ttl: TTL_MS,
       ...(tiers === 'l2' ? { primary: keyv } : tiers === 'both' ? { secondary: keyv } : {}),
     })
+    const get = (id: number) => cache.getOrSet(`user:${id}`, () => load(id), { ttl: TTL_MS })
     return {
       name: 'cacheable',
-      get: (id) => cache.getOrSet(`user:${id}`, () => load(id), { ttl: TTL_MS }),
+      get,
+      body: async (id) => JSON.stringify(await get(id)),
       getMany: async (ids) => {
         const found = await cache.getMany<User>(ids.map((id) => `user:${id}`))
         return Promise.all(found.map((user, index) => user ?? load(ids[index] ?? 0)))
@@ -98,6 +104,7 @@ export const contenders: Record<string, Open> = {
     return {
       name: 'async-cache-dedupe',
       get: (id) => cache.user(id),
+      body: async (id) => JSON.stringify(await cache.user(id)),
       getMany: (ids) => Promise.all(ids.map((id) => cache.user(id))),
       close: async () => client.disconnect(),
     }

@@ -3,7 +3,10 @@ import { Packr } from 'msgpackr'
 /** How a namespace's values become the bytes that both tiers hold, and back. Data formats only: nothing executes when read. */
 export type Codec<V> = { encode(value: V): Buffer; decode(bytes: Buffer): V }
 
-/** The default: a hit's bytes are the body of the reply, as they are. */
+/**
+ * The default: a hit's bytes are the body of the reply, as they are. It is the faster one too (Node 26, thousands a second,
+ * encode / decode): a user row JSON 4204 / 3142, MessagePack 2879 / 2737; a page of 18 KB JSON 44 / 23, MessagePack 14 / 11.
+ */
 export function json<V>(): Codec<V> {
   return {
     encode: (value) => Buffer.from(JSON.stringify(value)),
@@ -11,7 +14,7 @@ export function json<V>(): Codec<V> {
   }
 }
 
-/** For values that are used by code and never sent as they are. Figures of both in the README. */
+/** For values that JSON does not hold, such as dates and bytes; about a fifth smaller. */
 export function msgpack<V>(): Codec<V> {
   const packr = new Packr({ useRecords: false, moreTypes: false })
   return { encode: (value) => packr.pack(value), decode: (bytes) => packr.unpack(bytes) as V }
