@@ -6,8 +6,10 @@ export {
   isRetryableConflict,
   isUniqueViolation,
 } from './errors.ts'
+export { databaseSettings } from './from-config.ts'
 export type { PoolFigures } from './metrics.ts'
 export { migrate } from './migrate.ts'
+export { createOutboxStore } from './outbox-store.ts'
 export type { Pool, RunOptions } from './pool.ts'
 export { type PresetName, presets } from './presets.ts'
 export type { StoredReply } from './queries/idempotency.ts'

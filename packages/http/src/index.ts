@@ -1,4 +1,5 @@
 export type { AuthToken } from './auth.ts'
+export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
 export type { Lifecycle } from './lifecycle.ts'
 export type { OverloadOptions } from './overload.ts'

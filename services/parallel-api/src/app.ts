@@ -1,12 +1,11 @@
 import { createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import { createDatabase } from '@reference/database'
-import { type App, createServer, type OverloadOptions } from '@reference/http'
+import { createDatabase, createOutboxStore, databaseSettings } from '@reference/database'
+import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
 import { Registry } from 'prom-client'
 import { createAggregate } from './aggregate.ts'
 import { dependenciesOf } from './dependencies.ts'
-import { createOutboxStore } from './outbox-store.ts'
 import { createReports } from './report/report.ts'
 import { aggregateRoute } from './routes/aggregate.ts'
 import { allRoute } from './routes/all.ts'
@@ -45,16 +44,7 @@ export async function createApp(
   const registry = config.metrics ? new Registry() : undefined
   const metrics = registry === undefined ? {} : { registry }
 
-  const database = createDatabase({
-    url: config.databaseUrl,
-    replicaUrl: config.databaseReplicaUrl === config.databaseUrl ? undefined : config.databaseReplicaUrl,
-    preset: 'parallel-api',
-    applicationName: config.service,
-    poolMax: config.dbPoolMax,
-    poolTimeoutMs: config.dbPoolTimeoutMs,
-    prepare: config.dbPrepare,
-    ...metrics,
-  })
+  const database = createDatabase({ ...databaseSettings(config), ...metrics })
   const upstream = createUpstream({
     url: config.upstreamUrl,
     keepAlive: config.httpKeepAlive,
@@ -62,18 +52,8 @@ export async function createApp(
     ...metrics,
   })
   const app = await createServer({
-    service: config.service,
+    ...serverSettings(config),
     version: '0.1.0',
-    logLevel: config.logLevel,
-    requestLog: config.requestLog,
-    bodyLimitBytes: config.bodyLimitBytes,
-    compression: config.compression,
-    responseSchemas: config.responseSchemas,
-    internalPort: config.internalPort,
-    auth: config.auth,
-    authTokens: config.authTokens ?? [],
-    rateLimitRps: config.rateLimitRps,
-    trustProxy: config.trustProxy,
     dependencies: dependenciesOf(config, { database, upstream, cache: () => cache }),
     ...(overload && { overload }),
     ...metrics,
@@ -87,6 +67,7 @@ export async function createApp(
       timeoutMs: config.redisTimeoutMs,
       autoPipelining: config.redisAutoPipelining,
     },
+    // Writes nothing, but reads tier 2: after an outage of Redis not before what writers left undelivered is through.
     ...(config.cacheOutbox && { outbox: createOutboxStore(database) }),
     logger: app.log,
     ...metrics,
@@ -110,7 +91,7 @@ export async function createApp(
       ...(parallel ? {} : { lanes: 1 }),
     }),
   )
-  userRoute(app, createUserCache(cache, database, config.cacheTtlSeconds * 1000))
+  userRoute(app, createUserCache(cache, database, config))
 
   const close = async () => {
     await Promise.all([workers.close(), cache.close(), upstream.close()])

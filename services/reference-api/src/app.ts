@@ -1,7 +1,7 @@
 import { type Cache, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import { createDatabase, type Database } from '@reference/database'
-import { type App, createServer } from '@reference/http'
+import { createDatabase, createOutboxStore, type Database, databaseSettings } from '@reference/database'
+import { type App, createServer, serverSettings } from '@reference/http'
 import { createJobs, createWorkerPool, type Jobs } from '@reference/jobs'
 import { Registry } from 'prom-client'
 import { type Caches, createCaches } from './caches.ts'
@@ -9,7 +9,6 @@ import { dependenciesOf } from './dependencies.ts'
 import { createPurge, purgeIdempotencyKeys } from './jobs/housekeeping.ts'
 import { createProcessData, processData } from './jobs/process-data.ts'
 import { createOrderPages, type OrderPages } from './order-pages.ts'
-import { createOutboxStore } from './outbox-store.ts'
 import { configRoutes } from './routes/config.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { orderRoutes } from './routes/orders.ts'
@@ -39,31 +38,12 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   const registry = config.metrics ? new Registry() : undefined
   const metrics = registry === undefined ? {} : { registry }
 
-  const database = createDatabase({
-    url: config.databaseUrl,
-    replicaUrl: config.databaseReplicaUrl === config.databaseUrl ? undefined : config.databaseReplicaUrl,
-    preset: config.service,
-    applicationName: config.service,
-    poolMax: config.dbPoolMax,
-    poolTimeoutMs: config.dbPoolTimeoutMs,
-    prepare: config.dbPrepare,
-    ...metrics,
-  })
+  const database = createDatabase({ ...databaseSettings(config), ...metrics })
   const app = await createServer({
-    service: config.service,
+    ...serverSettings(config),
     version: '0.1.0',
-    logLevel: config.logLevel,
-    requestLog: config.requestLog,
-    bodyLimitBytes: config.bodyLimitBytes,
-    compression: config.compression,
-    responseSchemas: config.responseSchemas,
-    internalPort: config.internalPort,
-    auth: config.auth,
-    authTokens: config.authTokens ?? [],
-    rateLimitRps: config.rateLimitRps,
-    trustProxy: config.trustProxy,
     dependencies: dependenciesOf(config, database, () => cache),
-    registry,
+    ...metrics,
   })
   const cache = createCache({
     redis: config.redis,

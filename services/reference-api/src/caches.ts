@@ -1,35 +1,33 @@
 import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { type Database, queries } from '@reference/database'
+import { cachedAs } from '@reference/model'
 
 /**
  * What is cached, under which name, for how long, and where it is loaded from. Single rows are read from the primary:
  * a replica may lag behind the write that has just invalidated the row, and the old one would be cached again.
  */
 export function createCaches(cache: Cache, database: Database, config: Config) {
-  const ttlMs = config.cacheTtlSeconds * 1000
-  const rows = { version: 1, ttlMs, graceMs: ttlMs / 5, negativeTtlMs: 10_000 }
   const { primary } = database
   return {
     users: cache.namespace({
-      name: 'user',
-      ...rows,
+      ...cachedAs('user', config),
       load: (id: number, { signal }) => primary.first(queries.userById, { id }, { signal }),
     }),
     products: cache.namespace({
-      name: 'product',
-      ...rows,
+      ...cachedAs('product', config),
       load: (id: number, { signal }) => primary.first(queries.productById, { id }, { signal }),
     }),
     orders: cache.namespace({
-      name: 'order',
-      ...rows,
+      ...cachedAs('order', config),
       load: (id: number, { signal }) => primary.first(queries.orderById, { id }, { signal }),
     }),
     /** The guide's `lru_cache` for configuration, with an end and with invalidation on every replica. */
     settings: cache.namespace({
       name: 'setting',
-      ...rows,
+      version: 1,
+      ttlMs: config.cacheTtlSeconds * 1000,
+      negativeTtlMs: 10_000,
       tier1Only: true,
       load: (key: string, { signal }) => primary.first(queries.settingByKey, { key }, { signal }),
     }),

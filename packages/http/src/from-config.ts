@@ -1,0 +1,30 @@
+import type { Config } from '@reference/config'
+import type { ServerOptions } from './server.ts'
+import type { RunOptions } from './shutdown.ts'
+
+/** The part of `createServer`'s options that the settings decide. */
+export function serverSettings(config: Config) {
+  return {
+    service: config.service,
+    logLevel: config.logLevel,
+    requestLog: config.requestLog,
+    bodyLimitBytes: config.bodyLimitBytes,
+    compression: config.compression,
+    responseSchemas: config.responseSchemas,
+    internalPort: config.internalPort,
+    auth: config.auth,
+    authTokens: config.authTokens ?? [],
+    rateLimitRps: config.rateLimitRps,
+    trustProxy: config.trustProxy,
+  } satisfies Partial<ServerOptions>
+}
+
+/** The part of `runServer`'s options that the settings decide. */
+export function runSettings(config: Config) {
+  return {
+    host: config.host,
+    port: config.port,
+    shutdownDelayMs: config.shutdownDelayMs,
+    closeTimeoutMs: config.shutdownTimeoutMs,
+  } satisfies RunOptions
+}
