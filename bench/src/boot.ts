@@ -139,8 +139,8 @@ async function measure(
   const evidence: Evidence = {
     ...counted,
     loadCache: opened?.cache ?? {},
-    load: totalsBetween(countersBefore, countersAfter, answered),
-    loadCommandsPerRead: costsBetween(countersBefore, countersAfter, answered).commandsPerRead,
+    load: { answered, ...totalsBetween(countersBefore, countersAfter, answered) },
+    loadReadsPerRequest: (countersAfter.redisReads - countersBefore.redisReads) / answered,
     sessions,
   }
   const path = requests[0]?.path ?? '/'

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { scenarios as allScenarios } from '../scenarios/index.ts'
 import type { Arguments } from './arguments.ts'
 import { withBench } from './benchmark.ts'
@@ -67,7 +68,10 @@ export async function runCommand(args: Arguments, signal: AbortSignal): Promise<
   const report = `${json.replace(/\.json$/, '')}.html`
   writeResults(json, results)
   writeFileSync(report, renderReport(results))
-  if (args.chart !== undefined) writeFileSync(args.chart, renderAblation(results, { standalone: true }))
+  if (args.chart !== undefined) {
+    mkdirSync(dirname(args.chart), { recursive: true })
+    writeFileSync(args.chart, renderAblation(results, { standalone: true }))
+  }
   process.stdout.write(`${renderTable(results)}\n`)
   for (const warning of results.warnings) process.stdout.write(`warning: ${warning}\n`)
   process.stdout.write(`${json}\n${report}\n`)

@@ -50,10 +50,6 @@ export interface DatabaseCosts {
   readonly commandsByName: Readonly<Record<string, number>>
   /** Bytes between service and Redis, heartbeats included. */
   readonly redisBytes: number
-  /** Share of the statements that Postgres planned; only while it counts plans. */
-  readonly planned: number
-  /** Redis commands a read from a socket; above 1 means that commands came in batches. */
-  readonly commandsPerRead: number
 }
 
 /** Upkeep of connections and of this benchmark, no request's doing. */
@@ -76,33 +72,25 @@ const upkeep = new Set([
  */
 export function costsBetween(before: Counters, after: Counters, requests: number): DatabaseCosts {
   const statementsByText: Record<string, number> = {}
-  let [calls, plans] = [0, 0]
   for (const [text, now] of after.statements) {
-    const then = before.statements.get(text) ?? { calls: 0, plans: 0 }
+    const then = before.statements.get(text) ?? { calls: 0 }
     const times = Math.round((now.calls - then.calls) / requests)
     if (times === 0) continue
     const folded = text.replaceAll(/\s+/g, ' ')
     statementsByText[folded] = (statementsByText[folded] ?? 0) + times
-    calls += now.calls - then.calls
-    plans += now.plans - then.plans
   }
   const commandsByName: Record<string, number> = {}
-  let all = 0
   for (const [name, now] of after.commands) {
     const difference = now - (before.commands.get(name) ?? 0)
-    all += difference
     const times = upkeep.has(name) ? 0 : Math.round(difference / requests)
     if (times > 0) commandsByName[name] = times
   }
-  const reads = after.redisReads - before.redisReads
   return {
     statements: sum(statementsByText),
     commands: sum(commandsByName),
     statementsByText,
     commandsByName,
     redisBytes: Math.round((after.redisBytes - before.redisBytes) / requests),
-    planned: calls === 0 ? 0 : plans / calls,
-    commandsPerRead: reads === 0 ? 0 : all / reads,
   }
 }
 

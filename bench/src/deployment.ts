@@ -149,8 +149,6 @@ async function measureRound(
       statementsByText: {},
       commandsByName: {},
       redisBytes: 0,
-      planned: 0,
-      commandsPerRead: 0,
     },
     boot: {
       round,

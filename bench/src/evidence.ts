@@ -12,9 +12,9 @@ export interface Evidence {
   readonly loadCache: Tally
   readonly costs: DatabaseCosts
   /** Statements and commands a request over the whole measured load, background included. */
-  readonly load: { readonly statements: number; readonly commands: number }
-  /** Redis commands a read from a socket, under load. */
-  readonly loadCommandsPerRead: number
+  readonly load: { readonly answered: number; readonly statements: number; readonly commands: number }
+  /** How often Redis read from its sockets per request, under load. */
+  readonly loadReadsPerRequest: number
   /** Connections that the machine opened per counted request. */
   readonly connectionsPerRequest: number | undefined
   /** Bytes logged per counted request. */

@@ -16,19 +16,23 @@ export function answeredFrom(tier: 'l1' | 'l2' | 'miss' | 'off'): Proof {
   }
 }
 
-/** Statements per request, over the whole load: what background polls add must stay below a twentieth. */
+/**
+ * Statements per request, over the whole load: what background polls add must stay below a twentieth. New connections
+ * ask for types, and the last callers' requests are counted but not answered: a few dozen statements in all.
+ */
 export function statementsPerRequest(expected: number): Proof {
   return ({ load, costs }) => {
-    const fits = Math.abs(load.statements - expected) <= 0.05 + 0.05 * expected
+    const slack = 0.05 + 0.05 * expected + 60 / load.answered
+    const fits = Math.abs(load.statements - expected) <= slack
     require(fits, `expected ${expected} SQL statements a request, counted ${load.statements.toFixed(3)} under load`)
     return `${load.statements.toFixed(2)} SQL statements a request under load, ${costs.statements} in the counted ones`
   }
 }
 
-/** Whether requests send commands to Redis. */
+/** Whether requests send commands to Redis; many may share one, so that a request's part is small. */
 export function usesRedis(uses: boolean): Proof {
   return ({ load }) => {
-    const fits = uses ? load.commands >= 0.9 : load.commands < 0.05
+    const fits = uses ? load.commands > 0.01 : load.commands < 0.01 + 20 / load.answered
     require(fits, `expected ${uses ? 'commands to Redis' : 'none to Redis'}, counted ${load.commands.toFixed(3)} a request`)
     return `${load.commands.toFixed(2)} Redis commands a request under load`
   }
@@ -156,11 +160,13 @@ export function holdsSessions(most: number): Proof {
   }
 }
 
-/** Commands reach Redis in batches, or one by one. */
+/** What many requests want from Redis reaches it together, or one by one: how often it reads from its sockets. */
 export function pipelinesCommands(expected: boolean): Proof {
-  return ({ loadCommandsPerRead: batch }) => {
-    require(expected ? batch > 2 : batch < 2, `${batch.toFixed(2)} commands a read from Redis' sockets`)
-    return `${batch.toFixed(1)} commands a read from Redis' sockets`
+  return ({ loadReadsPerRequest: reads }) => {
+    require(expected
+      ? reads < 0.5
+      : reads > 0.5, `Redis read from its sockets ${reads.toFixed(2)} times a request`)
+    return `Redis read from its sockets ${reads.toFixed(2)} times a request`
   }
 }
 

@@ -40,8 +40,6 @@ export function sampleBoot(
     statementsByText: { 'SELECT id FROM users WHERE id = $1': 1 },
     commandsByName: { get: 1, set: 1 },
     redisBytes: 120,
-    planned: 0,
-    commandsPerRead: 1,
   }
   return {
     noisy: false,
