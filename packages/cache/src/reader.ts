@@ -119,13 +119,12 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
       expectMiss = true
       return UNSEEN
     }
-    const header = headerOf(bytes)
     const envelope = unpack(bytes)
     if (envelope === undefined) {
       stats.undecodable++
-      return { header, stale: undefined }
+      return { header: headerOf(bytes), stale: undefined }
     }
-    if (envelope.generation !== item.generation) return { header, stale: undefined }
+    if (envelope.generation !== item.generation) return { header: headerOf(bytes), stale: undefined }
     const payload = envelope.negative ? undefined : envelope.payload
     const freshMs = tier1TtlMs(envelope.freshUntil, redisNow(item.flight.key), Math.random())
     const hit = new Hit('l2', payload, decode, freshMs === 0)
@@ -133,9 +132,9 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
       if (decodeOnRead) void hit.value
     } catch {
       stats.undecodable++
-      return { header, stale: undefined }
+      return { header: headerOf(bytes), stale: undefined }
     }
-    if (freshMs === 0) return { header, stale: envelope.negative ? undefined : hit }
+    if (freshMs === 0) return { header: headerOf(bytes), stale: envelope.negative ? undefined : hit }
     stats.hitsL2++
     expectMiss = false
     keepInTier1(item, payload, freshMs)
