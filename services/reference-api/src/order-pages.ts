@@ -59,6 +59,9 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
   }
 
   return {
+    /** Stored replies are compressed already, and need no hook that looks whether they are. */
+    route: ttlMs === 0 ? {} : { compress: false as const },
+
     async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
       if (ttlMs === 0) return read(query)
       if (query.after !== undefined) decodeOrderCursor(query.after)

@@ -32,6 +32,7 @@ export function orderRoutes(app: App, { caches, orderPages, write }: AppContext)
   app.get(
     '/orders',
     {
+      ...orderPages.route,
       schema: {
         tags: ['orders'],
         description: 'Newest first.',
