@@ -44,6 +44,7 @@ t.test('a value is loaded once, then found in tier 2, then in tier 1', async (t)
   t.match(users.getSync(1), { from: 'l1', value: { id: 1, name: 'user 1' } })
   t.equal(table.loads, 1)
   t.ok(await admin.exists('c:once:1:{1}'), 'its key can be read by people')
+  t.same(cache.outbox.keysFor(users, [1, 2]), ['c:once:1:{1}', 'c:once:1:{2}'])
 })
 
 t.test('another process finds in tier 2 what the first one has loaded', async (t) => {

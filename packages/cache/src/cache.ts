@@ -30,7 +30,10 @@ export type Cache = {
   namespace<K extends string | number, V>(options: NamespaceOptions<K, V>): Namespace<K, V>
   outbox: {
     /** What a write puts into its outbox, in its own transaction. */
-    keysFor<K extends string | number>(namespace: Namespace<K, never>, ids: readonly K[]): string[]
+    keysFor<K extends string | number>(
+      namespace: Pick<Namespace<K, unknown>, 'keyOf'>,
+      ids: readonly K[],
+    ): string[]
   }
   /**
    * Right after the commit and before the answer: removes the keys everywhere, trying for up to 250 ms. Rows (with their
@@ -128,7 +131,8 @@ export function createCache(options: CacheOptions = {}): Cache {
       prefix: `${prefix}${of.name}:${of.version}:{`,
       generationKey: `${prefix}${of.name}:${of.version}:generation`,
     }
-    const generation = redis && createGeneration(own.generationKey, redis.tier2, redis.topology)
+    const generation =
+      redis && createGeneration(own.generationKey, redis.tier2, redis.topology, redis.drainUsable)
     const forgetAll = () => {
       generation?.forget()
       tier1?.deleteAll(own.prefix)
@@ -203,7 +207,8 @@ export function createCache(options: CacheOptions = {}): Cache {
       flush,
     )
     const isOwnedBy = (node: RedisNode, key: string) => (topology.findOwner(key) ?? node) === node
-    return { topology, tier2: createTier2(topology, prefix, timeoutMs, settings.autoPipelining) }
+    const drainUsable = () => outbox.drain((key) => topology.findOwner(key)?.usable === true)
+    return { topology, drainUsable, tier2: createTier2(topology, prefix, timeoutMs, settings.autoPipelining) }
   }
 
   function nodes(): RedisNode[] {

@@ -13,26 +13,28 @@ export class Flight<T> {
   invalidated = false
   wake: (() => void) | undefined
   private readonly flights: Map<string, unknown> | undefined
-  private readonly settle: { resolve: (outcome: T | Promise<T>) => void; reject: (error: unknown) => void }
+  private readonly settle: (outcome: T | Promise<T>) => void
+  private readonly fail: (error: unknown) => void
 
   constructor(key: string, flights?: Map<string, unknown>) {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.key = key
     this.promise = promise
-    this.settle = { resolve, reject }
+    this.settle = resolve
+    this.fail = reject
     this.flights = flights
   }
 
   resolve(outcome: T | Promise<T>) {
     this.land()
-    this.settle.resolve(outcome)
+    this.settle(outcome)
   }
 
   reject(error: unknown) {
     this.land()
     // A refresh in the background may have nobody who waits for it.
     this.promise.catch(() => {})
-    this.settle.reject(error)
+    this.fail(error)
   }
 
   private land() {

@@ -14,6 +14,8 @@ export type Generation = {
   known(): string | undefined
   /** Asked for, or made; undefined when its owner cannot be used. Concurrent calls share one answer. */
   ask(): Promise<string | undefined>
+  /** Its owner is away, and the outbox will be drained before the namespace is read from tier 2 again. */
+  readonly drainAhead: boolean
   /** Where a change of it would have been heard. */
   proof(): Proof
   /** Begins a new one for everybody. Rejects when it could not be told. */
@@ -26,24 +28,32 @@ export type Generation = {
 const KNOWN_FOR_MS = 5_000
 const NO_PROOF: Proof = { provenUntil: 0 }
 
-export function createGeneration(key: string, tier2: Tier2, topology: Topology): Generation {
+export function createGeneration(
+  key: string,
+  tier2: Tier2,
+  topology: Topology,
+  drain: () => Promise<void>,
+): Generation {
   let known: { value: string; proof: Proof; until: number } | undefined
   let asking: Promise<string | undefined> | undefined
   let changes = 0
+  let away = false
+  let drains = 0
 
   return {
     known() {
-      if (known === undefined) return undefined
+      if (known === undefined || away) return undefined
       const now = performance.now()
       return now <= known.proof.provenUntil && now < known.until ? known.value : undefined
     },
     ask() {
-      asking ??= fetch()
-        .catch(() => undefined)
-        .finally(() => {
-          asking = undefined
-        })
+      asking ??= askOnce().finally(() => {
+        asking = undefined
+      })
       return asking
+    },
+    get drainAhead() {
+      return away && drains === 0
     },
     proof,
     async renew() {
@@ -54,6 +64,22 @@ export function createGeneration(key: string, tier2: Tier2, topology: Topology):
       known = undefined
       asking = undefined
     },
+  }
+
+  /** While its owner was away reads went past tier 2, so they may have seen writes whose invalidation is still to come. */
+  async function askOnce(): Promise<string | undefined> {
+    try {
+      const value = await fetch()
+      if (away) {
+        drains++
+        await drain().finally(() => drains--)
+        away = false
+      }
+      return value
+    } catch {
+      away = true
+      return undefined
+    }
   }
 
   async function fetch(): Promise<string> {

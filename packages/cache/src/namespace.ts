@@ -150,19 +150,19 @@ export function createNamespace<K extends string | number, V>(
   }
 
   async function getMany(ids: readonly K[]): Promise<Hit<V>[]> {
-    const found = new Map<string, Hit<V> | Promise<Hit<V>>>()
-    const missing = new Map<string, { key: string; id: K }>()
-    const keys = ids.map(keyOf)
-    for (const [index, id] of ids.entries()) {
-      const key = keys[index] ?? ''
-      if (found.has(key) || missing.has(key)) continue
+    const missing: { key: string; id: K }[] = []
+    const places = new Map<string, number>()
+    const hits = ids.map((id) => {
+      const key = keyOf(id)
+      const place = places.get(key)
+      if (place !== undefined) return place
       const known = hitTier1(key) ?? reader.joinable(key)?.promise
-      if (known === undefined) missing.set(key, { key, id })
-      else found.set(key, known)
-    }
-    const wanted = [...missing.values()]
-    for (const [index, read] of reader.readAll(wanted).entries()) found.set(wanted[index]?.key ?? '', read)
-    return Promise.all(keys.map((key) => found.get(key) as Hit<V> | Promise<Hit<V>>))
+      if (known !== undefined) return known
+      places.set(key, missing.length)
+      return missing.push({ key, id }) - 1
+    })
+    const reads = missing.length > 0 ? reader.readAll(missing) : []
+    return Promise.all(hits.map((hit) => (typeof hit === 'number' ? (reads[hit] as Promise<Hit<V>>) : hit)))
   }
 }
 

@@ -19,6 +19,8 @@ export type RedisNode = {
   replicas: number
   /** Tier 2 may be read: it answers in time, and what the outbox holds for it has been applied. */
   readonly usable: boolean
+  /** A drain is still to begin before it can be used again: it will cover whatever has been committed until now. */
+  readonly drainAhead: boolean
   readonly breakerState: CircuitState
   /** Redis's clock in milliseconds, reckoned on the monotonic clock from its last TIME. */
   now(): number
@@ -92,6 +94,7 @@ export function createNode(options: NodeOptions): RedisNode {
   const limited = createLimiter(settings.timeoutMs, () => callTimeout(id, settings.timeoutMs))
   const unavailable = nodeUnavailable(id)
   let trusted = false
+  let draining = false
   let trustEpoch = 0
   let clockOffset = 0
   const clock = setInterval(
@@ -113,6 +116,9 @@ export function createNode(options: NodeOptions): RedisNode {
     replicas: 0,
     get usable() {
       return trusted
+    },
+    get drainAhead() {
+      return !trusted && !draining
     },
     get breakerState() {
       return breaker.state
@@ -154,12 +160,14 @@ export function createNode(options: NodeOptions): RedisNode {
       breaker
         .execute(readClock)
         .then(async () => {
+          draining = true
           await drain(node)
           trusted = epoch === trustEpoch && breaker.state === CircuitState.Closed && !closing
         })
         .catch(() => {})
         .finally(() => {
           recovery = undefined
+          draining = false
           if (trusted || closing) return
           options.onUnusable()
           recover()

@@ -58,6 +58,7 @@ const NOTHING = Buffer.alloc(0)
 const POLL_FIRST_MS = 4
 const POLL_MOST_MS = 25
 const MOST_ATTEMPTS = 4
+const FORGET_LIMIT_MS = 50
 
 /** How a namespace is read below tier 1: tier 2, then, with a lease, the loader. */
 export function createReader<K, V>(options: ReaderOptions<K, V>) {
@@ -274,11 +275,25 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
   /** Without a lease: the namespace has tier 1 only, or Redis cannot be used at the moment. Nothing is written to tier 2. */
   async function loadPastTier2(reads: readonly Read<K, V>[]): Promise<void> {
     const loaded = await load(reads.map((item) => item.id))
+    await forgetInTier2(reads.map((item) => item.flight.key))
     for (const [index, item] of reads.entries()) {
       const outcome = loaded[index]
       if (outcome?.ok) settleLoaded(item, outcome.value)
       else item.flight.reject(outcome?.error)
     }
+  }
+
+  /**
+   * A read past tier 2 may have seen a write whose invalidation is still to come. Unless a drain of the outbox lies before
+   * the next read from tier 2, what lies there is removed, or the next read could go back to the version before.
+   */
+  async function forgetInTier2(keys: readonly string[]): Promise<void> {
+    if (shared === undefined || shared.generation.drainAhead) return
+    const readable = keys.filter((key) => shared.topology.findOwner(key)?.drainAhead === false)
+    if (readable.length === 0) return
+    const { applied } = await shared.tier2.invalidate(readable, FORGET_LIMIT_MS)
+    if (applied.length === readable.length) return
+    for (const key of readable) if (!applied.includes(key)) shared.topology.findOwner(key)?.distrust()
   }
 
   function settleLoaded(item: Read<K, V>, value: V | undefined) {
