@@ -8,6 +8,7 @@ import type { Delivery } from './outbox.ts'
 import { createReader, type RedisSide } from './reader.ts'
 import type { NamespaceStats } from './stats.ts'
 import type { Tier1 } from './tier1.ts'
+import { UNTRACKED_TTL_MS } from './ttl.ts'
 
 export type NamespaceOptions<K extends string | number, V> = {
   /** Small letters, digits and dashes; part of every key, in clear. */
@@ -32,6 +33,11 @@ export type NamespaceOptions<K extends string | number, V> = {
   decodeOnRead?: boolean
   /** Keep values in this process only; invalidations still reach every process. */
   tier1Only?: boolean
+  /**
+   * For what may be as old as its TTL, such as a page that changes with every write: kept in this process only, and by its
+   * TTL alone. No proof that invalidations are heard is asked for, so tier 1 answers while Redis is away, too.
+   */
+  ttlOnly?: boolean
 }
 
 export type Namespace<K extends string | number, V> = {
@@ -84,18 +90,22 @@ export function createNamespace<K extends string | number, V>(
     softLimitMs = 0,
     hardLimitMs = 2_000,
   } = options
-  const { tier1, redis, stats, deliver, forgetAll } = context
+  const { tier1, stats, deliver, forgetAll } = context
+  const { ttlOnly = false } = options
+  const redis = ttlOnly ? undefined : context.redis
   const codec: Codec<V> = { ...json<V>(), ...definedCodec(options) }
-  const inTier2 = context.l2Enabled && options.tier1Only !== true
+  const inTier2 = context.l2Enabled && !ttlOnly && options.tier1Only !== true
   const keyPrefix = `${context.prefix}${name}:${version}:{`
   const { load, loadMany, decodeOnRead = true } = options
   const reader = createReader<K, V>({
     ...context,
+    redis,
     inTier2,
     codec,
     decodeOnRead,
     load: createLoader({ name, load, loadMany, limitMs: hardLimitMs, stats, onLoad: context.onLoad }),
     ttlMs,
+    tier1MaxMs: redis === undefined && !ttlOnly ? UNTRACKED_TTL_MS : Number.POSITIVE_INFINITY,
     graceMs,
     negativeTtlMs,
     softLimitMs,

@@ -12,7 +12,7 @@ import type { Tier1 } from './tier1.ts'
 import type { Tier2 } from './tier2.ts'
 import type { Topology } from './topology.ts'
 import type { Proof } from './tracking.ts'
-import { jittered, storedForMs, tier1TtlMs, UNTRACKED_TTL_MS } from './ttl.ts'
+import { jittered, storedForMs, tier1TtlMs } from './ttl.ts'
 
 export type RedisSide = { tier2: Tier2; topology: Topology; generation: Generation }
 
@@ -31,6 +31,8 @@ type ReaderOptions<K, V> = {
   decodeOnRead: boolean
   load: (ids: readonly K[]) => Promise<Loaded<V>[]>
   ttlMs: number
+  /** Tier 1 keeps nothing for longer, whatever its TTL. */
+  tier1MaxMs: number
   graceMs: number
   negativeTtlMs: number
   softLimitMs: number
@@ -63,7 +65,7 @@ const FORGET_LIMIT_MS = 50
 /** How a namespace is read below tier 1: tier 2, then, with a lease, the loader. */
 export function createReader<K, V>(options: ReaderOptions<K, V>) {
   const { tier1, redis, leases, joinMs, flights, stats, codec, decodeOnRead, load } = options
-  const { ttlMs, graceMs, negativeTtlMs, softLimitMs, leaseMs } = options
+  const { ttlMs, tier1MaxMs, graceMs, negativeTtlMs, softLimitMs, leaseMs } = options
   const { encode, decode } = codec
   const shared = options.inTier2 ? redis : undefined
   const tokenPrefix = randomBytes(9).toString('base64url')
@@ -303,7 +305,7 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
     else stats.off++
     if (keeps && (value !== undefined || negativeTtlMs > 0)) {
       const keepMs = jittered(value === undefined ? negativeTtlMs : ttlMs, Math.random())
-      keepInTier1(item, payload, redis === undefined ? Math.min(keepMs, UNTRACKED_TTL_MS) : keepMs)
+      keepInTier1(item, payload, keepMs)
     } else tier1?.delete(item.flight.key)
     const hit = new Hit(keeps ? 'miss' : 'off', payload, decode, false, value)
     if (item.flight.invalidated) readAgain(item, hit)
@@ -338,7 +340,7 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
     if (!tracked || flight.dirty) return tier1.delete(flight.key)
     tier1.set(flight.key, {
       payload: payload && Buffer.from(payload),
-      expiresAt: performance.now() + ms,
+      expiresAt: performance.now() + Math.min(ms, tier1MaxMs),
       valueProof: proofOf(flight.key),
       namespaceProof: namespaceProof(),
       stats,
@@ -351,8 +353,7 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
     flights.invalidated(key)
     const freshMs = jittered(ttlMs, Math.random())
     if (shared === undefined) {
-      if (redis === undefined)
-        keepInTier1(begin(new Flight(key), id, 1), encode(value), Math.min(freshMs, UNTRACKED_TTL_MS))
+      if (redis === undefined) keepInTier1(begin(new Flight(key), id, 1), encode(value), freshMs)
       return redis === undefined
     }
     const generation = shared.generation.known() ?? (await shared.generation.ask())

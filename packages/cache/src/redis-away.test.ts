@@ -42,6 +42,23 @@ t.test(
   },
 )
 
+t.test('a namespace that lives by its TTL alone answers from tier 1 while Redis is away', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  await redis.kill()
+  const cache = createCache({ redis: { kind: 'single', url: redis.url } })
+  t.teardown(() => cache.close())
+  const pages = cache.namespace({
+    name: 'page',
+    version: 1,
+    ttlMs: 60_000,
+    ttlOnly: true,
+    load: async (id: number) => id,
+  })
+  t.match(await pages.get(1), { from: 'miss', value: 1 })
+  t.match(await pages.get(1), { from: 'l1', value: 1 })
+  t.match(pages.getSync(1), { from: 'l1', value: 1 })
+})
+
 t.test(
   'with Redis hung under load, no read fails, each waits for the limit once at most, and it comes back',
   async (t) => {

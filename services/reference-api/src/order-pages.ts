@@ -36,7 +36,7 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
     name: 'order-page',
     version: 1,
     ttlMs: Math.max(1, ttlMs),
-    tier1Only: true,
+    ttlOnly: true,
     encode: ({ encoding, bytes }: Body) => Buffer.concat([Buffer.of(encodings.indexOf(encoding)), bytes]),
     decode: (stored): Body => ({
       encoding: encodings[stored[0] ?? 0] ?? 'identity',
