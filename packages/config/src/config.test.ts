@@ -70,6 +70,28 @@ t.test('a secret is read from the file that NAME_FILE names', async (t) => {
   t.match(faultsOf({ DATABASE_URL_FILE: `${file}-none` }), [{ name: 'DATABASE_URL_FILE', message: /ENOENT/ }])
 })
 
+t.test('an empty secret file is a fault that names the file, not an absent setting', async (t) => {
+  const file = join(t.testdir({ url: '\n' }), 'url')
+  t.match(faultsOf({ DATABASE_URL_FILE: file }), [{ name: 'DATABASE_URL_FILE', message: file }])
+  t.equal(faultsOf({ ...least, DATABASE_URL_FILE: file }).length, 1)
+})
+
+t.test('a URL has a host and can be decoded', async (t) => {
+  for (const url of ['postgres://', 'postgres:///app', 'postgres://a:p%ZZ@h/x', 'postgres://h/%ff', 'x']) {
+    t.match(faultsOf({ DATABASE_URL: url }), [{ name: 'DATABASE_URL' }], url)
+  }
+  for (const url of ['redis://', 'redis://h:1/abc', 'h:6379']) {
+    t.match(faultsOf({ ...least, REDIS_URL: url }), [{ name: 'REDIS_URL' }], url)
+  }
+  for (const url of ['redis://h', 'redis://:pw@h:6380/3', 'rediss://h/'])
+    t.same(faultsOf({ ...least, REDIS_URL: url }), [])
+})
+
+t.test('the internal port is another one', async (t) => {
+  t.match(faultsOf({ ...least, PORT: '9000', INTERNAL_PORT: '9000' }), [{ name: 'INTERNAL_PORT' }])
+  t.same(faultsOf({ ...least, PORT: '0', INTERNAL_PORT: '0' }), [])
+})
+
 t.test('no fault holds the value of a secret', async (t) => {
   const error = new ConfigError(faultsOf({ DATABASE_URL: 'mysql://app:hunter2@db', AUTH_TOKENS: 'hunter2' }))
   t.equal(error.faults.length, 2)

@@ -48,8 +48,11 @@ export function loadConfig(service: ServiceName, environment: Environment = proc
     values[camelCase(name)] = value === undefined ? fallbackOf(setting, service) : value
   }
   const read = values as Values
-  if (read.databaseUrl === undefined && !faults.some(({ name }) => name === 'DATABASE_URL')) {
+  if (read.databaseUrl === undefined && !faults.some(({ name }) => name.startsWith('DATABASE_URL'))) {
     faults.push({ name: 'DATABASE_URL', message: 'is required: a URL with postgres://' })
+  }
+  if (read.internalPort !== undefined && read.internalPort !== 0 && read.internalPort === read.port) {
+    faults.push({ name: 'INTERNAL_PORT', message: 'must differ from PORT' })
   }
   if (read.redisUrl !== undefined && read.redisClusterNodes !== undefined) {
     faults.push({ name: 'REDIS_CLUSTER_NODES', message: 'cannot be set together with REDIS_URL' })
@@ -98,7 +101,9 @@ function readText(name: string, environment: Environment, faults: Fault[]): stri
     return undefined
   }
   try {
-    return readFileSync(file, 'utf8').trim() || undefined
+    const content = readFileSync(file, 'utf8').trim()
+    if (content === '') faults.push({ name: `${name}_FILE`, message: `names an empty file: ${file}` })
+    return content || undefined
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     faults.push({ name: `${name}_FILE`, message: `cannot be read: ${reason} ${file}` })

@@ -76,14 +76,24 @@ export function oneOf<const Word extends string, Fallback extends Word | undefin
   >
 }
 
-/** A URL with one of the given protocols (`postgres:` …). */
+/**
+ * A URL with a host and one of the given protocols (`postgres:` …).
+ *
+ * @param row.path what may stand behind the host; anything unless given
+ */
 export function url<Fallback extends string | undefined>(
   protocols: readonly string[],
-  row: Described<Fallback>,
+  { path = /^/, ...row }: Described<Fallback> & { readonly path?: RegExp },
 ) {
-  const fits = (text: string) => protocols.includes(URL.parse(text)?.protocol ?? '')
+  const fits = (text: string) => {
+    const parsed = URL.parse(text)
+    if (parsed === null || parsed.hostname === '' || !protocols.includes(parsed.protocol)) return false
+    return (
+      [parsed.username, parsed.password, parsed.pathname].every(isDecodable) && path.test(parsed.pathname)
+    )
+  }
   const schema = Type.Refine(Type.String(), fits)
-  const expects = `a URL with ${protocols.map((p) => `${p}//`).join(' or ')}`
+  const expects = `a URL with ${protocols.map((p) => `${p}//`).join(' or ')} and a host`
   return { ...row, schema, read: (text: string) => text, expects } satisfies Row<TSchema, Fallback>
 }
 
@@ -110,4 +120,14 @@ export function list<Item extends TSchema, Fallback extends Static<Item>[] | und
     read: (value: string) => value.split(',').map((part) => readItem(part.trim())),
     expects,
   } satisfies Row<TSchema, Fallback>
+}
+
+/** Drivers decode what a URL holds; what they cannot decode would fail at each connection instead of at the start. */
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }

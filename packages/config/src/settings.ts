@@ -106,6 +106,7 @@ export const settings = {
   }),
 
   REDIS_URL: url(['redis:', 'rediss:'], {
+    path: /^(\/\d{0,5})?$/,
     description: 'One Redis as cache tier 2. Neither this nor REDIS_CLUSTER_NODES: tier 2 is off.',
     secret: true,
     fallback: undefined,
