@@ -1,9 +1,10 @@
 import { Order, Product, User } from '@reference/model'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { DeadlineError } from './abort-scope.ts'
 import { fetchAll, type Part, PartFailedError } from './fetch-all.ts'
 import type { Upstream } from './upstream.ts'
-import { UpstreamError } from './upstream-errors.ts'
+import { UpstreamError, upstreamError } from './upstream-errors.ts'
 
 export type AggregatedOrder = Static<typeof AggregatedOrder>
 export const AggregatedOrder = Type.Object({ ...Order.properties, user: User, product: Product })
@@ -77,7 +78,11 @@ function rowsById<Row>(
 function rethrowUpstream(error: unknown): never {
   let cause = error
   while (cause instanceof PartFailedError) cause = cause.cause
-  throw cause instanceof UpstreamError ? cause : error
+  throw cause instanceof DeadlineError
+    ? upstreamError(cause, 0)
+    : cause instanceof UpstreamError
+      ? cause
+      : error
 }
 
 const readPage = reader(Type.Object({ items: Type.Array(open(Order)) }))

@@ -29,10 +29,10 @@ export interface FailedPart {
   readonly error: unknown
 }
 
-/** A part failed or ran out of time; the others were aborted. 502 for a failure, 504 for a deadline. */
+/** A part failed or ran out of time; the others were aborted. */
 export class PartFailedError extends Error {
   readonly code: 'PART_FAILED' | 'PART_TIMED_OUT'
-  readonly statusCode: 502 | 504
+  readonly statusCode = 502
   /** The message names the part and nothing of what lies behind it, so the caller may read it. */
   readonly expose = true
   readonly part: string
@@ -42,7 +42,6 @@ export class PartFailedError extends Error {
     super(`${part} ${late ? error.message : 'could not be fetched'}`, { cause: error })
     this.name = 'PartFailedError'
     this.code = late ? 'PART_TIMED_OUT' : 'PART_FAILED'
-    this.statusCode = late ? 504 : 502
     this.part = part
   }
 }

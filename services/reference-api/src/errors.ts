@@ -13,10 +13,10 @@ export const emailTaken = (cause: unknown) =>
 export const userHasOrders = (cause: unknown) =>
   problem(409, 'USER_HAS_ORDERS', 'A user with orders cannot be deleted', { cause })
 
-/** An order names a row that does not exist. */
-export const absent = (field: 'userId' | 'productId', cause?: unknown) =>
-  problem(422, 'REFERENCE_ABSENT', `${field} names nothing that exists`, {
-    errors: [{ field, message: 'names nothing that exists' }],
+/** An order names rows that do not exist. */
+export const absent = (fields: readonly ('userId' | 'productId')[], cause?: unknown) =>
+  problem(422, 'REFERENCE_ABSENT', `Nothing exists with this ${fields.join(' and ')}`, {
+    errors: fields.map((field) => ({ field, message: 'names nothing that exists' })),
     cause,
   })
 

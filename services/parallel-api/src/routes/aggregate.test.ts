@@ -40,7 +40,7 @@ t.test('asks for 20 orders unless told, and for each row once', async (t) => {
   t.equal(new Set(paths).size, paths.length)
 })
 
-for (const query of ['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'after=1']) {
+for (const query of ['limit=0', 'limit=501', 'limit=x', 'limit=-1', 'after=1']) {
   t.test(`?${query} is 400 and names the field`, async (t) => {
     const { upstream, get } = await start(t)
     const { status, body } = await get(`/aggregate?${query}`)
@@ -150,10 +150,7 @@ t.test('a stalling upstream is a 504, by the call as by the whole', async (t) =>
   t.match(await byCall.get('/aggregate'), { status: 504, body: { code: 'UPSTREAM_TIMED_OUT' } })
   const whole = await start(t, {}, { aggregateMs: 100 })
   whole.upstream.answers.set('/users/1', () => {})
-  t.match(await whole.get('/aggregate'), {
-    status: 504,
-    body: { detail: 'aggregate took longer than 100 ms' },
-  })
+  t.match(await whole.get('/aggregate'), { status: 504, body: { code: 'UPSTREAM_TIMED_OUT' } })
   await until('no call is open', () => byCall.upstream.open() + whole.upstream.open() === 0)
 })
 

@@ -6,7 +6,7 @@ import { forClient } from '../for-client.ts'
 
 const Query = Type.Object({
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many orders' }),
+    Type.Integer({ minimum: 1, maximum: 500, default: 20, description: 'How many orders' }),
   ),
 })
 

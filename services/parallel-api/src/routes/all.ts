@@ -62,7 +62,7 @@ export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions
         tags: ['parallel'],
         summary: 'Users, orders and products, fetched side by side',
         querystring: Query,
-        response: { 200: All, 502: ProblemSchema, 504: ProblemSchema },
+        response: { 200: All, 502: ProblemSchema },
       },
     },
     async (request, reply) => {

@@ -120,6 +120,8 @@ t.test('orders', async (t) => {
     t.match(user, { status: 422, body: { errors: [{ field: 'userId' }] } })
     const product = await call('POST', '/orders', { body: { userId: 1, productId: 999999, quantity: 1 } })
     t.match(product, { status: 422, body: { errors: [{ field: 'productId' }] } })
+    const both = await call('POST', '/orders', { body: { userId: 999999, productId: 999999, quantity: 1 } })
+    t.match(both, { status: 422, body: { errors: [{ field: 'userId' }, { field: 'productId' }] } })
     t.same(await sql`select count(*) from orders`, [before])
   })
 

@@ -57,11 +57,14 @@ export function orderRoutes(app: App, { caches, orderPages, write }: AppContext)
     async (request, reply) => {
       const insert = once(request, async (tx) => {
         const order = await tx.first(queries.insertOrder, request.body)
-        if (order === undefined) throw absent('productId')
+        if (order === undefined) {
+          const user = await tx.first(queries.userById, { id: request.body.userId })
+          throw user === undefined ? absent(['userId', 'productId']) : absent(['productId'])
+        }
         return { result: created(`/orders/${order.id}`, order), staleKeys: [orders.keyOf(order.id)] }
       })
       const stored = await write(insert).catch((error: unknown) => {
-        throw isForeignKeyViolation(error, 'orders_user_id_users_id_fk') ? absent('userId', error) : error
+        throw isForeignKeyViolation(error, 'orders_user_id_users_id_fk') ? absent(['userId'], error) : error
       })
       return sendStored(reply, stored)
     },
