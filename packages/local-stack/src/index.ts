@@ -18,3 +18,4 @@ export {
   testDatabase,
   testRedis,
 } from './test-helpers.ts'
+export { startService, type TestService, until } from './test-service.ts'

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { testRedis } from '@reference/local-stack'
+import { startService, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createGet, endService, type Scope, startApi, startService, startUpstream, until } from './testing.ts'
+import { createGet, type Scope, startApi, startUpstream } from './testing.ts'
 
 /** A port on which nothing listens. */
 async function deadPort(): Promise<number> {
@@ -29,7 +29,7 @@ t.test('wrong settings end the start with code 78 and every fault named', async 
 
 t.test('starts with database, Redis and upstream all away, says what fails, and ends in order', async (t) => {
   const port = await deadPort()
-  const { child, listening } = start(t, {
+  const { end, listening } = start(t, {
     DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/none`,
     REDIS_URL: `redis://127.0.0.1:${port}`,
     UPSTREAM_URL: `http://127.0.0.1:${port}`,
@@ -56,7 +56,7 @@ t.test('starts with database, Redis and upstream all away, says what fails, and 
     t.equal(status, 503, path)
     t.match(headers['retry-after'], /^\d+$/)
   }
-  t.equal(await endService(child, 'SIGTERM'), 0)
+  t.equal(await end('SIGTERM'), 0)
 })
 
 t.test('without Redis and upstream it is degraded, not down', async (t) => {

@@ -1,5 +1,3 @@
-/** For tests: the service on real servers, called from outside; and an upstream that a test can make fail. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   createServer,
@@ -8,8 +6,6 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { loadConfig } from '@reference/config'
 import { type TestDatabase, testDatabase } from '@reference/local-stack'
 import type { Order, Product, User } from '@reference/model'
@@ -112,40 +108,6 @@ export async function startApi(
   }
 }
 
-/** A service as it is really run, on a port of its own. */
-export function startService(t: Scope, service: string, environment: Record<string, string>) {
-  const main = fileURLToPath(new URL(`../../${service}/src/main.ts`, import.meta.url))
-  const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, PORT: '0', WORKER_THREADS: '1', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => endService(child, 'SIGKILL'))
-  const output = { text: '' }
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (part: Buffer) => {
-      output.text += part.toString()
-    })
-  }
-  const address = () => /http:\/\/127\.0\.0\.1:\d+/.exec(output.text)?.[0] ?? ''
-  const listening = async () => {
-    await until(`${service} listens`, () => {
-      if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output.text}`)
-      return address() !== ''
-    })
-    return address()
-  }
-  return { child, output, listening }
-}
-
-/** @returns the exit code */
-export async function endService(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) {
-    child.kill(signal)
-    await once(child, 'exit')
-  }
-  return child.exitCode
-}
-
 /** Keeps others from reading a table until `release`. */
 export async function lockTable(sql: postgres.Sql, table: string): Promise<{ release(): Promise<void> }> {
   const locked = Promise.withResolvers<void>()
@@ -161,23 +123,6 @@ export async function lockTable(sql: postgres.Sql, table: string): Promise<{ rel
       released.resolve()
       await transaction
     },
-  }
-}
-
-/**
- * Waits until a condition holds.
- *
- * @throws when it does not within `limitMs`
- */
-export async function until(
-  what: string,
-  condition: () => Promise<boolean> | boolean,
-  limitMs = 15_000,
-): Promise<void> {
-  const end = performance.now() + limitMs
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await sleep(10)
   }
 }
 

@@ -1,6 +1,7 @@
+import { until } from '@reference/local-stack'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { type Scope, startUpstream, type TestUpstream, until, upstreamUser } from './testing.ts'
+import { type Scope, startUpstream, type TestUpstream, upstreamUser } from './testing.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
 const { signal: staying } = new AbortController()

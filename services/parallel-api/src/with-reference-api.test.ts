@@ -1,6 +1,6 @@
-import { testDatabase, testRedis } from '@reference/local-stack'
+import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createGet, type Scope, startApi, startService, until } from './testing.ts'
+import { createGet, type Scope, startApi } from './testing.ts'
 
 /** Both services on one database and one Redis, the other one as it is really run. */
 async function startBoth(t: Scope) {

@@ -1,44 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { testDatabase, testRedis } from '@reference/local-stack'
+import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createCall, startApi, until } from './testing.ts'
-
-const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+import { createCall, startApi } from './testing.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
-
-/** The service as it is really run, on a port of its own. */
-function start(t: Scope, environment: Record<string, string>) {
-  const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'info', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => end(child, 'SIGKILL'))
-  const output = { text: '' }
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (part: Buffer) => {
-      output.text += part.toString()
-    })
-  }
-  const listening = () =>
-    until('the service listens', async () => {
-      if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output.text}`)
-      return /http:\/\/127\.0\.0\.1:\d+/.exec(output.text)?.[0]
-    })
-  return { child, output, listening }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) {
-    child.kill(signal)
-    await once(child, 'exit')
-  }
-  return child.exitCode
-}
 
 /** A port on which nothing listens. */
 async function deadPort(): Promise<number> {
@@ -72,7 +39,11 @@ async function bridge(t: Scope, from: number, to: number): Promise<void> {
 }
 
 t.test('wrong settings end the start with code 78 and every fault named', async (t) => {
-  const { child, output } = start(t, { PORT: 'x', CACHE_L1: 'maybe', DB_POOL_MAX: '-1' })
+  const { child, output } = startService(t, 'reference-api', {
+    PORT: 'x',
+    CACHE_L1: 'maybe',
+    DB_POOL_MAX: '-1',
+  })
   await once(child, 'exit')
   t.equal(child.exitCode, 78)
   for (const name of ['PORT', 'CACHE_L1', 'DB_POOL_MAX', 'DATABASE_URL']) t.match(output.text, name)
@@ -82,7 +53,7 @@ t.test('wrong settings end the start with code 78 and every fault named', async 
 t.test('without a database it starts, says so, and recovers by itself when the database comes', async (t) => {
   const database = await testDatabase(t)
   const absent = Object.assign(new URL(database.url), { port: await deadPort() })
-  const { listening } = start(t, { DATABASE_URL: absent.href })
+  const { listening } = startService(t, 'reference-api', { DATABASE_URL: absent.href })
   const call = createCall(await listening())
 
   t.match(await call('GET', '/health'), { status: 200, body: { status: 'ok' } })
@@ -109,10 +80,13 @@ t.test('without a database it starts, says so, and recovers by itself when the d
 
 t.test('SIGTERM ends it in order with code 0', async (t) => {
   const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]
-  const { child, listening } = start(t, { DATABASE_URL: database.url, REDIS_URL: redis.url })
+  const { end, listening } = startService(t, 'reference-api', {
+    DATABASE_URL: database.url,
+    REDIS_URL: redis.url,
+  })
   const call = createCall(await listening())
   t.equal((await call('GET', '/users/1')).status, 200)
-  t.equal(await end(child, 'SIGTERM'), 0)
+  t.equal(await end('SIGTERM'), 0)
 })
 
 t.test('health, readiness and the table of services', async (t) => {

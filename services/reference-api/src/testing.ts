@@ -1,6 +1,5 @@
 /** For tests: the API on real servers, called from outside. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '@reference/config'
 import { type TestDatabase, type TestRedis, testDatabase, testRedis } from '@reference/local-stack'
 import postgres from 'postgres'
@@ -94,23 +93,4 @@ export async function startApi(
   t.teardown(close)
   const origin = await app.listen({ host: '127.0.0.1', port: 0 })
   return { origin, call: createCall(origin), database, redis, sql, close }
-}
-
-/**
- * Waits until a condition holds.
- *
- * @throws when it does not within `limitMs`
- */
-export async function until<T>(
-  what: string,
-  condition: () => Promise<T | undefined | false>,
-  limitMs = 15_000,
-): Promise<T> {
-  const end = performance.now() + limitMs
-  for (;;) {
-    const found = await condition()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await sleep(20)
-  }
 }

@@ -1,10 +1,9 @@
-import { testDatabase } from '@reference/local-stack'
+import { testDatabase, until } from '@reference/local-stack'
 import t from 'tap'
 import {
   type Scope,
   startApi,
   startUpstream,
-  until,
   upstreamOrder,
   upstreamProduct,
   upstreamUser,

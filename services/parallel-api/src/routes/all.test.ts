@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { until } from '@reference/local-stack'
 import { Order, Product, User } from '@reference/model'
 import t from 'tap'
 import { Type } from 'typebox'
 import { Errors } from 'typebox/value'
-import { lockTable, startApi, type TestApi, until } from '../testing.ts'
+import { lockTable, startApi, type TestApi } from '../testing.ts'
 
 const api = await startApi(t)
 const { get, sql } = api

@@ -1,5 +1,6 @@
+import { until } from '@reference/local-stack'
 import t from 'tap'
-import { lockTable, startApi, type TestApi, until } from '../testing.ts'
+import { lockTable, startApi, type TestApi } from '../testing.ts'
 
 const api = await startApi(t)
 const { get, sql, database } = api

@@ -1,8 +1,8 @@
-import { testDatabase, testRedis } from '@reference/local-stack'
+import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { User } from '@reference/model'
 import t from 'tap'
 import { Errors } from 'typebox/value'
-import { startApi, until } from '../testing.ts'
+import { startApi } from '../testing.ts'
 
 const database = await testDatabase(t)
 

@@ -1,5 +1,6 @@
+import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi, until } from '../testing.ts'
+import { startApi } from '../testing.ts'
 
 t.test('config', async (t) => {
   const api = await startApi(t)

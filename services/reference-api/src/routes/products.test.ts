@@ -1,5 +1,6 @@
+import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi, until } from '../testing.ts'
+import { startApi } from '../testing.ts'
 
 t.test('products', async (t) => {
   const { call, sql } = await startApi(t)
