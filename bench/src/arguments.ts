@@ -19,7 +19,7 @@ Options
   --margin <percent>  for --compare (default 5)
   --url <url>         load a running deployment, nothing is started; its settings are not known, so nothing is compared
   --chart <file>      also write the ablation chart as an SVG file
-  --out <file>        where the JSON goes (default bench/results/<time>.json; report.html is written beside it)
+  --out <file>        where the JSON goes (default bench/results/<time>.json; the report is written beside it, and as report.html)
   --users --products --orders <n>   rows (default 10000, 1000, 50000)
   --allow-noise       count boots even when other programs were busy
   --help

@@ -7,7 +7,6 @@ import { renderAblation } from './charts.ts'
 import { compareResults } from './compare.ts'
 import { longDurations, shortDurations } from './plan.ts'
 import { createProgress } from './progress.ts'
-import { renderReport } from './report.ts'
 import { readResults, resultsName, writeResults } from './results.ts'
 import { runScenarios } from './run.ts'
 import type { Results } from './schema.ts'
@@ -65,9 +64,7 @@ export async function runCommand(args: Arguments, signal: AbortSignal): Promise<
   )
 
   const json = args.out ?? `${resultsName(startedAt)}.json`
-  const report = `${json.replace(/\.json$/, '')}.html`
-  writeResults(json, results)
-  writeFileSync(report, renderReport(results))
+  const report = writeResults(json, results)
   if (args.chart !== undefined) {
     mkdirSync(dirname(args.chart), { recursive: true })
     writeFileSync(args.chart, renderAblation(results, { standalone: true }))

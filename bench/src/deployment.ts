@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import { scenarios as allScenarios } from '../scenarios/index.ts'
 import { abortable } from './abortable.ts'
 import type { Arguments } from './arguments.ts'
@@ -10,7 +9,6 @@ import { mergeHistograms, percentilesOf } from './histogram.ts'
 import { type Load, startLoad } from './load.ts'
 import { longDurations, shortDurations } from './plan.ts'
 import { createProgress } from './progress.ts'
-import { renderReport } from './report.ts'
 import { resultsName, writeResults } from './results.ts'
 import type { Scenario } from './scenario.ts'
 import type { Results } from './schema.ts'
@@ -80,9 +78,8 @@ export async function measureDeployment(args: Arguments, url: string, signal: Ab
     warnings: warningsOf(finished, false).filter((text) => !text.startsWith('no Redis')),
   }
   const json = args.out ?? `${resultsName(startedAt)}.json`
-  writeResults(json, results)
-  writeFileSync(`${json.replace(/\.json$/, '')}.html`, renderReport(results))
-  process.stdout.write(`${renderTable(results)}\n${json}\n`)
+  const report = writeResults(json, results)
+  process.stdout.write(`${renderTable(results)}\n${json}\n${report}\n`)
   return complete ? 0 : 130
 }
 

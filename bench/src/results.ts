@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Value } from 'typebox/value'
 import { BenchError } from './errors.ts'
+import { renderReport } from './report.ts'
 import { type Results, ResultsSchema } from './schema.ts'
 
 export const resultsFolder = fileURLToPath(new URL('../results', import.meta.url))
@@ -12,11 +13,21 @@ export function resultsName(startedAt: string): string {
   return join(resultsFolder, startedAt.replaceAll(':', '-'))
 }
 
-/** Checks results against the schema and writes them. */
-export function writeResults(file: string, results: Results): void {
+/**
+ * Checks results against the schema and writes them, and the report beside them: under their name, to keep, and as
+ * `report.html`, which is always the newest of its folder.
+ *
+ * @param file the JSON; its folder is made
+ * @returns the report's own file
+ */
+export function writeResults(file: string, results: Results): string {
   check(results, file)
+  const report = `${file.replace(/\.json$/, '')}.html`
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  writeFileSync(report, renderReport(results))
+  copyFileSync(report, join(dirname(file), 'report.html'))
+  return report
 }
 
 /** @throws BenchError when the file cannot be read or is no result of this benchmark */

@@ -8,7 +8,6 @@ import { type Bench, type MeasuredBoot, measureBoot } from './boot.ts'
 import type { Durations } from './plan.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { answers, startedWith } from './proofs.ts'
-import { renderReport } from './report.ts'
 import { resultsName, writeResults } from './results.ts'
 import type { Measured } from './run.ts'
 import type { Scenario, Variant } from './scenario.ts'
@@ -99,10 +98,9 @@ export async function tune(args: Arguments, signal: AbortSignal): Promise<number
 
   const base = args.out?.replace(/\.json$/, '') ?? resultsName(startedAt)
   const envFile = args.envFile ?? `${base}.env`
-  writeResults(`${base}.json`, results)
-  writeFileSync(`${base}.html`, renderReport(results))
+  const report = writeResults(`${base}.json`, results)
   writeFileSync(envFile, text)
-  process.stdout.write(`${text}\n${envFile}\n${base}.json\n${base}.html\n`)
+  process.stdout.write(`${text}\n${envFile}\n${base}.json\n${report}\n`)
   return results.complete ? 0 : 130
 }
 
