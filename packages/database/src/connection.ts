@@ -1,7 +1,22 @@
+import { connect, type Socket } from 'node:net'
 import postgres from 'postgres'
+import type { Watch, Watchdog } from './watch.ts'
 import { wireTypes } from './wire.ts'
 
-export type Connection = postgres.Sql<Record<string, never>>
+export type Client = postgres.Sql<Record<string, never>>
+
+export type Connection = {
+  readonly client: Client
+  readonly watch: Watch
+  /** Why it was given up, for whatever was on it besides the one that noticed; it is not worth another try. */
+  readonly lost: unknown
+  /** Connections to the server: one, or none before the first statement and when idle for long. */
+  open(): number
+  /** Lets what was sent finish for so long, then ends like `destroy`. */
+  end(seconds: number): Promise<void>
+  /** Ends at once, whether the server takes part or not; what is on it fails before this resolves. */
+  destroy(lost?: unknown): Promise<void>
+}
 
 export type ConnectionOptions = {
   url: string
@@ -11,13 +26,21 @@ export type ConnectionOptions = {
   lifetimeSeconds: number
 }
 
+const connectSeconds = 5
+
 /**
  * One connection: a postgres.js client with `max: 1`, which connects at its first statement and again after a loss.
  * The pool has one for each of its places instead of one client with `max: 30`, since only then is it known which
  * connection a statement is on. Cancelling needs that (the cancel names a session, and might otherwise hit the next
- * statement on it), and so do transactions (a `begin` that fills a pipeline is lost in postgres.js 3.4).
+ * statement on it), and so do transactions (a `begin` that fills a pipeline is lost in postgres.js 3.4), and giving up
+ * on a server that no longer answers.
  */
-export function createConnection(options: ConnectionOptions): Connection {
+export function createConnection(
+  options: ConnectionOptions,
+  watchdog: Watchdog,
+  onSilent: (connection: Connection) => void,
+): Connection {
+  const sockets = createSockets()
   const settings = {
     max: 1,
     // Not declared. The gate keeps to its depth; a pipeline that postgres.js thinks full takes nothing until it drained.
@@ -28,14 +51,83 @@ export function createConnection(options: ConnectionOptions): Connection {
     ...(options.idleSeconds === undefined ? {} : { idle_timeout: options.idleSeconds }),
     // Up to a tenth earlier, so that connections that were opened together do not close together.
     max_lifetime: Math.round(options.lifetimeSeconds * (1 - Math.random() / 10)),
-    connect_timeout: 5,
+    // Until the session is there, not only the socket.
+    connect_timeout: connectSeconds,
     // The default waits up to 20 s after failures; a database that comes back should be seen within a second.
     backoff: (failures: number) => Math.min(0.05 * failures, 1),
     types: wireTypes,
     connection: { application_name: options.applicationName, TimeZone: 'UTC' },
     onnotice: () => {},
+    socket: sockets.open,
   }
-  return postgres(options.url, settings) as unknown as Connection
+  const client = postgres(options.url, settings) as unknown as Client
+  const watch = watchdog.watch(() => onSilent(connection))
+  let lost: unknown
+
+  async function end(seconds: number): Promise<void> {
+    await client.end({ timeout: seconds })
+    watch.end()
+    sockets.end()
+  }
+
+  const connection: Connection = {
+    client,
+    watch,
+    get lost() {
+      return lost
+    },
+    open: () => sockets.count(),
+    end,
+    destroy(reason) {
+      lost ??= reason
+      return end(0)
+    },
+  }
+  return connection
+}
+
+type Address = { host: string[]; port: number[]; path: string | false }
+
+/**
+ * The sockets of a client are ours, since postgres.js 3.4 only half-closes them: one to a server that no longer answers
+ * would stay open, with the process waiting for it.
+ */
+function createSockets() {
+  const sockets = new Set<Socket>()
+  let ended = false
+  // TLS takes all listeners off the socket below it, so this is looked up rather than told.
+  const forgetClosed = () => {
+    for (const socket of sockets) if (socket.destroyed) sockets.delete(socket)
+  }
+  return {
+    open({ host, port, path }: Address): Socket {
+      // A client that was waiting to connect again as it was ended would open a session that nobody uses.
+      if (ended) throw connectionClosed()
+      const address = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 }
+      const socket = path ? connect({ path }) : connect(address)
+      forgetClosed()
+      sockets.add(socket)
+      // Without an error postgres.js takes a socket that closes before the session was there as a reason to
+      // connect again at once, and again, for ever: so a proxy without a server behind it looks.
+      socket.on('close', (hadError) => {
+        if (!hadError) socket.emit('error', connectionClosed())
+      })
+      // As postgres.js has it on its own sockets; TLS verifies the host.
+      return Object.assign(socket, address)
+    },
+    count() {
+      forgetClosed()
+      return sockets.size
+    },
+    end() {
+      ended = true
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+function connectionClosed(): Error {
+  return Object.assign(new Error('The connection was closed'), { code: 'CONNECTION_CLOSED' })
 }
 
 /** What postgres.js knows of a statement but does not declare. */
@@ -44,6 +136,8 @@ export type Running = PromiseLike<unknown> & {
   canceller?: ((query: Running) => Promise<void>) | null
 }
 
+const cancelMs = 5000
+
 /**
  * Asks the server to stop a statement, until it has settled. Not `query.cancel()`: that hides its promise, so a server
  * that is away ends the process with an unhandled rejection, and a statement that still connects leaves the
@@ -51,18 +145,25 @@ export type Running = PromiseLike<unknown> & {
  *
  * @returns when the statement has settled and no cancel is on its way that could meet the next one.
  */
-export async function cancelRunning(query: Running): Promise<void> {
+export async function cancelRunning(connection: Connection, query: Running): Promise<void> {
   let settled = false
   const end = () => {
     settled = true
   }
   const ended = Promise.resolve(query).then(end, end)
+  // A server that does not even take a cancel is not worth the statement's whole limit.
+  connection.watch.hurry(cancelMs)
   while (!settled) {
-    if (query.active && query.canceller) await query.canceller(query).catch(() => {})
+    if (query.active && query.canceller) {
+      const asked = query.canceller(query).catch(() => {})
+      // It connects, which has a limit; where it does not settle for all that, its socket is gone and meets nobody.
+      const moot = ended.then(() => (connection.lost === undefined ? pause(cancelMs) : undefined))
+      await Promise.race([asked, moot])
+    }
     await Promise.race([ended, pause(25)])
   }
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

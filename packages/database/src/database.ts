@@ -1,8 +1,11 @@
+import { sql } from 'drizzle-orm'
 import type { Registry } from 'prom-client'
 import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
 import { createPool, type Pool } from './pool.ts'
-import { type PresetName, presets } from './presets.ts'
+import { type PresetName, presets, roleLimitMs } from './presets.ts'
 import { withFallback } from './routing.ts'
+import { users } from './schema.ts'
+import { statement } from './statement.ts'
 
 /**
  * 64 callers reading a user by id, 30 connections allowed, Postgres on the same 2 cores, medians of 5 interleaved
@@ -11,6 +14,8 @@ import { withFallback } from './routing.ts'
  * since a single connection is a single process of Postgres, and each statement there waits for those before it.
  */
 const pipeline = { depth: 8, spread: 4 }
+
+const hasTables = statement<object, object>('ready', () => sql`select from ${users} limit 0`)
 
 export type DatabaseOptions = {
   /** Postgres or PgBouncer (≥ 1.21 with `max_prepared_statements`, in transaction mode). */
@@ -24,6 +29,11 @@ export type DatabaseOptions = {
   poolMax?: number | undefined
   /** How long a statement may wait to be sent; 30 s unless given. */
   poolTimeoutMs?: number | undefined
+  /**
+   * How long a statement may take in the server; 10 s unless given, as `migrate()` sets it. A connection that stays silent
+   * for 2 s longer (or as long again, if that is less) is given up.
+   */
+  statementLimitMs?: number | undefined
   /** Statements sent at once over one connection of the pools that do not cancel. */
   pipelineDepth?: number | undefined
   /** Off: every statement is parsed and planned again, with one more round trip. */
@@ -38,7 +48,7 @@ export type Database = {
   replica: Pool
   /** Slow work and whatever is aborted by a signal: one statement a connection, which the signal cancels in the server. */
   cancellable: Pool
-  /** Resolves when the primary answers a query; throws when it does not, or the signal's reason. */
+  /** Resolves when the primary answers and has its tables; throws when not (42P01 without them), or the signal's reason. */
   ready(signal?: AbortSignal): Promise<void>
   stats(): Record<string, PoolFigures>
   /** Refuses new work, lets what was sent finish for up to 5 s, closes all connections. */
@@ -50,6 +60,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { url, replicaUrl, prepare = true } = options
   const preset = presets[options.preset]
   const metrics = options.registry && createDatabaseMetrics(options.registry)
+  const statementLimitMs = options.statementLimitMs ?? roleLimitMs
   const connections = options.poolMax ?? preset.connections
   const pools = new Map<string, Pool>()
 
@@ -65,7 +76,9 @@ export function createDatabase(options: DatabaseOptions): Database {
     primary,
     replica,
     cancellable,
-    ready: (signal) => primary.ping(signal),
+    async ready(signal) {
+      await primary.run(hasTables, {}, { signal })
+    },
     stats: () => Object.fromEntries([...pools].map(([name, each]) => [name, each.stats()])),
     async close() {
       await Promise.all([...pools.values()].map((each) => each.close()))
@@ -86,6 +99,9 @@ export function createDatabase(options: DatabaseOptions): Database {
       depth: pipelines ? (options.pipelineDepth ?? pipeline.depth) : 1,
       spread: pipelines ? pipeline.spread : connections,
       timeoutMs: options.poolTimeoutMs ?? preset.timeoutMs,
+      statementLimitMs,
+      // Time for the server's own refusal to arrive, which says more than ours.
+      answerMarginMs: Math.min(2000, statementLimitMs),
       cancels,
       metrics,
     })

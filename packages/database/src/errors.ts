@@ -13,7 +13,7 @@ export function poolTimeoutError(pool: string, waitedMs: number): DatabaseError 
   return fault('PoolTimeoutError', 'DB_POOL_TIMEOUT', `No connection of pool ${pool} within ${waitedMs} ms`)
 }
 
-/** The server cannot be reached, refuses new sessions, or went away with the statement on its way. */
+/** The server cannot be reached, does not answer, refuses new sessions, or went away with the statement on its way. */
 export function databaseUnavailableError(cause: unknown): DatabaseError {
   return fault('DatabaseUnavailableError', 'DB_UNAVAILABLE', 'The database cannot be reached', cause)
 }
@@ -53,6 +53,17 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return codeOf(error) === 'DB_UNAVAILABLE'
 }
 
+/** Nothing more comes from this connection, or none could be made. */
+export function isLostConnection(error: unknown): boolean {
+  const code = codeOf(error)
+  return brokenCodes.has(code) || unreachableCodes.has(code) || code.startsWith('08')
+}
+
+/** The server became read-only under us, as after a failover: a new connection may lead to the new primary. */
+export function isReadOnlyServer(error: unknown): boolean {
+  return codeOf(error) === readOnlyServer
+}
+
 /** The connection broke while it was in use, so that a statement without effects may be sent once more. */
 export function isBrokenConnection(error: unknown): boolean {
   return brokenCodes.has(codeOf(error))
@@ -60,11 +71,8 @@ export function isBrokenConnection(error: unknown): boolean {
 
 /** Driver and server errors that mean "not now" become ours; everything else is handed on as it is. */
 export function translate(error: unknown): unknown {
-  const code = codeOf(error)
-  if (brokenCodes.has(code) || unreachableCodes.has(code) || code.startsWith('08')) {
-    return databaseUnavailableError(error)
-  }
-  return code === '57014' ? statementTimeoutError(error) : error
+  if (isLostConnection(error) || isReadOnlyServer(error)) return databaseUnavailableError(error)
+  return codeOf(error) === '57014' ? statementTimeoutError(error) : error
 }
 
 const brokenCodes = new Set([
@@ -79,9 +87,13 @@ const brokenCodes = new Set([
 const unreachableCodes = new Set([
   ...['CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'ECONNREFUSED', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
   ...['EHOSTUNREACH', 'ENETUNREACH', 'ECONNABORTED'],
-  // The server is starting or stopping, is full, or has become read-only under us (a failover).
-  ...['57P03', '53300', '25006'],
+  // The server is starting or stopping, or is full.
+  ...['57P03', '53300'],
+  // It does not let us in, or has no such database (yet): for whoever asks the service, the same as absent.
+  ...['28000', '28P01', '3D000'],
 ])
+
+const readOnlyServer = '25006'
 
 function isViolation(error: unknown, code: string, constraint?: string): boolean {
   if (codeOf(error) !== code)

@@ -129,3 +129,25 @@ t.test('only what waited is timed', async (t) => {
   await second
   t.equal(waits.length, 1)
 })
+
+t.test('waits that end in a refusal are timed too, and the refusal counted', async (t) => {
+  const told: string[] = []
+  const gate = createGate({
+    ...options,
+    connections: 1,
+    timeoutMs: 5,
+    onWaited: () => told.push('waited'),
+    onRefused: (reason) => told.push(reason),
+  })
+  await gate.take('place')
+  await t.rejects(gate.take('place'))
+  t.same(told.splice(0), ['waited', 'timeout'])
+  const leaving = new AbortController()
+  const left = gate.take('place', leaving.signal)
+  leaving.abort(new Error('left'))
+  await t.rejects(left)
+  t.same(told.splice(0), ['waited'], 'whoever leaves was not refused')
+  gate.close(new Error('closed'))
+  await t.rejects(gate.take('place'), { message: 'closed' })
+  t.same(told, ['closed'])
+})

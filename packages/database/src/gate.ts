@@ -24,6 +24,8 @@ export type Gate = {
 }
 
 export type Want = 'place' | { exclusive: number }
+/** Why nothing was sent: the wait was too long, or the pool is closing. */
+export type Refusal = 'timeout' | 'closed'
 export type Grant = { connections: number[]; release(): void }
 
 export function createGate(options: {
@@ -33,10 +35,11 @@ export function createGate(options: {
   /** How many connections carry statements before one of them carries `depth`. */
   spread: number
   timeoutMs: number
-  /** Called with the seconds waited by each that was let through after a wait. */
+  /** Called with the seconds waited by each that had to wait, whether it was let through, refused or left. */
   onWaited?: ((seconds: number) => void) | undefined
+  onRefused?: ((reason: Refusal) => void) | undefined
 }): Gate {
-  const { name, connections, depth, spread, timeoutMs, onWaited } = options
+  const { name, connections, depth, spread, timeoutMs, onWaited, onRefused } = options
   const load = new Array<number>(connections).fill(0)
   const line = new Set<Waiter>()
   let used = 0
@@ -46,7 +49,10 @@ export function createGate(options: {
   return {
     tryTake,
     take(want, signal) {
-      if (closed !== undefined) return Promise.reject(closed)
+      if (closed !== undefined) {
+        onRefused?.('closed')
+        return Promise.reject(closed)
+      }
       if (signal?.aborted) return Promise.reject(signal.reason)
       if (typeof want === 'object' && want.exclusive > connections) {
         return Promise.reject(
@@ -60,7 +66,7 @@ export function createGate(options: {
     waiting: () => line.size,
     close(reason) {
       closed = reason
-      for (const waiter of line) waiter.reject(reason)
+      for (const waiter of line) waiter.reject(reason, 'closed')
       if (used === 0) return Promise.resolve()
       return new Promise((resolve) => {
         onIdle = resolve
@@ -128,22 +134,23 @@ export function createGate(options: {
   function wait(want: Want, signal: AbortSignal | undefined): Promise<Grant> {
     return new Promise((resolve, reject) => {
       const since = performance.now()
-      const timer = setTimeout(() => waiter.reject(poolTimeoutError(name, timeoutMs)), timeoutMs)
+      const timer = setTimeout(() => waiter.reject(poolTimeoutError(name, timeoutMs), 'timeout'), timeoutMs)
       const abort = () => waiter.reject(signal?.reason)
       const leave = () => {
         line.delete(waiter)
         clearTimeout(timer)
+        onWaited?.((performance.now() - since) / 1000)
         signal?.removeEventListener('abort', abort)
       }
       const waiter: Waiter = {
         want,
         resolve(grant) {
           leave()
-          onWaited?.((performance.now() - since) / 1000)
           resolve(grant)
         },
-        reject(error) {
+        reject(error, refusal) {
           leave()
+          if (refusal !== undefined) onRefused?.(refusal)
           reject(error)
           // Whoever stood behind may fit where this one did not.
           serve()
@@ -155,4 +162,8 @@ export function createGate(options: {
   }
 }
 
-type Waiter = { want: Want; resolve(grant: Grant): void; reject(error: unknown): void }
+type Waiter = {
+  want: Want
+  resolve(grant: Grant): void
+  reject(error: unknown, refusal?: Refusal): void
+}

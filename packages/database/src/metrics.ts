@@ -1,21 +1,30 @@
-import { Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { Refusal } from './gate.ts'
 
 export type PoolFigures = { size: number; inUse: number; waiting: number }
 
+/** What is told to Prometheus besides: connections to the server, and how many there may be. */
+export type ConnectionFigures = { open: number; allowed: number }
+
 export type PoolMetrics = {
   waited(seconds: number): void
+  refused(reason: Refusal): void
+  /** A connection was given up since the server no longer answered on it. */
+  abandoned(): void
   queried(statement: string, seconds: number): void
 }
 
-export type DatabaseMetrics = { pool(name: string, figures: () => PoolFigures): PoolMetrics }
+export type DatabaseMetrics = {
+  pool(name: string, figures: () => PoolFigures & ConnectionFigures): PoolMetrics
+}
 
 /**
  * Registers the figures of all pools. The gauges are read when they are scraped and cost a statement nothing;
  * labels are bounded: pools and statements have fixed names.
  */
 export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
-  const pools = new Map<string, () => PoolFigures>()
-  const gauge = (name: string, help: string, read: (figures: PoolFigures) => number) =>
+  const pools = new Map<string, () => PoolFigures & ConnectionFigures>()
+  const gauge = (name: string, help: string, read: (figures: PoolFigures & ConnectionFigures) => number) =>
     new Gauge({
       name,
       help,
@@ -32,9 +41,23 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
     (f) => f.inUse,
   )
   gauge('db_pool_waiting', 'Statements and transactions that wait at the gate', (f) => f.waiting)
+  gauge('db_pool_connections', 'Open connections to the server', (f) => f.open)
+  gauge('db_pool_connections_max', 'Connections that the pool may open', (f) => f.allowed)
+  const refused = new Counter({
+    name: 'db_pool_refused_total',
+    help: 'Statements and transactions that were never sent: no place within the wait limit, or the pool was closing',
+    labelNames: ['pool', 'reason'],
+    registers: [registry],
+  })
+  const abandoned = new Counter({
+    name: 'db_pool_abandoned_total',
+    help: 'Connections given up since the server no longer answered on them',
+    labelNames: ['pool'],
+    registers: [registry],
+  })
   const wait = new Histogram({
     name: 'db_pool_wait_seconds',
-    help: 'Time at the gate of what had to wait',
+    help: 'Time at the gate of what had to wait, also of what then was refused or left',
     labelNames: ['pool'],
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
     registers: [registry],
@@ -50,9 +73,18 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
     pool(pool, figures) {
       pools.set(pool, figures)
       const waits = wait.labels(pool)
+      const abandonments = abandoned.labels(pool)
+      // There from the start: a series that begins at 1 has no increase.
+      const refusals = {
+        timeout: refused.labels(pool, 'timeout'),
+        closed: refused.labels(pool, 'closed'),
+      } satisfies Record<Refusal, unknown>
+      for (const counter of [abandonments, ...Object.values(refusals)]) counter.inc(0)
       const queries = new Map<string, ReturnType<typeof query.labels>>()
       return {
         waited: (seconds) => waits.observe(seconds),
+        refused: (reason) => refusals[reason].inc(),
+        abandoned: () => abandonments.inc(),
         queried(statement, seconds) {
           let labelled = queries.get(statement)
           if (labelled === undefined) {

@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import { translate } from './errors.ts'
+import { roleLimitMs } from './presets.ts'
 
 /**
  * What a session of the role may take in this database. They lie on the role, since PgBouncer drops them when a
@@ -13,7 +14,10 @@ import { translate } from './errors.ts'
  * - A transaction that sits idle holds locks and keeps vacuum from cleaning. Ours never wait for anything but the
  *   database and one enqueue, so 10 s without a statement means that its process hangs.
  */
-const roleTimeouts = { statement_timeout: '10s', idle_in_transaction_session_timeout: '10s' }
+const roleTimeouts = {
+  statement_timeout: `${roleLimitMs / 1000}s`,
+  idle_in_transaction_session_timeout: '10s',
+}
 
 // Any number that nothing else in this database locks.
 const migrationLock = 7_202_611

@@ -75,6 +75,8 @@ t.test('the figures say what is sent, what waits and how long statements take', 
     'db_pool_size{pool="primary"} 2',
     'db_pool_in_use{pool="primary"} 2',
     'db_pool_waiting{pool="primary"} 1',
+    'db_pool_connections_max{pool="primary"} 2',
+    'db_pool_refused_total{pool="primary",reason="timeout"} 0',
   ]) {
     t.ok(during.includes(line), line)
   }
@@ -82,6 +84,8 @@ t.test('the figures say what is sent, what waits and how long statements take', 
   const after = await registry.metrics()
   for (const line of [
     'db_pool_in_use{pool="primary"} 0',
+    'db_pool_connections{pool="primary"} 2',
+    'db_pool_connections{pool="cancellable"} 0',
     'db_pool_wait_seconds_count{pool="primary"} 1',
     'db_query_duration_seconds_count{pool="primary",statement="test_sleep"} 3',
   ]) {

@@ -6,11 +6,19 @@ import {
   createConnection,
   type Running,
 } from './connection.ts'
-import { databaseUnavailableError, isBrokenConnection, translate } from './errors.ts'
+import {
+  databaseUnavailableError,
+  isBrokenConnection,
+  isDatabaseUnavailable,
+  isLostConnection,
+  isReadOnlyServer,
+  translate,
+} from './errors.ts'
 import { createGate, type Grant } from './gate.ts'
 import type { DatabaseMetrics, PoolFigures } from './metrics.ts'
 import { type Statement, statement } from './statement.ts'
 import { firstBytes, runTransaction, type Transaction, type TransactionOptions } from './transaction.ts'
+import { createWatchdog } from './watch.ts'
 
 export type RunOptions = { signal?: AbortSignal | undefined }
 
@@ -63,16 +71,26 @@ export type PoolOptions = ConnectionOptions & {
   depth: number
   spread: number
   timeoutMs: number
+  /** How long a statement may take in the server: the role's `statement_timeout`. */
+  statementLimitMs: number
+  /** How much longer a connection may be silent before it is given up. */
+  answerMarginMs: number
   /** With `depth` 1: a signal cancels in the server, since nothing else is on the connection. */
   cancels: boolean
   metrics?: DatabaseMetrics | undefined
 }
 
 export function createPool(options: PoolOptions): Pool {
-  const { name, connections: count, depth, cancels } = options
+  const { name, connections: count, depth, cancels, answerMarginMs } = options
   const connections = new Map<number, Connection>()
   const retired = new Set<Promise<void>>()
-  const metrics = options.metrics?.pool(name, stats)
+  const silenceMs = options.statementLimitMs + answerMarginMs
+  const watchdog = createWatchdog(silenceMs)
+  const metrics = options.metrics?.pool(name, () => ({
+    ...stats(),
+    open: [...connections.values()].reduce((sum, connection) => sum + connection.open(), 0),
+    allowed: count,
+  }))
   const gate = createGate({
     name,
     connections: count,
@@ -80,6 +98,7 @@ export function createPool(options: PoolOptions): Pool {
     spread: options.spread,
     timeoutMs: options.timeoutMs,
     onWaited: metrics?.waited,
+    onRefused: metrics?.refused,
   })
   // `simple` is not declared: without it a statement with no parameters would not be prepared.
   const sendOptions = { prepare: options.prepare, simple: false }
@@ -117,8 +136,9 @@ export function createPool(options: PoolOptions): Pool {
     async close() {
       const idle = gate.close(databaseUnavailableError(new Error(`Pool ${name} is closed`)))
       await atMost(closeTimeoutMs, idle)
-      const ends = [...connections.values()].map((connection) => connection.end({ timeout: 1 }))
+      const ends = [...connections.values()].map((connection) => connection.end(1))
       await Promise.all([...ends, ...retired])
+      watchdog.close()
     },
   }
 
@@ -129,7 +149,10 @@ export function createPool(options: PoolOptions): Pool {
   function connectionAt(place: number): Connection {
     let connection = connections.get(place)
     if (connection === undefined) {
-      connection = createConnection(options)
+      connection = createConnection(options, watchdog, (silent) => {
+        metrics?.abandoned()
+        discard(place, silent, new Error(`No answer within ${silenceMs} ms`))
+      })
       connections.set(place, connection)
     }
     return connection
@@ -139,13 +162,26 @@ export function createPool(options: PoolOptions): Pool {
    * A connection that broke is thrown away, with its client: postgres.js 3.4 keeps the server's last words (such as
    * "terminating connection due to administrator command") and gives them to the first statement on the next one.
    */
-  function discard(place: number, broken: Connection): void {
-    if (connections.get(place) !== broken) return
+  function discard(place: number, broken: Connection, lost?: unknown): void {
+    retire(place, broken, () => broken.destroy(lost))
+  }
+
+  function retire(place: number, connection: Connection, end: () => Promise<void>): void {
+    if (connections.get(place) !== connection) return
     connections.delete(place)
-    const ended = broken.end({ timeout: 0 }).then(() => {
+    const ended = end().then(() => {
       retired.delete(ended)
     })
     retired.add(ended)
+  }
+
+  /**
+   * What an error says about its connection. One that cannot be made takes with it what waits for it, which would
+   * otherwise try again one after the other; one that broke leaves it to each to be repeated.
+   */
+  function judge(place: number, connection: Connection, error: unknown): void {
+    if (isLostConnection(error)) discard(place, connection, isBrokenConnection(error) ? undefined : error)
+    else if (isReadOnlyServer(error)) retire(place, connection, () => connection.end(closeTimeoutMs / 1000))
   }
 
   async function execute<Params extends object, Row>(
@@ -174,21 +210,27 @@ export function createPool(options: PoolOptions): Pool {
     const started = metrics === undefined ? 0 : performance.now()
     let query: Running | undefined
     let cancel: Promise<void> | undefined
+    let connection = connectionAt(place)
     const abort = () => {
-      if (query !== undefined) cancel = cancelRunning(query)
+      if (query !== undefined) cancel = cancelRunning(connection, query)
     }
     if (cancels) signal?.addEventListener('abort', abort, { once: true })
     try {
       for (let mayRepeat = readOnly; ; mayRepeat = false) {
-        const connection = connectionAt(place)
+        const { client, watch } = connection
+        watch.sent()
         try {
-          const pending = connection.unsafe(text, values as never[], sendOptions)
+          const pending = client.unsafe(text, values as never[], sendOptions)
           query = pending as Running
           return await (raw ? pending.raw() : pending)
         } catch (error) {
-          if (isBrokenConnection(error)) discard(place, connection)
+          if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
+          judge(place, connection, error)
           if (!mayRepeat || signal?.aborted || !isBrokenConnection(error)) throw translate(error)
+        } finally {
+          watch.answered()
         }
+        connection = connectionAt(place)
       }
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -204,10 +246,18 @@ export function createPool(options: PoolOptions): Pool {
   ): Promise<Result> {
     const connection = connectionAt(place)
     try {
-      const use = { connection, sendOptions, cancels, queried: metrics?.queried }
+      const use = {
+        connection,
+        sendOptions,
+        cancels,
+        marginMs: answerMarginMs,
+        queried: metrics?.queried,
+      }
       return await runTransaction(use, txOptions, work)
     } catch (error) {
-      if (error instanceof Error && isBrokenConnection(error.cause)) discard(place, connection)
+      if (!isDatabaseUnavailable(error)) throw error
+      if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
+      judge(place, connection, (error as Error).cause)
       throw error
     }
   }

@@ -21,4 +21,7 @@ export const presets = {
   },
 } as const
 
+/** The role's `statement_timeout`, which `migrate()` sets: a statement of a call takes milliseconds. */
+export const roleLimitMs = 10_000
+
 export type PresetName = keyof typeof presets

@@ -3,6 +3,7 @@ import type postgres from 'postgres'
 import { type Connection, cancelRunning, type Running } from './connection.ts'
 import { databaseUnavailableError, isBrokenConnection, translate } from './errors.ts'
 import type { Statement } from './statement.ts'
+import type { Watch } from './watch.ts'
 
 export type Transaction = {
   run<Params extends object, Row>(statement: Statement<Params, Row>, params: Params): Promise<Row[]>
@@ -41,32 +42,39 @@ export async function runTransaction<Result>(
     connection: Connection
     sendOptions: SendOptions
     cancels: boolean
+    /** How much longer than its own limit a statement may be silent. */
+    marginMs: number
     queried?: ((statement: string, seconds: number) => void) | undefined
   },
   options: TransactionOptions & { snapshot?: string },
   work: (tx: Transaction) => Promise<Result>,
 ): Promise<Result> {
-  const { signal } = options
+  const { signal, statementTimeoutMs } = options
+  const { client, watch } = use.connection
   const running = new Set<Running>()
   const cancels: Promise<void>[] = []
   let dead = false
 
   const abort = () => {
-    if (use.cancels) for (const query of running) cancels.push(cancelRunning(query))
+    if (use.cancels) for (const query of running) cancels.push(cancelRunning(use.connection, query))
   }
   signal?.addEventListener('abort', abort, { once: true })
   try {
-    const outcome = use.connection.begin(modeOf(options), (session) =>
+    const begin = (inside: (session: Session) => Promise<unknown>) => {
+      const outcome = client.begin(modeOf(options), inside)
+      outcome.catch((error) => {
+        dead ||= isBrokenConnection(error)
+      })
+      return outcome
+    }
+    const inside = (session: Session) =>
       whileAlive(async () => {
         const setup = setupOf(options)
         if (setup !== '') await issue(session, setup, [], undefined)
-        return work(transactionOn(session))
-      }),
-    )
-    outcome.catch((error) => {
-      dead ||= isBrokenConnection(error)
-    })
-    return (await outcome) as Result
+        if (statementTimeoutMs !== undefined) watch.allow((statementTimeoutMs || Infinity) + use.marginMs)
+        return work(transactionOn(session)).finally(() => watch.allow())
+      })
+    return (await framed(watch, begin, inside)) as Result
   } catch (error) {
     throw signal?.aborted ? signal.reason : translate(error)
   } finally {
@@ -96,7 +104,9 @@ export async function runTransaction<Result>(
     if (dead) throw databaseUnavailableError(new Error('The connection of this transaction was lost'))
     const query = session.unsafe(text, values as never[], send)
     running.add(query as Running)
+    watch.sent()
     const settle = (error: unknown) => {
+      watch.answered()
       running.delete(query as Running)
       dead ||= isBrokenConnection(error)
     }
@@ -144,8 +154,10 @@ export async function runTransaction<Result>(
    */
   function clientFor(session: Session): object {
     const savepoint = (step: (client: object) => Promise<unknown>) =>
-      (session as unknown as postgres.TransactionSql).savepoint((inner) =>
-        whileAlive(() => step(clientFor(inner as unknown as Session))),
+      framed<Session>(
+        watch,
+        (inside) => (session as unknown as postgres.TransactionSql<Record<string, never>>).savepoint(inside),
+        (inner) => whileAlive(() => step(clientFor(inner))),
       )
     return {
       options: { parsers: {}, serializers: {} },
@@ -155,6 +167,29 @@ export async function runTransaction<Result>(
       begin: savepoint,
       savepoint,
     }
+  }
+}
+
+/** Has what postgres.js sends by itself before and after the work (`begin`, `commit`, …) watched as well. */
+async function framed<Inner>(
+  watch: Watch,
+  open: (inside: (inner: Inner) => Promise<unknown>) => Promise<unknown>,
+  work: (inner: Inner) => Promise<unknown>,
+): Promise<unknown> {
+  let isInside = false
+  const leave = () => {
+    isInside = false
+    watch.sent()
+  }
+  watch.sent()
+  try {
+    return await open((inner) => {
+      isInside = true
+      watch.answered()
+      return work(inner).finally(leave)
+    })
+  } finally {
+    if (!isInside) watch.answered()
   }
 }
 

@@ -1,0 +1,226 @@
+import { testDatabase } from '@reference/local-stack'
+import { sql } from 'drizzle-orm'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { linkTo } from './fixtures/link.ts'
+import { open, openOn } from './fixtures/open.ts'
+import { until } from './fixtures/until.ts'
+import { type DatabaseOptions, migrate, queries, statement } from './index.ts'
+
+const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
+
+const sleep = statement<{ seconds: number }, object>(
+  'test_sleep',
+  () => sql`select pg_sleep(${sql.placeholder('seconds')}::float8)::text`,
+)
+
+/** A database whose server can be made to hang; given up after 0.8 s of silence. */
+async function hangable(t: Parameters<typeof open>[0], options: Partial<DatabaseOptions> = {}) {
+  const { url } = await open(t)
+  const link = await linkTo(t, url)
+  await link.mend()
+  const database = openOn(t, { url: link.url, statementLimitMs: 400, ...options })
+  return { url, link, database }
+}
+
+const tries = (work: () => Promise<unknown>) => () =>
+  work().then(
+    () => true,
+    () => false,
+  )
+
+t.test(
+  'a server that stops answering is a 503 for every statement, and places come free again',
+  async (t) => {
+    const registry = new Registry()
+    const { link, database } = await hangable(t, { poolMax: 2, registry })
+    const { primary, cancellable } = database
+    await Promise.all([primary.ping(), primary.ping(), cancellable.ping()])
+    link.hang()
+    const outcomes: Promise<unknown>[] = [
+      ...Array.from({ length: 10 }, () => primary.run(queries.userById, { id: 1 })),
+      primary.run(queries.insertUser, { email: 'hung@example.com', name: 'Hung' }),
+      cancellable.run(queries.userById, { id: 1 }),
+      cancellable.bytes(queries.userById, { id: 1 }),
+    ]
+    await Promise.all(outcomes.map((outcome) => t.rejects(outcome, away)))
+    t.match(await registry.metrics(), 'db_pool_abandoned_total{pool="primary"} 2')
+    t.equal(database.stats().primary?.inUse, 0)
+    t.equal(database.stats().cancellable?.inUse, 0)
+    await link.mend()
+    await until(
+      'it answers again',
+      tries(() => primary.ping()),
+    )
+    t.same(await primary.sql`select 1 from users where email = 'hung@example.com'`, [])
+  },
+)
+
+t.test(
+  'what waits for a connection that cannot be made fails with it, and not one after the other',
+  async (t) => {
+    const { link, database } = await hangable(t, { poolMax: 1 })
+    link.hang()
+    const waiting = Array.from({ length: 8 }, () => database.primary.run(queries.userById, { id: 1 }))
+    await Promise.all(waiting.map((outcome) => t.rejects(outcome, away)))
+    t.equal(database.stats().primary?.inUse, 0)
+  },
+)
+
+t.test('a server that stops answering fails a transaction at each of its steps', async (t) => {
+  const { link, database } = await hangable(t, { poolMax: 1 })
+  const { primary } = database
+  const insert = { email: 'step@example.com', name: 'Step' }
+  const steps: Record<string, () => Promise<unknown>> = {
+    begin() {
+      link.hang()
+      return primary.transaction(async () => {})
+    },
+    statement: () =>
+      primary.transaction(async (tx) => {
+        link.hang()
+        await tx.run(queries.insertUser, insert)
+      }),
+    'statement, caught': () =>
+      primary.transaction(async (tx) => {
+        link.hang()
+        await tx.run(queries.insertUser, insert).catch(() => {})
+      }),
+    drizzle: () =>
+      primary.transaction(async (tx) => {
+        link.hang()
+        await tx.drizzle.execute(sql`select 1`)
+      }),
+    savepoint: () =>
+      primary.transaction(async (tx) => {
+        link.hang()
+        await tx.drizzle.transaction(async () => {})
+      }),
+    'end of a savepoint': () =>
+      primary.transaction((tx) =>
+        tx.drizzle.transaction(async () => {
+          link.hang()
+          throw new Error('no')
+        }),
+      ),
+    commit: () =>
+      primary.transaction(async (tx) => {
+        await tx.run(queries.insertUser, insert)
+        link.hang()
+      }),
+    rollback: () =>
+      primary.transaction(async () => {
+        link.hang()
+        throw new Error('no')
+      }),
+    snapshot: () =>
+      database.cancellable.snapshot(1, async () => {
+        link.hang()
+      }),
+  }
+  for (const [step, run] of Object.entries(steps)) {
+    await t.rejects(run(), away, step)
+    t.equal(database.stats().primary?.inUse, 0, step)
+    await link.mend()
+    await until(
+      'it answers again',
+      tries(() => Promise.all([primary.ping(), database.cancellable.ping()])),
+    )
+    t.same(await primary.sql`select 1 from users where email = 'step@example.com'`, [], step)
+  }
+})
+
+t.test('what takes longer than others but is allowed to is not given up', async (t) => {
+  const { database } = await hangable(t)
+  await database.primary.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), { statementTimeoutMs: 5000 })
+  // Behind each other on one connection: the last is answered long after it was sent.
+  const { database: deep } = await hangable(t, { poolMax: 1 })
+  await Promise.all([0.5, 0.5, 0.1].map((seconds) => deep.primary.run(sleep, { seconds })))
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
+  const idle = database.primary.transaction(() => finished)
+  await database.cancellable.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), {
+    statementTimeoutMs: 5000,
+  })
+  finish()
+  await idle
+  t.pass()
+})
+
+t.test('an abort during the silence is heard at once, and its place comes free', async (t) => {
+  const { link, database } = await hangable(t)
+  await database.cancellable.ping()
+  link.hang()
+  const leaving = new AbortController()
+  const left = t.rejects(database.cancellable.run(queries.userById, { id: 1 }, { signal: leaving.signal }), {
+    message: 'left',
+  })
+  leaving.abort(new Error('left'))
+  await left
+  await until('its place is free', () => database.stats().cancellable?.inUse === 0)
+})
+
+t.test('a hung replica sends its reads to the primary', async (t) => {
+  const primary = await open(t)
+  const { link } = await hangable(t)
+  const database = openOn(t, { url: primary.url, replicaUrl: link.url, statementLimitMs: 400 })
+  await database.replica.ping()
+  link.hang()
+  t.equal((await database.replica.first(queries.userById, { id: 1 }))?.id, 1)
+  t.equal((await database.replica.first(queries.userById, { id: 2 }))?.id, 2)
+})
+
+t.test('close ends although the server does not answer, and nothing keeps the process', async (t) => {
+  const { link, database } = await hangable(t)
+  await Promise.all([database.primary.ping(), database.cancellable.ping()])
+  link.hang()
+  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
+  const before = sockets()
+  const failed = t.rejects(database.primary.run(queries.userById, { id: 1 }), away)
+  await database.close()
+  await failed
+  await until('both connections are gone', () => sockets() <= before - 2)
+})
+
+t.test('a server that closes each connection as it is made is a 503', async (t) => {
+  const { link, database } = await hangable(t)
+  await database.primary.ping()
+  link.slam()
+  await t.rejects(database.primary.run(queries.userById, { id: 1 }), away)
+  await t.rejects(
+    database.primary.transaction(async () => {}),
+    away,
+  )
+  await link.mend()
+  await until(
+    'it answers again',
+    tries(() => database.primary.ping()),
+  )
+})
+
+t.test('a server that does not let us in is a 503, told with its reason', async (t) => {
+  const { url } = await open(t)
+  const wrong: [string, Partial<URL>][] = [
+    ['28P01', { password: 'wrong' }],
+    ['28P01', { username: 'nobody' }],
+    ['3D000', { pathname: '/nothing' }],
+  ]
+  for (const [code, part] of wrong) {
+    const database = openOn(t, { url: Object.assign(new URL(url), part).href })
+    const expected = { ...away, cause: { code } }
+    await t.rejects(database.primary.run(queries.userById, { id: 1 }), expected)
+    await t.rejects(
+      database.primary.transaction(async () => {}),
+      expected,
+    )
+    await t.rejects(database.ready(), expected)
+  }
+})
+
+t.test('a database without its tables answers a ping and is not ready', async (t) => {
+  const { url } = await testDatabase(t, { from: 'empty' })
+  const database = openOn(t, { url })
+  await database.primary.ping()
+  await t.rejects(database.ready(), { code: '42P01' })
+  await migrate({ url })
+  await database.ready()
+})
