@@ -104,7 +104,8 @@ function createSockets() {
       // A client that was waiting to connect again as it was ended would open a session that nobody uses.
       if (ended) throw connectionClosed()
       const address = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 }
-      const socket = path ? connect({ path }) : connect(address)
+      // Without delay: TCP would otherwise hold a pipelined statement until the one before it is acknowledged.
+      const socket = path ? connect({ path }) : connect({ ...address, noDelay: true })
       forgetClosed()
       sockets.add(socket)
       // Without an error postgres.js takes a socket that closes before the session was there as a reason to

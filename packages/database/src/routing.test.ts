@@ -52,3 +52,48 @@ t.test('a fault of the statement itself is not tried elsewhere', async (t) => {
   )
   t.equal(runs, 1)
 })
+
+t.test('a replica that gives no snapshot leaves the whole of it to the primary', async (t) => {
+  const { url } = await open(t)
+  const replica = await open(t)
+  const admin = openOn(t, { url: replica.superuserUrl })
+  await admin.primary.sql`revoke execute on function pg_export_snapshot() from public`
+  const database = openOn(t, { url, replicaUrl: replica.url })
+  const name = new URL(url).pathname.slice(1)
+  t.same(
+    await database.cancellable.snapshot(2, (parts) => Promise.all(parts.map((tx) => tx.first(port, {})))),
+    [{ database: name }, { database: name }],
+  )
+  let runs = 0
+  await t.rejects(
+    database.cancellable.snapshot(1, async () => {
+      runs++
+      throw new Error('no')
+    }),
+    { message: 'no' },
+  )
+  t.equal(runs, 1, 'work that failed is not tried elsewhere')
+})
+
+t.test('while the replica is looked for, only one read waits for it', async (t) => {
+  const { url } = await open(t)
+  const link = await linkTo(t, url)
+  await link.mend()
+  const database = openOn(t, { url, replicaUrl: link.url, statementLimitMs: 400 })
+  await database.replica.first(port, {})
+  link.hang()
+  await database.replica.first(port, {})
+  // Away now. Whenever it is tried again, those that come meanwhile are answered by the primary.
+  let slow = 0
+  await until('a read has tried it again', async () => {
+    let done = false
+    const probe = database.replica.first(port, {}).then(() => {
+      done = true
+    })
+    const others = await Promise.all([1, 2, 3].map(() => database.replica.first(port, {})))
+    t.equal(others.length, 3)
+    if (!done) slow++
+    await probe
+    return slow > 0
+  })
+})

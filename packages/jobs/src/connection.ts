@@ -1,14 +1,27 @@
 import { createHash } from 'node:crypto'
+import { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Db } from 'pg-boss'
+import { isConnectionFault } from './errors.ts'
 
 export type Connection = {
   /** What pg-boss runs its statements on. */
   readonly db: Db
+  /** The same for what somebody waits for: a server that does not answer is told after `CALL_TIMEOUT_MS`. */
+  readonly calls: Db
   query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>
   transaction<T>(work: (db: Db) => Promise<T>): Promise<T>
+  /** Ends within a second, whether the server takes part or not. */
   close(): Promise<void>
 }
+
+/** The wait for a connection is bounded by itself, so a call takes this and `CONNECT_TIMEOUT_MS` at most. */
+export const CALL_TIMEOUT_MS = 4_000
+const CONNECT_TIMEOUT_MS = 3_000
+/** For pollers and maintenance. The role's limit of 10 s comes first, unless the server no longer answers. */
+const STATEMENT_TIMEOUT_MS = 15_000
+const CLOSE_TIMEOUT_MS = 1_000
 
 export type ConnectionOptions = {
   url: string
@@ -24,14 +37,23 @@ export type ConnectionOptions = {
  * in the server; PgBouncer ≥ 1.21 follows such statements in transaction mode.
  */
 export function createConnection(options: ConnectionOptions): Connection {
+  const sockets = new Set<Socket>()
+  // Its own, since node-postgres ends an idle connection by waiting for the server to close it.
+  const stream = () => {
+    for (const socket of sockets) if (socket.destroyed) sockets.delete(socket)
+    const socket = new Socket()
+    sockets.add(socket)
+    return socket
+  }
   const pool = new pg.Pool({
+    stream,
     connectionString: options.url,
     application_name: options.applicationName,
     max: options.max,
     // Bounds the wait for a free connection as well as for a new one.
-    connectionTimeoutMillis: 3_000,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     // A peer that vanished without a word must not hold a poller for ever.
-    query_timeout: 60_000,
+    query_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   })
@@ -50,9 +72,11 @@ export function createConnection(options: ConnectionOptions): Connection {
     return name
   }
 
-  async function executeSql(text: string, values?: unknown[]) {
-    const name = preparedName(text)
-    return name === undefined ? pool.query(text, values) : pool.query({ name, text, values: values ?? [] })
+  function dbWith(timeoutMs: number): Db {
+    return {
+      executeSql: async (text, values = []) =>
+        pool.query(queryOf(text, values, timeoutMs, preparedName(text))),
+    }
   }
 
   async function transaction<T>(work: (db: Db) => Promise<T>): Promise<T> {
@@ -64,13 +88,19 @@ export function createConnection(options: ConnectionOptions): Connection {
     client.on('error', onError)
     try {
       await client.query('BEGIN')
-      const result = await work({ executeSql: (text, values) => client.query(text, values) })
+      const result = await work({
+        executeSql: async (text, values = []) => client.query(queryOf(text, values, CALL_TIMEOUT_MS)),
+      })
       await client.query('COMMIT')
       return result
     } catch (error) {
-      await client.query('ROLLBACK').catch((fault: Error) => {
-        broken = fault
-      })
+      // Behind a statement that is not answered, a rollback is not either.
+      if (isConnectionFault(error)) broken = error as Error
+      else {
+        await client.query('ROLLBACK').catch((fault: Error) => {
+          broken = fault
+        })
+      }
       throw error
     } finally {
       client.off('error', onError)
@@ -78,14 +108,30 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
+  async function close(): Promise<void> {
+    const limit = new AbortController()
+    const late = delay(CLOSE_TIMEOUT_MS, undefined, { signal: limit.signal }).catch(() => {})
+    await Promise.race([pool.end(), late])
+    limit.abort()
+    for (const socket of sockets) socket.destroy()
+  }
+
   let closed: Promise<void> | undefined
+  const calls = dbWith(CALL_TIMEOUT_MS)
   return {
-    db: { executeSql },
-    query: (text, values) => pool.query(text, values),
+    db: dbWith(STATEMENT_TIMEOUT_MS),
+    calls,
+    query: calls.executeSql,
     transaction,
     close: () => {
-      closed ??= pool.end()
+      closed ??= close()
       return closed
     },
   }
+}
+
+// The types of node-postgres know the limit of a pool, and not that of a query.
+function queryOf(text: string, values: unknown[], timeoutMs: number, name?: string): pg.QueryConfig {
+  const query = { text, values, query_timeout: timeoutMs }
+  return name === undefined ? query : { ...query, name }
 }

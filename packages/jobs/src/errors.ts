@@ -122,6 +122,9 @@ const CONNECTION_CODES = new Set([
   'ENETUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
+  // postgres.js and the database package, for a job that is enqueued in a transaction of theirs
+  ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'DB_UNAVAILABLE'],
+  ...['28000', '28P01', '3D000'], // not let in, or no such database (yet)
   '53300', // too many connections
   '57P01', // administrator shutdown
   '57P02', // crash shutdown

@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import { type Db, type DrizzleTransactionLike, fromDrizzle, PgBoss, type SendOptions } from 'pg-boss'
 import type { Registry } from 'prom-client'
 import type { Static, TSchema } from 'typebox'
-import { createConnection } from './connection.ts'
+import { CALL_TIMEOUT_MS, createConnection } from './connection.ts'
 import { DEAD_LETTER_QUEUE, type JobDefinition } from './definition.ts'
 import {
   isConnectionFault,
@@ -111,6 +111,12 @@ export type Jobs = {
   close(): Promise<void>
 }
 
+const SETTLE_TIMEOUT_MS = 1_000
+
+// Not to many seconds, as is usual: a try costs one connection, and until one succeeds the service is ready (its
+// database answers) and refuses jobs.
+const START_RETRY_MS = { first: 100, longest: 500 }
+
 type Registration = { definition: JobDefinition; handler: JobHandler; options: WorkOptions }
 
 /**
@@ -174,7 +180,8 @@ export function createJobs(options: JobsOptions): Jobs {
       } catch (error) {
         startFault = error
         attemptedOnce()
-        const waitMs = Math.min(5_000, 200 * 2 ** attempt) * (0.5 + Math.random() / 2)
+        const { first, longest } = START_RETRY_MS
+        const waitMs = Math.min(longest, first * 2 ** attempt) * (0.5 + Math.random() / 2)
         if (attempt === 0) logger?.warn({ err: error }, 'jobs cannot start yet; trying again')
         await delay(waitMs, undefined, { signal: closing.signal }).catch(() => {})
       }
@@ -201,7 +208,7 @@ export function createJobs(options: JobsOptions): Jobs {
 
   async function available(): Promise<void> {
     // In the first moments of a process the first try to start is worth its wait; later ones are not.
-    if (!started) await firstAttempt
+    if (!started) await Promise.race([firstAttempt, delay(CALL_TIMEOUT_MS, undefined, { ref: false })])
     if (!started || closing.signal.aborted) throw new JobsUnavailableError(startFault)
   }
 
@@ -235,11 +242,10 @@ export function createJobs(options: JobsOptions): Jobs {
       throw new JobDataError(name, [{ field: 'id', message: 'must be a UUID' }])
     const jobId = id ?? (key === undefined ? undefined : idOfKey(name, key))
 
-    const send: SendOptions = {}
+    const send: SendOptions = { db: tx ? fromDrizzle(tx.drizzle, sql) : connection.calls }
     if (jobId !== undefined) send.id = jobId
     if (priority !== undefined) send.priority = priority
     if (startAfter !== undefined) send.startAfter = startAfter
-    if (tx) send.db = fromDrizzle(tx.drizzle, sql)
 
     try {
       const sent = await guarded(() => boss.send(name, checked, send))
@@ -264,7 +270,7 @@ export function createJobs(options: JobsOptions): Jobs {
     return guarded(async () => {
       const row = await find(id)
       if (!row) return undefined
-      await boss.cancel(row.name, id)
+      await boss.cancel(row.name, id, { db: connection.calls })
       const after = await find(id)
       if (after?.state === 'cancelled') {
         running.get(id)?.abort(new DOMException('The job was cancelled.', 'AbortError'))
@@ -317,10 +323,21 @@ export function createJobs(options: JobsOptions): Jobs {
 
   async function close(): Promise<void> {
     closing.abort()
-    await starting
-    await boss.stop({ graceful: true, close: false, timeout: drainTimeoutMs }).catch((error: unknown) => {
-      logger?.error({ err: error }, 'the job queue did not stop cleanly')
-    })
+    const stopped = starting
+      .then(() => boss.stop({ graceful: true, close: false, timeout: drainTimeoutMs }))
+      .catch((error: unknown) => logger?.error({ err: error }, 'the job queue did not stop cleanly'))
+    // What the drain left is failed by statements, which a server that does not answer would hold up.
+    const limit = new AbortController()
+    const late = delay(drainTimeoutMs + SETTLE_TIMEOUT_MS, true, { signal: limit.signal }).catch(() => false)
+    if (await Promise.race([stopped.then(() => false), late])) {
+      logger?.error(
+        {},
+        'the job queue could not settle its jobs: they are tried again once their heartbeat is missed',
+      )
+      for (const handler of running.values())
+        handler.abort(new DOMException('The worker shuts down.', 'AbortError'))
+    }
+    limit.abort()
     await connection.close()
   }
 

@@ -1,0 +1,72 @@
+import t from 'tap'
+import { double } from './fixtures/definitions.ts'
+import { harness, inState } from './fixtures/harness.ts'
+import { linkTo } from './fixtures/link.ts'
+import { until } from './fixtures/until.ts'
+
+const away = { code: 'JOBS_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
+const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
+
+t.test('a database that stops answering is a 503 for every call, and jobs go on after it', async (t) => {
+  const { url, open } = await harness(t)
+  const link = await linkTo(t, url)
+  await link.mend()
+  const jobs = open({ databaseUrl: link.url })
+  jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
+  await inState(jobs, await jobs.enqueue(double, { n: 1 }), 'completed')
+  link.hang()
+  const calls: Record<string, Promise<unknown>> = {
+    enqueue: jobs.enqueue(double, { n: 2 }),
+    get: jobs.get(UNKNOWN_ID),
+    list: jobs.list(),
+    cancel: jobs.cancel(UNKNOWN_ID),
+    retry: jobs.retry(UNKNOWN_ID),
+    ready: jobs.ready(),
+  }
+  for (const outcome of Object.values(calls)) outcome.catch(() => {})
+  for (const [call, outcome] of Object.entries(calls)) await t.rejects(outcome, away, call)
+  await link.mend()
+  const id = await until('a job is taken again', () => jobs.enqueue(double, { n: 3 }).catch(() => undefined))
+  await inState(jobs, id, 'completed')
+})
+
+t.test('close ends although the database does not answer, and aborts what still runs', async (t) => {
+  const { url, open } = await harness(t)
+  const link = await linkTo(t, url)
+  await link.mend()
+  const jobs = open({ databaseUrl: link.url, drainTimeoutMs: 1_000 })
+  const { promise: aborted, resolve } = Promise.withResolvers<void>()
+  jobs.work(double, ({ signal }) => {
+    signal.addEventListener('abort', () => resolve())
+    return new Promise<never>(() => {})
+  })
+  await inState(jobs, await jobs.enqueue(double, { n: 1 }), 'active')
+  link.hang()
+  let closed = false
+  const closing = jobs.close().then(() => {
+    closed = true
+  })
+  // Far below the 15 s after which a statement would have been given up.
+  await until('it is closed', () => closed, 8_000)
+  await Promise.all([closing, aborted])
+})
+
+t.test('a process that is closed while its database hangs from the start ends too', async (t) => {
+  const { url, open } = await harness(t)
+  const link = await linkTo(t, url)
+  await link.mend()
+  link.hang()
+  const jobs = open({ databaseUrl: link.url, drainTimeoutMs: 1_000 })
+  await t.rejects(jobs.enqueue(double, { n: 1 }), away)
+  await jobs.close()
+})
+
+t.test('a database that does not let us in is a 503', async (t) => {
+  const { url, open } = await harness(t)
+  const parts: Partial<URL>[] = [{ password: 'wrong' }, { pathname: '/nothing' }]
+  for (const part of parts) {
+    const jobs = open({ databaseUrl: Object.assign(new URL(url), part).href })
+    await t.rejects(jobs.enqueue(double, { n: 1 }), away)
+    await jobs.close()
+  }
+})
