@@ -1,10 +1,16 @@
 import type { RouteOptions } from 'fastify'
+import { type ProblemError, problem } from './problems.ts'
 
 /** Knows which methods a path has, for the 405 of a path that exists. */
 export interface Allowed {
   add(route: RouteOptions): void
   /** The methods of the routes that match the path; empty when there is none. */
   methodsFor(path: string): string[]
+}
+
+/** @param methods such as `GET, HEAD`; the header `allow` must say them too */
+export function methodNotAllowed(methods: string): ProblemError {
+  return problem(405, 'METHOD_NOT_ALLOWED', `This path takes ${methods}`)
 }
 
 export function createAllowed(): Allowed {

@@ -56,6 +56,22 @@ t.test('a token without the scope is 403', async (t) => {
   t.equal((await post('/settings', '{}', { authorization: 'Bearer admin-token' })).status, 200)
 })
 
+t.test('the handler knows who calls by the name of the token', async (t) => {
+  const withCaller = (app: App) => {
+    app.get('/open', async ({ caller }) => ({ caller: caller ?? 'nobody' }))
+    app.post('/rows', { config: { scope: 'write' } }, async ({ caller }) => ({ caller: caller ?? 'nobody' }))
+  }
+  const { post, get } = await testServer(t, { auth: 'token', authTokens }, withCaller)
+  const writer = { authorization: 'Bearer write-token' }
+  t.same(await (await post('/rows', '{}', writer)).json(), { caller: 'writer' })
+  t.same(await (await post('/rows', '{}', { authorization: 'Bearer admin-token' })).json(), {
+    caller: 'root',
+  })
+  t.same(await (await get('/open', writer)).json(), { caller: 'nobody' }, 'an open call asks nobody')
+  const off = await testServer(t, { auth: 'off', authTokens }, withCaller)
+  t.same(await (await off.post('/rows', '{}', writer)).json(), { caller: 'nobody' })
+})
+
 t.test('the token is asked for before the body is looked at', async (t) => {
   const { post } = await testServer(t, { auth: 'token', authTokens }, routes)
   t.equal((await post('/rows', '{')).status, 401)
@@ -66,9 +82,15 @@ t.test('without tokens in force every call is open', async (t) => {
   t.equal((await post('/settings', '{}')).status, 200)
 })
 
-t.test('with no token configured nobody writes', async (t) => {
-  const { post } = await testServer(t, { auth: 'token' }, routes)
+t.test('with no token configured nobody writes, and the log says so at the start', async (t) => {
+  const { post, lines } = await testServer(t, { auth: 'token' }, routes)
   t.equal((await post('/rows', '{}', { authorization: 'Bearer write-token' })).status, 401)
+  t.match(
+    lines.filter(({ level }) => level === 40),
+    [{ msg: /there is no token/ }],
+  )
+  const some = await testServer(t, { auth: 'token', authTokens }, routes)
+  t.notOk(some.lines.some(({ level }) => level === 40))
 })
 
 t.test('OpenAPI says which calls need a token', async (t) => {

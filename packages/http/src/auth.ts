@@ -4,7 +4,7 @@ import { type ProblemError, problem } from './problems.ts'
 import type { Scope } from './types.ts'
 
 export interface AuthToken {
-  /** Who it is, for the log. */
+  /** Who it is: what `request.caller` says. */
   name: string
   /** SHA-256 of the token in hex; the token itself is nowhere in the process. */
   sha256: string
@@ -13,22 +13,21 @@ export interface AuthToken {
 
 /**
  * Makes the check for calls that need a token.
- * 401 without a known token, 403 when its scope does not reach.
+ * 401 without a known token, 403 when its scope does not reach; otherwise `request.caller` is its name.
  */
 export function createAuth(tokens: readonly AuthToken[]): (scope: Scope) => onRequestHookHandler {
   const known = tokens.map((token) => ({ ...token, digest: Buffer.from(token.sha256, 'hex') }))
   return (scope) => (request, _reply, done) => {
-    done(refusal(request.headers.authorization, scope, known))
+    const holder = holderOf(request.headers.authorization, scope, known)
+    if (holder instanceof Error) return done(holder)
+    request.caller = holder.name
+    done()
   }
 }
 
 type Known = AuthToken & { digest: Buffer }
 
-function refusal(
-  header: string | undefined,
-  scope: Scope,
-  known: readonly Known[],
-): ProblemError | undefined {
+function holderOf(header: string | undefined, scope: Scope, known: readonly Known[]): Known | ProblemError {
   if (header === undefined) return problem(401, 'TOKEN_MISSING', 'This call needs a bearer token')
   const token = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1]
   const holder = token === undefined ? undefined : find(known, token)
@@ -36,7 +35,7 @@ function refusal(
   if (scope === 'admin' && holder.scope !== 'admin') {
     return problem(403, 'SCOPE_MISSING', 'This call needs the scope admin')
   }
-  return undefined
+  return holder
 }
 
 /** Compares with every token, so that the time tells neither whether nor where one matched. */

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import t from 'tap'
 import type { App } from './index.ts'
 import { testServer } from './test-server.ts'
@@ -23,6 +24,27 @@ t.test('replies from 1,000 bytes are compressed in the encoding asked for', asyn
     t.equal((await get(path, { 'accept-encoding': 'identity' })).headers.get('content-encoding'), null)
   }
   t.equal((await get('/small', { 'accept-encoding': 'gzip' })).headers.get('content-encoding'), null)
+})
+
+t.test('a reply that another caller would get compressed says so', async (t) => {
+  const { get } = await testServer(t, { compression: true }, (app) => {
+    routes(app)
+    const large = { a: 'ü'.repeat(700) }
+    app.get('/never', { compress: false }, async () => large)
+    app.get('/wide', async () => large)
+    app.get('/by', async (_request, reply) => reply.header('vary', 'origin').send(large))
+    app.get('/binary', async (_request, reply) => reply.type('image/png').send(Buffer.alloc(2000)))
+    app.get('/stream', async (_request, reply) => reply.type('text/plain').send(Readable.from(['a', 'b'])))
+  })
+  const vary = async (path: string, encoding: string) =>
+    (await get(path, { 'accept-encoding': encoding })).headers.get('vary')
+  for (const encoding of ['identity', 'gzip']) {
+    for (const path of ['/large', '/huge', '/wide', '/stream'])
+      t.equal(await vary(path, encoding), 'accept-encoding', path)
+    t.equal(await vary('/by', encoding), 'origin, accept-encoding')
+    for (const path of ['/small', '/never', '/binary', '/done', '/nope'])
+      t.equal(await vary(path, encoding), null, path)
+  }
 })
 
 t.test('a reply that is encoded already is left as it is', async (t) => {

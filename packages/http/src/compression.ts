@@ -1,5 +1,6 @@
 import { constants, type ZlibOptions } from 'node:zlib'
 import compress from '@fastify/compress'
+import type { FastifyReply, onSendHookHandler, RouteOptions } from 'fastify'
 import { COMPRESS_FROM_BYTES } from './stored.ts'
 import type { App } from './types.ts'
 
@@ -19,5 +20,52 @@ export async function addCompression(app: App): Promise<void> {
     brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } },
     // The plugin hands these to gzip, which reads the level, and to zstd, which reads the parameter.
     zlibOptions: { level: 1, params: { [constants.ZSTD_c_compressionLevel]: 1 } } as ZlibOptions,
+    customTypes: (type) => COMPRESSIBLE.test(type),
   })
+  // After the plugin's own hook, which has put its onSend last.
+  app.addHook('onRoute', wrapLast)
+}
+
+/** The plugin's own choice, given to it so that both agree. */
+const COMPRESSIBLE =
+  /^text\/(?!event-stream)|(?:\+|\/)json(?:;|$)|(?:\+|\/)text(?:;|$)|(?:\+|\/)xml(?:;|$)|octet-stream(?:;|$)/u
+
+function wrapLast(route: RouteOptions): void {
+  if (route.compress === false || !Array.isArray(route.onSend)) return
+  const last = route.onSend.at(-1)
+  if (last) route.onSend[route.onSend.length - 1] = onlyWhatIsLarge(last)
+}
+
+/**
+ * Small replies go past the plugin, which negotiates before it looks at the size. The others depend on
+ * `accept-encoding` also when this caller took no encoding, or a cache would hand that answer to everybody.
+ */
+function onlyWhatIsLarge(compressReply: onSendHookHandler): onSendHookHandler {
+  return function (request, reply, payload, done) {
+    if (isSmall(payload)) return done(null, payload)
+    if (isCompressible(reply)) addVary(reply)
+    return compressReply.call(this, request, reply, payload, done)
+  }
+}
+
+function isSmall(payload: unknown): boolean {
+  if (typeof payload === 'string') {
+    // UTF-8 takes one to three bytes for each unit.
+    if (payload.length >= COMPRESS_FROM_BYTES) return false
+    return payload.length * 3 < COMPRESS_FROM_BYTES || Buffer.byteLength(payload) < COMPRESS_FROM_BYTES
+  }
+  if (Buffer.isBuffer(payload)) return payload.length < COMPRESS_FROM_BYTES
+  return payload === null || payload === undefined
+}
+
+/** What carries an encoding already was negotiated by who made it. */
+function isCompressible(reply: FastifyReply): boolean {
+  if (reply.hasHeader('content-encoding')) return false
+  return COMPRESSIBLE.test(String(reply.getHeader('content-type') ?? 'application/json'))
+}
+
+function addVary(reply: FastifyReply): void {
+  const present = String(reply.getHeader('vary') ?? '')
+  if (present === '') reply.header('vary', 'accept-encoding')
+  else if (!/accept-encoding|\*/i.test(present)) reply.header('vary', `${present}, accept-encoding`)
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Type } from 'typebox'
-import { type App, Id, IdParams, PageQuery, page } from './index.ts'
+import { type App, Id, IdParams, PageQuery, ProblemSchema, page, problem } from './index.ts'
 import { testServer } from './test-server.ts'
 
 const User = Type.Object({ id: Id, name: Type.String({ examples: ['Ada'] }) })
@@ -44,6 +44,28 @@ t.test('/openapi.json is OpenAPI 3.1 with integers, limits, examples and problem
       },
     })
   }
+})
+
+t.test('a problem that a route names is shown as it is sent', async (t) => {
+  const { get } = await testServer(t, {}, (app) => {
+    const response = { 200: User, 404: ProblemSchema, 503: ProblemSchema }
+    app.get('/users/:id', { schema: { params: IdParams, response } }, async () => {
+      throw problem(404, 'USER_NOT_FOUND', 'There is no such user')
+    })
+  })
+  const example = (status: number, title: string) => ({
+    description: title,
+    content: {
+      'application/problem+json': { schema: { required: /code/, examples: [{ status, title }] } },
+      'application/json': undefined,
+    },
+  })
+  t.match(((await (await get('/openapi.json')).json()) as { paths: object }).paths, {
+    '/users/{id}': {
+      get: { responses: { 404: example(404, 'Not Found'), 503: example(503, 'Service Unavailable') } },
+    },
+  })
+  t.equal((await get('/users/1')).headers.get('content-type'), 'application/problem+json')
 })
 
 t.test('/docs is a page whose files come from here', async (t) => {

@@ -1,6 +1,8 @@
+import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema } from 'fastify'
+import { PROBLEM_TYPE } from './problems.ts'
 import { ProblemSchema } from './schemas.ts'
 import type { App } from './types.ts'
 
@@ -15,7 +17,7 @@ export async function addDocs(
       info: { title: service, version },
       ...(auth && { components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } }),
     },
-    transform: ({ schema, url }) => ({ schema: withProblem(schema), url }),
+    transform: ({ schema, url }) => ({ schema: withProblems(schema), url }),
   })
   const config = { operational: true, rateLimit: false as const }
   let document: string | undefined
@@ -33,12 +35,34 @@ export async function addDocs(
   })
 }
 
-/** Every call may answer a problem; said here once rather than in each route. */
-function withProblem(schema: FastifySchema): FastifySchema {
+/**
+ * Every call may answer a problem; said here once rather than in each route. What a route names with
+ * {@link ProblemSchema} is shown as it is sent: as a problem, with an example of that status.
+ */
+function withProblems(schema: FastifySchema): FastifySchema {
   if (schema?.hide) return schema
-  const problem = {
-    description: 'A problem (RFC 9457)',
-    content: { 'application/problem+json': { schema: ProblemSchema } },
+  const named = Object.entries((schema?.response ?? {}) as Record<string, unknown>).map(
+    ([status, response]) => [status, response === ProblemSchema ? problemResponse(Number(status)) : response],
+  )
+  return { ...schema, response: { default: problemResponse(400), ...Object.fromEntries(named) } }
+}
+
+function problemResponse(status: number) {
+  const title = STATUS_CODES[status] ?? 'Problem'
+  const schema = status === 400 ? ProblemSchema : { ...ProblemSchema, examples: [exampleOf(status, title)] }
+  const description = status === 400 ? 'A problem (RFC 9457)' : title
+  return { description, content: { [PROBLEM_TYPE]: { schema } } }
+}
+
+/** The code is only shaped like the real ones, which are each call's own. */
+function exampleOf(status: number, title: string) {
+  return {
+    type: 'about:blank',
+    title,
+    status,
+    detail: title,
+    instance: '/path',
+    code: title.toUpperCase().replaceAll(/[^A-Z]+/g, '_'),
+    requestId: '5f0c2a9be1d3-4k',
   }
-  return { ...schema, response: { ...(schema?.response as object), default: problem } }
 }

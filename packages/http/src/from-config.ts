@@ -15,7 +15,8 @@ export function serverSettings(config: Config) {
     auth: config.auth,
     authTokens: config.authTokens ?? [],
     rateLimitRps: config.rateLimitRps,
-    trustProxy: config.trustProxy,
+    // One proxy, our own: further left in x-forwarded-for is only what the client says.
+    trustProxy: config.trustProxy ? 1 : false,
   } satisfies Partial<ServerOptions>
 }
 

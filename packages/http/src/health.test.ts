@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import type { Dependency } from './index.ts'
-import { testServer } from './test-server.ts'
+import { exchange, testServer } from './test-server.ts'
 
 const dependency = (name: string, check: Dependency['check'], required = true): Dependency => ({
   name,
@@ -136,9 +136,43 @@ t.test('with an internal port /metrics and /services leave the public one', asyn
   const unknown = await fetch(`${internal}/users`)
   t.equal(unknown.status, 404)
   t.equal(unknown.headers.get('content-type'), 'application/problem+json')
-  t.equal((await fetch(`${internal}/metrics`, { method: 'POST' })).status, 404)
+  t.match(await unknown.json(), {
+    code: 'NOT_FOUND',
+    instance: '/users',
+    detail: 'There is nothing at this path',
+    requestId: unknown.headers.get('x-request-id'),
+  })
   await app.close()
   await t.rejects(fetch(`${internal}/health`), 'closed with the server')
+})
+
+t.test('the internal port refuses with the same problems as the public one', async (t) => {
+  const internalPort = await freePort()
+  const { app, port } = await testServer(t, { registry: new Registry(), internalPort })
+  await app.operations.listen('127.0.0.1')
+  const cases: [string, number, string][] = [
+    ['POST /ready HTTP/1.1\r\nhost: x', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET /%ff HTTP/1.1\r\nhost: x', 400, 'MALFORMED_URL'],
+    ['GET /nope HTTP/1.1\r\nhost: x', 404, 'NOT_FOUND'],
+    ['GET /ready HTTP/1.1', 400, 'HOST_MISSING'],
+    ['GET /ready HTTP/1.1\r\nhost: x\r\nexpect: foo', 417, 'EXPECTATION_FAILED'],
+    [`GET /ready HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(20_000)}`, 431, 'HEADERS_TOO_LARGE'],
+    ['NONSENSE', 400, 'MALFORMED_HTTP'],
+  ]
+  for (const [head, status, code] of cases) {
+    const answers = await Promise.all(
+      [port, internalPort].map((to) => exchange(to, `${head}\r\nconnection: close\r\n\r\n`)),
+    )
+    const [open, internal] = answers.map((answer) => {
+      const { requestId, ...problem } = JSON.parse(answer.slice(answer.indexOf('{')))
+      t.match(answer, new RegExp(`^HTTP/1.1 ${status} .*content-type: application/problem\\+json\r\n`, 's'))
+      t.match(answer, `x-request-id: ${requestId}\r\n`)
+      if (status === 405) t.match(answer, 'allow: GET, HEAD\r\n')
+      return problem
+    })
+    t.match(internal, { status, code })
+    t.same(internal, open)
+  }
 })
 
 async function freePort(): Promise<number> {

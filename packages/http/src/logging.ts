@@ -1,5 +1,6 @@
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type Logger, pino } from 'pino'
+import { clientAddress } from './client-address.ts'
 import { pathOf } from './problems.ts'
 
 export interface LogOptions {
@@ -50,7 +51,7 @@ export function createRequestLog(log: FastifyBaseLogger) {
         route: request.routeOptions.url,
         status,
         ms: Math.round(reply.elapsedTime * 1000) / 1000,
-        remote: request.ip,
+        remote: clientAddress(request),
       },
       'request',
     )

@@ -66,6 +66,38 @@ t.test('a request in flight is seen, and one whose client went is counted as 499
   t.equal((await samples(get)).get(count('GET', '/slow', 499)), 1)
 })
 
+t.test('what is refused before there is a route is counted and logged', async (t) => {
+  const { get, raw, lines } = await testServer(t, {
+    registry: new Registry(),
+    requestLog: true,
+    headersTimeoutMs: 100,
+    requestTimeoutMs: 200,
+  })
+  await get('/%ff')
+  await raw('NONSENSE\r\n\r\n')
+  await raw(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`)
+  await raw('GET /health HTTP/1.1\r\nhost: x\r\n')
+  const type = 'content-type: application/json\r\ncontent-length: 10'
+  await raw(`POST /users HTTP/1.1\r\nhost: x\r\n${type}\r\n\r\n{`)
+  const seen = await samples(get)
+  const refused = (status: number) => seen.get(`http_requests_refused_total{status="${status}"}`)
+  t.equal(seen.get(count('GET', 'unmatched', 400)), 1, 'a malformed URL')
+  t.equal(refused(400), 1, 'malformed HTTP')
+  t.equal(refused(431), 1, 'a header too large')
+  t.equal(refused(408), 1, 'a header too slow')
+  t.equal(seen.get(count('POST', '/users', 408)), 1, 'a body too slow')
+  t.match(
+    lines.filter(({ msg }) => msg === 'request' || msg === 'request refused'),
+    [
+      { path: '/%ff', status: 400, requestId: String },
+      { status: 400, requestId: String, remote: '127.0.0.1' },
+      { status: 431 },
+      { status: 408 },
+      { path: '/users', status: 408 },
+    ],
+  )
+})
+
 t.test('without a registry there is no /metrics', async (t) => {
   const { get } = await testServer(t)
   t.equal((await get('/metrics')).status, 404)

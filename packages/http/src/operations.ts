@@ -1,16 +1,21 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { FastifySchema } from 'fastify'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { ConnectionError, FastifySchema } from 'fastify'
 import type { Registry } from 'prom-client'
 import { Type } from 'typebox'
+import { methodNotAllowed } from './allow.ts'
+import { answerClientError } from './client-errors.ts'
 import type { Health } from './health.ts'
-import { PROBLEM_TYPE, toProblem } from './problems.ts'
+import { PROBLEM_TYPE, pathOf, problem, toProblem } from './problems.ts'
+import { protocolFault } from './protocol.ts'
+import type { RequestIds } from './request-id.ts'
 import type { App } from './types.ts'
 
 interface Answer {
   status: number
   type: string
   body: string
+  headers?: Record<string, string>
 }
 
 type Call = () => Promise<Answer>
@@ -62,16 +67,21 @@ const SUMMARIES: Record<string, string> = {
  */
 export function addOperations(
   app: App,
-  options: { health: Health; registry: Registry | undefined; internalPort: number | undefined },
+  options: {
+    health: Health
+    registry: Registry | undefined
+    internalPort: number | undefined
+    requestIds: RequestIds
+  },
 ): Operations {
-  const { health, registry, internalPort } = options
+  const { health, registry, internalPort, requestIds } = options
   const calls = callsOf(health, registry)
   for (const [path, call] of calls) {
     if (internalPort !== undefined && (path === '/services' || path === '/metrics')) continue
     addRoute(app, path, call)
   }
   if (internalPort === undefined) return { listen: async () => undefined }
-  const server = createInternalServer(calls)
+  const server = createInternalServer(calls, requestIds)
   app.addHook('onClose', () => close(server))
   return { listen: (host) => listen(server, host, internalPort) }
 }
@@ -121,21 +131,56 @@ function addRoute(app: App, path: string, call: Call): void {
   })
 }
 
-function createInternalServer(calls: Map<string, Call>): Server {
-  return createServer({ keepAliveTimeout: 65_000 }, async (request, response) => {
-    const path = request.url?.split('?', 1)[0] ?? '/'
-    const call = request.method === 'GET' || request.method === 'HEAD' ? calls.get(path) : undefined
-    const { status, type, body } = call
-      ? await call().catch(failed)
-      : failed({ statusCode: 404, code: 'NOT_FOUND' })
-    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
-    response.end(request.method === 'HEAD' ? undefined : body)
-  })
+const METHODS = 'GET, HEAD'
+
+/** A server without Fastify: it answers when the public one is overloaded, with the same problems. */
+function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds): Server {
+  const server = createServer(
+    { keepAliveTimeout: 65_000, requireHostHeader: false },
+    async (request, response) => {
+      const requestId = requestIds(request)
+      const { status, type, body, headers } = await answer(request, calls).catch((thrown) =>
+        failed(thrown, requestId, request.url),
+      )
+      response.writeHead(status, {
+        'content-type': type,
+        'content-length': Buffer.byteLength(body),
+        'cache-control': 'no-store',
+        'x-request-id': requestId,
+        ...headers,
+      })
+      response.end(request.method === 'HEAD' ? undefined : body)
+    },
+  )
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+  server.on('clientError', (error: ConnectionError, socket: Socket) =>
+    answerClientError(error, socket, requestIds()),
+  )
+  return server
 }
 
-function failed(thrown: unknown): Answer {
-  const { body } = toProblem(thrown, 'internal', undefined)
-  return { status: body.status, type: PROBLEM_TYPE, body: JSON.stringify(body) }
+async function answer(request: IncomingMessage, calls: Map<string, Call>): Promise<Answer> {
+  const fault = protocolFault(request)
+  if (fault) throw fault
+  const path = decodePath(request.url ?? '/')
+  const call = calls.get(path)
+  if (!call) throw problem(404, 'NOT_FOUND', 'There is nothing at this path')
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(METHODS)
+  return call()
+}
+
+function decodePath(url: string): string {
+  try {
+    return decodeURIComponent(url.split('?', 1)[0] ?? '/')
+  } catch (cause) {
+    throw problem(400, 'MALFORMED_URL', `'${pathOf(url)}' is not a valid url component`, { cause })
+  }
+}
+
+function failed(thrown: unknown, requestId: string, url: string | undefined): Answer {
+  const { body } = toProblem(thrown, requestId, url)
+  const headers = body.status === 405 ? { allow: METHODS } : {}
+  return { status: body.status, type: PROBLEM_TYPE, body: JSON.stringify(body), headers }
 }
 
 function listen(server: Server, host: string, port: number): Promise<number> {

@@ -57,6 +57,42 @@ t.test('what is not HTTP is a problem too', async (t) => {
   t.match(long, /^HTTP\/1.1 431 .*application\/problem\+json/s)
 })
 
+t.test(
+  'a request without Host, with two, or with an expectation that nobody meets is a problem too',
+  async (t) => {
+    const { raw } = await testServer(t)
+    const ask = (version: string, headers: string) =>
+      raw(`GET /users/1 HTTP/${version}\r\n${headers}connection: close\r\n\r\n`)
+    const cases = [
+      ['1.1', '', 400, 'HOST_MISSING'],
+      ['1.1', 'Host: a\r\nHOST: a\r\n', 400, 'HOST_REPEATED'],
+      ['1.0', 'host: a\r\nhost: b\r\n', 400, 'HOST_REPEATED'],
+      ['1.1', 'host: a\r\nexpect: foo\r\n', 417, 'EXPECTATION_FAILED'],
+    ] as const
+    for (const [version, headers, status, code] of cases) {
+      const answer = await ask(version, headers)
+      t.match(answer, new RegExp(`^HTTP/1.1 ${status} .*application/problem\\+json.*"code":"${code}"`, 's'))
+      t.match(answer, /x-request-id: (\S+)\r\n.*"requestId":"\1"/s)
+    }
+    t.match(await ask('1.0', ''), /^HTTP\/1.1 200 /, 'HTTP/1.0 has no Host')
+    const body = 'content-type: application/json\r\ncontent-length: 12\r\n'
+    const expecting = `POST /users HTTP/1.1\r\nhost: x\r\n${body}expect: 100-continue\r\nconnection: close\r\n\r\n{"name":"a"}`
+    t.match(await raw(expecting), /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 201 /)
+  },
+)
+
+t.test('an answer that has begun is not followed by that of malformed bytes', async (t) => {
+  const { raw } = await testServer(t, {}, (app) => {
+    app.get('/begun', async (_request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200, { 'content-length': '10' })
+      reply.raw.write('begun')
+    })
+  })
+  const answer = await raw('GET /begun HTTP/1.1\r\nhost: x\r\n\r\nNONSENSE\r\n\r\n')
+  t.notMatch(answer, /MALFORMED/)
+})
+
 t.test('a request that does not come to its end is 408', async (t) => {
   const { raw } = await testServer(t, { headersTimeoutMs: 100, requestTimeoutMs: 200 })
   const header = await raw('GET /health HTTP/1.1\r\nhost: x\r\n')

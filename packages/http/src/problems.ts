@@ -1,6 +1,5 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
-import type { ConnectionError, FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 
 /** One fault of the input: which field, and what is wrong with it. */
 export interface FieldError {
@@ -132,30 +131,6 @@ export function pathOf(url: string): string {
   return path.length > 256 ? `${path.slice(0, 256)}…` : path
 }
 
-/**
- * Answers what Node's parser refused, when there is no request yet.
- * Malformed HTTP 400, headers over the limit 431, a request that came too slowly 408.
- */
-export function answerClientError(error: ConnectionError, socket: Socket, requestId: string): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const { body } = toProblem(clientProblem(error.code), requestId, undefined)
-  const text = JSON.stringify(body)
-  socket.end(
-    `HTTP/1.1 ${body.status} ${body.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\nx-request-id: ${requestId}\r\n` +
-      `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
-  )
-}
-
-function clientProblem(code: string): ProblemError {
-  if (code === 'HPE_HEADER_OVERFLOW') return problem(431, 'HEADERS_TOO_LARGE', 'The header is over the limit')
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return problem(408, 'REQUEST_TIMEOUT', 'The request came too slowly')
-  return problem(400, 'MALFORMED_HTTP', 'This is not valid HTTP')
-}
-
 function codeOf(error: Partial<ProblemError>, named: boolean, title: string): string {
   if (!named) return 'INTERNAL_ERROR'
   if (typeof error.code !== 'string') return title.toUpperCase().replaceAll(/[^A-Z]+/g, '_')
@@ -196,7 +171,7 @@ const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
  * the answer. A rest of known, bearable length is discarded instead.
  */
 function keepConnection(raw: IncomingMessage, reply: FastifyReply): void {
-  if (reply.server.lifecycle.draining) return
+  if (reply.server.lifecycle.lastReplies) return
   if (raw.complete) reply.removeHeader('connection')
   else if (Number(raw.headers['content-length']) <= MAX_DISCARDED_BYTES) {
     reply.removeHeader('connection')

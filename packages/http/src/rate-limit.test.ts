@@ -32,3 +32,29 @@ t.test('x-forwarded-for of anybody else is not believed', async (t) => {
   const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => from(index)))
   t.ok(answers.some(({ status }) => status === 429))
 })
+
+t.test('behind one proxy the address is what that proxy saw, not what the client wrote', async (t) => {
+  const { get, lines } = await testServer(t, { rateLimitRps: 5, trustProxy: 1, requestLog: true })
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, index) =>
+      get('/users/1', { 'x-forwarded-for': `10.0.0.${index}, 192.0.2.7` }),
+    ),
+  )
+  t.ok(answers.some(({ status }) => status === 429))
+  const others = await Promise.all(
+    Array.from({ length: 30 }, (_, index) =>
+      get('/users/1', { 'x-forwarded-for': `192.0.2.7, 10.0.0.${index}` }),
+    ),
+  )
+  t.ok(others.every(({ status }) => status === 200))
+  const remotes = lines.filter(({ msg }) => msg === 'request').map(({ remote }) => remote)
+  t.ok(remotes.includes('192.0.2.7') && remotes.includes('10.0.0.3'))
+})
+
+t.test('what is no address does not make a limit of its own', async (t) => {
+  const { get } = await testServer(t, { rateLimitRps: 5, trustProxy: 1 })
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => get('/users/1', { 'x-forwarded-for': `unknown-${index}` })),
+  )
+  t.ok(answers.some(({ status }) => status === 429))
+})

@@ -1,24 +1,29 @@
 import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
   type FastifyReply,
   type FastifyRequest,
   type FastifySchema,
   type RouteOptions,
 } from 'fastify'
 import type { Registry } from 'prom-client'
-import { createAllowed } from './allow.ts'
+import { createAllowed, methodNotAllowed } from './allow.ts'
 import { type AuthToken, createAuth } from './auth.ts'
+import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
 import { addDocs } from './docs.ts'
+import { createFollower, type Follower } from './follow.ts'
 import { createHealth, type Dependency } from './health.ts'
 import { jsonBodyParser } from './json-body.ts'
 import { createLifecycle } from './lifecycle.ts'
-import { createLogController, createLogger, createRequestLog } from './logging.ts'
-import { CLIENT_CLOSED, createRequestMetrics, type RequestMetrics } from './metrics.ts'
+import { createLogController, createLogger } from './logging.ts'
+import { createRequestMetrics } from './metrics.ts'
 import { addOperations, type Operations } from './operations.ts'
 import { addOverload, type OverloadOptions } from './overload.ts'
-import { answerClientError, pathOf, problem, sendProblem } from './problems.ts'
+import { pathOf, problem, sendProblem } from './problems.ts'
+import { protocolFault } from './protocol.ts'
 import { addRateLimit } from './rate-limit.ts'
-import { createRequestIds } from './request-id.ts'
+import { createRequestIds, type RequestIds } from './request-id.ts'
 import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
 
@@ -46,8 +51,11 @@ export interface ServerOptions {
   authTokens?: readonly AuthToken[]
   /** Requests a second and address; off when absent. */
   rateLimitRps?: number | undefined
-  /** Whose `x-forwarded-for` is believed: false, true, or addresses and subnets. */
-  trustProxy?: boolean | string | string[]
+  /**
+   * Whose `x-forwarded-for` is believed: false, addresses and subnets, or how many proxies stand in front, when nobody
+   * gets here but through them. `true` believes all of the list, also what the client wrote itself.
+   */
+  trustProxy?: TrustProxy
   /** What `/ready` and `/services` ask. */
   dependencies?: readonly Dependency[]
   /** Further systems for `/services` alone. */
@@ -78,10 +86,18 @@ const KEEP_ALIVE_MS = 65_000
 export async function createServer(options: ServerOptions): Promise<App> {
   const { service, version, compression = true, auth = 'off', authTokens = [], rateLimitRps } = options
   const { dependencies = [], systems = [], checkTimeoutMs = 1000, registry, internalPort } = options
+  const { logLevel = 'info', logStream, requestLog = false, trustProxy = false } = options
   const lifecycle = createLifecycle()
-  const app = createFastify(options)
+  const logger = createLogger({ service, version, level: logLevel, ...(logStream && { stream: logStream }) })
+  const requestIds = createRequestIds()
+  const follower = createFollower({
+    lifecycle,
+    metrics: registry && createRequestMetrics(registry, lifecycle),
+    logger: requestLog ? logger : undefined,
+    requestIds,
+  })
+  const app = createFastify(options, { logger, requestIds, follower })
   app.decorate('lifecycle', lifecycle)
-  const metrics = registry && createRequestMetrics(registry, lifecycle)
 
   app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBodyParser)
@@ -91,6 +107,10 @@ export async function createServer(options: ServerOptions): Promise<App> {
 
   const allowed = createAllowed()
   app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, reply, allowed), request, reply))
+  app.decorateRequest('caller', undefined)
+  if (auth === 'token' && authTokens.length === 0) {
+    app.log.warn('AUTH is token but there is no token: every call that needs one will be refused')
+  }
   const check = createAuth(authTokens)
   app.addHook('onRoute', (route) => {
     allowed.add(route)
@@ -98,43 +118,41 @@ export async function createServer(options: ServerOptions): Promise<App> {
     if (auth === 'token') protect(route, check)
   })
 
-  followRequests(app, metrics, options.requestLog ?? false)
+  app.addHook('onRequest', (request, reply, done) => {
+    follower.follow(request, reply)
+    const fault = protocolFault(request.raw)
+    if (lifecycle.held) lifecycle.held.push(() => done(fault))
+    else done(fault)
+  })
   await addOverload(app, options.overload ?? {})
-  if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps)
+  if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps, { proxied: trustProxy !== false })
   if (compression) await addCompression(app)
   await addDocs(app, { service, version, auth: auth === 'token' })
   const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle })
-  app.decorate('operations', addOperations(app, { health, registry, internalPort }))
+  app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   return app
 }
 
-function createFastify(options: ServerOptions): App {
-  const {
-    service,
-    version,
-    logLevel = 'info',
-    logStream,
-    bodyLimitBytes = 1024 * 1024,
-    trustProxy = false,
-  } = options
+function createFastify(
+  options: ServerOptions,
+  parts: { logger: FastifyBaseLogger; requestIds: RequestIds; follower: Follower },
+): App {
+  const { bodyLimitBytes = 1024 * 1024, trustProxy = false } = options
   const { headersTimeoutMs = 20_000, requestTimeoutMs = 60_000 } = options
-  const requestIds = createRequestIds()
-  return Fastify({
-    loggerInstance: createLogger({
-      service,
-      version,
-      level: logLevel,
-      ...(logStream && { stream: logStream }),
-    }),
+  const { logger, requestIds, follower } = parts
+  const app = Fastify({
+    loggerInstance: logger,
     logController: createLogController(),
     genReqId: requestIds,
     requestIdHeader: false,
     bodyLimit: bodyLimitBytes,
-    trustProxy,
+    trustProxy: trustFunction(trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: requestTimeoutMs,
     // Node looks for late requests every 30 s only; a limit of 20 s would mean anything up to 50.
     http: {
+      // protocolFault() looks at it instead.
+      requireHostHeader: false,
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: Math.min(5000, headersTimeoutMs / 4),
     },
@@ -143,28 +161,18 @@ function createFastify(options: ServerOptions): App {
     // A parameter may be as long as a header lets it be: what it may hold, its schema says.
     routerOptions: { maxParamLength: 32_768 },
     ajv: { customOptions: AJV_OPTIONS },
-    frameworkErrors: (error, request, reply) =>
-      sendProblem(error, request as FastifyRequest, reply as unknown as FastifyReply),
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, requestIds()),
+    frameworkErrors: (error, request, reply) => refuseUnrouted(follower, error, request, reply),
+    clientErrorHandler: follower.refuse,
   }) as unknown as App
+  // Without a listener Node answers 417 without a body; as a request like others protocolFault() refuses it.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  return app
 }
 
-/** Stamps each reply with the request's id, and follows each request to its end, answered or not. */
-function followRequests(app: App, metrics: RequestMetrics | undefined, requestLog: boolean): void {
-  const { lifecycle } = app
-  const log = requestLog ? createRequestLog(app.log) : undefined
-  app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
-    if (lifecycle.draining) reply.header('connection', 'close')
-    lifecycle.inFlight.add(reply)
-    reply.raw.on('close', () => {
-      lifecycle.inFlight.delete(reply)
-      const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_CLOSED
-      metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime)
-      log?.(request, reply, status)
-    })
-    done()
-  })
+/** What Fastify refuses before there is a route, such as `/%ff`; no hook sees it. */
+function refuseUnrouted(follower: Follower, error: FastifyError, request: unknown, reply: unknown): void {
+  follower.follow(request as FastifyRequest, reply as FastifyReply)
+  sendProblem(error, request as FastifyRequest, reply as FastifyReply)
 }
 
 function notFound(request: FastifyRequest, reply: FastifyReply, allowed: ReturnType<typeof createAllowed>) {
@@ -172,7 +180,7 @@ function notFound(request: FastifyRequest, reply: FastifyReply, allowed: ReturnT
   const methods = allowed.methodsFor(path)
   if (methods.length === 0) return problem(404, 'NOT_FOUND', 'There is nothing at this path')
   reply.header('allow', methods.join(', '))
-  return problem(405, 'METHOD_NOT_ALLOWED', `This path takes ${methods.join(', ')}`)
+  return methodNotAllowed(methods.join(', '))
 }
 
 function protect(route: RouteOptions, check: ReturnType<typeof createAuth>): void {

@@ -54,6 +54,17 @@ async function until(condition: () => unknown): Promise<void> {
   }
 }
 
+function refuses(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.on('error', (error: Error & { code?: string }) => resolve(error.code === 'ECONNREFUSED'))
+  })
+}
+
 function keepAlive(t: Teardown): Agent {
   const agent = new Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
@@ -62,7 +73,7 @@ function keepAlive(t: Teardown): Agent {
 
 t.test('on SIGTERM /ready fails first, while calls are still answered, with connection: close', async (t) => {
   const agent = keepAlive(t)
-  const { child, url, exit, log } = await start(t, { DELAY_MS: '1000' })
+  const { child, url, exit, log } = await start(t, { DELAY_MS: '1500' })
   t.match(await ask(`${url}/ready`, agent), { status: 200, connection: 'keep-alive' })
   child.kill('SIGTERM')
   await until(async () => (await ask(`${url}/ready`, agent)).status === 503)
@@ -97,6 +108,84 @@ t.test(
     t.same(messages, ['held', 'closing'])
   },
 )
+
+/** Asks again and again until nobody listens any more; resolves with what else went wrong. */
+async function load(
+  t: Teardown,
+  url: string,
+  options: { keepAlive: boolean; thinkMs: number; answer: () => void },
+): Promise<string | undefined> {
+  const agent = new Agent({ keepAlive: options.keepAlive, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  for (;;) {
+    try {
+      await ask(`${url}/health`, agent)
+      options.answer()
+    } catch (error) {
+      const { code, message } = error as Error & { code?: string }
+      return code === 'ECONNREFUSED' ? undefined : message
+    }
+    if (options.thinkMs > 0) await sleep(options.thinkMs * (0.2 + 0.8 * Math.random()))
+  }
+}
+
+t.test('under load nobody who was connected is reset', async (t) => {
+  const loads = [
+    { clients: 10, keepAlive: true, thinkMs: 25, delay: '0' },
+    { clients: 30, keepAlive: true, thinkMs: 0, delay: '0' },
+    { clients: 10, keepAlive: true, thinkMs: 25, delay: '300' },
+    { clients: 30, keepAlive: true, thinkMs: 0, delay: '300' },
+    { clients: 30, keepAlive: false, thinkMs: 0, delay: '0' },
+  ]
+  for (const { clients, delay, ...options } of loads) {
+    for (let run = 0; run < 3; run++) {
+      const { child, url, exit } = await start(t, { DELAY_MS: delay })
+      let answered = 0
+      const running = Array.from({ length: clients }, () =>
+        load(t, url, { ...options, answer: () => answered++ }),
+      )
+      await until(() => answered >= 5 * clients)
+      child.kill('SIGTERM')
+      const failures = (await Promise.all(running)).filter((failure) => failure !== undefined)
+      t.same(failures, [], `${JSON.stringify(options)}, ${clients} clients, a delay of ${delay} ms`)
+      t.equal(await exit, 0)
+    }
+  }
+})
+
+t.test('a connection that is open when the listener closes gets one more answer', async (t) => {
+  const { child, url, port, exit, log } = await start(t)
+  const agent = keepAlive(t)
+  await ask(`${url}/health`, agent)
+  const fresh: Socket = connect(port, '127.0.0.1')
+  await once(fresh, 'connect')
+  child.kill('SIGTERM')
+  await until(() => /shutdown begins/.test(log()))
+  await until(() => refuses(port))
+  t.match(await ask(`${url}/health`, agent), { status: 200, connection: 'close' })
+  let answer = ''
+  fresh.setEncoding('latin1').on('data', (chunk) => {
+    answer += chunk
+  })
+  fresh.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n')
+  await once(fresh, 'close')
+  t.match(answer, /^HTTP\/1.1 200 .*connection: close/s)
+  t.equal(await exit, 0)
+})
+
+t.test('a silent connection is ended without a reset', async (t) => {
+  const { child, port, exit } = await start(t, { CLOSE_TIMEOUT_MS: '2000' })
+  const silent: Socket = connect(port, '127.0.0.1')
+  await once(silent, 'connect')
+  silent.resume()
+  const errors: unknown[] = []
+  silent.on('error', (error) => errors.push(error))
+  const end = once(silent, 'end')
+  child.kill('SIGTERM')
+  await end
+  t.same(errors, [])
+  t.equal(await exit, 0)
+})
 
 t.test('idle connections do not delay the exit', async (t) => {
   const { child, url, port, exit } = await start(t, { CLOSE_TIMEOUT_MS: '60000' })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
+import { type Connections, createConnections } from './connections.ts'
 import type { App } from './types.ts'
 
 export interface RunOptions {
@@ -32,13 +33,14 @@ const LEFT_ALONE = [
 ] as const
 
 /**
- * Listens, and ends the process in order on SIGTERM, SIGINT, SIGHUP or SIGQUIT: `/ready` is 503 at once and each reply
- * says `connection: close`; after `shutdownDelayMs` the listener closes; when the requests in flight are answered,
- * `onClose`; exit 0. A second signal or the time limit exits 1. An uncaught error is logged, closes without
- * the delay, exit 1. A port that cannot be had is told in one line, exit 1.
+ * Listens, and ends the process in order on SIGTERM, SIGINT, SIGHUP or SIGQUIT: `/ready` is 503 at once; after
+ * `shutdownDelayMs` the listener closes; each connection ends with its next reply, which says `connection: close`, or
+ * when it is silent; `onClose`; exit 0. A second signal or the time limit exits 1. An uncaught error is logged, closes
+ * without the delay, exit 1. A port that cannot be had is told in one line, exit 1.
  */
 export async function runServer(app: App, options: RunOptions): Promise<Running> {
   const { host, port, shutdownDelayMs = 0, closeTimeoutMs = 10_000, onClose } = options
+  const connections = createConnections(app.server, app.lifecycle)
   const internalPort = await opened(app, options, () => app.operations.listen(host))
   const address = await opened(app, options, () => app.listen({ host, port }))
   const delay = shutdownDelayMs + closeTimeoutMs
@@ -56,8 +58,8 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
         if (err) app.log.fatal({ err }, 'uncaught error: closing')
         else app.log.info({ signal }, 'shutdown begins')
         app.lifecycle.drain()
-        if (!err) await sleep(shutdownDelayMs)
-        await closeServer(app)
+        if (!err) await serveUnready(app, shutdownDelayMs)
+        await closeServer(app, connections, closeTimeoutMs)
         await onClose?.()
         app.log.info('shutdown done')
       } catch (error) {
@@ -69,25 +71,32 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
   return { address, internalPort }
 }
 
-/** From here on connections without a request in flight are cut, also those that never sent a whole one. */
-const PATIENCE_MS = 500
+/** Before the listener closes, replies keep connections open for so long, at most half the delay. */
+const SETTLE_MS = 500
+
+/** A connection that was silent for so long, at most a quarter of `closeTimeoutMs`, is not waited for. */
+const GRACE_MS = 1000
 
 /**
- * Closes the listener and waits for the requests in flight. A connection that falls idle after the listener closed
- * is not noticed by Node until its keep-alive time is over, hence the sweep.
+ * Goes on serving, unready. Replies say `connection: close`, so that callers behind a balancer of connections go
+ * elsewhere. Not so at the end: whoever is still here would come back with a new connection at each reply, and the
+ * kernel resets those that it has not handed over when the listener closes.
  */
-async function closeServer(app: App): Promise<void> {
-  const begin = performance.now()
-  const sweep = setInterval(() => {
-    const patient = performance.now() - begin < PATIENCE_MS
-    if (patient || app.lifecycle.inFlight.size > 0) app.server.closeIdleConnections()
-    else app.server.closeAllConnections()
-  }, 50)
-  try {
-    await app.close()
-  } finally {
-    clearInterval(sweep)
-  }
+async function serveUnready(app: App, delayMs: number): Promise<void> {
+  if (delayMs === 0) return
+  const settleMs = Math.min(SETTLE_MS, delayMs / 2)
+  app.lifecycle.setLastReplies(true)
+  await sleep(delayMs - settleMs)
+  app.lifecycle.setLastReplies(false)
+  await sleep(settleMs)
+}
+
+/** Closes the listener, gives each open connection its last reply, then Fastify's own parts. */
+async function closeServer(app: App, connections: Connections, closeTimeoutMs: number): Promise<void> {
+  await connections.stopListening()
+  app.lifecycle.setLastReplies(true)
+  await connections.end(Math.min(GRACE_MS, closeTimeoutMs / 4))
+  await app.close()
 }
 
 /** Opens a listener, or says in one line why not, closes what is open and exits 1. */

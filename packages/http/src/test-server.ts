@@ -73,7 +73,8 @@ export function exampleRoutes(app: App): void {
   app.post('/any', { schema: { body: any } }, async (request) => request.body)
 }
 
-async function exchange(port: number, bytes: string): Promise<string> {
+/** Sends bytes as they are, and resolves with all that came back before the end. */
+export async function exchange(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let answer = ''
   socket.setEncoding('latin1').on('data', (chunk) => {

@@ -27,6 +27,10 @@ declare module 'fastify' {
     /** Calls of the platform rather than of users: no rate limit, never refused when overloaded. */
     operational?: boolean
   }
+  interface FastifyRequest {
+    /** The name of the token that the call was let in with; undefined when it needed none. */
+    caller: string | undefined
+  }
   interface FastifyInstance {
     lifecycle: Lifecycle
   }

@@ -1,0 +1,63 @@
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { answerClientError } from './client-errors.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { createRequestLog } from './logging.ts'
+import { CLIENT_CLOSED, type RequestMetrics } from './metrics.ts'
+
+/** Follows requests to their end, answered or not: what is in flight, counted, logged. */
+export interface Follower {
+  /** Stamps the reply with the request's id and sees to it that its end is noticed. */
+  follow(request: FastifyRequest, reply: FastifyReply): void
+  /** Answers and counts what the parser refused: bytes that are no request, or not the whole of one. */
+  refuse(error: ConnectionError, socket: Socket): void
+}
+
+export function createFollower(options: {
+  lifecycle: Lifecycle
+  metrics: RequestMetrics | undefined
+  /** Where the request log's lines go; absent when it is off. */
+  logger: FastifyBaseLogger | undefined
+  requestIds: () => string
+}): Follower {
+  const { lifecycle, metrics, logger, requestIds } = options
+  const log = logger && createRequestLog(logger)
+  const refused = new WeakMap<FastifyReply, number>()
+  return {
+    follow(request, reply) {
+      reply.header('x-request-id', request.id)
+      if (lifecycle.lastReplies) reply.header('connection', 'close')
+      lifecycle.inFlight.add(reply)
+      reply.raw.on('close', () => {
+        lifecycle.inFlight.delete(reply)
+        const status = reply.raw.writableFinished
+          ? reply.raw.statusCode
+          : (refused.get(reply) ?? CLIENT_CLOSED)
+        metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime)
+        log?.(request, reply, status)
+      })
+    },
+    refuse(error, socket) {
+      const reply = replyOn(lifecycle.inFlight, socket)
+      // Bytes of a second answer would be taken for the rest of the first.
+      if (reply?.raw.headersSent) {
+        socket.destroy()
+        return
+      }
+      const requestId = reply?.request.id ?? requestIds()
+      const status = answerClientError(error, socket, requestId)
+      if (status === undefined) return
+      if (reply) {
+        refused.set(reply, status)
+        return
+      }
+      metrics?.refuse(status)
+      logger?.info({ requestId, status, code: error.code, remote: socket.remoteAddress }, 'request refused')
+    },
+  }
+}
+
+function replyOn(inFlight: Iterable<FastifyReply>, socket: Socket): FastifyReply | undefined {
+  for (const reply of inFlight) if (reply.raw.socket === socket) return reply
+  return undefined
+}
