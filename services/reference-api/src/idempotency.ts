@@ -47,7 +47,8 @@ export function sendStored(reply: FastifyReply, { status, headers, body }: Store
 export function once(request: FastifyRequest, change: Change<StoredReply>): Change<StoredReply> {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') return change
-  const scope = `${request.method} ${request.routeOptions.url}`
+  // A key is its caller's own: nobody gets the reply to somebody else's request.
+  const scope = [request.method, request.routeOptions.url, request.caller ?? ''].join(' ').trimEnd()
   return async (tx) => {
     const bodySha256 = sha256(canonicalize(request.body) ?? '')
     const earlier = await earlierReply(tx, scope, key)

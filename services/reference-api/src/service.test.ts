@@ -194,6 +194,22 @@ t.test('with AUTH=token reads are open; writes, jobs and config need a token of 
   }
 })
 
+t.test('an idempotency key belongs to the token that sent it', async (t) => {
+  const sha256 = (token: string) => createHash('sha256').update(token).digest('hex')
+  const tokens = `one:${sha256('1')}:write,two:${sha256('2')}:write`
+  const { call } = await startApi(t, { AUTH: 'token', AUTH_TOKENS: tokens }, { redis: false })
+  const post = (token: string, quantity: number) =>
+    call('POST', '/orders', {
+      body: { userId: 1, productId: 1, quantity },
+      headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'same' },
+    })
+  const first = await post('1', 1)
+  t.equal((await post('1', 1)).body.id, first.body.id)
+  const other = await post('2', 2)
+  t.equal(other.status, 201)
+  t.not(other.body.id, first.body.id)
+})
+
 t.test('malformed URLs and unknown paths answer problem+json with the request id', async (t) => {
   const { call } = await startApi(t, {}, { redis: false })
   const cases = { '/%ff': 400, '/users/%ff': 400, '/nothing': 404, '/users/1/more': 404 }
