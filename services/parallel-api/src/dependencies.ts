@@ -10,7 +10,7 @@ export function dependenciesOf(
   { database, upstream, cache }: { database: Database; upstream: Upstream; cache: () => Cache },
 ): Dependency[] {
   const rows: Dependency[] = [
-    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.primary.ping(signal) },
+    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.ready(signal) },
     { name: 'reference-api', required: false, thresholdMs: 500, check: (signal) => upstream.ping(signal) },
   ]
   if (config.databaseReplicaUrl !== config.databaseUrl) {

@@ -6,7 +6,7 @@ import type { Dependency } from '@reference/http'
 /** What `/ready` and `/services` ask, with the guide's thresholds. */
 export function dependenciesOf(config: Config, database: Database, cache: () => Cache): Dependency[] {
   const rows: Dependency[] = [
-    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.primary.ping(signal) },
+    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.ready(signal) },
   ]
   if (config.databaseReplicaUrl !== config.databaseUrl) {
     rows.push({
