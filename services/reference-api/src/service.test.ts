@@ -82,7 +82,10 @@ t.test('a database that was never migrated is not ready', async (t) => {
   const { url } = await testDatabase(t, { from: 'empty' })
   const { listening } = startService(t, 'reference-api', { DATABASE_URL: url })
   const call = createCall(await listening())
-  t.match(await call('GET', '/ready'), { status: 503, body: { checks: [{ name: 'postgres', status: 'down' }] } })
+  t.match(await call('GET', '/ready'), {
+    status: 503,
+    body: { checks: [{ name: 'postgres', status: 'down' }] },
+  })
 })
 
 t.test('SIGTERM ends it in order with code 0', async (t) => {
