@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
 import postgres from 'postgres'
 import type { Watch, Watchdog } from './watch.ts'
 import { wireTypes } from './wire.ts'
@@ -14,7 +14,7 @@ export type Connection = {
   open(): number
   /** Lets what was sent finish for so long, then ends like `destroy`. */
   end(seconds: number): Promise<void>
-  /** Ends at once, whether the server takes part or not; what is on it fails before this resolves. */
+  /** Ends at once, whether the server takes part or not; whatever is on it fails. */
   destroy(lost?: unknown): Promise<void>
 }
 
@@ -54,7 +54,7 @@ export function createConnection(
     // Until the session is there, not only the socket.
     connect_timeout: connectSeconds,
     // The default waits up to 20 s after failures; a database that comes back should be seen within a second.
-    backoff: (failures: number) => Math.min(0.05 * failures, 1),
+    backoff: (failures: number) => (sockets.isEnded() ? 0 : Math.min(0.05 * failures, 1)),
     types: wireTypes,
     connection: { application_name: options.applicationName, TimeZone: 'UTC' },
     onnotice: () => {},
@@ -80,6 +80,7 @@ export function createConnection(
     end,
     destroy(reason) {
       lost ??= reason
+      sockets.end()
       return end(0)
     },
   }
@@ -101,9 +102,8 @@ function createSockets() {
   }
   return {
     open({ host, port, path }: Address): Socket {
-      // A client that was waiting to connect again as it was ended would open a session that nobody uses.
-      if (ended) throw connectionClosed()
       const address = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 }
+      if (ended) return refused(address)
       // Without delay: TCP would otherwise hold a pipelined statement until the one before it is acknowledged.
       const socket = path ? connect({ path }) : connect({ ...address, noDelay: true })
       forgetClosed()
@@ -116,6 +116,7 @@ function createSockets() {
       // As postgres.js has it on its own sockets; TLS verifies the host.
       return Object.assign(socket, address)
     },
+    isEnded: () => ended,
     count() {
       forgetClosed()
       return sockets.size
@@ -125,6 +126,16 @@ function createSockets() {
       for (const socket of sockets) socket.destroy()
     },
   }
+}
+
+/**
+ * postgres.js 3.4 connects again for what waits in its queue when a connection closes, also while it is being ended, and
+ * then forgets the queue. Each of them meets a socket that fails, until the queue is empty.
+ */
+function refused(address: { host: string; port: number }): Socket {
+  const socket = new Socket()
+  setImmediate(() => socket.destroy(connectionClosed()))
+  return Object.assign(socket, address)
 }
 
 function connectionClosed(): Error {
