@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import type { onRequestHookHandler } from 'fastify'
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { type ProblemError, problem } from './problems.ts'
-import type { Scope } from './types.ts'
+import type { App, Scope } from './types.ts'
 
 export interface AuthToken {
   /** Who it is: what `request.caller` says. */
@@ -9,6 +9,20 @@ export interface AuthToken {
   /** SHA-256 of the token in hex; the token itself is nowhere in the process. */
   sha256: string
   scope: Scope
+}
+
+/** Set on the requests that came with a token only: a property of every request would cost each a write. */
+const CALLER = Symbol('caller')
+
+type Called = FastifyRequest & { [CALLER]?: string }
+
+/** Adds `request.caller`. */
+export function addCaller(app: App): void {
+  app.decorateRequest('caller', {
+    getter(this: Called) {
+      return this[CALLER]
+    },
+  })
 }
 
 /**
@@ -20,7 +34,7 @@ export function createAuth(tokens: readonly AuthToken[]): (scope: Scope) => onRe
   return (scope) => (request, _reply, done) => {
     const holder = holderOf(request.headers.authorization, scope, known)
     if (holder instanceof Error) return done(holder)
-    request.caller = holder.name
+    ;(request as Called)[CALLER] = holder.name
     done()
   }
 }

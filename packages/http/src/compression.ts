@@ -30,6 +30,9 @@ export async function addCompression(app: App): Promise<void> {
 const COMPRESSIBLE =
   /^text\/(?!event-stream)|(?:\+|\/)json(?:;|$)|(?:\+|\/)text(?:;|$)|(?:\+|\/)xml(?:;|$)|octet-stream(?:;|$)/u
 
+/** What Fastify says for an object. */
+const JSON_TYPE = 'application/json; charset=utf-8'
+
 function wrapLast(route: RouteOptions): void {
   if (route.compress === false || !Array.isArray(route.onSend)) return
   const last = route.onSend.at(-1)
@@ -43,7 +46,7 @@ function wrapLast(route: RouteOptions): void {
 function onlyWhatIsLarge(compressReply: onSendHookHandler): onSendHookHandler {
   return function (request, reply, payload, done) {
     if (isSmall(payload)) return done(null, payload)
-    if (isCompressible(reply)) addVary(reply)
+    addVary(reply)
     return compressReply.call(this, request, reply, payload, done)
   }
 }
@@ -59,13 +62,11 @@ function isSmall(payload: unknown): boolean {
 }
 
 /** What carries an encoding already was negotiated by who made it. */
-function isCompressible(reply: FastifyReply): boolean {
-  if (reply.hasHeader('content-encoding')) return false
-  return COMPRESSIBLE.test(String(reply.getHeader('content-type') ?? 'application/json'))
-}
-
 function addVary(reply: FastifyReply): void {
-  const present = String(reply.getHeader('vary') ?? '')
-  if (present === '') reply.header('vary', 'accept-encoding')
-  else if (!/accept-encoding|\*/i.test(present)) reply.header('vary', `${present}, accept-encoding`)
+  if (reply.getHeader('content-encoding') !== undefined) return
+  const type = reply.getHeader('content-type')
+  if (type !== JSON_TYPE && !COMPRESSIBLE.test(String(type ?? 'application/json'))) return
+  const vary = reply.getHeader('vary')
+  if (vary === undefined) reply.header('vary', 'accept-encoding')
+  else if (!/accept-encoding|\*/i.test(String(vary))) reply.header('vary', `${vary}, accept-encoding`)
 }

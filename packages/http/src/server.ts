@@ -8,7 +8,7 @@ import Fastify, {
 } from 'fastify'
 import type { Registry } from 'prom-client'
 import { createAllowed, methodNotAllowed } from './allow.ts'
-import { type AuthToken, createAuth } from './auth.ts'
+import { type AuthToken, addCaller, createAuth } from './auth.ts'
 import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
 import { addDocs } from './docs.ts'
@@ -107,7 +107,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
 
   const allowed = createAllowed()
   app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, reply, allowed), request, reply))
-  app.decorateRequest('caller', undefined)
+  addCaller(app)
   if (auth === 'token' && authTokens.length === 0) {
     app.log.warn('AUTH is token but there is no token: every call that needs one will be refused')
   }

@@ -29,7 +29,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** The name of the token that the call was let in with; undefined when it needed none. */
-    caller: string | undefined
+    readonly caller: string | undefined
   }
   interface FastifyInstance {
     lifecycle: Lifecycle
