@@ -217,7 +217,7 @@ export const settings = {
     tuning: { section: guide.monitoring, scenario: 'metrics', naive: 'off' },
   }),
   TRUST_PROXY: onOff({
-    description: 'Take the client’s address from x-forwarded-for; only behind a proxy that sets it.',
+    description: 'Take the client’s address from the last entry of x-forwarded-for: one proxy in front, and no way past it.',
     fallback: false,
   }),
   RATE_LIMIT_RPS: integer({
