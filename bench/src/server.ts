@@ -49,7 +49,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     cwd: root,
     // A pipe would put this process into the way of every log line.
     stdio: ['ignore', log, log],
-    env: { ...cleanEnvironment(), HOST: '127.0.0.1', PORT: String(port), AUTH: 'off', ...environment },
+    env: {
+      ...cleanEnvironment(),
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      AUTH: 'off',
+      // A boot is a third faster when the modules were compiled by an earlier one; nothing else of it changes.
+      NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
+      ...environment,
+    },
     detached: true,
   })
   closeSync(log)
@@ -113,11 +121,13 @@ async function ready(
   throw new Error(`not ready within ${limitMs / 1000} s: ${last}`)
 }
 
+/**
+ * At once: the process is thrown away, and in order it would wait a second for connections that may still send. That it
+ * ends well when it is asked to is tested elsewhere.
+ */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
-  child.kill('SIGTERM')
-  const patience = setTimeout(() => child.kill('SIGKILL'), 3000)
+  child.kill('SIGKILL')
   await exited
-  clearTimeout(patience)
 }
