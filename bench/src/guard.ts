@@ -4,8 +4,11 @@ import { machineCpu, treeCpuMs } from './process-stats.ts'
 export const limits = {
   /** Share of the time in which the generator's event loop may be busy. */
   generatorUtilisation: 0.92,
-  /** How late the open-loop generator may send, at p99. */
-  generatorLagMs: 5,
+  /**
+   * How late the open-loop generator may send, at p99. On two cores it shares one with Postgres, whose turns delay it by
+   * 4–5 ms beside `/all` and `/report`; that is part of both sides of a comparison.
+   */
+  generatorLagMs: 10,
   /** Share of the machine's time that the hypervisor may give to others. */
   steal: 0.03,
   /** Cores' worth of work that other programs may do. */
