@@ -217,7 +217,8 @@ export const settings = {
     tuning: { section: guide.monitoring, scenario: 'metrics', naive: 'off' },
   }),
   TRUST_PROXY: onOff({
-    description: 'Take the client’s address from the last entry of x-forwarded-for: one proxy in front, and no way past it.',
+    description:
+      'Take the client’s address from the last entry of x-forwarded-for: one proxy in front, and no way past it.',
     fallback: false,
   }),
   RATE_LIMIT_RPS: integer({
