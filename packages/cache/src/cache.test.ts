@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { testRedis } from '@reference/local-stack'
+import { testRedis, until } from '@reference/local-stack'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { openCache } from '../test-helpers/open-cache.ts'
-import { until } from '../test-helpers/until.ts'
 import { bytes, type CacheOptions, createCache, msgpack } from './index.ts'
 
 type User = { id: number; name: string }

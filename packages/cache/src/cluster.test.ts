@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { redisCluster } from '@reference/local-stack'
+import { redisCluster, until } from '@reference/local-stack'
 import t from 'tap'
 import { admin, failOver } from '../test-helpers/faults.ts'
 import { openCache } from '../test-helpers/open-cache.ts'
-import { until } from '../test-helpers/until.ts'
 
 const cluster = await redisCluster(t)
 const redis = { kind: 'cluster', nodes: cluster.nodes.map(({ host, port }) => ({ host, port })) } as const

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { testDatabase, testRedis } from '@reference/local-stack'
+import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openCache } from '../test-helpers/open-cache.ts'
 import { createOutboxTable, createPostgresOutbox } from '../test-helpers/postgres-outbox.ts'
-import { until } from '../test-helpers/until.ts'
 import { createCache } from './index.ts'
 
 const LIMIT_MS = 50

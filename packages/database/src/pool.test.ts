@@ -1,9 +1,8 @@
+import { linkTo, until } from '@reference/local-stack'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { linkTo } from './fixtures/link.ts'
 import { open, openOn } from './fixtures/open.ts'
-import { until } from './fixtures/until.ts'
 import { type Pool, queries, statement } from './index.ts'
 
 const sleep = statement<{ seconds: number }, { slept: string }>(

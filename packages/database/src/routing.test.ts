@@ -1,8 +1,7 @@
+import { linkTo, until } from '@reference/local-stack'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
-import { linkTo } from './fixtures/link.ts'
 import { open, openOn } from './fixtures/open.ts'
-import { until } from './fixtures/until.ts'
 import { queries, statement } from './index.ts'
 
 const port = statement<object, { database: string }>(

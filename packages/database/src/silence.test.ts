@@ -1,10 +1,8 @@
-import { testDatabase } from '@reference/local-stack'
+import { linkTo, testDatabase, until } from '@reference/local-stack'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { linkTo } from './fixtures/link.ts'
 import { open, openOn } from './fixtures/open.ts'
-import { until } from './fixtures/until.ts'
 import { type Database, type DatabaseOptions, migrate, queries, statement } from './index.ts'
 
 const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }

@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres, throwAwaySettings } from '@reference/local-stack'
+import { startPostgres, throwAwaySettings, until } from '@reference/local-stack'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { openOn } from './fixtures/open.ts'
-import { until } from './fixtures/until.ts'
 import { migrate, queries, seed, statement } from './index.ts'
 
 const place = statement<object, { standby: boolean; snapshot: string }>(

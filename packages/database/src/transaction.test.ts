@@ -1,7 +1,7 @@
+import { until } from '@reference/local-stack'
 import { eq, sql } from 'drizzle-orm'
 import t from 'tap'
 import { open } from './fixtures/open.ts'
-import { until } from './fixtures/until.ts'
 import {
   cacheOutbox,
   isForeignKeyViolation,

@@ -1,7 +1,7 @@
+import { until } from '@reference/local-stack'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { createBackgroundTasks } from './background-tasks.ts'
-import { until } from './fixtures/until.ts'
 
 t.test('a task begins after its caller has gone on', async (t) => {
   const tasks = createBackgroundTasks()

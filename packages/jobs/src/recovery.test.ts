@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { until } from '@reference/local-stack'
 import t from 'tap'
 import { double } from './fixtures/definitions.ts'
 import { harness, inState } from './fixtures/harness.ts'
-import { until } from './fixtures/until.ts'
 
 t.test('a job enqueued by a process that was killed is completed by another', async (t) => {
   const { open, start } = await harness(t)

@@ -1,8 +1,7 @@
+import { linkTo, until } from '@reference/local-stack'
 import t from 'tap'
 import { double } from './fixtures/definitions.ts'
 import { harness, inState } from './fixtures/harness.ts'
-import { linkTo } from './fixtures/link.ts'
-import { until } from './fixtures/until.ts'
 
 const away = { code: 'JOBS_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'

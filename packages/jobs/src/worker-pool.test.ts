@@ -1,6 +1,6 @@
+import { until } from '@reference/local-stack'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { until } from './fixtures/until.ts'
 import { createWorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
 
 const filename = new URL('./fixtures/tasks.ts', import.meta.url)

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
+import { until } from '@reference/local-stack'
 import t from 'tap'
 import { Type } from 'typebox'
 import { defineJob } from './definition.ts'
 import { JobPermanentError } from './errors.ts'
 import { double, flaky } from './fixtures/definitions.ts'
 import { harness, inState } from './fixtures/harness.ts'
-import { until } from './fixtures/until.ts'
 
 t.test('the progress of an active job is read while it runs', async (t) => {
   const jobs = (await harness(t)).open()

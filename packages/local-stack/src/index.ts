@@ -18,4 +18,5 @@ export {
   testDatabase,
   testRedis,
 } from './test-helpers.ts'
+export { type Link, linkTo } from './test-link.ts'
 export { startService, type TestService, until } from './test-service.ts'

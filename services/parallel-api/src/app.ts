@@ -1,4 +1,4 @@
-import { createCache } from '@reference/cache'
+import { cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { createDatabase, createOutboxStore, databaseSettings } from '@reference/database'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
@@ -59,14 +59,7 @@ export async function createApp(
     ...metrics,
   })
   const cache = createCache({
-    redis: config.redis,
-    prefix: 'c:',
-    l1: { enabled: config.cacheL1, maxEntries: config.cacheL1MaxEntries, maxBytes: config.cacheL1MaxBytes },
-    l2: {
-      enabled: config.cacheL2,
-      timeoutMs: config.redisTimeoutMs,
-      autoPipelining: config.redisAutoPipelining,
-    },
+    ...cacheSettings(config),
     // Writes nothing, but reads tier 2: after an outage of Redis not before what writers left undelivered is through.
     ...(config.cacheOutbox && { outbox: createOutboxStore(database) }),
     logger: app.log,

@@ -1,4 +1,4 @@
-import { type Cache, createCache } from '@reference/cache'
+import { type Cache, cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { createDatabase, createOutboxStore, type Database, databaseSettings } from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
@@ -46,14 +46,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     ...metrics,
   })
   const cache = createCache({
-    redis: config.redis,
-    prefix: 'c:',
-    l1: { enabled: config.cacheL1, maxEntries: config.cacheL1MaxEntries, maxBytes: config.cacheL1MaxBytes },
-    l2: {
-      enabled: config.cacheL2,
-      timeoutMs: config.redisTimeoutMs,
-      autoPipelining: config.redisAutoPipelining,
-    },
+    ...cacheSettings(config),
     ...(config.cacheOutbox ? { outbox: createOutboxStore(database) } : {}),
     logger: app.log,
     ...metrics,
