@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { startStack } from '@reference/local-stack'
+import { prepareDatabase, startStack } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { BenchError } from './errors.ts'
@@ -24,13 +21,6 @@ export interface BenchStack {
   stop(): Promise<void>
 }
 
-/** The command that a fresh clone would run to fill a database. */
-const commands = {
-  migrate: 'packages/database/src/commands/migrate.ts',
-  seed: 'packages/database/src/commands/seed.ts',
-}
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
 /**
  * Starts Postgres and Redis with infra's files, migrates and seeds.
  *
@@ -50,11 +40,10 @@ export async function startBenchStack(options: {
   }
   try {
     const { databaseUrl, redisUrl, superuserUrl } = stack
-    say('migrating')
-    await run(commands.migrate, [], databaseUrl, signal)
-    say(`seeding ${world.users} users, ${world.products} products, ${world.orders} orders`)
-    const rows = Object.entries(world).flatMap(([table, count]) => [`--${table}`, String(count)])
-    await run(commands.seed, rows, databaseUrl, signal)
+    say(`migrating, seeding ${world.users} users, ${world.products} products, ${world.orders} orders`)
+    await prepareDatabase(databaseUrl, { ...world }, signal).catch((cause: Error) => {
+      throw signal?.aborted ? cause : new BenchError('STACK_FAILED', cause.message, { cause })
+    })
 
     const admin = postgres(superuserUrl, {
       max: 4,
@@ -123,21 +112,4 @@ function inDatabase(url: string, name: string): string {
   const changed = new URL(url)
   changed.pathname = `/${name}`
   return changed.href
-}
-
-async function run(file: string, args: string[], databaseUrl: string, signal?: AbortSignal): Promise<void> {
-  const child = spawn(process.execPath, [file, ...args], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, DATABASE_URL: databaseUrl, DATABASE_DIRECT_URL: databaseUrl },
-    ...(signal && { signal }),
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new BenchError('STACK_FAILED', `${file} ended with code ${code}\n${output.trimEnd()}`)
 }

@@ -19,22 +19,29 @@ export type Rows = { users: number; products: number; orders: number }
  * Brings every table to the newest schema, the job queue's too, and puts in rows where there are none yet. As a
  * deployment does it: with the commands of the parts that own the tables, which this package therefore need not know.
  *
+ * @param signal ends what runs
  * @returns what the seed said in its last line
  * @throws with what the command said, when one fails
  */
-export const prepareDatabase = async (url: string, rows?: Rows): Promise<string> => {
-  await run(url, 'services/reference-api/src/commands/migrate.ts')
+export const prepareDatabase = async (url: string, rows?: Rows, signal?: AbortSignal): Promise<string> => {
+  await run(url, signal, 'services/reference-api/src/commands/migrate.ts')
   const counts = Object.entries(rows ?? {}).flatMap(([name, count]) => [`--${name}`, `${count}`])
-  return run(url, 'packages/database/src/commands/seed.ts', ...counts)
+  return run(url, signal, 'packages/database/src/commands/seed.ts', ...counts)
 }
 
-const run = async (url: string, command: string, ...args: string[]): Promise<string> => {
+const run = async (
+  url: string,
+  signal: AbortSignal | undefined,
+  command: string,
+  ...args: string[]
+): Promise<string> => {
   const { PATH, HOME } = process.env
   const child = spawn(process.execPath, [command, ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Nothing else of this environment: a DATABASE_DIRECT_URL of it would win.
     env: { PATH, HOME, DATABASE_URL: url },
+    ...(signal && { signal }),
   })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {

@@ -1,3 +1,4 @@
+export { prepareDatabase, type Rows } from './development-data.ts'
 export type { LocalStackError, LocalStackErrorCode } from './errors.ts'
 export { freePort } from './free-port.ts'
 export { type PostgresOptions, type PostgresServer, startPostgres, throwAwaySettings } from './postgres.ts'
