@@ -268,6 +268,18 @@ export const settings = {
     fallback: () => Math.max(1, availableParallelism() - 1),
     tuning: { section: guide.tasks, scenario: 'report', naive: '0' },
   }),
+  BACKGROUND_JOBS: onOff({
+    description:
+      'Do the work of POST /process-data in a background job; off: in the request, before its reply.',
+    fallback: true,
+    services: ['reference-api'],
+    tuning: { section: guide.tasks, scenario: 'process-data', naive: 'off' },
+  }),
+  JOB_HANDLERS: onOff({
+    description: 'Handle background jobs in this process too; off where worker processes do.',
+    fallback: true,
+    services: ['reference-api'],
+  }),
 } satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof settings

@@ -54,6 +54,32 @@ t.test('a transaction that rolls back leaves no job, one that commits leaves it'
   t.match(await jobs.get(kept), { state: 'queued' })
 })
 
+t.test('a job that is done already is stored with its result, and no handler sees it', async (t) => {
+  const { open, admin } = await harness(t)
+  const jobs = open()
+  const handled: number[] = []
+  jobs.work(double, ({ data }) => {
+    handled.push(data.n)
+    return { twice: data.n * 2 }
+  })
+  const id = await jobs.storeCompleted(double, { n: 1 }, { twice: 2 })
+  const status = { id, state: 'completed', progress: 100, attempts: 1, result: { twice: 2 }, error: null }
+  t.same(await jobs.get(id), status)
+  await inState(jobs, await jobs.enqueue(double, { n: 2 }), 'completed')
+  t.same(handled, [2])
+
+  let lost = ''
+  const rolledBack = drizzle(admin).transaction(async (tx) => {
+    lost = await jobs.storeCompleted(double, { n: 3 }, { twice: 6 }, { tx: { drizzle: tx } })
+    throw new Error('rolled back')
+  })
+  await t.rejects(rolledBack, { message: 'rolled back' })
+  t.equal(await jobs.get(lost), undefined)
+  await t.rejects(jobs.storeCompleted(double, { n: 4 }, { twice: 'x' as unknown as number }), {
+    code: 'JOB_RESULT_INVALID',
+  })
+})
+
 t.test('an id or a key enqueues once', async (t) => {
   const { open, admin } = await harness(t)
   const jobs = open()

@@ -26,7 +26,7 @@ import {
   queueDepths,
   queueNames,
 } from './store.ts'
-import { type JobHandler, type QueueWorker, startWorker, type WorkOptions } from './worker.ts'
+import { type JobHandler, outputOf, type QueueWorker, startWorker, type WorkOptions } from './worker.ts'
 
 export type JobsLogger = {
   info(details: object, message: string): void
@@ -86,6 +86,16 @@ export type Jobs = {
     definition: JobDefinition<Data, Result>,
     data: Static<Data>,
     options?: EnqueueOptions,
+  ): Promise<string>
+  /**
+   * Stores a job that its caller has done already, completed and with its result: no handler ever sees it. For a caller
+   * that must tell of its work as if a job had done it. Throws as `enqueue` does, and JobResultError.
+   */
+  storeCompleted<Data extends TSchema, Result extends TSchema>(
+    definition: JobDefinition<Data, Result>,
+    data: Static<Data>,
+    result: Static<Result>,
+    options?: Pick<EnqueueOptions, 'tx'>,
   ): Promise<string>
   /** Handlers look for jobs now: for after the commit of a transaction that enqueued, instead of at the next poll. */
   wake<Data extends TSchema, Result extends TSchema>(definition: JobDefinition<Data, Result>): void
@@ -236,33 +246,55 @@ export function createJobs(options: JobsOptions): Jobs {
     { tx, id, key, priority, startAfter }: EnqueueOptions = {},
   ): Promise<string> {
     const { name } = definition
-    if (!registered.has(name)) throw new JobUnknownError(name)
-    const checked = definition.checkData(data)
+    const checked = checkedData(definition, data)
     if (id !== undefined && !isJobId(id))
       throw new JobDataError(name, [{ field: 'id', message: 'must be a UUID' }])
     const jobId = id ?? (key === undefined ? undefined : idOfKey(name, key))
 
-    const send: SendOptions = { db: tx ? fromDrizzle(tx.drizzle, sql) : connection.calls }
+    const send: SendOptions = { db: tx ? inTransaction(tx) : connection.calls }
     if (jobId !== undefined) send.id = jobId
     if (priority !== undefined) send.priority = priority
     if (startAfter !== undefined) send.startAfter = startAfter
 
+    const sent = await storing(name, () => boss.send(name, checked, send))
+    if (!tx && startAfter === undefined) workers.get(name)?.wake()
+    // Null: the id was there already.
+    const stored = sent ?? jobId
+    if (stored === undefined) throw new Error(`Job ${name} was not stored.`)
+    return stored
+  }
+
+  async function storeCompleted(
+    definition: JobDefinition,
+    data: unknown,
+    result: unknown,
+    { tx }: Pick<EnqueueOptions, 'tx'> = {},
+  ): Promise<string> {
+    const { name } = definition
+    const checked = checkedData(definition, data)
+    const output = outputOf(definition.checkResult(result))
+    // One transaction, so that no handler finds the job between its two statements.
+    const store = async (db: Db) => {
+      const id = await boss.send(name, checked, { db })
+      if (id === null) throw new Error(`Job ${name} was not stored.`)
+      await boss.complete(name, id, output, { db, includeQueued: true })
+      return id
+    }
+    return storing(name, () => (tx ? store(inTransaction(tx)) : connection.transaction(store)))
+  }
+
+  function checkedData(definition: JobDefinition, data: unknown): object {
+    if (!registered.has(definition.name)) throw new JobUnknownError(definition.name)
+    return definition.checkData(data)
+  }
+
+  async function storing<T>(job: string, store: () => Promise<T>): Promise<T> {
     try {
-      const sent = await guarded(() => boss.send(name, checked, send))
-      if (!tx && startAfter === undefined) workers.get(name)?.wake()
-      // Null: the id was there already.
-      const stored = sent ?? jobId
-      if (stored === undefined) throw new Error(`Job ${name} was not stored.`)
-      return stored
+      return await guarded(store)
     } catch (error) {
-      if (isUnstorableJson(error)) {
-        throw new JobDataError(
-          name,
-          [{ field: '', message: 'must not hold U+0000 or half of a surrogate pair' }],
-          error,
-        )
-      }
-      throw error
+      if (!isUnstorableJson(error)) throw error
+      const fault = { field: '', message: 'must not hold U+0000 or half of a surrogate pair' }
+      throw new JobDataError(job, [fault], error)
     }
   }
 
@@ -343,6 +375,7 @@ export function createJobs(options: JobsOptions): Jobs {
 
   return {
     enqueue,
+    storeCompleted,
     wake: (definition) => workers.get(definition.name)?.wake(),
     get: (id) =>
       guarded(async () => {
@@ -373,6 +406,10 @@ export function createJobs(options: JobsOptions): Jobs {
       return closed
     },
   }
+}
+
+function inTransaction(tx: NonNullable<EnqueueOptions['tx']>): Db {
+  return fromDrizzle(tx.drizzle, sql)
 }
 
 async function ensureQueues(

@@ -51,7 +51,8 @@ export function statusOf(row: JobRow): JobStatus {
     id: row.id,
     state,
     progress: state === 'completed' ? 100 : progressOf(row.output),
-    attempts: row.started ? row.retryCount + 1 : 0,
+    // What was stored with its result was never taken from the queue, and yet done once.
+    attempts: row.started || state === 'completed' ? row.retryCount + 1 : 0,
     result: state === 'completed' ? (property(row.output, 'result') ?? null) : null,
     error: state === 'failed' || state === 'retrying' ? messageOf(row.output) : null,
   }

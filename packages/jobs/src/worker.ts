@@ -123,7 +123,7 @@ async function runJob(context: WorkerOptions, job: Job<unknown>): Promise<JobRes
     })
     const result = definition.checkResult(value)
     finished('completed')
-    return { id: job.id, status: 'completed', output: result === undefined ? {} : { result } }
+    return { id: job.id, status: 'completed', output: outputOf(result) }
   } catch (error) {
     if (cancelled.signal.aborted) {
       finished('cancelled')
@@ -136,6 +136,11 @@ async function runJob(context: WorkerOptions, job: Job<unknown>): Promise<JobRes
     progress.stop()
     running.delete(job.id)
   }
+}
+
+/** How a result is stored. */
+export function outputOf(result: unknown): object {
+  return result === undefined ? {} : { result }
 }
 
 // What does not fit its schema now will not fit it on the next attempt.

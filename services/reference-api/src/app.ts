@@ -2,12 +2,11 @@ import { type Cache, cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { createDatabase, createOutboxStore, type Database, databaseSettings } from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
-import { createJobs, createWorkerPool, type Jobs } from '@reference/jobs'
+import { createWorkerPool, type Jobs } from '@reference/jobs'
 import { Registry } from 'prom-client'
 import { type Caches, createCaches } from './caches.ts'
 import { dependenciesOf } from './dependencies.ts'
-import { createPurge, purgeIdempotencyKeys } from './jobs/housekeeping.ts'
-import { createProcessData, processData } from './jobs/process-data.ts'
+import { createJobQueue, handleJobs } from './job-queue.ts'
 import { createOrderPages, type OrderPages } from './order-pages.ts'
 import { configRoutes } from './routes/config.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -20,6 +19,7 @@ const CACHE_WARM_UP_MS = 500
 
 /** What the routes are made of. */
 export interface AppContext {
+  readonly config: Config
   readonly database: Database
   readonly cache: Cache
   readonly caches: Caches
@@ -51,15 +51,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     logger: app.log,
     ...metrics,
   })
-  const jobs = createJobs({
-    databaseUrl: config.databaseUrl,
-    directUrl: config.databaseDirectUrl,
-    applicationName: config.service,
-    definitions: [processData, purgeIdempotencyKeys],
-    prepare: config.dbPrepare,
-    logger: app.log,
-    ...metrics,
-  })
+  const jobs = createJobQueue(config, { logger: app.log, ...metrics })
   const workers = createWorkerPool({
     filename: new URL('./jobs/digest.ts', import.meta.url),
     threads: config.workerThreads,
@@ -68,6 +60,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
 
   const caches = createCaches(cache, database, config)
   const context: AppContext = {
+    config,
     database,
     cache,
     caches,
@@ -81,8 +74,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   configRoutes(app, context)
   jobRoutes(app, context)
 
-  jobs.work(processData, createProcessData(workers), { concurrency: 10, batchSize: 10 })
-  jobs.work(purgeIdempotencyKeys, createPurge(database), { concurrency: 1 })
+  if (config.jobHandlers) handleJobs(jobs, { database, workers })
 
   // The first requests would all go to the database. Redis that is away delays the start by this much and no more.
   await cache.whenUsable(CACHE_WARM_UP_MS)

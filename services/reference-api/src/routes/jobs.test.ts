@@ -79,3 +79,23 @@ t.test('a job that is stored survives a restart of the API', async (t) => {
   const next = await startApi(t, {}, { on: api })
   t.match(await finished(next, body.jobId), { state: 'completed', result: { keys: 1 } })
 })
+
+t.test('with BACKGROUND_JOBS=off the work is done before the reply, which says the same', async (t) => {
+  const { call, sql } = await startApi(t, { BACKGROUND_JOBS: 'off', JOB_HANDLERS: 'off' }, { redis: false })
+  const headers = { 'idempotency-key': 'done' }
+  const body = { b: 1, a: 2 }
+  const accepted = await call('POST', '/process-data', { body, headers })
+  t.match(accepted, { status: 202, body: { status: 'processing', jobId: String } })
+  t.equal(accepted.headers.location, `/jobs/${accepted.body.jobId}`)
+  t.same((await call('GET', `/jobs/${accepted.body.jobId}`)).body, {
+    id: accepted.body.jobId,
+    state: 'completed',
+    progress: 100,
+    attempts: 1,
+    result: { bytes: 13, keys: 2, sha256: sha256('{"a":2,"b":1}') },
+    error: null,
+  })
+  t.equal((await call('POST', '/process-data', { body, headers })).body.jobId, accepted.body.jobId)
+  t.equal((await call('POST', '/process-data', { body: '{"a":"\\u0000"}' })).status, 400)
+  t.same(await sql`select count(*)::int as jobs from pgboss.job`, [{ jobs: 1 }])
+})
