@@ -11,6 +11,8 @@ export const help = `Measures what each tuning is worth on this machine, on its 
   pnpm bench baseline            every configured system: response time against its threshold
   pnpm bench infra               pgbench and redis-benchmark against the stack
   pnpm bench tune                finds settings for this machine: change one, measure, keep or roll back
+  pnpm bench aa [scenario…]      every set-up of the default set against itself: how often is a difference seen where there is none?
+  pnpm bench validate <file…>    whether results fit bench/results.schema.json (every run checks its own before it writes them)
 
 Options
   --budget <time>     how long it may take in all, such as 90s or 10m (default 165s; --full 30m)
@@ -31,13 +33,18 @@ tune
   --from <start>      shipped (default) or naive: the settings to begin with
   --env-file <file>   where the settings go (default bench/results/<time>.env)
 
+aa
+  --record <file>     keep the figures of each pair of boots, as bench/test/recorded-a-a.json has them
+  --budget <time>     default 8m; exit 1 when more than 1 in 20 comparisons sees a difference
+
 baseline
-  --url <url>         a running reference-api (default: one is started)
+  --url <url>         a running service (default: a reference-api is started)
 
 Exit codes: 0 done, 1 a loss, or something was refused, 64 wrong arguments, 130 interrupted (what there was is written).
 `
 
-export type Command = 'run' | 'list' | 'baseline' | 'infra' | 'tune'
+const commands = ['list', 'baseline', 'infra', 'tune', 'aa', 'validate'] as const
+export type Command = 'run' | (typeof commands)[number]
 
 export interface Arguments {
   readonly command: Command
@@ -60,6 +67,9 @@ export interface Arguments {
   readonly rate: number | undefined
   readonly from: 'shipped' | 'naive'
   readonly envFile: string | undefined
+  readonly record: string | undefined
+  /** For `validate`. */
+  readonly files: readonly string[]
 }
 
 /** @throws UsageError that names what is wrong */
@@ -67,8 +77,13 @@ export function readArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv)
   const [first, ...rest] = positionals
   const command = isCommand(first) ? first : 'run'
-  const scenarios = command === 'run' ? positionals : rest
-  if (command !== 'run' && scenarios.length > 0) throw new UsageError(`${command} takes no ${scenarios[0]}`)
+  const scenarios = command === 'run' ? positionals : command === 'aa' ? rest : []
+  const files = command === 'validate' ? rest : []
+  const left = scenarios.length + files.length === 0 && command !== 'run' ? rest[0] : undefined
+  if (left !== undefined) throw new UsageError(`${command} takes no ${left}`)
+  if (command === 'validate' && files.length === 0) throw new UsageError('validate needs a file')
+  if (values.record !== undefined && command !== 'aa')
+    throw new UsageError('--record is an option of bench aa')
   if (values.url !== undefined && !['http:', 'https:'].includes(URL.parse(values.url)?.protocol ?? '')) {
     throw new UsageError(`--url needs an http or https URL, got ${values.url}`)
   }
@@ -96,6 +111,8 @@ export function readArguments(argv: readonly string[]): Arguments {
     rate: values.rate === undefined ? undefined : readCount('--rate', values.rate),
     from: readWord('--from', values.from ?? 'shipped', ['shipped', 'naive']),
     envFile: values['env-file'],
+    record: values.record,
+    files,
   }
 }
 
@@ -126,6 +143,7 @@ function parse(argv: readonly string[]) {
         rate: text,
         from: text,
         'env-file': text,
+        record: text,
       },
     })
   } catch (error) {
@@ -133,8 +151,8 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function isCommand(word: string | undefined): word is Command {
-  return word === 'list' || word === 'baseline' || word === 'infra' || word === 'tune'
+function isCommand(word: string | undefined): word is (typeof commands)[number] {
+  return commands.some((command) => command === word)
 }
 
 /** `90s`, `10m`, `1h`, or a number of seconds → ms */

@@ -7,13 +7,12 @@ import { renderAblation } from './charts.ts'
 import { compareResults } from './compare.ts'
 import { longDurations, shortDurations } from './plan.ts'
 import { createProgress } from './progress.ts'
+import { startRecording } from './record.ts'
 import { readResults, resultsName, writeResults } from './results.ts'
 import { runScenarios } from './run.ts'
 import type { Results } from './schema.ts'
 import { selectScenarios } from './select.ts'
-import { summarise } from './summary.ts'
 import { renderTable } from './table.ts'
-import { warningsOf } from './warnings.ts'
 
 const defaultBudgetMs = { default: 165_000, full: 30 * 60_000, scenario: 60_000 }
 /** Stopping everything and writing the report. */
@@ -21,8 +20,7 @@ const closingMs = 4000
 
 /** `pnpm bench`: measures, prints, writes JSON and report, compares. Returns the exit code. */
 export async function runCommand(args: Arguments, signal: AbortSignal): Promise<number> {
-  const began = performance.now()
-  const startedAt = new Date().toISOString()
+  const recording = startRecording(args)
   const old = args.compare === undefined ? undefined : readResults(args.compare)
   const scenarios = selectScenarios(allScenarios, { names: args.scenarios, off: args.off, full: args.full })
   const named = args.scenarios.length + args.off.length > 0
@@ -42,28 +40,16 @@ export async function runCommand(args: Arguments, signal: AbortSignal): Promise<
       const { measured, complete } = await runScenarios(bench, {
         scenarios,
         progress,
-        deadlineMs: began + budgetMs - closingMs,
+        deadlineMs: recording.beganMs + budgetMs - closingMs,
         leastRounds: args.rounds ?? 3,
         mostRounds: args.rounds ?? 30,
         allowNoise: args.allowNoise,
       })
-      const finished = {
-        schemaVersion: 1 as const,
-        startedAt,
-        finishedAt: new Date().toISOString(),
-        seconds: Math.round((performance.now() - began) / 100) / 10,
-        complete,
-        command: ['pnpm bench', ...process.argv.slice(2)].join(' '),
-        fingerprint,
-        world: { ...args.world },
-        warnings: [],
-        scenarios: summarise(measured),
-      }
-      return { ...finished, warnings: warningsOf(finished, args.allowNoise) }
+      return recording.finish({ fingerprint, measured, complete })
     },
   )
 
-  const json = args.out ?? `${resultsName(startedAt)}.json`
+  const json = args.out ?? `${resultsName(recording.startedAt)}.json`
   const report = writeResults(json, results)
   if (args.chart !== undefined) {
     mkdirSync(dirname(args.chart), { recursive: true })

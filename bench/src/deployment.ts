@@ -9,12 +9,10 @@ import { mergeHistograms, percentilesOf } from './histogram.ts'
 import { type Load, startLoad } from './load.ts'
 import { longDurations, shortDurations } from './plan.ts'
 import { createProgress } from './progress.ts'
+import { startRecording } from './record.ts'
 import { resultsName, writeResults } from './results.ts'
 import type { Scenario } from './scenario.ts'
-import type { Results } from './schema.ts'
-import { summarise } from './summary.ts'
 import { renderTable } from './table.ts'
-import { warningsOf } from './warnings.ts'
 
 /** What can be asked of any deployment: reads, nothing that changes rows. */
 const readable = ['health', 'user-by-id', 'order-page', 'naive']
@@ -28,8 +26,7 @@ const names: Readonly<Record<'reference-api' | 'parallel-api', readonly string[]
  * and its databases are not asked, so nothing is counted or proven.
  */
 export async function measureDeployment(args: Arguments, url: string, signal: AbortSignal): Promise<number> {
-  const began = performance.now()
-  const startedAt = new Date().toISOString()
+  const recording = startRecording(args)
   const progress = createProgress()
   const chosen = args.scenarios.length > 0 ? args.scenarios : names[args.service]
   const scenarios = chosen.map((name) => asDeployed(name))
@@ -55,29 +52,16 @@ export async function measureDeployment(args: Arguments, url: string, signal: Ab
     progress.done()
     await load.close()
   }
-  const finished: Results = {
-    schemaVersion: 1,
-    startedAt,
-    finishedAt: new Date().toISOString(),
-    seconds: Math.round((performance.now() - began) / 100) / 10,
-    complete,
-    command: ['pnpm bench', ...process.argv.slice(2)].join(' '),
+  const results = recording.finish({
     fingerprint: takeFingerprint({ placement: `generator only; deployment at ${url}` }),
-    world: { ...args.world },
-    warnings: [],
-    scenarios: summarise(
-      scenarios.map((scenario) => ({
-        scenario,
-        boots: new Map([[scenario.tuned.name, boots.get(scenario.name) ?? []]]),
-        refused: undefined,
-      })),
-    ),
-  }
-  const results = {
-    ...finished,
-    warnings: warningsOf(finished, false).filter((text) => !text.startsWith('no Redis')),
-  }
-  const json = args.out ?? `${resultsName(startedAt)}.json`
+    measured: scenarios.map((scenario) => ({
+      scenario,
+      boots: new Map([[scenario.tuned.name, boots.get(scenario.name) ?? []]]),
+      refused: undefined,
+    })),
+    complete,
+  })
+  const json = args.out ?? `${resultsName(recording.startedAt)}.json`
   const report = writeResults(json, results)
   process.stdout.write(`${renderTable(results)}\n${json}\n${report}\n`)
   return complete ? 0 : 130

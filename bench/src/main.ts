@@ -22,6 +22,16 @@ async function perform(args: Arguments, signal: AbortSignal): Promise<number> {
       return (await import('./infra.ts')).infra(args, signal)
     case 'tune':
       return (await import('./tune.ts')).tune(args, signal)
+    case 'aa':
+      return (await import('./same.ts')).compareSame(args, signal)
+    case 'validate': {
+      const { readResults } = await import('./results.ts')
+      for (const file of args.files) {
+        readResults(file)
+        process.stdout.write(`${file} fits the schema\n`)
+      }
+      return 0
+    }
     case 'run':
       if (args.url !== undefined)
         return (await import('./deployment.ts')).measureDeployment(args, args.url, signal)

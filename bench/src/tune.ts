@@ -8,15 +8,14 @@ import { type Bench, type MeasuredBoot, measureBoot } from './boot.ts'
 import type { Durations } from './plan.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { answers, startedWith } from './proofs.ts'
+import { startRecording } from './record.ts'
 import { resultsName, writeResults } from './results.ts'
 import type { Measured } from './run.ts'
 import type { Scenario, Variant } from './scenario.ts'
 import type { Results } from './schema.ts'
 import { type Effect, pairedEffect } from './statistics.ts'
-import { summarise } from './summary.ts'
 import { tuningSwitches } from './switches.ts'
 import { times } from './table.ts'
-import { warningsOf } from './warnings.ts'
 
 type Settings = Readonly<Record<string, string>>
 
@@ -60,9 +59,8 @@ const numbers: Readonly<Record<string, readonly number[]>> = {
  * and writes the settings as an env file with the evidence for each.
  */
 export async function tune(args: Arguments, signal: AbortSignal): Promise<number> {
-  const began = performance.now()
-  const startedAt = new Date().toISOString()
-  const deadlineMs = began + (args.budgetMs ?? defaultBudgetMs) - 4000
+  const recording = startRecording(args)
+  const deadlineMs = recording.beganMs + (args.budgetMs ?? defaultBudgetMs) - 4000
   const progress = createProgress()
   const scenario = args.service === 'reference-api' ? naive : all
 
@@ -79,24 +77,12 @@ export async function tune(args: Arguments, signal: AbortSignal): Promise<number
         progress,
       })
       const measured = [...trials.map(({ measured }) => measured), ...(confirmed ? [confirmed.measured] : [])]
-      const finished: Results = {
-        schemaVersion: 1,
-        startedAt,
-        finishedAt: new Date().toISOString(),
-        seconds: Math.round((performance.now() - began) / 100) / 10,
-        complete,
-        command: ['pnpm bench', ...process.argv.slice(2)].join(' '),
-        fingerprint,
-        world: { ...args.world },
-        warnings: [],
-        scenarios: summarise(measured),
-      }
-      const results = { ...finished, warnings: warningsOf(finished, args.allowNoise) }
+      const results = recording.finish({ fingerprint, measured, complete })
       return { results, text: renderEnvironment({ args, scenario, trials, confirmed, results }) }
     },
   )
 
-  const base = args.out?.replace(/\.json$/, '') ?? resultsName(startedAt)
+  const base = args.out?.replace(/\.json$/, '') ?? resultsName(recording.startedAt)
   const envFile = args.envFile ?? `${base}.env`
   const report = writeResults(`${base}.json`, results)
   writeFileSync(envFile, text)

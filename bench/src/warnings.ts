@@ -10,7 +10,9 @@ export function warningsOf(results: Results, allowNoise: boolean): string[] {
   if (results.fingerprint.placement.startsWith('not pinned')) {
     warnings.push(`server and generator shared their cores (${results.fingerprint.placement})`)
   }
-  if (results.fingerprint.redis === undefined)
+  // Of a deployment neither server is known.
+  const ownStack = results.fingerprint.postgres !== undefined
+  if (ownStack && results.fingerprint.redis === undefined)
     warnings.push('no Redis: tier 2 was off, its scenarios say nothing')
   if (allowNoise) warnings.push('boots counted although other programs may have been busy (--allow-noise)')
   const dropped = boots.filter(({ boot }) => boot.objections.length > 0)
