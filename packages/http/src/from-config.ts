@@ -1,4 +1,5 @@
 import type { Config } from '@reference/config'
+import manifest from '../../../package.json' with { type: 'json' }
 import type { ServerOptions } from './server.ts'
 import type { RunOptions } from './shutdown.ts'
 
@@ -6,6 +7,7 @@ import type { RunOptions } from './shutdown.ts'
 export function serverSettings(config: Config) {
   return {
     service: config.service,
+    version: manifest.version,
     logLevel: config.logLevel,
     requestLog: config.requestLog,
     bodyLimitBytes: config.bodyLimitBytes,

@@ -14,13 +14,19 @@ export type TestService = {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
+const entries = {
+  'reference-api': 'reference-api/src/main.ts',
+  'reference-worker': 'reference-api/src/worker.ts',
+  'parallel-api': 'parallel-api/src/main.ts',
+} as const
+
 /** A service as it is really run, with `environment` and no more of this process's than the PATH; killed when the test ends. */
 export const startService = (
   t: TestScope,
-  service: 'reference-api' | 'parallel-api',
+  service: keyof typeof entries,
   environment: Record<string, string>,
 ): TestService => {
-  const main = fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url))
+  const main = fileURLToPath(new URL(`../../../services/${entries[service]}`, import.meta.url))
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, PORT: '0', WORKER_THREADS: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

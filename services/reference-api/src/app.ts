@@ -41,7 +41,6 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   const database = createDatabase({ ...databaseSettings(config), ...metrics })
   const app = await createServer({
     ...serverSettings(config),
-    version: '0.1.0',
     dependencies: dependenciesOf(config, database, () => cache),
     ...metrics,
   })
@@ -51,7 +50,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     logger: app.log,
     ...metrics,
   })
-  const jobs = createJobQueue(config, { logger: app.log, ...metrics })
+  const jobs = createJobQueue(config, { applicationName: config.service, logger: app.log, ...metrics })
   const workers = createWorkerPool({
     filename: new URL('./jobs/digest.ts', import.meta.url),
     threads: config.workerThreads,

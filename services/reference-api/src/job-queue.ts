@@ -8,12 +8,12 @@ import { createProcessData, processData } from './jobs/process-data.ts'
 /** Every job of this service, the same in the API and in a worker process. */
 export function createJobQueue(
   config: Config,
-  { logger, registry }: { logger: JobsLogger; registry?: Registry },
+  { applicationName, logger, registry }: { applicationName: string; logger: JobsLogger; registry?: Registry },
 ): Jobs {
   return createJobs({
     databaseUrl: config.databaseUrl,
     directUrl: config.databaseDirectUrl,
-    applicationName: config.service,
+    applicationName,
     definitions: [processData, purgeIdempotencyKeys],
     prepare: config.dbPrepare,
     // The rest is for requests in flight before, and for pools after it.
