@@ -1,0 +1,28 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type PostgresServer, startPostgres } from '../../packages/local-stack/src/index.ts'
+
+/** A durable Postgres of the test's own that can crash and come back with its data, at the same address. */
+export async function restartablePostgres(t: { teardown(fn: () => unknown): unknown }) {
+  const folder = await mkdtemp(join(tmpdir(), 'jobs-chaos-'))
+  const dataDir = join(folder, 'data')
+  // Postgres may run as another user.
+  await chmod(folder, 0o711)
+  let server: PostgresServer = await startPostgres({ dataDir })
+  const { port, databaseUrl } = server
+  t.teardown(async () => {
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return {
+    databaseUrl,
+    /** Every process of it ends at once, without a checkpoint: it comes back by way of its write-ahead log. */
+    async crash(): Promise<void> {
+      process.kill(server.pid, 'SIGQUIT')
+      await server.exited
+      await server.stop()
+      server = await startPostgres({ dataDir, port })
+    },
+  }
+}
