@@ -9,6 +9,7 @@ import { naive } from './naive.ts'
 import { orderPage } from './order-page.ts'
 import { poolSize } from './pool-size.ts'
 import { preparedStatements } from './prepared-statements.ts'
+import { processData, processDataBeside } from './process-data.ts'
 import { report } from './report.ts'
 import { requestLogging } from './request-logging.ts'
 import { responseSchemas } from './response-schemas.ts'
@@ -35,4 +36,6 @@ export const scenarios: readonly Scenario[] = [
   requestLogging,
   metrics,
   upstreamKeepAlive,
+  processData,
+  processDataBeside,
 ]

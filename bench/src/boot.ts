@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { request as send } from 'undici'
+import { request as ask } from 'undici'
 import { abortable } from './abortable.ts'
+import type { ClosedLoopResult } from './closed-loop.ts'
+import { type Companion, type CompanionKind, countedBetween } from './companion.ts'
 import { type Counters, costsBetween, type DatabaseCosts, readCounters, totalsBetween } from './counters.ts'
 import type { Evidence } from './evidence.ts'
 import { objections, watchMachine } from './guard.ts'
 import { mergeHistograms, percentilesOf } from './histogram.ts'
 import type { Load } from './load.ts'
+import type { OpenLoopOptions } from './open-loop.ts'
 import type { Placement } from './placement.ts'
 import type { Durations } from './plan.ts'
 import { connectionsOpened, cpuMsOf, residentBytesOf } from './process-stats.ts'
@@ -50,25 +53,45 @@ export async function measureBoot(
     rate,
   }: { scenario: Scenario; variant: Variant; round: number; rate: number | undefined },
 ): Promise<MeasuredBoot> {
-  const { stack, load, placement, durations, signal } = bench
+  const { stack, load, placement, signal } = bench
   const databaseUrl = variant.database
     ? await stack.copy(variant.database.name, variant.database.change)
     : stack.databaseUrl
-  const upstream = scenario.upstream
-    ? await startService(bench, 'reference-api', databaseUrl, {}, placement.rest)
-    : undefined
-  let server: Server | undefined
+  const started: { stop(): Promise<void> }[] = []
+  const keep = <Thing extends { stop(): Promise<void> }>(thing: Thing): Thing => {
+    started.push(thing)
+    return thing
+  }
+  const companion = async (kind: CompanionKind, behind: string) => {
+    const { folder } = bench
+    return keep(await kind.start({ behind, stack, cores: placement.rest, folder, signal }))
+  }
   try {
+    const upstream =
+      scenario.upstream && keep(await startService(bench, 'reference-api', databaseUrl, {}, placement.rest))
+    const pooler = variant.pooler && (await companion(variant.pooler, databaseUrl))
+    const environment = {
+      ...(upstream && { UPSTREAM_URL: upstream.origin }),
+      ...(pooler && { DATABASE_DIRECT_URL: databaseUrl }),
+      ...variant.environment,
+    }
     const cores = scenario.everyCore ? placement.threads : placement.server
-    const environment = { ...(upstream && { UPSTREAM_URL: upstream.origin }), ...variant.environment }
-    server = await startService(bench, scenario.service, databaseUrl, environment, cores)
-    load.guard([server.pid, ...(upstream ? [upstream.pid] : [])])
+    const url = pooler?.url ?? databaseUrl
+    const server = keep(await startService(bench, scenario.service, url, environment, cores))
+    const front = variant.front && (await companion(variant.front, server.origin))
+    const companions = [pooler, front].filter((one) => one !== undefined)
+    load.guard(
+      [server.pid, ...(upstream ? [upstream.pid] : [])],
+      companions.map(({ container }) => container),
+    )
+    const origin = front?.url ?? server.origin
     return await abortable(
-      measure(bench, { scenario, variant, round, rate, server, databaseUrl, durations }),
+      measure(bench, { scenario, variant, round, rate, server, origin, companions, databaseUrl }),
       signal,
     )
   } finally {
-    await Promise.all([server?.stop(), upstream?.stop()])
+    // Last started, first stopped: none loses what it stands before while it is asked.
+    for (const thing of started.toReversed()) await thing.stop()
     load.guard([])
   }
 }
@@ -85,48 +108,55 @@ function startService(
 }
 
 async function measure(
-  { stack, load, placement }: Bench,
+  { stack, load, placement, durations }: Bench,
   given: {
     scenario: Scenario
     variant: Variant
     round: number
     rate: number | undefined
     server: Server
+    /** Where requests are sent: the server, or what stands before it. */
+    origin: string
+    companions: readonly Companion[]
     databaseUrl: string
-    durations: Durations
   },
 ): Promise<MeasuredBoot> {
-  const { scenario, variant, round, rate, server, databaseUrl, durations } = given
-  const { origin, pid } = server
+  const { scenario, variant, round, rate, server, origin, companions, databaseUrl } = given
+  const { pid } = server
   const { connections, open } = scenario
   const requests = (variant.requests ?? scenario.requests)(stack.world)
   const openRequests = open?.requests?.(stack.world) ?? requests
   const before = async () => variant.before?.(stack, origin)
   const cores = placement.server.length + placement.rest.length || 1
 
-  const warmup = await load.closed({
-    origin,
-    connections,
-    requests,
-    durationMs: durations.warmupMs,
-    untilSteady: true,
-  })
+  const paced = scenario.pacedPerSecond
+  const send = (durationMs: number, untilSteady = false) =>
+    paced === undefined
+      ? load.closed({ origin, connections, requests, durationMs, untilSteady })
+      : sendPaced(load, { origin, requests, durationMs, ratePerSecond: paced })
+
+  const warmup = await send(durations.warmupMs, true)
   if (open?.beside) await load.closed({ origin, connections, requests: openRequests, durationMs: 200 })
 
   await before()
-  const watch = watchMachine(cores)
+  const watch = watchMachine(
+    cores,
+    companions.map(({ pid }) => pid),
+  )
   const countersBefore = await readCounters(stack, databaseUrl)
   const cpuBefore = cpuMsOf(pid) ?? 0
-  const openMs = durations.openMs + (open?.beside ? durations.closedMs : 0)
+  const companionBefore = await readCompanions(companions)
+  const openMs = Math.max(open?.leastMs ?? 0, durations.openMs + (open?.beside ? durations.closedMs : 0))
   const openOptions = { origin, requests: openRequests, durationMs: openMs }
   const closedMs = open?.beside ? openMs + 100 : durations.closedMs
   const [closed, sessions, beside] = await Promise.all([
-    load.closed({ origin, connections, requests, durationMs: closedMs }),
+    send(closedMs),
     watchSessions(stack, databaseUrl, closedMs),
     open?.beside && rate ? load.open({ ...openOptions, ratePerSecond: rate }) : undefined,
   ])
   const cpuMs = (cpuMsOf(pid) ?? 0) - cpuBefore
   const countersAfter = await readCounters(stack, databaseUrl)
+  const companionAfter = await readCompanions(companions)
   const rssBytes = residentBytesOf(pid) ?? 0
   await before()
   const alone = rate && !open?.beside ? await load.open({ ...openOptions, ratePerSecond: rate }) : undefined
@@ -134,19 +164,21 @@ async function measure(
   const opened = beside ?? alone
 
   await before()
-  const counted = await countRequests(stack, databaseUrl, server, requests, scenario.counted ?? 50)
+  const counted = await countRequests(stack, databaseUrl, server, origin, requests, scenario.counted ?? 50)
   const answered = Math.max(1, closed.answered)
   const evidence: Evidence = {
     ...counted,
     loadCache: opened?.cache ?? {},
     load: { answered, ...totalsBetween(countersBefore, countersAfter, answered) },
     loadReadsPerRequest: (countersAfter.redisReads - countersBefore.redisReads) / answered,
+    companion: countedBetween(companionBefore, companionAfter, answered),
     sessions,
   }
-  const path = requests[0]?.path ?? '/'
+  const request = requests[0] ?? { path: '/' }
+  const { path } = request
   const proof: string[] = []
   for (const prove of variant.proofs)
-    proof.push(await prove(evidence, { origin, pid, stack, databaseUrl, path }))
+    proof.push(await prove(evidence, { origin, pid, stack, databaseUrl, path, request }))
 
   const against = objections({
     disturbance,
@@ -188,21 +220,44 @@ async function measure(
   }
 }
 
+/** In place of the closed loop where a rate is given: as many as are due, not as many as are answered. */
+async function sendPaced(
+  load: Load,
+  options: OpenLoopOptions,
+): Promise<ClosedLoopResult & { utilisation: number }> {
+  const { sent, errors, utilisation } = await load.open(options)
+  return {
+    rate: (sent * 1000) / options.durationMs,
+    answered: sent,
+    errors,
+    bytesPerRequest: 0,
+    slices: [],
+    steady: true,
+    utilisation,
+  }
+}
+
+async function readCompanions(companions: readonly Companion[]): Promise<Record<string, number>> {
+  const all = await Promise.all(companions.map((companion) => companion.counters()))
+  return Object.assign({}, ...all)
+}
+
 /** Sends requests one by one and reads what the databases, the log and the kernel counted meanwhile. */
 async function countRequests(
   stack: BenchStack,
   databaseUrl: string,
   server: Server,
+  origin: string,
   requests: readonly Request[],
   times: number,
 ) {
-  const [cache, encoding, status]: [Counts, Counts, Counts] = [{}, {}, {}]
+  const [cache, encoding, status, names]: [Counts, Counts, Counts, Counts] = [{}, {}, {}, {}]
   const countersBefore = await idleCounters(stack, databaseUrl)
   const connectionsBefore = connectionsOpened()
   const logBefore = server.logBytes()
   for (let i = 0; i < times; i++) {
     const { path, method = 'GET', headers, body } = requests[i % requests.length] ?? { path: '/' }
-    const answer = await send(`${server.origin}${path}`, {
+    const answer = await ask(`${origin}${path}`, {
       method,
       ...(headers && { headers: { ...headers } }),
       ...(body !== undefined && { body }),
@@ -210,6 +265,7 @@ async function countRequests(
     await answer.body.dump()
     count(status, String(answer.statusCode))
     count(encoding, String(answer.headers['content-encoding'] ?? 'identity'))
+    count(names, String(answer.headers.server ?? 'none'))
     const tier = answer.headers['x-cache']
     if (typeof tier === 'string') count(cache, tier)
   }
@@ -219,6 +275,7 @@ async function countRequests(
     cache,
     encoding,
     status,
+    server: names,
     costs: costsBetween(countersBefore, countersAfter, times),
     connectionsPerRequest:
       connectionsBefore === undefined || connectionsAfter === undefined

@@ -1,5 +1,6 @@
 import type { DatabaseCosts } from './counters.ts'
 import { UnprovenError } from './errors.ts'
+import type { Request } from './request.ts'
 import type { BenchStack } from './stack.ts'
 
 /** What is known about a server that was just measured. */
@@ -8,6 +9,8 @@ export interface Evidence {
   readonly cache: Tally
   readonly encoding: Tally
   readonly status: Tally
+  /** By the `server` header; `none` where there is none. */
+  readonly server: Tally
   /** `x-cache` of the open loop's answers. */
   readonly loadCache: Tally
   readonly costs: DatabaseCosts
@@ -19,6 +22,8 @@ export interface Evidence {
   readonly connectionsPerRequest: number | undefined
   /** Bytes logged per counted request. */
   readonly logBytesPerRequest: number
+  /** What the container on the way counted per request, over the measured load; empty where there is none. */
+  readonly companion: Readonly<Record<string, number>>
   /** Most sessions of this database that were open at once, under load. */
   readonly sessions: number
 }
@@ -31,8 +36,9 @@ export interface Subject {
   readonly pid: number
   readonly stack: BenchStack
   readonly databaseUrl: string
-  /** A path of this scenario. */
+  /** A path of this scenario, and the whole request. */
   readonly path: string
+  readonly request: Request
 }
 
 /** Returns the fact that it established, in words; throws `UnprovenError` when it does not hold. */

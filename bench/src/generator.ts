@@ -3,6 +3,7 @@
  *
  * It ends with its parent, and ends the servers that the parent told it of: a benchmark that is killed leaves no process behind.
  */
+import { spawnSync } from 'node:child_process'
 import { type ClosedLoopOptions, type ClosedLoopResult, closedLoop } from './closed-loop.ts'
 import { type OpenLoopOptions, type OpenLoopResult, openLoop } from './open-loop.ts'
 
@@ -17,13 +18,16 @@ export type JobResult<Kind extends Job['kind']> = (Kind extends 'closed'
   readonly utilisation: number
 }
 
-export type ToGenerator = { readonly id: number; readonly job: Job } | { readonly guarded: readonly number[] }
+export type ToGenerator =
+  | { readonly id: number; readonly job: Job }
+  | { readonly guarded: readonly number[]; readonly containers: readonly string[] }
 
 export type FromGenerator =
   | { readonly id: number; readonly result: JobResult<'closed'> | JobResult<'open'> }
   | { readonly id: number; readonly error: string }
 
 let guarded: readonly number[] = []
+let containers: readonly string[] = []
 
 async function perform(job: Job): Promise<JobResult<'closed'> | JobResult<'open'>> {
   const before = performance.eventLoopUtilization()
@@ -34,7 +38,7 @@ async function perform(job: Job): Promise<JobResult<'closed'> | JobResult<'open'
 function listen(): void {
   process.on('message', (message: ToGenerator) => {
     if ('guarded' in message) {
-      guarded = message.guarded
+      ;({ guarded, containers } = message)
       return
     }
     const { id, job } = message
@@ -46,6 +50,7 @@ function listen(): void {
   })
   process.on('disconnect', () => {
     for (const pid of guarded) endQuietly(pid)
+    if (containers.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...containers])
     process.exit(0)
   })
   // Ctrl-C reaches the whole group; the parent decides when this process ends.

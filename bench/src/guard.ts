@@ -25,8 +25,16 @@ export interface Disturbance {
   readonly otherCores: number
 }
 
-/** Begins to watch the machine; the returned function says what happened since. Zeros where the system cannot tell. */
-export function watchMachine(cores: number): () => Disturbance {
+/**
+ * Begins to watch the machine; the returned function says what happened since. Zeros where the system cannot tell.
+ *
+ * @param containers first processes of containers that are part of the run: they are no children of this process
+ */
+export function watchMachine(cores: number, containers: readonly number[] = []): () => Disturbance {
+  const ours = () =>
+    process.platform === 'linux'
+      ? [process.pid, ...containers].reduce((sum, root) => sum + treeCpuMs(root), 0)
+      : 0
   const [before, oursBefore, began] = [machineCpu(), ours(), performance.now()]
   return () => {
     const [after, elapsedMs] = [machineCpu(), performance.now() - began]
@@ -37,10 +45,6 @@ export function watchMachine(cores: number): () => Disturbance {
       otherCores: Math.max(0, others) / elapsedMs,
     }
   }
-}
-
-function ours(): number {
-  return process.platform === 'linux' ? treeCpuMs(process.pid) : 0
 }
 
 /** Why a measurement must not count, in words; empty when nothing speaks against it. */

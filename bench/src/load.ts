@@ -10,8 +10,8 @@ export interface Load {
   readonly pid: number
   closed(options: ClosedLoopOptions): Promise<JobResult<'closed'>>
   open(options: OpenLoopOptions): Promise<JobResult<'open'>>
-  /** Processes that must not outlive this run, should it be killed. */
-  guard(pids: readonly number[]): void
+  /** Processes and containers that must not outlive this run, should it be killed. */
+  guard(pids: readonly number[], containers?: readonly string[]): void
   close(): Promise<void>
 }
 
@@ -56,10 +56,10 @@ export function startLoad(): Load {
     pid: child.pid ?? 0,
     closed: (options) => perform({ kind: 'closed', options }),
     open: (options) => perform({ kind: 'open', options }),
-    guard: (guarded) => tell({ guarded }),
+    guard: (guarded, containers = []) => tell({ guarded, containers }),
     async close() {
       closing = true
-      tell({ guarded: [] })
+      tell({ guarded: [], containers: [] })
       child.kill('SIGKILL')
       await exited
     },

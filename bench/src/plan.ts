@@ -22,9 +22,13 @@ export function orderOf(scenario: Scenario, round: number, variants = scenario.v
 /** What one round over all scenarios is expected to take, in ms. */
 export function roundMs(scenarios: readonly Scenario[], durations: Durations): number {
   return scenarios.reduce(
-    (sum, { variants }) =>
+    (sum, { variants, open }) =>
       sum +
-      (variants.length + 1) * (overheadMs + durations.warmupMs / 2 + durations.closedMs + durations.openMs),
+      (variants.length + 1) *
+        (overheadMs +
+          durations.warmupMs / 2 +
+          durations.closedMs +
+          Math.max(durations.openMs, open?.leastMs ?? 0)),
     0,
   )
 }

@@ -113,6 +113,37 @@ function isWorkerThread(name: string): boolean {
   return /^(WorkerThread|node-worker|\[worker)/i.test(name)
 }
 
+/** A job's work is done after the reply, or before it: what `GET /jobs/…` says of each right after its reply. */
+export function worksInBackground(expected: boolean): Proof {
+  return async (_evidence, { origin, request }) => {
+    const times = 10
+    let done = 0
+    for (let i = 0; i < times; i++) {
+      const { method = 'GET', headers, body } = request
+      const posted = await fetch(`${origin}${request.path}`, {
+        method,
+        ...(headers && { headers }),
+        ...(body !== undefined && { body }),
+      })
+      await posted.arrayBuffer()
+      const job = `${origin}${posted.headers.get('location') ?? '/'}`
+      const first = await stateOf(job)
+      if (first === 'completed') done++
+      for (let turn = 0; turn < 200 && (await stateOf(job)) !== 'completed'; turn++) await sleep(10)
+      require((await stateOf(job)) === 'completed', `a job was ${await stateOf(job)} after 2 s`)
+    }
+    // A quick job may be done by the time it is asked for.
+    const fits = expected ? done < times : done === times
+    require(fits, `${done} of ${times} jobs were completed when they were answered`)
+    return `${done} of ${times} jobs were completed when they were answered, the others soon after`
+  }
+}
+
+async function stateOf(job: string): Promise<unknown> {
+  const body: unknown = await (await fetch(job)).json()
+  return typeof body === 'object' && body !== null && 'state' in body ? body.state : undefined
+}
+
 /** Statements are planned anew each time, or were prepared once: Postgres counts plans for a moment. */
 export function preparesStatements(expected: boolean): Proof {
   return async (_evidence, { stack, origin, path, databaseUrl }) => {

@@ -68,6 +68,7 @@ function bothWidths(wide: string, narrow: string, title: string): string {
 
 function refusals({ scenarios }: Results): string {
   const refused = scenarios.flatMap((scenario) => [
+    ...(scenario.notRun === undefined ? [] : [`${scenario.title}: not run: ${scenario.notRun}`]),
     ...(scenario.refused === undefined ? [] : [`${scenario.title}: ${scenario.refused}`]),
     ...(scenario.refused === undefined
       ? scenario.comparisons
@@ -76,12 +77,12 @@ function refusals({ scenarios }: Results): string {
       : []),
   ])
   if (refused.length === 0) return ''
-  return `<section><h2>Not counted</h2><ul>${refused.map((text) => `<li class="pre">${escapeHtml(text)}</li>`).join('')}</ul></section>`
+  return `<section><h2>Not counted, not run</h2><ul>${refused.map((text) => `<li class="pre">${escapeHtml(text)}</li>`).join('')}</ul></section>`
 }
 
 function renderScenario(scenario: ScenarioResult): string {
-  const { title, about, guide, comparisons, variants, name, connections, refused } = scenario
-  if (refused !== undefined) return ''
+  const { title, about, guide, comparisons, variants, name, connections, refused, notRun } = scenario
+  if (refused !== undefined || notRun !== undefined) return ''
   const wide = renderLatencies(scenario, { width: 760 })
   const rate = variants.find(({ summary }) => summary.latency)?.summary.latency?.ratePerSecond
   return `<section id="${escapeHtml(name)}">
@@ -92,7 +93,7 @@ ${comparisons.map(verdictLine).join('\n')}
 <thead><tr><th></th><th>requests/s</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>errors</th><th>SQL</th><th>Redis</th><th>reply</th><th>CPU</th><th>RSS</th><th>boots</th></tr>
 <tr class="unit"><th></th><th>closed loop</th><th>ms</th><th>ms</th><th>ms</th><th>ms</th><th></th><th>per req.</th><th>per req.</th><th>bytes</th><th>ms/req.</th><th>MB</th><th></th></tr></thead>
 <tbody>${variants.map(row).join('')}</tbody></table></div>
-${wide === '' ? '' : `<h3>Latency, ${scenario.primary === 'p99' ? 'of /health meanwhile' : 'at the fixed rate'}</h3>${legend(variants.map(({ name }, index) => ({ name, colour: `var(--s${index % 7})` })))}${bothWidths(wide, renderLatencies(scenario, { width: 350 }), `Latency: ${title}`)}`}
+${wide === '' ? '' : `<h3>Latency, ${scenario.beside ? 'of /health meanwhile' : 'at the fixed rate'}</h3>${legend(variants.map(({ name }, index) => ({ name, colour: `var(--s${index % 7})` })))}${bothWidths(wide, renderLatencies(scenario, { width: 350 }), `Latency: ${title}`)}`}
 <details><summary>What was proven before a number counted</summary>${variants.map(proof).join('')}</details>
 </section>`
 }

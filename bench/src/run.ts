@@ -1,4 +1,5 @@
 import { type Bench, type MeasuredBoot, measureBoot } from './boot.ts'
+import { prepareCompanions } from './companion.ts'
 import { BenchError, UnprovenError } from './errors.ts'
 import { anotherRound, orderOf, roundMs } from './plan.ts'
 import type { Progress } from './progress.ts'
@@ -21,6 +22,8 @@ export interface Measured {
   readonly boots: ReadonlyMap<string, readonly MeasuredBoot[]>
   /** Why nothing of it counts. */
   readonly refused: string | undefined
+  /** What this machine lacks for it. */
+  readonly notRun?: string | undefined
 }
 
 interface Tracked {
@@ -57,7 +60,10 @@ export async function runScenarios(
   bench: Bench,
   options: RunOptions,
 ): Promise<{ measured: Measured[]; complete: boolean }> {
-  const { scenarios, progress, deadlineMs, leastRounds, mostRounds } = options
+  const { progress, deadlineMs, leastRounds, mostRounds } = options
+  const notRun = await prepareCompanions(options.scenarios, (step) => progress.step(step), bench.signal)
+  for (const [name, reason] of notRun) progress.note(`not run: ${name}: ${reason}`)
+  const scenarios = options.scenarios.filter(({ name }) => !notRun.has(name))
   const records = scenarios.map(
     (scenario): Tracked => ({
       scenario,
@@ -86,7 +92,16 @@ export async function runScenarios(
     complete = false
   }
   progress.done()
-  return { measured: records.map(({ scenario, boots, refused }) => ({ scenario, boots, refused })), complete }
+  const measured = options.scenarios.map((scenario): Measured => {
+    const record = records.find((candidate) => candidate.scenario === scenario)
+    return {
+      scenario,
+      boots: record?.boots ?? new Map(),
+      refused: record?.refused,
+      notRun: notRun.get(scenario.name),
+    }
+  })
+  return { measured, complete }
 }
 
 async function runRound(

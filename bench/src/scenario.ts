@@ -1,4 +1,5 @@
 import type { ServiceName } from '@reference/config'
+import type { CompanionKind } from './companion.ts'
 import type { Proof } from './evidence.ts'
 import type { Request, World } from './request.ts'
 import type { BenchStack } from './stack.ts'
@@ -27,7 +28,14 @@ export interface Scenario {
     readonly ratePerSecond?: number
     /** Runs while the closed loop runs: what does one kind of request do to the other? */
     readonly beside?: boolean
+    /** Low rates need longer for a p99. */
+    readonly leastMs?: number
   }
+  /**
+   * Instead of the closed loop: requests at this rate, so that both sides do the same work. There is no throughput to
+   * compare then.
+   */
+  readonly pacedPerSecond?: number
   /** The server computes in threads: it may use more cores than one, where there are. */
   readonly everyCore?: boolean
   /** A reference-api runs too, and the service is told of it. */
@@ -51,6 +59,10 @@ export interface Variant {
   readonly requests?: (world: World) => readonly Request[]
   /** Runs on a copy of the database, changed by this SQL. */
   readonly database?: { readonly name: string; readonly change: string }
+  /** A container that the requests go through. */
+  readonly front?: CompanionKind
+  /** A container that the service's statements go through; migrations and LISTEN go past it. */
+  readonly pooler?: CompanionKind
   /** Before each measurement, such as emptying Redis. */
   readonly before?: (stack: BenchStack, origin: string) => Promise<void>
   /** What must hold before a number of this variant counts. */

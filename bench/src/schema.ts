@@ -146,9 +146,13 @@ const Scenario = Type.Object(
     service: Type.String(),
     primary: Type.Union([Type.Literal('throughput'), Type.Literal('p99')]),
     connections: Count,
+    beside: Type.Optional(
+      Type.Boolean({ description: 'latency is that of other requests meanwhile, of /health' }),
+    ),
     variants: Type.Array(Variant),
     comparisons: Type.Array(Comparison),
     refused: Type.Optional(Type.String({ description: 'why nothing of this scenario counts' })),
+    notRun: Type.Optional(Type.String({ description: 'what the machine lacks for this scenario' })),
   },
   strict,
 )

@@ -16,13 +16,16 @@ interface Compared {
 
 /** Boots → figures per variant and verdicts, the comparisons of all scenarios judged together. */
 export function summarise(measured: readonly Measured[]): ScenarioResult[] {
-  const compared = measured.flatMap((of) => of.scenario.variants.map((variant) => compare(of, variant)))
+  const compared = measured
+    .filter(({ notRun }) => notRun === undefined)
+    .flatMap((of) => of.scenario.variants.map((variant) => compare(of, variant)))
   const judged = judge(compared)
   return measured.map((of) => {
-    const { scenario, boots, refused } = of
+    const { scenario, boots, refused, notRun } = of
     const { name, title, about, guide, service, primary, connections } = scenario
     return {
       ...{ name, title, about, guide, service, primary, connections },
+      ...(scenario.open?.beside && { beside: true }),
       variants: [scenario.tuned, ...scenario.variants].map((variant) =>
         describe(variant, boots.get(variant.name) ?? []),
       ),
@@ -44,6 +47,7 @@ export function summarise(measured: readonly Measured[]): ScenarioResult[] {
           }
         }),
       ...(refused !== undefined && { refused }),
+      ...(notRun !== undefined && { notRun }),
     }
   })
 }

@@ -66,6 +66,8 @@ export function proofOf(name: string, value: string): Proof {
       return proofs.queriesAtOnce(on ? 3 : 1)
     case 'WORKER_THREADS':
       return proofs.computesOnThreads(value !== '0')
+    case 'BACKGROUND_JOBS':
+      return proofs.worksInBackground(on)
     case 'CACHE_OUTBOX':
       return proofs.writesOutbox(on)
     case 'COMPRESSION':

@@ -7,6 +7,7 @@ export function renderTable(results: Results): string {
 
 function renderScenario(scenario: ScenarioResult): string {
   const head = `${scenario.title} (${scenario.name}, ${scenario.connections} caller${scenario.connections === 1 ? '' : 's'})`
+  if (scenario.notRun !== undefined) return `${head}\n  not run: ${scenario.notRun}\n`
   if (scenario.refused !== undefined)
     return `${head}\n  refused: ${scenario.refused.split('\n').join('\n  ')}\n`
   const rows = scenario.variants.map((variant) => cells(variant, scenario))
@@ -27,7 +28,7 @@ const columns = [
   'RSS MB',
 ]
 
-function cells({ name, summary }: VariantResult, { primary }: ScenarioResult): string[] {
+function cells({ name, summary }: VariantResult, { beside }: ScenarioResult): string[] {
   const { latency } = summary
   return [
     name,
@@ -35,7 +36,7 @@ function cells({ name, summary }: VariantResult, { primary }: ScenarioResult): s
     latency ? latency.p50.toFixed(2) : '–',
     latency ? latency.p99.toFixed(2) : '–',
     latency ? latency.p999.toFixed(2) : '–',
-    latency ? `${number(latency.ratePerSecond)}/s${primary === 'p99' ? ' /health' : ''}` : '–',
+    latency ? `${number(latency.ratePerSecond)}/s${beside ? ' /health' : ''}` : '–',
     ...costs(summary),
   ]
 }
@@ -43,7 +44,8 @@ function cells({ name, summary }: VariantResult, { primary }: ScenarioResult): s
 /** Statements, commands, bytes, CPU and memory; dashes for what a deployment does not tell. */
 export function costs(summary: VariantResult['summary']): string[] {
   const { statements, commands, responseBytes, cpuMsPerRequest, rssBytes } = summary
-  const bytes = number(responseBytes)
+  // A paced load does not tell.
+  const bytes = responseBytes === 0 ? '–' : number(responseBytes)
   if (rssBytes === 0) return ['–', '–', bytes, '–', '–']
   return [
     decimal(statements),

@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { all } from '../scenarios/all.ts'
 import { naive } from '../scenarios/naive.ts'
 import type { Arguments } from './arguments.ts'
@@ -47,10 +46,21 @@ const traded = new Set([
   'REQUEST_LOG',
 ])
 
+/** Switches that the requests of tuning do not come by: whatever they are set to, nothing would be seen. */
+const unseen: Readonly<Record<Arguments['service'], ReadonlySet<string>>> = {
+  'reference-api': new Set(['WORKER_THREADS', 'BACKGROUND_JOBS']),
+  'parallel-api': new Set([
+    'WORKER_THREADS',
+    'HTTP_KEEP_ALIVE',
+    'CACHE_L1',
+    'CACHE_L2',
+    'REDIS_AUTO_PIPELINING',
+  ]),
+}
+
 /** Values to try for what is a number. */
 const numbers: Readonly<Record<string, readonly number[]>> = {
   DB_POOL_MAX: [5, 10, 20, 30, 60],
-  WORKER_THREADS: [0, 1, 2, Math.max(1, availableParallelism() - 1)],
 }
 
 /**
@@ -92,16 +102,19 @@ export async function tune(args: Arguments, signal: AbortSignal): Promise<number
 
 /** As shipped, or, with `--from naive`, as an app that was never tuned. */
 function startingPoint({ service, from }: Arguments): Settings {
-  const rows = tuningSwitches().filter(
-    ({ services, name }) => services.includes(service) && !traded.has(name),
-  )
+  const rows = searched(service)
   return from === 'naive' ? Object.fromEntries(rows.map(({ name, naive }) => [name, naive])) : {}
+}
+
+function searched(service: Arguments['service']) {
+  return tuningSwitches().filter(
+    ({ services, name }) => services.includes(service) && !traded.has(name) && !unseen[service].has(name),
+  )
 }
 
 function candidates({ service }: Arguments): { name: string; values: readonly string[]; tuned: string }[] {
   return (
-    tuningSwitches()
-      .filter(({ services, name }) => services.includes(service) && !traded.has(name))
+    searched(service)
       .map(({ name, tuned }) => ({ name, tuned, values: numbers[name]?.map(String) ?? ['on', 'off'] }))
       // Caches first: they decide what is left for the rest to do.
       .toSorted((a, b) => Number(b.name.startsWith('CACHE')) - Number(a.name.startsWith('CACHE')))
