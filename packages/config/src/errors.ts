@@ -18,3 +18,6 @@ export class ConfigError extends Error {
 
 /** `EX_CONFIG` of sysexits.h: the process ends because of its settings, so a restart will not help. */
 export const EXIT_CONFIG = 78
+
+/** `EX_TEMPFAIL` of sysexits.h: what the start needs is away; a restart may find it. */
+export const EXIT_TEMPORARY = 75

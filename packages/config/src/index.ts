@@ -1,4 +1,14 @@
-export { ConfigError, EXIT_CONFIG, type Fault } from './errors.ts'
-export { type Config, fallbackOf, loadConfig, loadConfigOrExit, type RedisTarget } from './load.ts'
+export { ConfigError, EXIT_CONFIG, EXIT_TEMPORARY, type Fault } from './errors.ts'
+export {
+  type Config,
+  type Environment,
+  fallbackOf,
+  loadConfig,
+  loadConfigOrExit,
+  type RedisTarget,
+  readSettings,
+} from './load.ts'
+export { withVaultSecrets, withVaultSecretsOrExit } from './secrets.ts'
 export { type ServiceName, type Setting, serviceNames, type Tuning } from './setting.ts'
 export { type SettingName, settings } from './settings.ts'
+export { VaultError } from './vault.ts'

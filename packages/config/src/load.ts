@@ -30,7 +30,7 @@ export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databas
   readonly redis: RedisTarget | undefined
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads the settings of a service from the environment.
@@ -69,6 +69,22 @@ export function loadConfig(service: ServiceName, environment: Environment = proc
     auth: read.auth ?? (read.nodeEnv === 'production' ? 'token' : 'off'),
     redis: redisTarget(read),
   })
+}
+
+/**
+ * Some settings alone, for a command that needs no others; read and checked as {@link loadConfig} does.
+ *
+ * @returns undefined for each that is absent, without its default
+ * @throws ConfigError with every fault at once
+ */
+export function readSettings<Name extends keyof typeof settings>(
+  names: readonly Name[],
+  environment: Environment = process.env,
+): { readonly [Key in Name]: Exclude<ValueOf<(typeof settings)[Key]>, undefined> | undefined } {
+  const faults: Fault[] = []
+  const values = names.map((name) => [name, readSetting(name, settings[name], environment, faults)])
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.fromEntries(values)
 }
 
 /** As {@link loadConfig}; on faults prints them all to stderr and ends the process with code 78. */

@@ -1,8 +1,8 @@
-import { loadConfigOrExit } from '@reference/config'
+import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
 import { runServer, runSettings } from '@reference/http'
 import { createApp } from './app.ts'
 
-const config = loadConfigOrExit('parallel-api')
+const config = loadConfigOrExit('parallel-api', await withVaultSecretsOrExit())
 const { app, close } = await createApp(config)
 
 await runServer(app, { ...runSettings(config), onClose: close })

@@ -1,4 +1,4 @@
-import { loadConfigOrExit } from '@reference/config'
+import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
 import { createDatabase, databaseSettings } from '@reference/database'
 import { createServer, runServer, runSettings, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
@@ -13,9 +13,10 @@ import { createJobQueue, handleJobs } from './job-queue.ts'
 const SERVICE = 'reference-worker'
 const DEFAULT_PORT = 8002
 
-const { PORT, PORT_FILE } = process.env
+const environment = await withVaultSecretsOrExit()
+const { PORT, PORT_FILE } = environment
 const config = loadConfigOrExit('reference-api', {
-  ...process.env,
+  ...environment,
   ...(PORT || PORT_FILE ? {} : { PORT: `${DEFAULT_PORT}` }),
 })
 const registry = config.metrics ? new Registry() : undefined

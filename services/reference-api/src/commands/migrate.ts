@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { loadConfigOrExit } from '@reference/config'
+import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
 import { migrate } from '@reference/database'
 import { migrateJobs } from '@reference/jobs'
 
@@ -25,7 +25,7 @@ try {
 }
 
 async function migrateAll(): Promise<void> {
-  const { databaseDirectUrl: url } = loadConfigOrExit('reference-api')
+  const { databaseDirectUrl: url } = loadConfigOrExit('reference-api', await withVaultSecretsOrExit())
   await migrate({ url })
   await migrateJobs({ directUrl: url })
   process.stdout.write('The schema is the newest.\n')
