@@ -31,7 +31,7 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/store $INSTALL --filter
   && find . -newermt @$SOURCE_DATE_EPOCH -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM pnpm AS all-modules
-RUN --mount=type=secret,id=ca --mount=type=cache,target=/store $INSTALL --filter-prod "./services/*..."
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/store $INSTALL --filter-prod @reference/reference-api... --filter-prod @reference/parallel-api...
 
 FROM base AS runtime
 ENV HOST=0.0.0.0
