@@ -50,6 +50,10 @@ export const settings = {
     description: 'Least severity that is logged.',
     fallback: 'info',
   }),
+  BUILD_COMMIT: text(/^[0-9A-Za-z._-]{1,64}$/, 'a revision', {
+    description: 'The revision that runs, for the metric build_info; an image is built with it.',
+    fallback: undefined,
+  }),
   NODE_ENV: oneOf(['production', 'development', 'test'], {
     description: 'In production writes need a token unless AUTH says otherwise.',
     fallback: 'development',

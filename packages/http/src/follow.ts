@@ -4,11 +4,12 @@ import { answerClientError } from './client-errors.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { createRequestLog } from './logging.ts'
 import { CLIENT_CLOSED, type RequestMetrics } from './metrics.ts'
+import type { TracedRequest } from './tracing.ts'
 
 /** Follows requests to their end, answered or not: what is in flight, counted, logged. */
 export interface Follower {
   /** Stamps the reply with the request's id and sees to it that its end is noticed. */
-  follow(request: FastifyRequest, reply: FastifyReply): void
+  follow(request: FastifyRequest, reply: FastifyReply, traced?: TracedRequest): void
   /** Answers and counts what the parser refused: bytes that are no request, or not the whole of one. */
   refuse(error: ConnectionError, socket: Socket): void
 }
@@ -24,7 +25,7 @@ export function createFollower(options: {
   const log = logger && createRequestLog(logger)
   const refused = new WeakMap<FastifyReply, number>()
   return {
-    follow(request, reply) {
+    follow(request, reply, traced) {
       reply.header('x-request-id', request.id)
       if (lifecycle.lastReplies) reply.header('connection', 'close')
       lifecycle.inFlight.add(reply)
@@ -33,8 +34,9 @@ export function createFollower(options: {
         const status = reply.raw.writableFinished
           ? reply.raw.statusCode
           : (refused.get(reply) ?? CLIENT_CLOSED)
-        metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime)
-        log?.(request, reply, status)
+        const traceId = traced?.traceId
+        metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime, traceId)
+        log?.(request, reply, status, traceId)
       })
     },
     refuse(error, socket) {

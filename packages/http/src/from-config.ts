@@ -8,6 +8,7 @@ export function serverSettings(config: Config) {
   return {
     service: config.service,
     version: manifest.version,
+    commit: config.buildCommit,
     logLevel: config.logLevel,
     requestLog: config.requestLog,
     bodyLimitBytes: config.bodyLimitBytes,

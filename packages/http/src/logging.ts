@@ -2,6 +2,7 @@ import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogCont
 import { type Logger, pino } from 'pino'
 import { clientAddress } from './client-address.ts'
 import { pathOf } from './problems.ts'
+import { logMixin } from './tracing.ts'
 
 export interface LogOptions {
   service: string
@@ -23,7 +24,11 @@ const SECRETS = ['authorization', 'cookie', '["set-cookie"]', '["idempotency-key
  */
 export function createLogger({ service, version, level, stream }: LogOptions): FastifyBaseLogger {
   const redact = { paths: SECRETS.flatMap(places), censor: '[redacted]' }
-  const logger = pino({ level, base: { service, version }, redact }, stream ?? pino.destination())
+  const mixin = logMixin()
+  const logger = pino(
+    { level, base: { service, version }, redact, ...(mixin && { mixin }) },
+    stream ?? pino.destination(),
+  )
   // Fastify's first child is its root, with its serialisers; those of the root are the requests'.
   return overrideChild(logger, (bindings, options) => {
     const root = logger.child(bindings, options)
@@ -42,7 +47,7 @@ export function createLogController(): LogController {
  */
 export function createRequestLog(log: FastifyBaseLogger) {
   const lines = log.child({}, { redact: [] })
-  return (request: FastifyRequest, reply: FastifyReply, status: number): void => {
+  return (request: FastifyRequest, reply: FastifyReply, status: number, traceId?: string): void => {
     lines.info(
       {
         requestId: request.id,
@@ -52,6 +57,7 @@ export function createRequestLog(log: FastifyBaseLogger) {
         status,
         ms: Math.round(reply.elapsedTime * 1000) / 1000,
         remote: clientAddress(request),
+        ...(traceId !== undefined && { traceId }),
       },
       'request',
     )

@@ -1,9 +1,11 @@
+import { channel } from 'node:diagnostics_channel'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import type { App } from './index.ts'
 import { testServer } from './test-server.ts'
+import type { TracedRequest } from './tracing.ts'
 
 async function samples(get: (path: string) => Promise<Response>): Promise<Map<string, number>> {
   const text = await (await get('/metrics')).text()
@@ -96,6 +98,45 @@ t.test('what is refused before there is a route is counted and logged', async (t
       { path: '/users', status: 408 },
     ],
   )
+})
+
+t.test('who asks for OpenMetrics gets it, with the trace of a request in each bucket', async (t) => {
+  const traceId = 'a'.repeat(32)
+  const begin = (message: unknown) => {
+    const traced = message as TracedRequest
+    if (traced.request.url.endsWith('/2')) traced.traceId = traceId
+  }
+  const requests = channel('reference:http.request')
+  requests.subscribe(begin)
+  t.teardown(() => requests.unsubscribe(begin))
+  const { get, lines } = await testServer(t, { registry: new Registry(), requestLog: true })
+  for (const id of ['1', '2']) await get(`/users/${id}`)
+  const accept = 'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3'
+  const response = await get('/metrics', { accept })
+  t.match(response.headers.get('content-type'), /^application\/openmetrics-text; version=1.0.0/)
+  const text = await response.text()
+  t.ok(text.endsWith('\n# EOF\n'))
+  t.match(text, '# TYPE http_requests_refused counter')
+  t.match(text, 'http_requests_refused_total{status="400"} 0')
+  t.match(
+    text,
+    new RegExp(`_bucket\\{.*route="/users/:id".*\\} \\d+ # \\{trace_id="${traceId}"\\} [\\d.e-]+ [\\d.]+\\n`),
+  )
+  const users = lines.filter(({ route }) => route === '/users/:id')
+  t.strictSame(
+    users.map((line) => line.traceId),
+    [undefined, traceId],
+    'the log line of a request whose trace is kept names it',
+  )
+  const plain = await (await get('/metrics')).text()
+  t.match(plain, '# TYPE http_requests_refused_total counter', 'the text format is as before')
+  t.notMatch(plain, 'trace_id')
+})
+
+t.test('build_info says what runs', async (t) => {
+  const { get } = await testServer(t, { registry: new Registry(), commit: 'abc1234' })
+  const info = `build_info{service="test",version="1.2.3",commit="abc1234",node="${process.version}"}`
+  t.equal((await samples(get)).get(info), 1)
 })
 
 t.test('without a registry there is no /metrics', async (t) => {

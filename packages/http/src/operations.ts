@@ -5,6 +5,7 @@ import type { Registry } from 'prom-client'
 import { Type } from 'typebox'
 import { methodNotAllowed } from './allow.ts'
 import { answerClientError } from './client-errors.ts'
+import { expose } from './exposition.ts'
 import type { Health } from './health.ts'
 import { PROBLEM_TYPE, pathOf, problem, toProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
@@ -18,7 +19,8 @@ interface Answer {
   headers?: Record<string, string>
 }
 
-type Call = () => Promise<Answer>
+/** `accept` is the header of that name. */
+type Call = (accept?: string) => Promise<Answer>
 
 export interface Operations {
   /** Opens the internal listener, when there is one; resolves with its port. */
@@ -58,7 +60,7 @@ const SUMMARIES: Record<string, string> = {
   '/health': 'The process lives; no I/O',
   '/ready': 'A row per dependency; 503 when one that is required is away, or shutdown has begun',
   '/services': 'How fast every configured system answers',
-  '/metrics': 'Prometheus text',
+  '/metrics': 'Prometheus text, or OpenMetrics when it is asked for',
 }
 
 /**
@@ -104,11 +106,7 @@ function callsOf(health: Health, registry: Registry | undefined): Map<string, Ca
     ],
   ])
   if (registry) {
-    calls.set('/metrics', async () => ({
-      status: 200,
-      type: registry.contentType,
-      body: await registry.metrics(),
-    }))
+    calls.set('/metrics', async (accept) => ({ status: 200, ...(await expose(registry, accept)) }))
   }
   return calls
 }
@@ -125,8 +123,8 @@ function addRoute(app: App, path: string, call: Call): void {
     })
     return
   }
-  app.get(path, { config, schema }, async (_request, reply) => {
-    const { status, type, body } = await call()
+  app.get(path, { config, schema }, async (request, reply) => {
+    const { status, type, body } = await call(request.headers.accept)
     return reply.code(status).header('content-type', type).header('cache-control', 'no-store').send(body)
   })
 }
@@ -166,7 +164,7 @@ async function answer(request: IncomingMessage, calls: Map<string, Call>): Promi
   const call = calls.get(path)
   if (!call) throw problem(404, 'NOT_FOUND', 'There is nothing at this path')
   if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(METHODS)
-  return call()
+  return call(request.headers.accept)
 }
 
 function decodePath(url: string): string {

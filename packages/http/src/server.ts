@@ -24,6 +24,7 @@ import { pathOf, problem, sendProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import { addRateLimit } from './rate-limit.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
+import { createTracing } from './tracing.ts'
 import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
 
@@ -31,6 +32,8 @@ export interface ServerOptions {
   /** The service's name: in each log line and as the title of its OpenAPI. */
   service: string
   version: string
+  /** The revision that runs, for `build_info`. */
+  commit?: string | undefined
   /** pino's level, `silent` for none. */
   logLevel?: string
   /** Where log lines go, for tests; standard output when absent. */
@@ -92,7 +95,9 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const requestIds = createRequestIds()
   const follower = createFollower({
     lifecycle,
-    metrics: registry && createRequestMetrics(registry, lifecycle),
+    metrics:
+      registry &&
+      createRequestMetrics(registry, lifecycle, { service, version, commit: options.commit ?? '' }),
     logger: requestLog ? logger : undefined,
     requestIds,
   })
@@ -118,10 +123,14 @@ export async function createServer(options: ServerOptions): Promise<App> {
     if (auth === 'token') protect(route, check)
   })
 
+  const beginTrace = createTracing()
   app.addHook('onRequest', (request, reply, done) => {
-    follower.follow(request, reply)
+    const traced = beginTrace(request, reply)
+    follower.follow(request, reply, traced)
     const fault = protocolFault(request.raw)
-    if (lifecycle.held) lifecycle.held.push(() => done(fault))
+    const goOn = () => done(fault)
+    if (lifecycle.held) lifecycle.held.push(traced ? () => traced.run(goOn) : goOn)
+    else if (traced) traced.run(goOn)
     else done(fault)
   })
   await addOverload(app, options.overload ?? {})

@@ -163,7 +163,10 @@ export function createJobs(options: JobsOptions): Jobs {
   boss.on('warning', (warning) => logger?.warn({ warning }, 'the job queue warns'))
 
   const metrics =
-    options.registry && createJobMetrics(options.registry, async () => queueDepths(query, await queues()))
+    options.registry &&
+    createJobMetrics(options.registry, [...registered.keys()], async () =>
+      queueDepths(query, [...(await queues()), DEAD_LETTER_QUEUE]),
+    )
   const running = new Map<string, AbortController>()
   const registrations: Registration[] = []
   const workers = new Map<string, QueueWorker>()

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { DEAD_LETTER_QUEUE } from './definition.ts'
 
 export type QueueDepth = {
   name: string
@@ -9,8 +10,10 @@ export type QueueDepth = {
   oldestSeconds: number
 }
 
+const JOB_OUTCOMES = ['completed', 'failed', 'cancelled'] as const
+
 export type JobMetrics = {
-  finished(queue: string, outcome: 'completed' | 'failed' | 'cancelled', seconds: number): void
+  finished(queue: string, outcome: (typeof JOB_OUTCOMES)[number], seconds: number): void
 }
 
 const DEPTH_CACHE_MS = 5_000
@@ -20,8 +23,13 @@ const DEPTH_LIMIT_MS = 1_000
  * The depths are those that pg-boss's monitor counts every 10 s into its table of queues: a scrape reads one small
  * row a queue, at most every 5 s, and never counts jobs itself.
  */
-export function createJobMetrics(registry: Registry, readDepths: () => Promise<QueueDepth[]>): JobMetrics {
+export function createJobMetrics(
+  registry: Registry,
+  queues: readonly string[],
+  readDepths: () => Promise<QueueDepth[]>,
+): JobMetrics {
   let depths: QueueDepth[] = []
+  let deadLetters = Number.NaN
   let readAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
 
@@ -35,11 +43,14 @@ export function createJobMetrics(registry: Registry, readDepths: () => Promise<Q
     reading ??= readDepths()
       .then(
         (rows) => {
-          depths = rows
+          depths = rows.filter(({ name }) => name !== DEAD_LETTER_QUEUE)
+          const dead = rows.find(({ name }) => name === DEAD_LETTER_QUEUE)
+          deadLetters = dead ? dead.ready + dead.deferred : 0
           readAt = performance.now()
         },
         () => {
           depths = []
+          deadLetters = Number.NaN
         },
       )
       .finally(() => {
@@ -78,6 +89,16 @@ export function createJobMetrics(registry: Registry, readDepths: () => Promise<Q
     },
   })
 
+  new Gauge({
+    name: 'jobs_dead_letters',
+    help: 'Jobs that failed for good and that nobody has sent again, as of the last monitor pass',
+    registers: [registry],
+    async collect() {
+      await refresh()
+      this.set(deadLetters)
+    },
+  })
+
   const duration = new Histogram({
     name: 'jobs_duration_seconds',
     help: 'How long one attempt of a handler took',
@@ -86,13 +107,18 @@ export function createJobMetrics(registry: Registry, readDepths: () => Promise<Q
     registers: [registry],
   })
 
+  // There from the start: a series that begins at 1 has no increase.
+  for (const queue of queues) for (const outcome of JOB_OUTCOMES) duration.zero({ queue, outcome })
+
   return {
     finished: (queue, outcome, seconds) => duration.observe({ queue, outcome }, seconds),
   }
 }
 
+const TASK_OUTCOMES = ['ok', 'error', 'timeout', 'crashed', 'aborted'] as const
+
 export type WorkerPoolMetrics = {
-  finished(outcome: 'ok' | 'error' | 'timeout' | 'crashed' | 'aborted', seconds: number): void
+  finished(outcome: (typeof TASK_OUTCOMES)[number], seconds: number): void
   rejected(): void
 }
 
@@ -131,6 +157,7 @@ export function createWorkerPoolMetrics(
     help: 'Tasks refused because the queue was full',
     registers: [registry],
   })
+  for (const outcome of TASK_OUTCOMES) duration.zero({ outcome })
   return {
     finished: (outcome, seconds) => duration.observe({ outcome }, seconds),
     rejected: () => rejected.inc(),

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
-export type Outcome = 'ok' | 'absent' | 'aborted' | 'suspended' | 'timeout' | 'error'
+const OUTCOMES = ['ok', 'absent', 'aborted', 'suspended', 'timeout', 'error'] as const
+export type Outcome = (typeof OUTCOMES)[number]
 
 export interface UpstreamMetrics {
   finished(outcome: Outcome, seconds: number): void
@@ -8,7 +9,8 @@ export interface UpstreamMetrics {
   shared(): void
 }
 
-export function createUpstreamMetrics(registry: Registry, isSuspended: () => boolean): UpstreamMetrics {
+/** `breakerState` is cockatiel's: 0 closed, 1 open, 2 half-open, as that of the cache's nodes. */
+export function createUpstreamMetrics(registry: Registry, breakerState: () => number): UpstreamMetrics {
   const registers = [registry]
   const duration = new Histogram({
     name: 'upstream_request_duration_seconds',
@@ -32,9 +34,18 @@ export function createUpstreamMetrics(registry: Registry, isSuspended: () => boo
     help: '1 while the breaker keeps calls from the upstream',
     registers,
     collect() {
-      this.set(isSuspended() ? 1 : 0)
+      this.set(breakerState() === 1 ? 1 : 0)
     },
   })
+  new Gauge({
+    name: 'upstream_breaker_state',
+    help: 'Breaker of the upstream: 0 closed, 1 open, 2 half-open',
+    registers,
+    collect() {
+      this.set(breakerState())
+    },
+  })
+  for (const outcome of OUTCOMES) duration.zero({ outcome })
   return {
     finished: (outcome, seconds) => duration.observe({ outcome }, seconds),
     retried: () => retries.inc(),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel'
+import { ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel'
 import type { Registry } from 'prom-client'
 import { type Dispatcher, Pool } from 'undici'
 import { abortScope } from './abort-scope.ts'
@@ -90,7 +90,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   })
   const budget = createRetryBudget()
   const share = createShare<unknown>()
-  const metrics = registry && createUpstreamMetrics(registry, () => breaker.state === CircuitState.Open)
+  const metrics = registry && createUpstreamMetrics(registry, () => breaker.state)
 
   async function attempt(path: string, { signal, headers }: UpstreamCall): Promise<unknown> {
     const scope = abortScope(signal, attemptTimeoutMs)
