@@ -3,6 +3,7 @@ import type { Config } from '@reference/config'
 import { createDatabase, createOutboxStore, databaseSettings } from '@reference/database'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
+import { createSystems, systemSettings } from '@reference/systems'
 import { Registry } from 'prom-client'
 import { createAggregate } from './aggregate.ts'
 import { dependenciesOf } from './dependencies.ts'
@@ -51,10 +52,15 @@ export async function createApp(
     attemptTimeoutMs: upstreamAttemptMs,
     ...metrics,
   })
+  const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config),
     version: '0.1.0',
-    dependencies: dependenciesOf(config, { database, upstream, cache: () => cache }),
+    dependencies: [
+      ...dependenciesOf(config, { database, upstream, cache: () => cache }),
+      ...systems.dependencies,
+    ],
+    systems: systems.nodes,
     ...(overload && { overload }),
     ...metrics,
   })
@@ -87,7 +93,7 @@ export async function createApp(
   userRoute(app, createUserCache(cache, database, config))
 
   const close = async () => {
-    await Promise.all([workers.close(), cache.close(), upstream.close()])
+    await Promise.all([workers.close(), cache.close(), upstream.close(), systems.close()])
     await database.close()
   }
   return { app, close }

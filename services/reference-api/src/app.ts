@@ -3,6 +3,7 @@ import type { Config } from '@reference/config'
 import { createDatabase, createOutboxStore, type Database, databaseSettings } from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
 import { createWorkerPool, type Jobs } from '@reference/jobs'
+import { createSystems, systemSettings } from '@reference/systems'
 import { Registry } from 'prom-client'
 import { type Caches, createCaches } from './caches.ts'
 import { dependenciesOf } from './dependencies.ts'
@@ -39,9 +40,11 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   const metrics = registry === undefined ? {} : { registry }
 
   const database = createDatabase({ ...databaseSettings(config), ...metrics })
+  const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config),
-    dependencies: dependenciesOf(config, database, () => cache),
+    dependencies: [...dependenciesOf(config, database, () => cache), ...systems.dependencies],
+    systems: systems.nodes,
     ...metrics,
   })
   const cache = createCache({
@@ -80,7 +83,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
 
   const close = async () => {
     await jobs.close()
-    await Promise.all([workers.close(), cache.close()])
+    await Promise.all([workers.close(), cache.close(), systems.close()])
     await database.close()
   }
   return { app, close }

@@ -1,0 +1,26 @@
+import type { Open } from './link.ts'
+import { untilAborted } from './link.ts'
+
+/** MySQL: a login, then `SELECT 1`. */
+export const openMysql =
+  (url: string): Open =>
+  async (signal, onLost) => {
+    const { default: mysql } = await import('mysql2')
+    signal.throwIfAborted()
+    const connection = mysql.createConnection({ uri: url })
+    // An 'error' that nobody listens to would end the process.
+    connection.on('error', onLost).on('end', onLost)
+    const call = (send: (done: (error: Error | null) => void) => unknown) =>
+      new Promise<void>((resolve, reject) => send((error) => (error ? reject(error) : resolve())))
+    const destroy = () => connection.destroy()
+    try {
+      await untilAborted(
+        signal,
+        call((done) => connection.connect(done)),
+      )
+    } catch (error) {
+      destroy()
+      throw error
+    }
+    return { ask: () => call((done) => connection.query('SELECT 1', done)), destroy }
+  }
