@@ -1,0 +1,78 @@
+#!/bin/bash
+# Runs once, when the data folder is new: the roles, the database, and the function by which PgBouncer checks passwords.
+# Each password comes from its secret; a role without one is not made, except for those that everything needs.
+#   reference_password           owner of the database `reference`; what the APIs log in as. No superuser
+#   pgbouncer_password           may run one function: the lookup of a login's scram secret
+#   postgres_exporter_password   reads statistics, nothing else (optional)
+#   replicator_password          streams to a replica (optional)
+set -euo pipefail
+
+secrets=${POSTGRES_SECRETS:-/run/secrets}
+# Handed over in the environment of psql (\getenv): arguments can be read by every process of the container.
+secret() { if [[ -r $secrets/$1 ]]; then printf %s "$(<"$secrets/$1")"; fi; }
+sql() { psql --set ON_ERROR_STOP=1 --no-psqlrc --quiet --username "${POSTGRES_USER:-postgres}" "$@"; }
+role() { # NAME SECRET OPTIONS: a role that may log in with the password of that secret
+  PASSWORD=$(secret "$2") sql --dbname postgres --set "role=$1" <<SQL
+\\getenv password PASSWORD
+-- So that not even a statement that fails leaves a password in the log.
+SET log_min_error_statement = panic;
+SELECT set_config('log_min_duration_statement', '-1', false) \\g /dev/null
+CREATE ROLE :"role" LOGIN $3 PASSWORD :'password';
+SQL
+}
+needed() {
+  [[ -r $secrets/$1 ]] || {
+    echo "$0: there is no secret $1" >&2
+    exit 78
+  }
+}
+
+needed reference_password
+needed pgbouncer_password
+role reference reference_password ''
+role pgbouncer pgbouncer_password "CONNECTION LIMIT 10"
+
+sql --dbname postgres <<'SQL'
+CREATE DATABASE reference OWNER reference;
+-- Nobody who can log in for another purpose gets into it.
+REVOKE CONNECT, TEMPORARY ON DATABASE reference FROM PUBLIC;
+GRANT CONNECT ON DATABASE reference TO pgbouncer;
+GRANT pg_read_all_stats TO reference;
+-- Only a superuser may create it; from template1 every database made later gets it.
+\c template1
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+\c postgres
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+\c reference
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+-- statement_timeout and idle_in_transaction_session_timeout of `reference` are set on the role by the migrations
+-- (packages/database/src/migrate.ts), so that local-stack and every other server have them too.
+ALTER ROLE pgbouncer SET statement_timeout = '5s';
+
+CREATE SCHEMA pgbouncer;
+REVOKE ALL ON SCHEMA pgbouncer FROM PUBLIC;
+GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;
+-- Not a superuser's, nor that of a role that may stream everything: neither has business in a pool.
+CREATE FUNCTION pgbouncer.get_auth(login text, OUT usename name, OUT passwd text)
+  RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog
+  BEGIN ATOMIC
+    SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid
+    WHERE rolname = login AND rolcanlogin AND NOT rolsuper AND NOT rolreplication;
+  END;
+REVOKE ALL ON FUNCTION pgbouncer.get_auth(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgbouncer.get_auth(text) TO pgbouncer;
+SQL
+
+if [[ -r $secrets/postgres_exporter_password ]]; then
+  role exporter postgres_exporter_password "CONNECTION LIMIT 5"
+  sql --dbname reference <<'SQL'
+GRANT pg_monitor TO exporter;
+GRANT CONNECT ON DATABASE reference TO exporter;
+-- A scrape that hangs must not hold a snapshot, nor pile up.
+ALTER ROLE exporter SET statement_timeout = '10s';
+SQL
+fi
+
+if [[ -r $secrets/replicator_password ]]; then
+  role replicator replicator_password "REPLICATION"
+fi
