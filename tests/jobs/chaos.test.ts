@@ -10,7 +10,7 @@ import { startWorkers } from './workers.ts'
 const TOTAL = Number(process.env.CHAOS_JOBS ?? 1_000)
 const CALLERS = 8
 const WORKERS = 3
-const KILLS = Math.min(40, Math.max(10, TOTAL / 250))
+const KILLS = Math.min(30, Math.max(10, TOTAL / 250))
 /** How long a job may stay unfinished once the last worker was killed: the promise of 60 s, and the work itself. */
 const TAIL_MS = 90_000
 

@@ -1,0 +1,97 @@
+import t from 'tap'
+import { createDatabase } from '../../packages/database/src/index.ts'
+import { double, flaky } from '../../packages/jobs/src/fixtures/definitions.ts'
+import { harness, inState } from '../../packages/jobs/src/fixtures/harness.ts'
+import { JobPermanentError } from '../../packages/jobs/src/index.ts'
+import { until } from '../../packages/local-stack/src/index.ts'
+import { findPgBouncer, startPgBouncer } from './pgbouncer.ts'
+
+const found = await findPgBouncer()
+
+t.test(
+  'jobs through PgBouncer in transaction mode',
+  'missing' in found ? { skip: found.missing } : {},
+  async (t) => {
+    if ('missing' in found) return
+    const { url: direct, admin, open } = await harness(t)
+    const { url, version } = await startPgBouncer(t, found.image, direct)
+    const [major = 0, minor = 0] = version.split('.').map(Number)
+    t.ok(major > 1 || minor >= 21, `PgBouncer ${version} knows prepared statements in transaction mode`)
+
+    // Two processes' worth of pools: more connections than PgBouncer has to share out.
+    const jobs = open({ databaseUrl: url })
+    const others = open({ databaseUrl: url })
+    const database = createDatabase({ url, preset: 'reference-api', applicationName: 'test' })
+    t.teardown(() => database.close())
+    const isReady = () =>
+      jobs.ready().then(
+        () => true,
+        () => false,
+      )
+    await until('PgBouncer answers', isReady)
+
+    t.test('a job is there if the transaction of its caller commits', async (t) => {
+      let lost = ''
+      const change = database.primary.transaction(async (tx) => {
+        lost = await jobs.enqueue(double, { n: 1 }, { tx })
+        throw new Error('rolled back')
+      })
+      await t.rejects(change, { message: 'rolled back' })
+      t.equal(await jobs.get(lost), undefined)
+      const kept = await database.primary.transaction((tx) => jobs.enqueue(double, { n: 2 }, { tx }))
+      t.match(await others.get(kept), { state: 'queued' })
+      t.match(await jobs.cancel(kept), { state: 'cancelled' })
+    })
+
+    t.test('many callers enqueue by a prepared statement, and two processes work it all off', async (t) => {
+      const work = ({ data }: { data: { n: number } }) => ({ twice: data.n * 2 })
+      const ids = await Promise.all(
+        Array.from({ length: 200 }, (_, n) => (n % 2 === 0 ? jobs : others).enqueue(double, { n })),
+      )
+      jobs.work(double, work, { concurrency: 10, batchSize: 5 })
+      others.work(double, work, { concurrency: 10, batchSize: 5 })
+      for (const [n, id] of ids.entries()) {
+        t.match(await inState(jobs, id, 'completed'), { result: { twice: n * 2 } })
+      }
+      const { rows } = await admin.query(
+        `SELECT count(*)::int AS connections FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = 'reference' AND application_name LIKE 'test%'`,
+      )
+      t.ok(rows[0]?.connections <= 2, `${rows[0]?.connections} connections of Postgres served both`)
+    })
+
+    t.test('what fails is tried again, goes to the dead letters, and is sent again', async (t) => {
+      let mended = false
+      others.work(flaky, ({ data, attempt }) => {
+        if (data.failures > 10 && !mended) throw new JobPermanentError('out of order')
+        if (!mended && attempt <= data.failures) throw new Error('not yet')
+        return { attempt }
+      })
+      const retried = await jobs.enqueue(flaky, { failures: 1 })
+      t.match(await inState(jobs, retried, 'completed'), { attempts: 2, result: { attempt: 2 } })
+      const dead = await jobs.enqueue(flaky, { failures: 99 })
+      await inState(jobs, dead, 'failed')
+      t.match(await jobs.list({ deadLetters: true }), [{ id: dead, error: 'out of order' }])
+      mended = true
+      await jobs.retry(dead)
+      await inState(jobs, dead, 'completed')
+      t.same(await jobs.list({ deadLetters: true }), [])
+    })
+
+    t.test('a running handler in another process is cancelled', async (t) => {
+      const slow = open({ databaseUrl: url })
+      const { promise: aborted, resolve } = Promise.withResolvers<void>()
+      await Promise.all([jobs.close(), others.close()])
+      slow.work(double, ({ signal, progress }) => {
+        progress(40)
+        signal.addEventListener('abort', () => resolve())
+        return new Promise<never>(() => {})
+      })
+      const caller = open({ databaseUrl: url })
+      const id = await caller.enqueue(double, { n: 1 })
+      await until('it runs', async () => (await caller.get(id))?.progress === 40)
+      t.match(await caller.cancel(id), { state: 'cancelled' })
+      await aborted
+    })
+  },
+)
