@@ -6,7 +6,9 @@ import { health } from './health.ts'
 import { indexOnTime, indexOnUser } from './indexes.ts'
 import { metrics } from './metrics.ts'
 import { naive } from './naive.ts'
+import { nginx, nginxOrderPage } from './nginx.ts'
 import { orderPage } from './order-page.ts'
+import { pgbouncer } from './pgbouncer.ts'
 import { poolSize } from './pool-size.ts'
 import { preparedStatements } from './prepared-statements.ts'
 import { processData, processDataBeside } from './process-data.ts'
@@ -28,6 +30,9 @@ export const scenarios: readonly Scenario[] = [
   encodings,
   poolSize,
   preparedStatements,
+  pgbouncer,
+  nginx,
+  nginxOrderPage,
   indexOnUser,
   indexOnTime,
   autoPipelining,

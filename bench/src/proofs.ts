@@ -183,6 +183,48 @@ async function countPlans({ admin }: Subject['stack'], on: boolean): Promise<voi
   await sleep(100)
 }
 
+/**
+ * Statements go through PgBouncer, or not. Drivers send several at once, which PgBouncer counts as one transaction; what
+ * it counts one by one is the use of statements that it prepared itself.
+ *
+ * @param how `prepared`: as statements that PgBouncer keeps prepared; `unprepared`; `direct`: past it
+ */
+export function throughPgbouncer(how: 'prepared' | 'unprepared' | 'direct'): Proof {
+  return ({ companion }, { databaseUrl }) => {
+    const { transactions, parsed = 0, bound = 0 } = companion
+    if (how === 'direct') {
+      require(transactions === undefined, 'PgBouncer is on the way')
+      return `straight to Postgres at ${new URL(databaseUrl).host}`
+    }
+    const seen = `SHOW STATS, a request: ${(transactions ?? 0).toFixed(2)} transactions, ${parsed.toFixed(2)} statements prepared, ${bound.toFixed(2)} used that were prepared`
+    const asked = (transactions ?? 0) > 0.02
+    require(asked && (how === 'prepared' ? bound > 0.9 && parsed < 0.2 : bound < 0.1), seen)
+    return seen
+  }
+}
+
+/**
+ * Requests go through nginx, or not, and nginx keeps its connections to the service, or opens one for each: counted by
+ * its stub_status and by the kernel, under load.
+ */
+export function throughNginx(how: 'kept alive' | 'one each' | 'direct'): Proof {
+  return ({ companion, server }) => {
+    const through = share(server, 'nginx')
+    if (how === 'direct') {
+      require(through === 0 && companion.requests === undefined, `answers come from ${describe(server)}`)
+      return 'no nginx on the way'
+    }
+    const { requests = 0, connections } = companion
+    require(through === 1, `answers come from ${describe(server)}`)
+    require(requests > 0.9, `nginx counted ${requests.toFixed(2)} requests a request`)
+    const counted = `nginx counted ${requests.toFixed(2)} requests a request`
+    if (connections === undefined) return `${counted}; opened connections are not counted on this system`
+    const opened = `${counted}, ${connections.toFixed(3)} connections were opened`
+    require(how === 'kept alive' ? connections < 0.2 : connections > 0.9, opened)
+    return opened
+  }
+}
+
 /** The service never had more sessions than its pool allows, and under load used what it allows. */
 export function holdsSessions(most: number): Proof {
   return ({ sessions }) => {

@@ -7,6 +7,8 @@ import type { World } from './request.ts'
 /** The servers behind the services, filled with rows, and the benchmark's own access to them. */
 export interface BenchStack {
   readonly databaseUrl: string
+  /** The database `postgres`, as the superuser. */
+  readonly superuserUrl: string
   readonly redisUrl: string | undefined
   readonly world: World
   /** Postmaster and Redis. */
@@ -60,6 +62,7 @@ export async function startBenchStack(options: {
     const redisVersion = redis && /redis_version:(\S+)/.exec(await redis.info('server'))?.[1]
     return {
       databaseUrl,
+      superuserUrl,
       redisUrl,
       world,
       pids: [stack.pids.postgres, ...stack.pids.redis],
@@ -108,7 +111,8 @@ export function databaseName(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1))
 }
 
-function inDatabase(url: string, name: string): string {
+/** The same server, another database. */
+export function inDatabase(url: string, name: string): string {
   const changed = new URL(url)
   changed.pathname = `/${name}`
   return changed.href
