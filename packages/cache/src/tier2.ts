@@ -4,6 +4,7 @@ import type { LeaseRedis } from './lease.ts'
 import { withLimit } from './limit.ts'
 import type { RedisNode } from './node.ts'
 import type { Topology } from './topology.ts'
+import { traced } from './tracing.ts'
 
 const WAIT_MS = 50
 
@@ -33,7 +34,7 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
     : async (item: Acquire) => (await acquireAll([item]))[0] ?? 0
   const fillOne = together ? coalesce(fillAll) : async (item: Fill) => (await fillAll([item]))[0]
 
-  return { read, acquire, fill, release, store, invalidate, readGeneration, writeGeneration }
+  return traced({ read, acquire, fill, release, store, invalidate, readGeneration, writeGeneration })
 
   /** One round trip a node. In the order of the keys: the bytes, null for nothing, undefined where it could not be asked. */
   async function read(keys: readonly string[]): Promise<(Buffer | null | undefined)[]> {

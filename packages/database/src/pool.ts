@@ -17,6 +17,7 @@ import {
 import { createGate, type Grant } from './gate.ts'
 import type { DatabaseMetrics, PoolFigures } from './metrics.ts'
 import { type Statement, statement } from './statement.ts'
+import { createTracing } from './tracing.ts'
 import { firstBytes, runTransaction, type Transaction, type TransactionOptions } from './transaction.ts'
 import { createWatchdog } from './watch.ts'
 
@@ -86,6 +87,7 @@ export function createPool(options: PoolOptions): Pool {
   const retired = new Set<Promise<void>>()
   const silenceMs = options.statementLimitMs + answerMarginMs
   const watchdog = createWatchdog(silenceMs)
+  const beginTrace = createTracing(name)
   const metrics = options.metrics?.pool(name, () => ({
     ...stats(),
     open: [...connections.values()].reduce((sum, connection) => sum + connection.open(), 0),
@@ -208,6 +210,7 @@ export function createPool(options: PoolOptions): Pool {
     raw: boolean,
   ): Promise<unknown[]> {
     const started = metrics === undefined ? 0 : performance.now()
+    const traced = beginTrace?.(label, text)
     let query: Running | undefined
     let cancel: Promise<void> | undefined
     let connection = connectionAt(place)
@@ -222,7 +225,9 @@ export function createPool(options: PoolOptions): Pool {
         try {
           const pending = client.unsafe(text, values as never[], sendOptions)
           query = pending as Running
-          return await (raw ? pending.raw() : pending)
+          const rows = await (raw ? pending.raw() : pending)
+          traced?.end()
+          return rows
         } catch (error) {
           if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
           judge(place, connection, error)
@@ -232,6 +237,9 @@ export function createPool(options: PoolOptions): Pool {
         }
         connection = connectionAt(place)
       }
+    } catch (error) {
+      traced?.end(error)
+      throw error
     } finally {
       signal?.removeEventListener('abort', abort)
       if (cancel !== undefined) await cancel
@@ -252,6 +260,7 @@ export function createPool(options: PoolOptions): Pool {
         cancels,
         marginMs: answerMarginMs,
         queried: metrics?.queried,
+        beginTrace,
       }
       return await runTransaction(use, txOptions, work)
     } catch (error) {

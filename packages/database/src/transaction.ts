@@ -3,6 +3,7 @@ import type postgres from 'postgres'
 import { type Connection, cancelRunning, type Running } from './connection.ts'
 import { databaseUnavailableError, isBrokenConnection, translate } from './errors.ts'
 import type { Statement } from './statement.ts'
+import type { BeginStatement } from './tracing.ts'
 import type { Watch } from './watch.ts'
 
 export type Transaction = {
@@ -45,6 +46,7 @@ export async function runTransaction<Result>(
     /** How much longer than its own limit a statement may be silent. */
     marginMs: number
     queried?: ((statement: string, seconds: number) => void) | undefined
+    beginTrace?: BeginStatement | undefined
   },
   options: TransactionOptions & { snapshot?: string },
   work: (tx: Transaction) => Promise<Result>,
@@ -138,10 +140,14 @@ export async function runTransaction<Result>(
   ): Promise<unknown[]> {
     const { text, bind } = statement.compiled()
     const started = performance.now()
+    const traced = use.beginTrace?.(statement.name, text)
     try {
       const query = issue(session, text, bind(params), use.sendOptions)
-      return await (raw ? query.raw() : query)
+      const rows = await (raw ? query.raw() : query)
+      traced?.end()
+      return rows
     } catch (error) {
+      traced?.end(error)
       throw translate(error)
     } finally {
       use.queried?.(statement.name, (performance.now() - started) / 1000)

@@ -27,4 +27,5 @@ export {
   type Stored,
   sendStored,
 } from './stored.ts'
+export type { TracedLine, TracedRequest } from './tracing.ts'
 export type { App, Scope } from './types.ts'

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type Connections, createConnections } from './connections.ts'
@@ -61,6 +62,7 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
         if (!err) await serveUnready(app, shutdownDelayMs)
         await closeServer(app, connections, closeTimeoutMs)
         await onClose?.()
+        await whatElseCloses()
         app.log.info('shutdown done')
       } catch (error) {
         app.log.error({ err: error }, 'shutdown failed')
@@ -69,6 +71,13 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
     },
   )
   return { address, internalPort }
+}
+
+/** Whoever listens to `reference:http.closed`, a tracer, has what it still holds waited for: it adds promises. */
+async function whatElseCloses(): Promise<void> {
+  const waiting: Promise<unknown>[] = []
+  channel('reference:http.closed').publish(waiting)
+  await Promise.allSettled(waiting)
 }
 
 /** Before the listener closes, replies keep connections open for so long, at most half the delay. */

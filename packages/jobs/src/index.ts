@@ -27,5 +27,6 @@ export {
 } from './jobs.ts'
 export { type MigrateJobsOptions, migrateJobs } from './migrate.ts'
 export type { JobState, JobStatus } from './status.ts'
+export type { TracedJob } from './tracing.ts'
 export type { JobContext, JobHandler, WorkOptions } from './worker.ts'
 export { createWorkerPool, type RunOptions, type WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'

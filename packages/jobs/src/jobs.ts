@@ -26,6 +26,7 @@ import {
   queueDepths,
   queueNames,
 } from './store.ts'
+import { isTraced } from './tracing.ts'
 import { type JobHandler, outputOf, type QueueWorker, startWorker, type WorkOptions } from './worker.ts'
 
 export type JobsLogger = {
@@ -158,6 +159,7 @@ export function createJobs(options: JobsOptions): Jobs {
     // PgBouncer's transaction mode drops LISTEN.
     useListenNotify: false,
     registerInstance: false,
+    openTelemetry: isTraced() ? { propagateContext: true } : { enabled: false },
   })
   boss.on('error', (error) => logger?.error({ err: error }, 'the job queue met an error'))
   boss.on('warning', (warning) => logger?.warn({ warning }, 'the job queue warns'))

@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import type { JobDefinition } from './definition.ts'
 import type { JobMetrics } from './metrics.ts'
 import { createProgressReporter } from './progress.ts'
+import { createTracing } from './tracing.ts'
 
 export type JobContext<Data> = {
   id: string
@@ -65,6 +66,7 @@ export async function startWorker(context: WorkerOptions): Promise<QueueWorker> 
   const count = Math.max(1, Math.floor(concurrency / batchSize))
   const pollingIntervalMs = options.pollingIntervalMs ?? Math.min(500 * count, 2_000)
 
+  const trace = createTracing(definition.name, context.connection)
   const pollers: { id: string; busy: boolean }[] = []
 
   function wake(): void {
@@ -86,7 +88,13 @@ export async function startWorker(context: WorkerOptions): Promise<QueueWorker> 
         poller.busy = true
         try {
           if (jobs.length === batchSize) wake()
-          return await Promise.all(jobs.map((job) => runJob(context, job)))
+          const traceOf = await trace?.(jobs)
+          return await Promise.all(
+            jobs.map((job) => {
+              const handle = () => runJob(context, job)
+              return traceOf?.(job.id)?.run(handle) ?? handle()
+            }),
+          )
         } finally {
           poller.busy = false
           if (jobs.length === batchSize) boss.notifyWorker(poller.id)

@@ -7,6 +7,7 @@ import { createRetryBudget } from './retry-budget.ts'
 import { createShare } from './share.ts'
 import { isRetryable, isTrouble, UpstreamError, upstreamError } from './upstream-errors.ts'
 import { createUpstreamMetrics, type Outcome } from './upstream-metrics.ts'
+import { createTracing } from './upstream-tracing.ts'
 
 export interface UpstreamOptions {
   /** Base URL of the reference-api or of the load balancer before it. */
@@ -89,20 +90,26 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     suspendedAt = performance.now()
   })
   const budget = createRetryBudget()
+  const beginTrace = createTracing(origin)
   const share = createShare<unknown>()
   const metrics = registry && createUpstreamMetrics(registry, () => breaker.state)
 
   async function attempt(path: string, { signal, headers }: UpstreamCall): Promise<unknown> {
     const scope = abortScope(signal, attemptTimeoutMs)
+    const sent = { accept: 'application/json', ...headers }
+    const traced = beginTrace?.(path, sent)
     try {
       const reply = await pool.request({
         path: base + path,
         method: 'GET',
-        headers: { accept: 'application/json', ...headers },
+        headers: sent,
         signal: scope.signal,
       })
-      return await read(reply)
+      const body = await read(reply)
+      traced?.end(undefined, reply.statusCode)
+      return body
     } catch (error) {
+      traced?.end(error)
       signal.throwIfAborted()
       throw upstreamError(scope.signal.aborted ? scope.signal.reason : error, 0)
     } finally {

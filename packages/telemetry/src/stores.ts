@@ -1,0 +1,31 @@
+import { SpanKind, type Tracer } from '@opentelemetry/api'
+import type { TracedCall } from '@reference/cache'
+import type { TracedStatement } from '@reference/database'
+import { endSpan, listen } from './listen.ts'
+
+/** A span for each statement, by its name. Its text has places for values, and no value. */
+export function traceDatabase(tracer: Tracer): () => void {
+  return listen<TracedStatement>('reference:database.statement', (traced) => {
+    const span = tracer.startSpan(traced.statement, {
+      kind: SpanKind.CLIENT,
+      attributes: {
+        'db.system.name': 'postgresql',
+        'db.query.summary': traced.statement,
+        'db.query.text': traced.text,
+        'db.client.connection.pool.name': traced.pool,
+      },
+    })
+    traced.end = (error) => endSpan(span, error)
+  })
+}
+
+/** A span for each operation of cache tier 2. Tier 1 has none: a hit there takes less than a span. */
+export function traceCache(tracer: Tracer): () => void {
+  return listen<TracedCall>('reference:cache.call', (traced) => {
+    const span = tracer.startSpan(`cache ${traced.operation}`, {
+      kind: SpanKind.CLIENT,
+      attributes: { 'db.system.name': 'redis', 'db.operation.name': traced.operation },
+    })
+    traced.end = (error) => endSpan(span, error)
+  })
+}

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { startService, type TestScope, testDatabase, testRedis, until } from '@reference/local-stack'
+import t from 'tap'
+
+type Span = {
+  service: string
+  name: string
+  traceId: string
+  spanId: string
+  parentSpanId: string | undefined
+  attributes: Record<string, unknown>
+}
+
+type Collector = { url: string; spans: Span[] }
+
+/** An OTLP receiver: keeps each span that is sent to it. */
+async function collector(t: TestScope): Promise<Collector> {
+  const spans: Span[] = []
+  const server = createServer(async (request, response) => {
+    let text = ''
+    for await (const part of request.setEncoding('utf8')) text += part
+    for (const { resource, scopeSpans } of JSON.parse(text).resourceSpans) {
+      const service = String(valuesOf(resource.attributes)['service.name'])
+      for (const { spans: sent } of scopeSpans) {
+        for (const span of sent) spans.push({ ...span, service, attributes: valuesOf(span.attributes) })
+      }
+    }
+    response.setHeader('content-type', 'application/json').end('{}')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans }
+}
+
+function valuesOf(attributes: { key: string; value: object }[]): Record<string, unknown> {
+  return Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
+}
+
+async function fleet(t: TestScope, environment: Record<string, string>) {
+  const database = await testDatabase(t)
+  const redis = await testRedis(t)
+  const common = {
+    DATABASE_URL: database.url,
+    ...(redis && { REDIS_URL: redis.url }),
+    NODE_OPTIONS: `--import ${new URL('./register.ts', import.meta.url).href}`,
+    REQUEST_LOG: 'on',
+    ...environment,
+  }
+  const api = startService(t, 'reference-api', { ...common, JOB_HANDLERS: 'off' })
+  const worker = startService(t, 'reference-worker', common)
+  const apiUrl = await api.listening()
+  await worker.listening()
+  const parallel = startService(t, 'parallel-api', { ...common, UPSTREAM_URL: apiUrl })
+  const parallelUrl = await parallel.listening()
+  return { api, apiUrl, worker, parallel, parallelUrl }
+}
+
+const newTrace = (sampled: boolean) => {
+  const traceId = randomBytes(16).toString('hex')
+  return {
+    traceId,
+    headers: { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-0${sampled ? 1 : 0}` },
+  }
+}
+
+t.test('a request through both services and a job in a third process are one trace', async (t) => {
+  const { url, spans } = await collector(t)
+  const { apiUrl, parallelUrl, api } = await fleet(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    OTEL_TRACES_SAMPLER: 'parentbased_always_off',
+  })
+  const { traceId, headers } = newTrace(true)
+  const listed = await fetch(`${parallelUrl}/aggregate?limit=2`, { headers })
+  t.equal(listed.status, 200)
+  // Three at once, so that pg-boss may hand them over together.
+  const jobs = await Promise.all(
+    [1, 2, 3].map(async (n) => {
+      const answer = await fetch(`${apiUrl}/process-data`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ n }),
+      })
+      return ((await answer.json()) as { jobId: string }).jobId
+    }),
+  )
+  await fetch(`${apiUrl}/users/7`, { headers: newTrace(false).headers })
+  const handled = await until('each job has its span', () => {
+    const found = spans.filter(({ name }) => name === 'handle process-data')
+    return found.length === jobs.length && found
+  })
+  const inTrace = (service: string, name: string) =>
+    until(`${service} sends ${name}`, () =>
+      spans.find((span) => span.service === service && span.name === name && span.traceId === traceId),
+    )
+  const root = await inTrace('parallel-api', 'GET /aggregate')
+  const orders = await inTrace('reference-api', 'GET /orders')
+  const call = spans.find(({ spanId }) => spanId === orders.parentSpanId)
+  t.match(call, { service: 'parallel-api', name: 'GET', parentSpanId: root.spanId })
+  t.match(orders.attributes, { 'http.route': '/orders', 'http.response.status_code': 200 })
+  const below = spans.filter(({ parentSpanId }) => parentSpanId === orders.spanId).map(({ name }) => name)
+  t.ok(
+    below.some((name) => /order/.test(name)),
+    `the statement is below: ${below}`,
+  )
+  await inTrace('reference-api', 'send process-data')
+  for (const span of handled) {
+    t.equal(span.traceId, traceId)
+    t.equal(span.service, 'reference-worker')
+    t.ok(jobs.includes(String(span.attributes['messaging.message.id'])))
+  }
+  t.same(new Set(spans.map((span) => span.traceId)), new Set([traceId]), 'what is not sampled is not sent')
+  t.ok(
+    spans.some(({ name, service }) => service === 'reference-api' && name.startsWith('cache ')),
+    'calls of cache tier 2 are in it',
+  )
+  const line = api.output.text.split('\n').find((text) => text.includes('"path":"/process-data"'))
+  t.match(JSON.parse(line ?? '{}'), { traceId }, 'the log line names the trace')
+})
+
+t.test(
+  'what is held is sent before the process ends, and a collector that is away costs no request',
+  async (t) => {
+    const { url, spans } = await collector(t)
+    const { api, apiUrl } = await fleet(t, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+      OTEL_TRACES_SAMPLER: 'always_on',
+    })
+    const { traceId, headers } = newTrace(true)
+    await fetch(`${apiUrl}/users/3`, { headers })
+    t.equal(await api.end('SIGTERM'), 0)
+    t.ok(spans.some((span) => span.traceId === traceId && span.name === 'GET /users/:id'))
+  },
+)

@@ -1,0 +1,58 @@
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
+import type { TracedJob } from '@reference/jobs'
+import { endSpan, listen } from './listen.ts'
+
+/**
+ * A span for each run of a handler, in the trace that has enqueued the job. pg-boss's own span around it is the parent
+ * when it is in that trace, and a link when it stands for several jobs.
+ */
+export function traceJobs(tracer: Tracer): () => void {
+  return listen<TracedJob>('reference:jobs.run', (traced) => {
+    const active = context.active()
+    const around = trace.getSpanContext(active)
+    const stored = traced.carrier ? propagation.extract(ROOT_CONTEXT, traced.carrier) : ROOT_CONTEXT
+    const from = trace.getSpanContext(stored)
+    const nested = around !== undefined && around.traceId === from?.traceId
+    const parent = nested ? active : stored
+    traced.run = async (handle) => {
+      const span = tracer.startSpan(
+        `handle ${traced.queue}`,
+        {
+          kind: SpanKind.CONSUMER,
+          attributes: {
+            'messaging.system': 'pg-boss',
+            'messaging.operation.type': 'process',
+            'messaging.destination.name': traced.queue,
+            'messaging.message.id': traced.id,
+            'job.attempt': traced.attempt,
+          },
+          ...(around !== undefined && !nested && { links: [{ context: around }] }),
+        },
+        parent,
+      )
+      try {
+        const result = await context.with(trace.setSpan(parent, span), handle)
+        if (isFailure(result)) span.setStatus({ code: SpanStatusCode.ERROR })
+        span.end()
+        return result
+      } catch (error) {
+        endSpan(span, error)
+        throw error
+      }
+    }
+  })
+}
+
+/** A handler that threw is told by its outcome. */
+function isFailure(result: unknown): boolean {
+  if (typeof result !== 'object' || result === null) return false
+  return Reflect.get(result, 'status') !== 'completed'
+}

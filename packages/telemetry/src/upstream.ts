@@ -1,0 +1,32 @@
+import { context, propagation, SpanKind, type Tracer, trace } from '@opentelemetry/api'
+import { endSpan, listen } from './listen.ts'
+
+/** What the client of the parallel-api tells of an attempt. */
+interface TracedAttempt {
+  readonly origin: string
+  readonly path: string
+  readonly headers: Record<string, string>
+  end(error?: unknown, status?: number): void
+}
+
+/** A span for each attempt of a call, and its trace in the headers: the service that is called goes on with it. */
+export function traceUpstream(tracer: Tracer): () => void {
+  return listen<TracedAttempt>('reference:upstream.attempt', (traced) => {
+    const { hostname, port } = new URL(traced.origin)
+    const [path = '/'] = traced.path.split('?', 1)
+    const span = tracer.startSpan('GET', {
+      kind: SpanKind.CLIENT,
+      attributes: {
+        'http.request.method': 'GET',
+        'url.path': path,
+        'server.address': hostname,
+        'server.port': Number(port || 80),
+      },
+    })
+    propagation.inject(trace.setSpan(context.active(), span), traced.headers)
+    traced.end = (error, status) => {
+      if (status !== undefined) span.setAttribute('http.response.status_code', status)
+      endSpan(span, error)
+    }
+  })
+}
