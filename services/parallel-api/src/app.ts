@@ -55,7 +55,6 @@ export async function createApp(
   const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config),
-    version: '0.1.0',
     dependencies: [
       ...dependenciesOf(config, { database, upstream, cache: () => cache }),
       ...systems.dependencies,
@@ -85,7 +84,7 @@ export async function createApp(
     createReports({
       database,
       workers,
-      threads: config.workerThreads,
+      connect: databaseSettings(config),
       timeoutMs: reportMs,
       ...(parallel ? {} : { lanes: 1 }),
     }),

@@ -1,10 +1,10 @@
-/** Sums by category and day. In flat numbers, since they go from thread to thread. */
+/** Sums by category and day. In flat numbers: no object a group. */
 export interface Groups {
   add(category: number, day: number, orders: number, cents: number): void
   /** Adds what `take` gave. */
   addAll(groups: Float64Array): void
   /** Every group as its category, day, orders and cents, in the order in which they came. */
-  take(): Float64Array<ArrayBuffer>
+  take(): Float64Array
 }
 
 /** Numbers that a group takes. */

@@ -3,12 +3,10 @@ import { type Categories, sumPart } from './sum.ts'
 import { sortedNames, writeReport } from './write.ts'
 
 function products(...pairs: [id: number, category: number][]): Categories {
-  const shared = (values: number[]) => {
-    const array = new Int32Array(new SharedArrayBuffer(values.length * 4))
-    array.set(values)
-    return array
+  return {
+    ids: Int32Array.from(pairs, ([id]) => id),
+    categories: Int32Array.from(pairs, ([, category]) => category),
   }
-  return { ids: shared(pairs.map(([id]) => id)), categories: shared(pairs.map(([, category]) => category)) }
 }
 
 const sum = (orders: string, categories: Categories) =>

@@ -1,14 +1,9 @@
-/**
- * The CPU work of `/report`: adds the orders of one part up by category and day. What goes in and out is bytes and
- * numbers, which threads pass on in one piece; rows of objects would be copied field by field on both sides.
- */
-
 import { createGroups } from './groups.ts'
 
-/** Which category each product is in: `ids` ascending, `categories` beside it. In shared memory, so threads get it uncopied. */
+/** Which category each product is in: `ids` ascending, `categories` beside it. */
 export interface Categories {
-  readonly ids: Int32Array<SharedArrayBuffer>
-  readonly categories: Int32Array<SharedArrayBuffer>
+  readonly ids: Int32Array
+  readonly categories: Int32Array
 }
 
 export interface Part {
@@ -16,14 +11,16 @@ export interface Part {
   readonly orders: Uint8Array
   readonly products: Categories
   /** What came of the parts before this one: its orders are added to them. */
-  readonly before?: Float64Array<ArrayBuffer> | undefined
+  readonly before?: Float64Array | undefined
 }
 
 /**
+ * The CPU work of `/report`: adds the orders of one part up by category and day, without an object an order.
+ *
  * @returns groups one after the other, each as category, day, orders, cents; sums are exact below 2^53
  * @throws RangeError for a product without category
  */
-export function sumPart({ orders, products, before }: Part): Float64Array<ArrayBuffer> {
+export function sumPart({ orders, products, before }: Part): Float64Array {
   const groups = createGroups()
   if (before !== undefined) groups.addAll(before)
   const { length } = orders

@@ -1,3 +1,42 @@
-/** What the worker threads load: the two steps of a report that need the processor. No database, no HTTP. */
-export { sumPart } from './sum.ts'
-export { writeReport } from './write.ts'
+import type { MessagePort } from 'node:worker_threads'
+import { createDatabase, type Database, type DatabaseOptions } from '@reference/database'
+import { computeReport } from './compute.ts'
+
+/** What the main thread sends: a few words. Nothing of the orders ever passes it. */
+export interface ReportTask {
+  readonly connect: Omit<DatabaseOptions, 'registry'>
+  readonly lanes: number
+  readonly statementTimeoutMs: number
+  /** Any message on it means that nobody waits for the report any more. */
+  readonly abort: MessagePort
+}
+
+/** Of an error only name, message and stack pass from thread to thread; what makes a reply of it goes beside it. */
+export interface ReportFailure {
+  readonly error: unknown
+  readonly code: unknown
+  readonly statusCode: unknown
+  readonly retryAfterSeconds: unknown
+}
+
+export type ReportOutcome = { readonly json: Uint8Array<ArrayBuffer> } | { readonly failure: ReportFailure }
+
+// Of this thread, from its first report on; the tasks of one pool all name the same database.
+let database: Database | undefined
+
+/** The whole of `/report`, in a worker thread: connections of its own, its own garbage, the sums and the JSON. */
+export default async function report(task: ReportTask): Promise<ReportOutcome> {
+  const { connect, lanes, statementTimeoutMs, abort } = task
+  const controller = new AbortController()
+  abort.on('message', () => controller.abort())
+  database ??= createDatabase(connect)
+  try {
+    const { signal } = controller
+    return { json: await computeReport({ database, lanes, engine: 'workers', statementTimeoutMs, signal }) }
+  } catch (error) {
+    const { code, statusCode, retryAfterSeconds } = Object(error)
+    return { failure: { error, code, statusCode, retryAfterSeconds } }
+  } finally {
+    abort.close()
+  }
+}
