@@ -31,7 +31,7 @@ tune
   --goal <goal>       throughput (default) or p99
   --rate <n>          requests a second for --goal p99 (default: half of what the untouched service can do)
   --from <start>      shipped (default) or naive: the settings to begin with
-  --env-file <file>   where the settings go (default bench/results/<time>.env)
+  --settings <file>   where the settings go, as an env file (default bench/results/<time>.env)
 
 aa
   --record <file>     keep the figures of each pair of boots, as bench/test/recorded-a-a.json has them
@@ -110,7 +110,7 @@ export function readArguments(argv: readonly string[]): Arguments {
     goal: readWord('--goal', values.goal ?? 'throughput', ['throughput', 'p99']),
     rate: values.rate === undefined ? undefined : readCount('--rate', values.rate),
     from: readWord('--from', values.from ?? 'shipped', ['shipped', 'naive']),
-    envFile: values['env-file'],
+    envFile: values.settings,
     record: values.record,
     files,
   }
@@ -142,7 +142,7 @@ function parse(argv: readonly string[]) {
         goal: text,
         rate: text,
         from: text,
-        'env-file': text,
+        settings: text,
         record: text,
       },
     })

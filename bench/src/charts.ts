@@ -40,6 +40,7 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
   const reach = Math.max(2, ...bars.map(endOf(narrow)))
   const least = Math.min(0.8, ...bars.map(({ low }) => low))
   const axis = { domain: [least * 0.95, reach] }
+  const ticks = ticksOf(least * 0.95, reach)
   const rowHeight = narrow ? 46 : 30
   return draw(standalone, {
     width,
@@ -48,20 +49,15 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
     marginRight: 16,
     marginTop: 40,
     marginBottom: 22,
-    x: {
-      ...axis,
-      type: 'log',
-      label: 'times better with it than without →',
-      tickFormat: (value: number) => `${value}×`,
-      ticks: ticksOf(axis.domain[0] ?? 0.5, axis.domain[1] ?? 2),
-      axis: 'top',
-    },
+    x: { ...axis, type: 'log', axis: null },
     y: { axis: null, domain: bars.map(({ label }) => label), padding: narrow ? 0.62 : 0.4 },
     marks: [
-      Plot.gridX(ticksOf(axis.domain[0] ?? 0.5, axis.domain[1] ?? 2), {
-        stroke: ink.faint,
-        strokeOpacity: 1,
+      Plot.axisX(ticks, {
+        text: (value: number) => `${value}×`,
+        label: 'times better with it than without →',
+        anchor: 'top',
       }),
+      Plot.gridX(ticks, { stroke: ink.faint, strokeOpacity: 1 }),
       Plot.barX(bars, {
         x1: 1,
         x2: (bar: Bar) => bar.comparison.effect.ratio,
@@ -83,7 +79,7 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
       Plot.text(bars, {
         x: (bar: Bar) => Math.max(1, bar.high, bar.comparison.effect.ratio),
         y: 'label',
-        text: valueText,
+        text: (bar: Bar) => valueText(bar, narrow),
         textAnchor: 'start',
         dx: 7,
         dy: narrow ? 8 : 0,
@@ -99,7 +95,12 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
         dy: narrow ? -11 : 0,
         fill: ink.text,
         // A halo: on a phone the labels stand on the grid.
-        ...(narrow && { stroke: 'var(--ground)', strokeWidth: 5 }),
+        ...(narrow && {
+          stroke: 'var(--ground)',
+          strokeWidth: 5,
+          lineWidth: 25,
+          textOverflow: 'ellipsis-end' as const,
+        }),
       }),
     ],
   })
@@ -109,7 +110,7 @@ export function renderAblation(results: Results, options: ChartOptions = {}): st
 const endOf =
   (narrow: boolean) =>
   ({ high, comparison: { verdict, effect } }: Bar): number =>
-    Math.max(1, high, effect.ratio) * (verdict === 'no difference' ? (narrow ? 5 : 2.6) : narrow ? 1.9 : 1.5)
+    Math.max(1, high, effect.ratio) * (verdict === 'no difference' ? (narrow ? 6 : 4) : narrow ? 1.9 : 1.5)
 
 function barsOf(results: Results): Bar[] {
   const bars = results.scenarios.flatMap((scenario) =>
@@ -130,10 +131,13 @@ function colourOf({ comparison }: Bar): string {
   return comparison.verdict === 'better' ? ink.better : comparison.verdict === 'worse' ? ink.worse : ink.none
 }
 
-function valueText({ comparison }: Bar): string {
-  return comparison.verdict === 'no difference'
-    ? `${times(comparison.effect.ratio)} no difference`
-    : times(comparison.effect.ratio)
+/** The ratio; for "no difference" also the smallest effect that would have been one. */
+function valueText({ comparison }: Bar, narrow: boolean): string {
+  const { verdict, effect, detectable } = comparison
+  if (verdict !== 'no difference') return times(effect.ratio)
+  const shows = detectable === null ? '' : ` (≥ ${((detectable - 1) * 100).toFixed(0)} % shows)`
+  // On a phone grey says it.
+  return `${times(effect.ratio)}${narrow ? '' : ' no difference'}${shows}`
 }
 
 function ticksOf(from: number, to: number): number[] {
@@ -163,24 +167,23 @@ export function renderLatencies(scenario: ScenarioResult, options: ChartOptions 
     height: width < 500 ? 240 : 300,
     marginLeft: 52,
     marginRight: 16,
-    marginTop: 26,
+    marginTop: 34,
     marginBottom: 42,
-    x: {
-      type: 'log',
-      label: 'percentile →',
-      labelOffset: 36,
-      domain: [2, Math.max(100, reach)],
-      ticks: [2, 10, 100, 1000, 10_000, 100_000].filter((tick) => tick <= Math.max(100, reach)),
-      tickFormat: (tail: number) => String(Number((100 * (1 - 1 / tail)).toFixed(4))),
-    },
-    y: {
-      type: 'log',
-      label: '↑ ms from when the request was due',
-      grid: true,
-      tickFormat: plain,
-      ticks: decades(lines.map(({ ms }) => ms)),
-    },
+    x: { type: 'log', domain: [2, Math.max(100, reach)], axis: null },
+    y: { type: 'log', domain: around(lines.map(({ ms }) => ms)), axis: null },
     marks: [
+      Plot.axisX(
+        [2, 10, 100, 1000, 10_000, 100_000].filter((tick) => tick <= Math.max(100, reach)),
+        {
+          text: (tail: number) => String(Number((100 * (1 - 1 / tail)).toFixed(4))),
+          label: 'percentile →',
+          labelOffset: 36,
+        },
+      ),
+      ...axisY(
+        lines.map(({ ms }) => ms),
+        '↑ ms from when the request was due',
+      ),
       Plot.ruleX([100], { stroke: ink.faint, strokeDasharray: '3 3' }),
       Plot.line(lines, {
         x: 'tail',
@@ -223,24 +226,20 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
     height: narrow ? 320 : 400,
     marginLeft: 52,
     marginRight: narrow ? 20 : 110,
-    marginTop: 26,
+    marginTop: 34,
     marginBottom: 42,
-    x: {
-      type: 'log',
-      label: 'requests/s, closed loop →',
-      tickFormat: compact,
-      ticks: decades(rates, narrow ? [1] : [1, 2, 5]),
-      labelOffset: 36,
-      domain: [Math.min(...rates) * 0.8, Math.max(...rates) * 1.25],
-    },
-    y: {
-      type: 'log',
-      label: '↑ p99 ms, open loop',
-      grid: true,
-      tickFormat: plain,
-      ticks: decades(points.map(({ p99 }) => p99)),
-    },
+    x: { type: 'log', domain: around(rates), axis: null },
+    y: { type: 'log', domain: around(points.map(({ p99 }) => p99)), axis: null },
     marks: [
+      Plot.axisX(decades(rates, narrow ? [1] : [1, 2, 5]), {
+        text: compact,
+        label: 'requests/s, closed loop →',
+        labelOffset: 36,
+      }),
+      ...axisY(
+        points.map(({ p99 }) => p99),
+        '↑ p99 ms, open loop',
+      ),
       Plot.line(points, { x: 'rate', y: 'p99', z: 'scenario', stroke: 'colour', strokeOpacity: 0.35 }),
       Plot.dot(points, {
         x: 'rate',
@@ -261,6 +260,8 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
               dx: 9,
               textAnchor: 'start' as const,
               fill: ink.text,
+              stroke: 'var(--ground)',
+              strokeWidth: 4,
             }),
           ]),
     ],
@@ -303,9 +304,23 @@ export function throughputLegend(results: Results): { name: string; colour: stri
     .map(({ name }, index) => ({ name, colour: seriesColour(index) }))
 }
 
+/** The values and a little around, so that no mark lies on an axis. */
+function around(values: readonly number[]): [number, number] {
+  return [Math.min(...values) * 0.8, Math.max(...values) * 1.25]
+}
+
+/**
+ * A logarithmic axis of milliseconds, with its grid. The text of each tick is said: left to itself, Plot leaves out the
+ * 5 of 1, 2, 5 once there are some decades.
+ */
+function axisY(values: readonly number[], label: string) {
+  const ticks = decades(values)
+  return [Plot.gridY(ticks), Plot.axisY(ticks, { text: plain, label, labelOffset: 44 })]
+}
+
 /** Round numbers of a logarithmic axis: 1, 2, 5, 10, … within the values and a little around. */
 function decades(values: readonly number[], steps: readonly number[] = [1, 2, 5]): number[] {
-  const [least, most] = [Math.min(...values) * 0.8, Math.max(...values) * 1.25]
+  const [least, most] = around(values)
   const exponents = Array.from({ length: 13 }, (_, i) => i - 3)
   const ticks = exponents.flatMap((exponent) => steps.map((step) => step * 10 ** exponent))
   const inside = ticks.filter((tick) => tick >= least && tick <= most)

@@ -26,6 +26,7 @@ th,td{padding:5px 5px 5px 8px;text-align:right;white-space:nowrap;border-bottom:
 thead th{border:0;font-weight:600;color:var(--strong);padding-bottom:0}
 thead .unit th{font-weight:400;font-size:11.5px;opacity:.75;color:var(--ink);padding-top:0;border-bottom:1px solid var(--ink)}
 tbody th{text-align:left;font-weight:500;white-space:normal;min-width:120px}
+tbody th,thead th:first-child{position:sticky;left:0;background:var(--ground)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:4px 0;padding:0;font-size:13.5px}
 .legend i{display:inline-block;width:16px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
 details{font-size:13.5px;margin-top:14px}summary{cursor:pointer}
@@ -34,11 +35,13 @@ code{font-size:.92em;overflow-wrap:anywhere}
 @media (max-width:640px){
  body{padding:20px 16px 48px;font-size:15.5px}h1{font-size:25px}h2{margin-top:40px}
  figure.wide{display:none}figure.narrow{display:block}
+ tbody th{min-width:108px;max-width:120px;overflow-wrap:break-word}th,td{padding:6px 6px 6px 9px}
 }
 @media print{
  :root{--ground:#fff;--panel:#f5f7f9;--strong:#000;--ink:#222}
- body{max-width:none;padding:0;font-size:11pt}section{break-inside:avoid-page}
+ body{max-width:none;padding:0;font-size:10.5pt}h2{margin-top:22pt}
  figure.narrow{display:none}figure.wide{display:block}
- .scroll{overflow:visible}table{font-size:8.5pt}details:not([open]){display:none}
+ .scroll{overflow:visible}table{font-size:8pt}th,td{padding:3px 2px 3px 5px}tbody th{overflow-wrap:anywhere}details:not([open]){display:none}
+ h2,h3{break-after:avoid}figure,table,.headline{break-inside:avoid}
 }
 `

@@ -35,7 +35,7 @@ ${results.complete ? '' : '<p class="warning">Interrupted: this is what there wa
 ${results.warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
 </header>
 <main>
-${section('Each tuning, with and without', 'Requests a second (p99 where said) as shipped, divided by the same with one thing changed; the line is the 95 % interval over pairs of fresh processes. Above 1 the tuning helps. Grey: no difference could be shown.', (width) => renderAblation(results, { width }))}
+${section('Each tuning, with and without', 'Requests a second (p99 where said) as shipped, divided by the same with one thing changed; the line is the 95 % interval over pairs of fresh processes. Above 1 the tuning helps. Grey: no difference could be shown; beside it, how large one would have had to be.', (width) => renderAblation(results, { width }))}
 ${refusals(results)}
 ${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario is a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
 ${scenarios.map(renderScenario).join('\n')}
@@ -120,7 +120,12 @@ function row({ name, summary, boots }: VariantResult): string {
     ...costs(summary),
     String(boots.filter(({ objections }) => objections.length === 0).length),
   ]
-  return `<tr><th scope="row">${escapeHtml(name)}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
+  return `<tr><th scope="row">${breakable(escapeHtml(name))}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
+}
+
+/** Names of settings may break behind their joints, not within a word. */
+function breakable(html: string): string {
+  return html.replaceAll(/[=_]/g, '$&<wbr>')
 }
 
 function legend(entries: readonly { name: string; colour: string }[]): string {

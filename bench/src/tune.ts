@@ -4,6 +4,7 @@ import { naive } from '../scenarios/naive.ts'
 import type { Arguments } from './arguments.ts'
 import { withBench } from './benchmark.ts'
 import { type Bench, type MeasuredBoot, measureBoot } from './boot.ts'
+import { BenchError, UnprovenError } from './errors.ts'
 import type { Durations } from './plan.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { answers, startedWith } from './proofs.ts'
@@ -26,6 +27,14 @@ interface Trial {
   readonly measured: Measured
   readonly effect: Effect
   readonly kept: boolean
+}
+
+interface Found {
+  readonly trials: readonly Trial[]
+  /** Values that there was no time for. */
+  readonly skipped: readonly string[]
+  readonly confirmed: Trial | undefined
+  readonly complete: boolean
 }
 
 const durations: Durations = { warmupMs: 1000, closedMs: 600, openMs: 1200 }
@@ -78,7 +87,7 @@ export async function tune(args: Arguments, signal: AbortSignal): Promise<number
     { world: args.world, durations, progress, signal },
     async (bench, fingerprint) => {
       const start = startingPoint(args)
-      const { trials, confirmed, complete } = await loop({
+      const found = await loop({
         bench,
         args,
         scenario,
@@ -86,9 +95,10 @@ export async function tune(args: Arguments, signal: AbortSignal): Promise<number
         deadlineMs,
         progress,
       })
+      const { trials, confirmed, complete } = found
       const measured = [...trials.map(({ measured }) => measured), ...(confirmed ? [confirmed.measured] : [])]
       const results = recording.finish({ fingerprint, measured, complete })
-      return { results, text: renderEnvironment({ args, scenario, trials, confirmed, results }) }
+      return { results, text: renderEnvironment({ args, scenario, results, ...found }) }
     },
   )
 
@@ -128,9 +138,10 @@ async function loop(given: {
   start: Settings
   deadlineMs: number
   progress: Progress
-}): Promise<{ trials: Trial[]; confirmed: Trial | undefined; complete: boolean }> {
+}): Promise<Found> {
   const { bench, args, scenario, start, deadlineMs, progress } = given
   const trials: Trial[] = []
+  const skipped: string[] = []
   let current = start
   let confirmed: Trial | undefined
   try {
@@ -147,25 +158,32 @@ async function loop(given: {
     const confirmMs = () => confirmPairs * pairMs
     const goal = { ...scenario, primary: args.goal }
 
-    search: for (const { name, values, tuned } of candidates(args)) {
+    for (const { name, values, tuned } of candidates(args)) {
       for (const value of values) {
         const before = current[name] ?? tuned
         if (value === before) continue
-        if (performance.now() + 2 * pairMs + confirmMs() > deadlineMs) break search
+        // However short the time: one change is tried.
+        const first = trials.length === 0
+        if (!first && performance.now() + 3 * pairMs + confirmMs() > deadlineMs) {
+          skipped.push(`${name}=${value}`)
+          continue
+        }
         progress.step(`${name}=${value} instead of ${before}`, deadlineMs - performance.now())
         const trialBegan = performance.now()
         const changed = { ...current, [name]: value }
         const trial = await compare(bench, against(goal, `${name}=${value}`, changed, current), {
           rate,
-          mostPairs,
+          mostPairs: first ? confirmPairs : mostPairs,
           allowNoise: args.allowNoise,
-          until: deadlineMs - confirmMs(),
+          until: first ? Infinity : deadlineMs - confirmMs(),
         })
         pairMs = (performance.now() - trialBegan) / Math.max(1, trial.pairs)
-        const kept = trial.effect.pairs >= 3 && trial.effect.low > 1
+        const kept = trial.refused === undefined && trial.effect.pairs >= 3 && trial.effect.low > 1
         trials.push({ name, before, after: value, measured: trial.measured, effect: trial.effect, kept })
         progress.note(
-          `${name}=${value}: ${times(trial.effect.ratio)} over ${trial.effect.pairs} pairs: ${kept ? 'kept' : 'rolled back'}`,
+          trial.refused === undefined
+            ? `${name}=${value}: ${times(trial.effect.ratio)} over ${trial.effect.pairs} pairs: ${kept ? 'kept' : 'rolled back'}`
+            : `${name}=${value}: refused: ${trial.refused}`,
         )
         if (kept) current = changed
       }
@@ -179,7 +197,7 @@ async function loop(given: {
         until: Infinity,
         toTheEnd: true,
       })
-      const kept = trial.effect.low > 1
+      const kept = trial.refused === undefined && trial.effect.low > 1
       confirmed = {
         name: 'all of them',
         before: 'start',
@@ -189,10 +207,10 @@ async function loop(given: {
         kept,
       }
     }
-    return { trials, confirmed, complete: true }
+    return { trials, skipped, confirmed, complete: true }
   } catch (error) {
     if (!bench.signal.aborted) throw error
-    return { trials, confirmed, complete: false }
+    return { trials, skipped, confirmed, complete: false }
   } finally {
     progress.done()
   }
@@ -229,7 +247,7 @@ async function compare(
     allowNoise: boolean
     toTheEnd?: boolean
   },
-): Promise<{ measured: Measured; effect: Effect; pairs: number }> {
+): Promise<{ measured: Measured; effect: Effect; pairs: number; refused: string | undefined }> {
   const [other] = scenario.variants
   const boots = new Map<string, MeasuredBoot[]>([
     [scenario.tuned.name, []],
@@ -242,7 +260,11 @@ async function compare(
     const order = pairs % 2 === 0 ? [scenario.tuned, other] : [other, scenario.tuned]
     for (const variant of order) {
       if (variant === undefined) continue
-      const boot = await measureBoot(bench, { scenario, variant, round: pairs, rate: limits.rate })
+      const boot = await attempt(bench, { scenario, variant, round: pairs, rate: limits.rate })
+      if (typeof boot === 'string') {
+        const refused = `${variant.name}: ${boot}`
+        return { measured: { scenario, boots, refused }, effect, pairs, refused }
+      }
       const { objections } = boot.boot
       boots
         .get(variant.name)
@@ -264,18 +286,26 @@ async function compare(
       break
     }
   }
-  return { measured: { scenario, boots, refused: undefined }, effect, pairs }
+  return { measured: { scenario, boots, refused: undefined }, effect, pairs, refused: undefined }
 }
 
-function renderEnvironment(found: {
-  args: Arguments
-  scenario: Scenario
-  trials: readonly Trial[]
-  confirmed: Trial | undefined
-  results: Results
-}): string {
-  const { args, scenario, trials, confirmed, results } = found
+/** A boot, or why a value cannot be measured: not proven, or the service does not start with it. */
+async function attempt(bench: Bench, of: Parameters<typeof measureBoot>[1]): Promise<MeasuredBoot | string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await measureBoot(bench, of)
+    } catch (error) {
+      bench.signal.throwIfAborted()
+      if (!(error instanceof BenchError)) throw error
+      if (!(error instanceof UnprovenError) || tries === 2) return error.message
+    }
+  }
+}
+
+function renderEnvironment(of: Found & { args: Arguments; scenario: Scenario; results: Results }): string {
+  const { args, scenario, trials, skipped, confirmed, results } = of
   const { fingerprint } = results
+  const rolledBack = trials.filter((trial) => !trial.kept)
   const kept = new Map(trials.filter((trial) => trial.kept).map((trial) => [trial.name, trial]))
   const start = Object.entries(startingPoint(args)).filter(([name]) => !kept.has(name))
   const verdict = confirmed
@@ -287,20 +317,20 @@ function renderEnvironment(found: {
     `# ${args.service}, ${args.goal}: ${scenario.about}`,
     `# ${results.startedAt}, ${fingerprint.cores} × ${fingerprint.cpuModel}, Node ${fingerprint.node}`,
     `# ${verdict}`,
-    '',
     ...[...kept.values()].flatMap((trial) => [
+      '',
       `# instead of ${trial.before}: ${evidence(trial.effect)}`,
       `${trial.name}=${trial.after}`,
     ]),
     ...(start.length > 0 ? ['', '# as at the start'] : []),
     ...start.map(([name, value]) => `${name}=${value}`),
     '',
-    '# tried and rolled back',
-    ...trials
-      .filter((trial) => !trial.kept)
-      .map(
-        (trial) => `#   ${trial.name}=${trial.after} instead of ${trial.before}: ${evidence(trial.effect)}`,
-      ),
+    ...(rolledBack.length > 0 ? ['# tried and rolled back'] : []),
+    ...rolledBack.map(
+      ({ name, before, after, effect, measured }) =>
+        `#   ${name}=${after} instead of ${before}: ${measured.refused === undefined ? evidence(effect) : `refused: ${measured.refused.split('\n')[0]}`}`,
+    ),
+    ...(skipped.length > 0 ? [`# not tried for want of time: ${skipped.join(', ')}`] : []),
     `# not tried, since they trade speed for something else: ${[...traded].join(', ')}`,
   ]
   return `${lines.join('\n')}\n`
