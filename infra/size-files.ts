@@ -1,0 +1,138 @@
+import { container, engines, pools, type Size, systemNames } from './sizing.ts'
+
+/**
+ * `equals`: `name = value  # comment`; `words`: `name value`; `yaml`: `name: value # comment`, at any depth. Everything else of a line, its
+ * comment's column included, stays.
+ */
+type Format = 'equals' | 'words' | 'yaml'
+
+/** A file of infra, and the values in it that depend on the machine. */
+export type SizedFile = { path: string; format: Format; values: Record<string, string> }
+
+/** Every value outside of compose files that the size decides. */
+export function sizedFiles(size: Size): SizedFile[] {
+  const { postgres, mysql, mongodb, redis, redisNode, rabbitmq } = engines(size)
+  const { pool, reserve } = pools(size)
+  return [
+    {
+      path: 'infra/postgres/postgresql.conf',
+      format: 'equals',
+      values: {
+        shared_buffers: `${postgres.sharedBuffers}MB`,
+        effective_cache_size: `${postgres.effectiveCacheSize}MB`,
+        work_mem: `${postgres.workMem}MB`,
+        maintenance_work_mem: `${postgres.maintenanceWorkMem}MB`,
+        autovacuum_work_mem: `${postgres.autovacuumWorkMem}MB`,
+        max_parallel_workers: `${postgres.maxParallelWorkers}`,
+        max_wal_size: `${postgres.maxWalSize}MB`,
+        min_wal_size: `${postgres.minWalSize}MB`,
+        max_slot_wal_keep_size: `${postgres.maxSlotWalKeepSize}MB`,
+      },
+    },
+    {
+      path: 'infra/pgbouncer/pgbouncer.ini',
+      format: 'equals',
+      values: { default_pool_size: `${pool}`, reserve_pool_size: `${reserve}` },
+    },
+    {
+      path: 'infra/mysql/my.cnf',
+      format: 'equals',
+      values: {
+        innodb_buffer_pool_size: `${mysql.bufferPool}M`,
+        innodb_redo_log_capacity: `${mysql.redoLog}M`,
+        global_connection_memory_limit: `${mysql.connectionMemory}M`,
+        max_connections: `${mysql.maxConnections}`,
+      },
+    },
+    {
+      path: 'infra/mongodb/mongod.conf',
+      format: 'yaml',
+      values: {
+        cacheSizeGB: `${mongodb.cache / 1024}`,
+        maxIncomingConnections: `${mongodb.maxConnections}`,
+      },
+    },
+    { path: 'infra/redis/redis.conf', format: 'words', values: redisValues(redis) },
+    { path: 'infra/redis/redis-cluster.conf', format: 'words', values: redisValues(redisNode) },
+    {
+      path: 'infra/rabbitmq/rabbitmq.conf',
+      format: 'equals',
+      values: { 'vm_memory_high_watermark.absolute': `${rabbitmq.watermark}MiB` },
+    },
+  ]
+}
+
+function redisValues(redis: { maxmemory: number; replicaBuffer: number; backlog: number }) {
+  const { maxmemory, replicaBuffer, backlog } = redis
+  const soft = Math.floor((replicaBuffer * 2) / 3)
+  return {
+    maxmemory: `${maxmemory}mb`,
+    'client-output-buffer-limit replica': `${replicaBuffer}mb ${soft}mb 60`,
+    'repl-backlog-size': `${backlog}mb`,
+  }
+}
+
+/**
+ * A configuration with other values in its lines.
+ *
+ * @throws RangeError when a setting is not there exactly once: it would be left as it was without a word.
+ */
+export function withValues(text: string, { path, format, values }: SizedFile): string {
+  const lines = text.split('\n')
+  for (const [name, value] of Object.entries(values)) {
+    const pattern = patterns[format](name.replaceAll('.', '\\.'))
+    const found = lines.flatMap((line, index) => (pattern.test(line) ? [index] : []))
+    const [index] = found
+    if (index === undefined || found.length > 1) {
+      throw new RangeError(`${path} has ${found.length} lines for ${name}; it takes exactly one`)
+    }
+    const [, before = '', , after = ''] = pattern.exec(lines[index] ?? '') ?? []
+    lines[index] = `${before}${value}${comment(lines[index] ?? '', before + value, after)}`
+  }
+  return lines.join('\n')
+}
+
+const patterns: Record<Format, (name: string) => RegExp> = {
+  equals: (name) => new RegExp(`^(${name}\\s*=\\s*)('[^']*'|[^\\s#]*)(.*)$`),
+  words: (name) => new RegExp(`^(${name}\\s+)(.*?)()$`),
+  yaml: (name) => new RegExp(`^(\\s*${name}:\\s+)([^\\s#]*)(.*)$`),
+}
+
+/** The rest of the line, its comment in the column where it was. */
+function comment(line: string, start: string, rest: string): string {
+  const text = rest.trimStart()
+  if (text === '') return ''
+  return ' '.repeat(Math.max(1, line.indexOf(text, line.length - rest.length) - start.length)) + text
+}
+
+const start = '# size:start'
+const end = '# size:end'
+
+/** The limits of every container as anchors, between the two marks of a compose file. */
+export function withLimits(text: string, path: string, size: Size): string {
+  const lines = text.split('\n')
+  const from = lines.findIndex((line) => line.startsWith(start))
+  const to = lines.findIndex((line) => line.startsWith(end))
+  if (from < 0 || to < from) throw new RangeError(`${path} has no lines '${start}' and '${end}'`)
+  return [...lines.slice(0, from), ...limitLines(size), ...lines.slice(to)].join('\n')
+}
+
+/** The size that a compose file was written for; undefined when it has no marks. */
+export function sizeOf(text: string): string | undefined {
+  return new RegExp(`^${start} (\\w+)`, 'm').exec(text)?.[1]
+}
+
+function limitLines(size: Size): string[] {
+  return [
+    `${start} ${size}: written by \`pnpm infra:size\` from infra/sizing.ts; use as \`deploy: { resources: *size-postgres }\`.`,
+    'x-size:',
+    ...systemNames.map((name) => {
+      const { memory, cpus, reservedMemory, reservedCpus } = container(name, size)
+      const limits = `limits: { cpus: '${cpus}', memory: ${memory}M }`
+      const reservations = `reservations: { cpus: '${reservedCpus}', memory: ${reservedMemory}M }`
+      return `  ${name}: &size-${name} { ${limits}, ${reservations} }`
+    }),
+    // Parallel workers exchange rows through /dev/shm; Docker gives 64 MB. It counts as memory of the container.
+    `  postgres-shm: &size-postgres-shm ${container('postgres', size).memory / 8}M`,
+  ]
+}

@@ -1,0 +1,9 @@
+# What an API may do in Vault: read its own secret, nothing else; no list, no write, no other path. KV v2 keeps values under
+# data/. A start reads once, gives its
+# token back and is done.
+path "secret/data/reference/api" {
+  capabilities = ["read"]
+}
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}
