@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { until } from '@reference/local-stack'
 import { Registry } from 'prom-client'
 import t from 'tap'
@@ -116,3 +117,22 @@ t.test('a registry tells tasks, durations and refusals', async (t) => {
   t.match(text, 'worker_pool_rejected_total 1')
   t.match(text, 'worker_pool_threads 1')
 })
+
+t.test(
+  'only the threads of the pool run below the others',
+  { skip: process.platform !== 'linux' && 'nice counts for a thread on Linux only' },
+  async (t) => {
+    const niceOf = (thread: string) => {
+      const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+    }
+    const lowered = () => {
+      const own = niceOf(String(process.pid))
+      return readdirSync('/proc/self/task').filter((thread) => niceOf(thread) > own).length
+    }
+    t.equal(lowered(), 0)
+    const pool = open(t, { threads: 2 })
+    await Promise.all([pool.run(20, { name: 'spin' }), pool.run(20, { name: 'spin' })])
+    t.equal(lowered(), 2)
+  },
+)

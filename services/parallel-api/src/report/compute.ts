@@ -1,6 +1,7 @@
 import { type Database, queries, type Transaction } from '@reference/database'
 import { abortScope } from '../abort-scope.ts'
 import { createParts, type Parts } from './parts.ts'
+import { createPermits, type Permits } from './permits.ts'
 import { type Categories, sumPart } from './sum.ts'
 import { type Sums, sortedNames, writeReport } from './write.ts'
 
@@ -15,6 +16,8 @@ export interface ComputeOptions {
   readonly database: Database
   /** Connections that read side by side. */
   readonly lanes: number
+  /** How many of them have a statement in the server at once; the others' parts are added up meanwhile. */
+  readonly atOnce: number
   /** What the reply says who computed. */
   readonly engine: string
   readonly statementTimeoutMs: number
@@ -28,7 +31,7 @@ export interface ComputeOptions {
  * @returns JSON in UTF-8
  */
 export async function computeReport(options: ComputeOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const { database, lanes, engine, statementTimeoutMs } = options
+  const { database, lanes, atOnce, engine, statementTimeoutMs } = options
   const scope = abortScope(options.signal, undefined)
   const work = async (connections: Transaction[]): Promise<Sums> => {
     const [first] = connections
@@ -40,8 +43,9 @@ export async function computeReport(options: ComputeOptions): Promise<Uint8Array
     const ids = { from: range.first, to: range.last }
     const share = Math.ceil((ids.to - ids.from + 1) / lanes)
     const parts = createParts(ids, Math.min(Math.max(share, PART_SIZE.min), PART_SIZE.max))
+    const permits = createPermits(atOnce)
     const lane = (connection: Transaction) =>
-      runLane(connection, parts, products, scope.signal).catch((error: unknown) => {
+      runLane(connection, permits, parts, products, scope.signal).catch((error: unknown) => {
         scope.abort(error)
         return new Float64Array()
       })
@@ -61,13 +65,18 @@ export async function computeReport(options: ComputeOptions): Promise<Uint8Array
 /** One connection: reads a part, adds it up, reads the next. So at most one part a lane is in memory, however many orders there are. */
 async function runLane(
   connection: Transaction,
+  permits: Permits,
   parts: Parts,
   products: Categories,
   signal: AbortSignal,
 ): Promise<Float64Array> {
   let sums: Float64Array = new Float64Array()
   for (let part = parts.next(); part !== undefined; part = parts.next()) {
-    const orders = await connection.bytes(queries.orderPart, part)
+    const range = part
+    const orders = await permits.run(async () => {
+      signal.throwIfAborted()
+      return connection.bytes(queries.orderPart, range)
+    })
     signal.throwIfAborted()
     parts.held(part, orders.length / BYTES_AN_ORDER)
     sums = sumPart({ orders, products, before: sums })

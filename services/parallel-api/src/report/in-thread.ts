@@ -12,6 +12,7 @@ export interface InThreadOptions {
   /** How a thread reaches the database. */
   readonly connect: Omit<DatabaseOptions, 'registry'>
   readonly lanes: number
+  readonly atOnce: number
 }
 
 /**
@@ -21,14 +22,14 @@ export interface InThreadOptions {
  * @returns JSON in UTF-8, when nothing of the report is left running
  */
 export async function reportInThread(
-  { workers, connect, lanes }: InThreadOptions,
+  { workers, ...means }: InThreadOptions,
   { signal, statementTimeoutMs }: { signal: AbortSignal; statementTimeoutMs: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
   signal.throwIfAborted()
   const { port1, port2 } = new MessageChannel()
   const tell = () => port1.postMessage('abort')
   signal.addEventListener('abort', tell, { once: true })
-  const task: ReportTask = { connect, lanes, statementTimeoutMs, abort: port2 }
+  const task: ReportTask = { ...means, statementTimeoutMs, abort: port2 }
   const timeoutMs = statementTimeoutMs + END_WITHIN_MS
   try {
     const outcome = await workers.run<ReportOutcome>(task, { transferList: [port2], timeoutMs })

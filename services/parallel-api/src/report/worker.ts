@@ -6,6 +6,7 @@ import { computeReport } from './compute.ts'
 export interface ReportTask {
   readonly connect: Omit<DatabaseOptions, 'registry'>
   readonly lanes: number
+  readonly atOnce: number
   readonly statementTimeoutMs: number
   /** Any message on it means that nobody waits for the report any more. */
   readonly abort: MessagePort
@@ -26,13 +27,13 @@ let database: Database | undefined
 
 /** The whole of `/report`, in a worker thread: connections of its own, its own garbage, the sums and the JSON. */
 export default async function report(task: ReportTask): Promise<ReportOutcome> {
-  const { connect, lanes, statementTimeoutMs, abort } = task
+  const { connect, abort, ...limits } = task
   const controller = new AbortController()
   abort.on('message', () => controller.abort())
   database ??= createDatabase(connect)
   try {
     const { signal } = controller
-    return { json: await computeReport({ database, lanes, engine: 'workers', statementTimeoutMs, signal }) }
+    return { json: await computeReport({ ...limits, database, engine: 'workers', signal }) }
   } catch (error) {
     const { code, statusCode, retryAfterSeconds } = Object(error)
     return { failure: { error, code, statusCode, retryAfterSeconds } }
