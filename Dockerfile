@@ -36,14 +36,14 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/store $INSTALL --filter
 FROM base AS runtime
 ENV HOST=0.0.0.0
 COPY infra/health.sh /usr/local/bin/health
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=90s --retries=3 CMD ["health"]
 # The heap's share of the container's memory limit; the rest is for buffers outside of it, threads and Node itself.
 ENV NODE_OPTIONS="--max-old-space-size-percentage=60"
 # Numeric, so that a platform can see that it is not root.
 USER 1000:1000
 
 FROM runtime AS development
-ENV NODE_ENV=development
+ENV NODE_ENV=development PORT=8000
 COPY --from=all-modules /app ./
 COPY packages packages
 COPY services services
@@ -55,12 +55,14 @@ ENV NODE_ENV=production
 COPY packages packages
 
 FROM production AS parallel-api
+ENV PORT=8001
 COPY --from=parallel-api-modules /app ./
 COPY services/parallel-api services/parallel-api
 EXPOSE 8001
 CMD ["node", "services/parallel-api/src/main.ts"]
 
 FROM production AS reference-api
+ENV PORT=8000
 COPY --from=reference-api-modules /app ./
 COPY services/reference-api services/reference-api
 EXPOSE 8000

@@ -1,0 +1,52 @@
+#!/bin/bash
+# Starts one node of the Redis Cluster of production. Users come from the secrets:
+#   admin   everything: the nodes among themselves, health checks, people
+#   api     what packages/cache sends, on its own keys (users.acl has it)
+# `default` is off, so nobody gets in without a name.
+set -euo pipefail
+umask 077
+
+sha256() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
+admin=$(</run/secrets/redis_admin_password)
+{
+  echo 'user default off nopass nocommands'
+  echo "user admin on #$(sha256 "$admin") ~* &* +@all"
+  echo "user api on #$(sha256 "$(</run/secrets/redis_api_password)") $(tr '\n' ' ' <"$(dirname "$0")/api.acl")"
+} >/tmp/users.acl
+# A file and not a flag: the flags of a process can be read by all.
+cat >/tmp/node.conf <<CONFIG
+include /etc/redis/redis.conf
+aclfile /tmp/users.acl
+masteruser admin
+masterauth $admin
+cluster-enabled yes
+cluster-config-file /data/nodes.conf
+cluster-announce-hostname $NODE
+# After so long without an answer a master's replica takes over. A container's restart is shorter than a false alarm of a
+# busy machine.
+cluster-node-timeout 5000
+# The slots of the two others go on when one third is away.
+cluster-require-full-coverage no
+# One replica each: none may wander to another master.
+cluster-allow-replica-migration no
+dir /data
+CONFIG
+
+# A container may come back with another address, and after all of them did, none knows where the others are. Each one
+# introduces itself by name until everybody answers.
+introduce() {
+  export REDISCLI_AUTH=$admin
+  for _ in {1..60}; do
+    sleep 1
+    for peer in $PEERS; do
+      [[ $peer == "$NODE" ]] && continue
+      address=$(getent ahostsv4 "$peer" | awk 'NR == 1 { print $1 }') || true
+      [[ -z $address ]] || redis-cli --user admin --no-auth-warning -t 1 CLUSTER MEET "$address" 6379 >/dev/null 2>&1 || true
+    done
+    [[ $(redis-cli --user admin --no-auth-warning CLUSTER NODES 2>/dev/null | grep -c ' connected') -lt $(wc -w <<<"$PEERS") ]] || break
+  done
+}
+# A node that is new waits for create-cluster.sh instead, which takes only nodes that know nobody.
+[[ ! -s /data/nodes.conf ]] || introduce &
+
+exec docker-entrypoint.sh /tmp/node.conf

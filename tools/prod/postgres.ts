@@ -1,0 +1,23 @@
+import type { Production } from './production.ts'
+import type { PostgresNode } from './state.ts'
+
+/** One answer of a node, asked as its superuser over its socket. */
+export function query(production: Production, node: PostgresNode, sql: string): Promise<string> {
+  return production.exec(node, ['psql', '--no-psqlrc', '-qtA', '-U', 'postgres', '-d', 'postgres', '-c', sql])
+}
+
+/** The same through PgBouncer as the services see it; run inside of a node, since nothing else has psql. */
+export function queryThroughPool(
+  production: Production,
+  inside: PostgresNode,
+  database: string,
+  sql: string,
+): Promise<string> {
+  const script = `PGPASSWORD=$(</run/secrets/reference_password) exec psql -qtA -h pgbouncer -p 6432 -U reference -d "$0" -c "$1"`
+  return production.exec(inside, ['bash', '-c', script, database, sql])
+}
+
+/** PgBouncer reads its databases anew; connections to another host than before are closed when their transaction ends. */
+export async function reloadPool(production: Production): Promise<void> {
+  await production.compose(['kill', '--signal', 'HUP', 'pgbouncer'])
+}

@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { docker } from './docker.ts'
+import { openState, type State } from './state.ts'
+
+export const APIS = ['reference-api', 'parallel-api'] as const
+export type Api = (typeof APIS)[number]
+
+/** Where each service answers the platform, inside of its container. */
+const INTERNAL_PORT = 9000
+
+export interface Container {
+  id: string
+  name: string
+  image: string
+}
+
+/** One production: a compose project and its state. */
+export interface Production {
+  readonly project: string
+  readonly state: State
+  /** `docker compose …` of this project. */
+  compose(
+    args: readonly string[],
+    options?: { show?: boolean; env?: Record<string, string> },
+  ): Promise<string>
+  /** The running containers of a service, oldest first. */
+  containers(service: string): Promise<Container[]>
+  /** Runs a command in a container of the service (the first one), or in that one. */
+  exec(service: string | Container, command: readonly string[]): Promise<string>
+  /** Asks one container over its internal port; undefined when it does not answer. */
+  ask(container: Container, path: string): Promise<{ status: number; body: string } | undefined>
+  replicas(): number
+}
+
+const root = join(import.meta.dirname, '../..')
+
+/**
+ * @param environment `COMPOSE_PROJECT_NAME` names the project, `PROD_STATE` the folder of its state; the rest is what the
+ * compose file lists
+ */
+export function openProduction(environment: NodeJS.ProcessEnv = process.env): Production {
+  const project = environment.COMPOSE_PROJECT_NAME || 'reference-production'
+  const folder = environment.PROD_STATE || join(root, 'secrets/production')
+  const databases = readFileSync(join(root, 'infra/pgbouncer/databases.production.ini'), 'utf8')
+  const state = openState(folder, databases)
+
+  const production: Production = {
+    project,
+    state,
+    compose(args, { show = false, env = {} } = {}) {
+      const file = join(root, 'docker-compose.prod.yml')
+      const settings = state.exists() ? state.settings() : {}
+      return docker(['compose', '--project-name', project, '--file', file, ...args], {
+        cwd: root,
+        show,
+        env: { PROD_STATE: folder, ...settings, ...env },
+      })
+    },
+    async containers(service) {
+      const filters = [`com.docker.compose.project=${project}`, `com.docker.compose.service=${service}`]
+      const out = await docker([
+        'ps',
+        '--no-trunc',
+        '--format',
+        '{{.ID}}\t{{.Names}}\t{{.Image}}',
+        '--filter',
+        'status=running',
+        ...['com.docker.compose.oneoff=False', ...filters].flatMap((label) => ['--filter', `label=${label}`]),
+      ])
+      const rows = out === '' ? [] : out.split('\n').map((line) => line.split('\t'))
+      return rows.map(([id = '', name = '', image = '']) => ({ id, name, image })).reverse()
+    },
+    async exec(service, command) {
+      const id = typeof service === 'string' ? await firstOf(production, service) : service.id
+      return docker(['exec', id, ...command])
+    },
+    async ask(container, path) {
+      const script = `const r = await fetch('http://127.0.0.1:${INTERNAL_PORT}${path}', { signal: AbortSignal.timeout(3000) })
+console.log(r.status); console.log(await r.text())`
+      const out = await docker(['exec', container.id, 'node', '--input-type=module', '-e', script]).catch(
+        () => '',
+      )
+      const [status = '', ...body] = out.split('\n')
+      return status === '' ? undefined : { status: Number(status), body: body.join('\n') }
+    },
+    replicas: () => Number(state.settings().REPLICAS ?? environment.REPLICAS ?? 3),
+  }
+  return production
+}
+
+async function firstOf(production: Production, service: string): Promise<string> {
+  const [first] = await production.containers(service)
+  if (first === undefined) throw new Error(`no container of ${service} runs`)
+  return first.id
+}

@@ -1,0 +1,106 @@
+import { hash, randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export type PostgresNode = 'postgres-primary' | 'postgres-replica'
+
+/** What belongs to one production and is not in the repository: secrets, which Postgres is the primary, which release runs. */
+export interface State {
+  /** The folder of all of it. */
+  readonly folder: string
+  /** Makes what is missing; what is there stays. */
+  create(): void
+  exists(): boolean
+  primary(): PostgresNode
+  replica(): PostgresNode
+  /** Both PgBouncer's databases and the nodes' roles follow at their next look at these files. */
+  setPrimary(node: PostgresNode): void
+  /** Both databases of PgBouncer on the primary, as long as there is no replica. */
+  pointAllAtPrimary(): void
+  /** Such as `TAG` and `REPLICAS`: what the compose file is filled with. */
+  settings(): Record<string, string>
+  set(name: 'TAG' | 'REPLICAS', value: string): void
+  addToken(name: string, sha256: string, scope: string): void
+}
+
+const PASSWORDS = [
+  'postgres_password',
+  'replicator_password',
+  'reference_password',
+  'pgbouncer_password',
+  'pgbouncer_stats_password',
+  'redis_admin_password',
+  'redis_api_password',
+]
+
+const URLS = {
+  database_url: 'reference',
+  database_direct_url: 'reference_direct',
+  database_replica_url: 'reference_replica',
+}
+
+/** @param databases PgBouncer's file of databases, as it is before any failover */
+export function openState(folder: string, databases: string): State {
+  const file = (name: string) => join(folder, name)
+  const read = (name: string) => readFileSync(file(name), 'utf8').trim()
+
+  /** In place: a container that mounts the file goes on seeing it. */
+  const write = (name: string, content: string) => {
+    writeFileSync(file(name), content)
+    // The folder is closed to others; the users inside of the containers are others to the file.
+    chmodSync(file(name), 0o444)
+  }
+  const writeOnce = (name: string, content: () => string) => {
+    if (!existsSync(file(name))) write(name, content())
+  }
+  const rewrite = (name: string, content: string) => {
+    chmodSync(file(name), 0o644)
+    write(name, content)
+  }
+
+  const state: State = {
+    folder,
+    create() {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      chmodSync(folder, 0o700)
+      // Inside of the closed folder, and mounted by itself.
+      mkdirSync(file('state'), { recursive: true, mode: 0o755 })
+      for (const name of PASSWORDS) writeOnce(name, () => randomBytes(24).toString('base64url'))
+      const login = `postgres://reference:${read('reference_password')}@pgbouncer:6432`
+      for (const [name, database] of Object.entries(URLS)) writeOnce(name, () => `${login}/${database}`)
+      // Nobody has this token: an empty list would be a fault of the settings.
+      writeOnce('auth_tokens', () => `nobody:${hash('sha256', randomBytes(32))}:write`)
+      writeOnce('state/primary', () => 'postgres-primary\n')
+      writeOnce('state/databases.ini', () => databases)
+      writeOnce('settings.json', () => '{}\n')
+    },
+    exists: () => existsSync(file('settings.json')),
+    primary: () => read('state/primary') as PostgresNode,
+    replica: () => (state.primary() === 'postgres-primary' ? 'postgres-replica' : 'postgres-primary'),
+    setPrimary(node) {
+      rewrite('state/primary', `${node}\n`)
+      rewrite('state/databases.ini', node === 'postgres-primary' ? databases : swapped(databases))
+    },
+    pointAllAtPrimary() {
+      const primary = state.primary()
+      rewrite('state/databases.ini', databases.replaceAll(/host=postgres-\w+/g, `host=${primary}`))
+    },
+    settings: () => JSON.parse(read('settings.json')) as Record<string, string>,
+    set(name, value) {
+      rewrite('settings.json', `${JSON.stringify({ ...state.settings(), [name]: value })}\n`)
+    },
+    addToken(name, sha256, scope) {
+      const others = read('auth_tokens')
+        .split(',')
+        .filter((entry) => !entry.startsWith(`${name}:`))
+      rewrite('auth_tokens', [...others, `${name}:${sha256}:${scope}`].join(','))
+    },
+  }
+  return state
+}
+
+function swapped(databases: string): string {
+  return databases.replaceAll(/host=postgres-(primary|replica)/g, (_, role) =>
+    role === 'primary' ? 'host=postgres-replica' : 'host=postgres-primary',
+  )
+}
