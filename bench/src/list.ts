@@ -1,7 +1,10 @@
 import { companionsOf } from './companion.ts'
 import { withoutContainers } from './docker.ts'
+import { type Durations, longDurations, roundMs, shortDurations } from './plan.ts'
 import type { Scenario } from './scenario.ts'
+import { selectScenarios } from './select.ts'
 import { tuningSwitches } from './switches.ts'
+import { leastPairs } from './verdict.ts'
 
 /** What there is to measure, as text. */
 export function renderList(
@@ -19,5 +22,22 @@ export function renderList(
   const switches = tuningSwitches().map(
     ({ name, tuned, naive, scenario }) => `  ${name.padEnd(24)}${tuned} (untuned: ${naive})  ${scenario}\n`,
   )
-  return `Scenarios (* part of the default run), each as shipped and\n\n${rows.join('\n')}\nSwitches, for --off\n\n${switches.join('')}`
+  const runs = [
+    planText('pnpm bench', scenarios, { full: false, durations: shortDurations }),
+    planText('pnpm bench --full', scenarios, { full: true, durations: longDurations }),
+  ]
+  return `Scenarios (* part of the default run), each as shipped and\n\n${rows.join('\n')}\nSwitches, for --off\n\n${switches.join('')}\n${runs.join('')}`
+}
+
+/** How long the fewest rounds that allow a verdict take; a busy machine takes longer. */
+function planText(
+  command: string,
+  scenarios: readonly Scenario[],
+  { full, durations }: { full: boolean; durations: Durations },
+): string {
+  const chosen = selectScenarios(scenarios, { names: [], off: [], full })
+  const boots = chosen.reduce((sum, { variants }) => sum + variants.length + 1, 0)
+  const comparisons = chosen.reduce((sum, { variants }) => sum + variants.length, 0)
+  const minutes = (leastPairs * roundMs(chosen, durations)) / 60_000
+  return `${command.padEnd(18)} ${boots} boots a round, ${comparisons} comparisons; ${leastPairs} rounds take about ${minutes.toFixed(0)} minutes\n`
 }

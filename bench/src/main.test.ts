@@ -37,6 +37,9 @@ t.test('wrong arguments end with 64 and say what is wrong', async (t) => {
     [['--url', 'ftp://x'], /--url/],
     [['list', 'more'], /list takes no more/],
     [['tune', '--goal', 'fame'], /--goal is one of throughput, p99/],
+    [['validate'], /validate needs a file/],
+    [['--record', 'x.json'], /--record is an option of bench aa/],
+    [['aa', 'no-such-scenario'], /no scenario no-such-scenario/],
   ]
   await Promise.all(
     wrong.map(async ([args, message]) => {
@@ -64,6 +67,13 @@ t.test('times and numbers are read', async (t) => {
   })
   t.match(readArguments(['user-by-id', 'all']), { scenarios: ['user-by-id', 'all'] })
   t.match(readArguments(['--url', 'http://x:1/']), { url: 'http://x:1' })
+})
+
+t.test('validate tells results from what is none', async (t) => {
+  const baseline = fileURLToPath(new URL('../baselines/2-cores.json', import.meta.url))
+  const none = fileURLToPath(new URL('../results.schema.json', import.meta.url))
+  t.match(await run(['validate', baseline]), { code: 0, stdout: /2-cores\.json fits the schema/ })
+  t.match(await run(['validate', baseline, none]), { code: 1, stderr: /does not fit results\.schema\.json/ })
 })
 
 t.test('a missing file for --compare is told before anything is measured', async (t) => {

@@ -220,6 +220,7 @@ async function loop(given: {
 function against(scenario: Scenario, name: string, changed: Settings, base: Settings): Scenario {
   return {
     ...scenario,
+    counted: 20,
     name: `tune: ${name}`,
     title: name,
     tuned: asVariant('changed', changed),
