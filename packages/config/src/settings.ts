@@ -186,6 +186,14 @@ export const settings = {
     services: ['reference-api'],
     tuning: { section: guide.caching, scenario: 'order-page', naive: '0' },
   }),
+  RESPONSE_CACHE_TTL_SECONDS: integer({
+    description: 'How long a report that was asked for with cached=true is answered again.',
+    unit: 's',
+    minimum: 1,
+    maximum: 604_800,
+    fallback: 300,
+    services: ['parallel-api'],
+  }),
   CACHE_OUTBOX: onOff({
     description: 'Record invalidations in the write’s own transaction, so that none is lost.',
     fallback: true,
