@@ -31,7 +31,8 @@ const fileTimeoutSeconds = 180
 const findFiles = (names: string[]): string[] => {
   const all = globSync('{packages,services,bench,tests}/**/*.test.ts', {
     cwd: root,
-    exclude: (path) => /(^|\/)(node_modules|results)$/.test(path),
+    // Those of tests/prod need what `pnpm test:prod` starts.
+    exclude: (path) => /(^|\/)(node_modules|results)$|^tests\/prod$/.test(path),
   }).sort()
   if (names.length === 0) return all
   const chosen = new Set<string>()

@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { requestsOf } from '../../tools/prod/error-rate.ts'
+import type { Container } from '../../tools/prod/production.ts'
+import { reads, send, startLoad } from './load.ts'
+import { theProduction } from './production.ts'
+
+const { production, origin, rate, authorization, docker } = theProduction()
+
+const answered = async (container: Container) =>
+  requestsOf([(await production.ask(container, '/metrics'))?.body ?? '']).total
+
+/** Connections that the kernel of this container has accepted since its start. */
+const accepted = async (container: Container) => {
+  const [names = '', values = ''] = (await production.exec(container, ['cat', '/proc/net/snmp']))
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+  return Number(values.split(' ')[names.split(' ').indexOf('PassiveOpens')])
+}
+
+t.test('requests spread evenly over the replicas, on connections that are kept', async (t) => {
+  for (const [service, path] of [
+    ['reference-api', '/users/'],
+    ['parallel-api', '/parallel/users/'],
+  ] as const) {
+    const replicas = await production.containers(service)
+    t.equal(replicas.length, 3)
+    const before = await Promise.all(
+      replicas.map(async (one) => [await answered(one), await accepted(one)] as const),
+    )
+    const load = startLoad(origin, rate, (index) => ({ path: `${path}${1 + (index % 1000)}` }))
+    await new Promise((resolve) => setTimeout(resolve, 2000 + 600_000 / rate))
+    const { sent, failures } = await load.stop()
+    t.same(failures, [])
+    const after = await Promise.all(
+      replicas.map(async (one) => [await answered(one), await accepted(one)] as const),
+    )
+    const requests = after.map(([count], index) => count - (before[index]?.[0] ?? 0))
+    const connections = after.map(([, count], index) => count - (before[index]?.[1] ?? 0))
+    t.comment(`${service}: ${sent} requests, by replica ${requests}, new connections ${connections}`)
+    const mean = sent / replicas.length
+    for (const count of requests)
+      t.ok(Math.abs(count - mean) <= mean / 10, `${count} of about ${Math.round(mean)}`)
+    const opened = connections.reduce((sum, count) => sum + count, 0)
+    t.ok(opened < sent / 5, `${opened} connections for ${sent} requests`)
+  }
+})
+
+t.test('what is for the platform is closed to the outside', async (t) => {
+  for (const path of [
+    '/ready',
+    '/metrics',
+    '/services',
+    '//ready',
+    '/%72eady',
+    '/parallel/ready',
+    '/parallel/metrics',
+    '/users/../services',
+  ]) {
+    const { status, type } = await send(origin, { path })
+    t.equal(status, 404, path)
+    t.match(type, 'application/problem+json', path)
+  }
+  t.equal((await send(origin, { path: '/health' })).status, 200)
+  const replica = (await production.containers('reference-api'))[0]
+  if (replica === undefined) return t.fail('no replica')
+  t.equal((await production.ask(replica, '/ready'))?.status, 200)
+  t.equal((await production.ask(replica, '/services'))?.status, 200)
+})
+
+t.test('reads are open, writes need a token', async (t) => {
+  const body = { email: 'prod-test@example.com', name: 'Prod Test' }
+  const call = { method: 'POST', path: '/users', body } as const
+  t.equal((await send(origin, call)).status, 401)
+  t.equal((await send(origin, { ...call, headers: { authorization: 'Bearer wrong' } })).status, 401)
+  t.equal((await send(origin, { ...call, headers: authorization })).status, 201)
+})
+
+t.test('errors of nginx have the shape of all errors, and headers say what a browser may do', async (t) => {
+  const tooLarge = await send(origin, {
+    method: 'POST',
+    path: '/users',
+    headers: authorization,
+    body: { name: 'x'.repeat(2 << 20) },
+  })
+  t.equal(tooLarge.status, 413)
+  t.match(JSON.parse(tooLarge.body), { status: 413, code: 'BODY_TOO_LARGE', requestId: /^[0-9a-f]{32}$/ })
+  const response = await fetch(`${origin}/users/1`, { headers: { 'x-request-id': 'from-outside-1' } })
+  t.equal(response.headers.get('x-request-id'), 'from-outside-1')
+  t.equal(response.headers.get('x-content-type-options'), 'nosniff')
+  t.match(response.headers.get('content-security-policy'), "default-src 'none'")
+})
+
+t.test(
+  'every container is a plain user without capabilities on a read-only system, and only nginx is reachable',
+  async (t) => {
+    const ids = (await production.compose(['ps', '--quiet'])).split('\n')
+    t.ok(ids.length >= 18)
+    const inspected = await docker(['inspect', ...ids])
+    const containers = JSON.parse(inspected) as {
+      Name: string
+      HostConfig: {
+        ReadonlyRootfs: boolean
+        CapDrop: string[]
+        Privileged: boolean
+        SecurityOpt: string[]
+        Memory: number
+        Init: boolean
+      }
+      NetworkSettings: {
+        Ports: Record<string, { HostIp: string }[] | null>
+        Networks: Record<string, unknown>
+      }
+      Config: { Labels: Record<string, string> }
+      State: { Pid: number }
+    }[]
+    for (const {
+      Name: name,
+      HostConfig: host,
+      NetworkSettings: network,
+      Config: config,
+      State: state,
+    } of containers) {
+      const service = config.Labels['com.docker.compose.service'] ?? ''
+      t.ok(host.ReadonlyRootfs, `${name} read-only`)
+      t.same(host.CapDrop, ['ALL'], `${name} drops all capabilities`)
+      t.notOk(host.Privileged)
+      t.match(host.SecurityOpt, ['no-new-privileges:true'])
+      t.ok(host.Memory > 0, `${name} has a limit of memory`)
+      t.ok(host.Init)
+      const published = Object.values(network.Ports).filter((list) => list !== null && list.length > 0)
+      t.equal(published.length, service === 'nginx' ? 1 : 0, `${name} ports`)
+      const networks = Object.keys(network.Networks)
+        .map((full) => full.slice(full.lastIndexOf('_') + 1))
+        .sort()
+      const expected = service === 'nginx' ? ['edge'] : /-api$/.test(service) ? ['data', 'edge'] : ['data']
+      t.same(networks, expected, `${name} networks`)
+      // As the kernel has it, not as it was asked for.
+      const status = await production.exec({ id: name.slice(1), name, image: '' }, [
+        'cat',
+        '/proc/1/status',
+        '/proc/self/status',
+      ])
+      t.notMatch(status, /^Uid:\s+0\s/m, `${name} is not root`)
+      t.notMatch(status, /^Cap(Eff|Prm|Bnd):\s+0*[1-9a-f]/m, `${name} has no capability`)
+      t.match(status, /^NoNewPrivs:\s+1$/m)
+      t.ok(state.Pid > 0)
+    }
+    const secrets = [
+      'reference_password',
+      'postgres_password',
+      'replicator_password',
+      'pgbouncer_password',
+      'redis_admin_password',
+      'redis_api_password',
+    ]
+    const logs = await production.compose(['logs', '--no-color'])
+    for (const name of secrets) {
+      const secret = readFileSync(join(production.state.folder, name), 'utf8')
+      t.notOk(inspected.includes(secret), `${name} is not in inspect`)
+      t.notOk(logs.includes(secret), `${name} is not in the logs`)
+    }
+  },
+)
+
+t.test('the user of the APIs in Redis was refused nothing, and may do nothing else', async (t) => {
+  const load = startLoad(origin, rate, reads)
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  await load.stop()
+  const script = (user: string, command: string) =>
+    `REDISCLI_AUTH=$(</run/secrets/redis_${user}_password) exec redis-cli --user ${user} --no-auth-warning ${command}`
+  for (const node of ['redis-1', 'redis-2', 'redis-3', 'redis-4', 'redis-5', 'redis-6']) {
+    t.equal(await production.exec(node, ['bash', '-c', script('admin', 'ACL LOG')]), '', node)
+  }
+  for (const command of ['FLUSHALL', 'KEYS "*"', 'CONFIG GET "*"', 'GET other', 'ACL LIST', 'SHUTDOWN']) {
+    t.match(await production.exec('redis-1', ['bash', '-c', script('api', command)]), 'NOPERM', command)
+  }
+})

@@ -1,0 +1,166 @@
+import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface Call {
+  method?: 'GET' | 'POST' | 'PATCH'
+  path: string
+  headers?: Record<string, string>
+  body?: unknown
+}
+
+export interface Answer {
+  /** 0: no answer. */
+  status: number
+  type: string
+  body: string
+  /** Such as `ECONNRESET`, when there was no answer. */
+  code?: string
+}
+
+export interface Failure {
+  /** Since the load began. */
+  atMs: number
+  call: string
+  status: number
+  code: string
+}
+
+export interface LoadResult {
+  sent: number
+  failures: Failure[]
+  /** Sorted, of all answers, in milliseconds. */
+  latencies: number[]
+}
+
+export interface Load {
+  /** Sends no more, waits for what is under way. */
+  stop(): Promise<LoadResult>
+}
+
+const TIMEOUT_MS = 15_000
+
+/** Sends one call; an error of the connection is an answer too. */
+export function send(origin: string, call: Call, agent?: Agent): Promise<Answer> {
+  const { method = 'GET', path, headers = {}, body } = call
+  return new Promise((resolve) => {
+    const fail = (error: NodeJS.ErrnoException) =>
+      resolve({ status: 0, type: '', body: '', code: error.code ?? error.message })
+    const outgoing = request(
+      `${origin}${path}`,
+      {
+        method,
+        timeout: TIMEOUT_MS,
+        headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(agent && { agent }),
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.once('error', fail)
+        response.once('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            type: response.headers['content-type'] ?? '',
+            body: Buffer.concat(chunks).toString(),
+          }),
+        )
+      },
+    )
+    outgoing.once('error', fail)
+    outgoing.once('timeout', () => outgoing.destroy(new Error('TIMEOUT')))
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+/**
+ * Sends calls at a fixed rate, whether or not earlier ones were answered, until it is stopped. What is not a 2xx or 3xx
+ * is a failure.
+ */
+export function startLoad(origin: string, ratePerSecond: number, next: (index: number) => Call): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: 256 })
+  const failures: Failure[] = []
+  const latencies: number[] = []
+  const pending = new Set<Promise<void>>()
+  const began = performance.now()
+  let sent = 0
+  const timer = setInterval(() => {
+    const due = ((performance.now() - began) / 1000) * ratePerSecond
+    for (; sent < due; sent += 1) {
+      const one = follow(next(sent)).finally(() => pending.delete(one))
+      pending.add(one)
+    }
+  }, 5)
+
+  async function follow(call: Call): Promise<void> {
+    const at = performance.now()
+    const { status, code = '' } = await send(origin, call, agent)
+    latencies.push(performance.now() - at)
+    if (status >= 200 && status < 400) return
+    failures.push({
+      atMs: Math.round(at - began),
+      call: `${call.method ?? 'GET'} ${call.path}`,
+      status,
+      code,
+    })
+  }
+
+  return {
+    async stop() {
+      clearInterval(timer)
+      await Promise.all(pending)
+      agent.destroy()
+      latencies.sort((a, b) => a - b)
+      return { sent, failures, latencies }
+    },
+  }
+}
+
+/** Answers a second of so many callers, each of whom waits for an answer before the next call. */
+export async function capacity(
+  origin: string,
+  next: (index: number) => Call,
+  { callers = 24, forMs = 3000 } = {},
+): Promise<number> {
+  const agent = new Agent({ keepAlive: true })
+  const until = performance.now() + forMs
+  let answered = 0
+  const one = async () => {
+    while (performance.now() < until) {
+      await send(origin, next(answered), agent)
+      answered += 1
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, one))
+  agent.destroy()
+  return answered / (forMs / 1000)
+}
+
+/** Reads of both APIs: one of each kind in turn. */
+export function reads(index: number): Call {
+  const id = 1 + ((index * 7919) % 10_000)
+  const kinds = [
+    `/users/${id}`,
+    `/orders?limit=20&userId=${id}`,
+    `/products/${1 + (id % 1000)}`,
+    `/orders/${id}`,
+    `/users/${id % 100 || 1}`,
+    '/all?limit=5',
+    `/parallel/users/${id}`,
+    '/orders?limit=50',
+  ]
+  return { path: kinds[index % kinds.length] ?? '/users/1' }
+}
+
+export function percentile(sorted: readonly number[], share: number): number {
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
+}
+
+/** Until the answer is true, or the limit is over. */
+export async function until(condition: () => Promise<boolean>, limitMs: number): Promise<boolean> {
+  const end = performance.now() + limitMs
+  while (performance.now() < end) {
+    if (await condition()) return true
+    await sleep(100)
+  }
+  return false
+}
