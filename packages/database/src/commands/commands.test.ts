@@ -5,15 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { testDatabase } from '@reference/local-stack'
 import t from 'tap'
+import { migrate } from '../migrate.ts'
 
 type Outcome = { code: number; stdout: string; stderr: string }
 
-function run(
-  command: 'migrate' | 'seed',
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<Outcome> {
-  const file = fileURLToPath(new URL(`./${command}.ts`, import.meta.url))
+function seed(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
+  const file = fileURLToPath(new URL('./seed.ts', import.meta.url))
   return new Promise((resolve) => {
     execFile(
       process.execPath,
@@ -24,38 +21,38 @@ function run(
   })
 }
 
-t.test('the commands bring an empty database to rows, and say so when there is nothing to do', async (t) => {
-  const { url } = await testDatabase(t, { from: 'empty' })
-  const folder = await mkdtemp(join(tmpdir(), 'database-'))
-  t.teardown(() => rm(folder, { recursive: true }))
-  const secret = join(folder, 'url')
-  await writeFile(secret, `${url}\n`)
-  const missing = { DATABASE_URL: 'postgres://127.0.0.1:1/none' }
+t.test(
+  'the command brings a migrated database to rows, and says so when there is nothing to do',
+  async (t) => {
+    const { url } = await testDatabase(t, { from: 'empty' })
+    const folder = await mkdtemp(join(tmpdir(), 'database-'))
+    t.teardown(() => rm(folder, { recursive: true }))
+    const secret = join(folder, 'url')
+    await writeFile(secret, `${url}\n`)
+    const missing = { DATABASE_URL: 'postgres://127.0.0.1:1/none' }
 
-  t.match(await run('migrate', [], { ...missing, DATABASE_DIRECT_URL: url }), { code: 0 })
-  const counts = ['--users', '20', '--products', '5', '--orders=100']
-  const seeded = await run('seed', counts, { ...missing, DATABASE_DIRECT_URL_FILE: secret })
-  t.match(seeded, { code: 0, stdout: /^20 users, 5 products, 100 orders in [\d.]+ s\n$/, stderr: '' })
-  t.match(await run('seed', ['--', ...counts], { DATABASE_URL: url }), { code: 0, stdout: /nothing done/ })
-})
+    await migrate({ url })
+    const counts = ['--users', '20', '--products', '5', '--orders=100']
+    const seeded = await seed(counts, { ...missing, DATABASE_DIRECT_URL_FILE: secret })
+    t.match(seeded, { code: 0, stdout: /^20 users, 5 products, 100 orders in [\d.]+ s\n$/, stderr: '' })
+    t.match(await seed(['--', ...counts], { DATABASE_URL: url }), { code: 0, stdout: /nothing done/ })
+  },
+)
 
 t.test(
   'wrong arguments are 64, a missing URL 78, a server that is away 1, each with a sentence',
   async (t) => {
     const env = { DATABASE_URL: 'postgres://127.0.0.1:1/none' }
     for (const [outcome, code, message] of [
-      [run('seed', ['--orders', '-5'], env), 64, /--orders/],
-      [run('seed', ['--orders', '1e3'], env), 64, /--orders takes a whole number/],
-      [run('seed', ['--rows', '5'], env), 64, /--rows/],
-      [run('migrate', ['now'], env), 64, /now/],
-      [run('seed', ['--users', '0'], env), 64, /at least one user/],
-      [run('migrate', []), 78, /DATABASE_URL must be set/],
-      [run('migrate', [], env), 1, /Not migrated: .*ECONNREFUSED/],
-      [run('seed', [], env), 1, /Not seeded: .*ECONNREFUSED/],
+      [seed(['--orders', '-5'], env), 64, /--orders/],
+      [seed(['--orders', '1e3'], env), 64, /--orders takes a whole number/],
+      [seed(['--rows', '5'], env), 64, /--rows/],
+      [seed(['--users', '0'], env), 64, /at least one user/],
+      [seed([]), 78, /DATABASE_URL must be set/],
+      [seed([], env), 1, /Not seeded: .*ECONNREFUSED/],
     ] as const) {
       t.match(await outcome, { code, stderr: message })
     }
-    t.match(await run('seed', ['--help']), { code: 0, stdout: /--orders N/ })
-    t.match(await run('migrate', ['-h']), { code: 0, stdout: /DATABASE_DIRECT_URL/ })
+    t.match(await seed(['--help']), { code: 0, stdout: /--orders N/ })
   },
 )
