@@ -3,6 +3,9 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { startServer } from './server.ts'
 
+// A busy machine takes its time to start a service.
+t.setTimeout(120_000)
+
 t.test('a service whose port is taken is not measured: the start fails and says so', async (t) => {
   const other = createServer()
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
