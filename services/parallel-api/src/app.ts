@@ -8,6 +8,7 @@ import { Registry } from 'prom-client'
 import { createAggregate } from './aggregate.ts'
 import { dependenciesOf } from './dependencies.ts'
 import { createReports } from './report/report.ts'
+import { createReportCache } from './report-cache.ts'
 import { aggregateRoute } from './routes/aggregate.ts'
 import { allRoute } from './routes/all.ts'
 import { reportRoute } from './routes/report.ts'
@@ -79,14 +80,20 @@ export async function createApp(
 
   allRoute(app, { database, parallel, timeoutMs: allMs })
   aggregateRoute(app, createAggregate({ upstream, parallel, timeoutMs: aggregateMs }))
+  const reports = createReports({
+    database,
+    workers,
+    connect: databaseSettings(config),
+    timeoutMs: reportMs,
+    ...(parallel ? {} : { lanes: 1 }),
+  })
   reportRoute(
     app,
-    createReports({
-      database,
-      workers,
-      connect: databaseSettings(config),
-      timeoutMs: reportMs,
-      ...(parallel ? {} : { lanes: 1 }),
+    reports,
+    createReportCache(cache, reports, {
+      ttlSeconds: config.responseCacheTtlSeconds,
+      // The report's own deadline says it better.
+      limitMs: reportMs + 5_000,
     }),
   )
   userRoute(app, createUserCache(cache, database, config))

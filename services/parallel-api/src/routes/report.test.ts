@@ -135,3 +135,70 @@ t.test('a part that fails ends the others, and the service goes on', async (t) =
   await nothingRuns(api)
   t.equal((await get('/report')).status, 200)
 })
+
+t.test('cached=true answers what was computed within the TTL, and says how old it is', async (t) => {
+  const api = await startApi(t, { RESPONSE_CACHE_TTL_SECONDS: '600' })
+  const first = await api.get('/report?cached=true')
+  t.match(first.headers, { 'x-cache': 'miss', age: '0', 'cache-control': 'max-age=600' })
+  t.equal(first.headers['content-type'], 'application/json; charset=utf-8')
+  await api.sql`delete from orders where id <= 1000`
+  const again = await api.get('/report?cached=true')
+  t.match(again.headers, { 'x-cache': 'l1', age: /^\d+$/, 'cache-control': 'max-age=600' })
+  t.equal(again.text, first.text)
+  const anew = await api.get('/report')
+  t.notOk(anew.headers['x-cache'] ?? anew.headers.age ?? anew.headers['cache-control'])
+  t.same(anew.body.rows, plain(await groupBy(api.sql)), 'the plain call is as of its question')
+  t.not(anew.text, first.text)
+  const sql = await api.get('/report?cached=true&engine=sql')
+  t.equal(sql.headers['x-cache'], 'miss', 'each engine has an entry of its own')
+  t.same(sql.body.rows, anew.body.rows)
+})
+
+t.test('after its TTL a cached report is computed anew', async (t) => {
+  const api = await startApi(t, { RESPONSE_CACHE_TTL_SECONDS: '1' }, { database })
+  const first = await api.get('/report?cached=true')
+  await until('it has expired', async () => {
+    const { headers } = await api.get('/report?cached=true')
+    t.ok(Number(headers.age) <= 1)
+    return headers['x-cache'] === 'miss'
+  })
+  t.equal(first.headers['x-cache'], 'miss')
+})
+
+t.test('without tier 1 nothing is kept, and x-cache says so', async (t) => {
+  const api = await startApi(t, { CACHE_L1: 'off' }, { database })
+  for (let i = 0; i < 2; i++) t.equal((await api.get('/report?cached=true')).headers['x-cache'], 'off')
+})
+
+t.test('all who find no cached report share one, though the first of them leaves', async (t) => {
+  const api = await startApi(t, {}, { database })
+  const lock = await lockTable(sql, 'orders')
+  const client = new AbortController()
+  const leaving = api.get('/report?cached=true', { signal: client.signal })
+  await until('it waits in the database', async () => (await api.lockWaits()) === 1)
+  const staying = Array.from({ length: 5 }, () => api.get('/report?cached=true'))
+  const inFlight = async () => /^http_requests_in_flight (\d+)/m.exec((await api.get('/metrics')).text)?.[1]
+  await until('all have arrived', async () => (await inFlight()) === '7')
+  t.equal(await api.lockWaits(), 1)
+  client.abort()
+  await t.rejects(leaving)
+  await lock.release()
+  const [one, ...others] = await Promise.all(staying)
+  t.equal(one?.status, 200)
+  for (const other of others) t.equal(other.text, one?.text)
+  const { text } = await api.get('/metrics')
+  t.match(text, 'worker_pool_task_duration_seconds_count{outcome="ok"} 1')
+})
+
+t.test('a cached report that fails is not kept', async (t) => {
+  const api = await startApi(t, {}, { database, deadlines: { reportMs: 300 } })
+  const lock = await lockTable(sql, 'orders')
+  t.match(await api.get('/report?cached=true'), { status: 504, body: { code: 'REPORT_TIMED_OUT' } })
+  await nothingRuns(api)
+  await lock.release()
+  const { headers } = await until('it is computed', async () => {
+    const answer = await api.get('/report?cached=true')
+    return answer.status === 200 && answer
+  })
+  t.equal(headers['x-cache'], 'miss')
+})
