@@ -117,7 +117,12 @@ export function withLimits(text: string, path: string, size: Size): string {
   return [...lines.slice(0, from), ...limitLines(size), ...lines.slice(to)].join('\n')
 }
 
-/** The size that a compose file was written for; undefined when it has no marks. */
+/** Whether a compose file has the marks. */
+export function hasLimits(text: string): boolean {
+  return new RegExp(`^${start}`, 'm').test(text)
+}
+
+/** The size that a compose file was written for. */
 export function sizeOf(text: string): string | undefined {
   return new RegExp(`^${start} (\\w+)`, 'm').exec(text)?.[1]
 }

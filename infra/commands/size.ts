@@ -2,7 +2,7 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { sizedFiles, sizeOf, withLimits, withValues } from '../size-files.ts'
+import { hasLimits, sizedFiles, sizeOf, withLimits, withValues } from '../size-files.ts'
 import { machines, memoryOf, type Size, sizes } from '../sizing.ts'
 
 const help = `pnpm infra:size <${sizes.join(' | ')}>
@@ -23,7 +23,7 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 function composeFiles(): string[] {
   return globSync('{docker-compose*.yml,infra/*/compose*.yml}', { cwd: root })
-    .filter((path) => sizeOf(read(path)) !== undefined)
+    .filter((path) => hasLimits(read(path)))
     .sort()
 }
 
