@@ -1,6 +1,8 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { startPostgres } from '@reference/local-stack'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import pg from 'pg'
 import { Type } from 'typebox'
 import { createJobs, defineJob, migrateJobs } from '../src/index.ts'
 
@@ -33,8 +35,15 @@ async function main(total: number, givenUrl: string | undefined): Promise<void> 
       `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${total} jobs a row\n`,
     )
     print('| what | jobs/s |\n|---|---|')
+    row('a durable commit of one small row, 1 caller: what the disk allows', await commitRate(url, total))
     for (const inFlight of [1, 8, 32]) {
       row(`enqueue, one by one, ${inFlight} callers`, await enqueueRate(url, total, inFlight))
+    }
+    for (const inFlight of [1, 8]) {
+      row(
+        `enqueue in a transaction of its own, ${inFlight} callers`,
+        await transactionRate(url, total, inFlight),
+      )
     }
     for (const [concurrency, batchSize] of [
       [4, 1],
@@ -65,28 +74,49 @@ function open(databaseUrl: string, definition: ReturnType<typeof trivialJob>) {
   return createJobs({ databaseUrl, applicationName: 'bench', definitions: [definition] })
 }
 
+async function commitRate(databaseUrl: string, total: number): Promise<number> {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 })
+  await pool.query('CREATE TABLE IF NOT EXISTS committed (n int)')
+  const began = performance.now()
+  for (let n = 0; n < total; n++) {
+    await pool.query({ name: 'commit', text: 'INSERT INTO committed VALUES ($1)', values: [n] })
+  }
+  const seconds = (performance.now() - began) / 1000
+  await pool.end()
+  return total / seconds
+}
+
+/** BEGIN, the job, COMMIT: as beside a change of the caller's own. */
+async function transactionRate(databaseUrl: string, total: number, callers: number): Promise<number> {
+  const definition = trivialJob(`transaction-${callers}`)
+  const jobs = open(databaseUrl, definition)
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: callers })
+  const database = drizzle(pool)
+  await jobs.enqueue(definition, { n: -1 })
+  const seconds = await timed(total, callers, (n) =>
+    database.transaction((tx) => jobs.enqueue(definition, { n }, { tx: { drizzle: tx } })),
+  )
+  await Promise.all([jobs.close(), pool.end()])
+  return total / seconds
+}
+
 /** Each caller waits for its own job to be stored before the next one: no batch anywhere. */
-async function enqueueAll(
-  jobs: ReturnType<typeof createJobs>,
-  definition: ReturnType<typeof trivialJob>,
-  total: number,
-  callers: number,
-): Promise<void> {
+async function timed(total: number, callers: number, call: (n: number) => Promise<unknown>): Promise<number> {
+  const began = performance.now()
   let next = 0
   await Promise.all(
     Array.from({ length: callers }, async () => {
-      while (next < total) await jobs.enqueue(definition, { n: next++ })
+      while (next < total) await call(next++)
     }),
   )
+  return (performance.now() - began) / 1000
 }
 
 async function enqueueRate(databaseUrl: string, total: number, callers: number): Promise<number> {
   const definition = trivialJob(`enqueue-${callers}`)
   const jobs = open(databaseUrl, definition)
   await jobs.enqueue(definition, { n: -1 })
-  const began = performance.now()
-  await enqueueAll(jobs, definition, total, callers)
-  const seconds = (performance.now() - began) / 1000
+  const seconds = await timed(total, callers, (n) => jobs.enqueue(definition, { n }))
   await jobs.close()
   return total / seconds
 }
@@ -94,7 +124,7 @@ async function enqueueRate(databaseUrl: string, total: number, callers: number):
 async function completeRate(databaseUrl: string, total: number, concurrency: number, batchSize: number) {
   const definition = trivialJob(`complete-${concurrency}-${batchSize}`)
   const jobs = open(databaseUrl, definition)
-  await enqueueAll(jobs, definition, total, 8)
+  await timed(total, 8, (n) => jobs.enqueue(definition, { n }))
   const seconds = await workOff(jobs, definition, total, { concurrency, batchSize })
   return total / seconds
 }
@@ -103,7 +133,7 @@ async function bothRate(databaseUrl: string, total: number): Promise<number> {
   const definition = trivialJob('both')
   const jobs = open(databaseUrl, definition)
   const working = workOff(jobs, definition, total, { concurrency: 10, batchSize: 10 })
-  await enqueueAll(jobs, definition, total, 8)
+  await timed(total, 8, (n) => jobs.enqueue(definition, { n }))
   return total / (await working)
 }
 

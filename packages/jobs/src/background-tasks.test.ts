@@ -69,8 +69,38 @@ t.test('a drain that is cut short aborts what runs and drops what waits', async 
   t.same(await draining, { dropped: 2 })
 })
 
-t.test('a registry tells what runs and waits', async (t) => {
+t.test('an offer that cannot be taken is no error', async (t) => {
+  const tasks = createBackgroundTasks({ maxConcurrent: 1, maxQueue: 0 })
+  const { promise: finish, resolve } = Promise.withResolvers<void>()
+  t.equal(
+    tasks.offer(() => finish),
+    true,
+  )
+  t.equal(
+    tasks.offer(() => t.fail('it ran all the same')),
+    false,
+  )
+  resolve()
+  t.same(await tasks.drain(), { dropped: 0 })
+  t.equal(
+    tasks.offer(() => {}),
+    false,
+  )
+})
+
+t.test('a registry tells what runs and waits, and what became of the rest', async (t) => {
   const registry = new Registry()
-  createBackgroundTasks({ registry })
-  t.match(await registry.metrics(), 'background_tasks{state="running"} 0')
+  const tasks = createBackgroundTasks({ registry, maxConcurrent: 1, maxQueue: 1 })
+  const { promise: finish, resolve } = Promise.withResolvers<void>()
+  tasks.add(() => finish)
+  tasks.add(() => Promise.reject(new Error('no')))
+  tasks.offer(() => {})
+  t.match(await registry.metrics(), 'background_tasks{state="running"} 1')
+  t.match(await registry.metrics(), 'background_tasks{state="waiting"} 1')
+  resolve()
+  await tasks.drain()
+  const text = await registry.metrics()
+  for (const outcome of ['done', 'failed', 'refused']) {
+    t.match(text, `background_tasks_total{outcome="${outcome}"} 1`)
+  }
 })

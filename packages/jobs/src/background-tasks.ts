@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
-import { Gauge } from 'prom-client'
 import { BackgroundQueueFullError } from './errors.ts'
+import { createBackgroundMetrics } from './metrics.ts'
 
 export type BackgroundTask = (signal: AbortSignal) => Promise<unknown> | unknown
 
@@ -17,6 +17,8 @@ export type BackgroundTasksOptions = {
 export type BackgroundTasks = {
   /** Runs a task after the caller has gone on. Throws BackgroundQueueFullError (503) when too many wait, or after `drain`. */
   add(task: BackgroundTask): void
+  /** As `add`, for what nobody misses: false instead of an error when it was not taken. */
+  offer(task: BackgroundTask): boolean
   /**
    * Takes no more tasks and waits for those there are. When `signal` aborts, running tasks get theirs and those that
    * wait are dropped; resolves with how many were lost.
@@ -34,6 +36,7 @@ export function createBackgroundTasks(options: BackgroundTasksOptions = {}): Bac
   const waiting: BackgroundTask[] = []
   const aborting = new AbortController()
   const idle: (() => void)[] = []
+  const metrics = registry && createBackgroundMetrics(registry, () => ({ running, waiting: waiting.length }))
   let running = 0
   let draining = false
 
@@ -41,7 +44,9 @@ export function createBackgroundTasks(options: BackgroundTasksOptions = {}): Bac
     running++
     try {
       await task(aborting.signal)
+      metrics?.finished('done')
     } catch (error) {
+      metrics?.finished('failed')
       onError?.(error)
     } finally {
       running--
@@ -56,19 +61,27 @@ export function createBackgroundTasks(options: BackgroundTasksOptions = {}): Bac
   }
 
   function add(task: BackgroundTask): void {
-    if (draining) throw new BackgroundQueueFullError('Background tasks are shutting down.')
+    if (offer(task)) return
+    throw new BackgroundQueueFullError(
+      draining ? 'Background tasks are shutting down.' : `${maxQueue} background tasks already wait.`,
+    )
+  }
+
+  function offer(task: BackgroundTask): boolean {
+    if (draining || (running >= maxConcurrent && waiting.length >= maxQueue)) {
+      metrics?.finished('refused')
+      return false
+    }
     if (running >= maxConcurrent) {
-      if (waiting.length >= maxQueue) {
-        throw new BackgroundQueueFullError(`${maxQueue} background tasks already wait.`)
-      }
       waiting.push(task)
-      return
+      return true
     }
     // Held from this moment, begun only after the caller has gone on to send its reply.
     void run(async (signal) => {
       await new Promise((resolve) => setImmediate(resolve))
       await task(signal)
     })
+    return true
   }
 
   async function drain(signal?: AbortSignal): Promise<{ dropped: number }> {
@@ -85,18 +98,5 @@ export function createBackgroundTasks(options: BackgroundTasksOptions = {}): Bac
     return promise.finally(() => signal?.removeEventListener('abort', onAbort))
   }
 
-  if (registry) {
-    new Gauge({
-      name: 'background_tasks',
-      help: 'Tasks in this process after their reply',
-      labelNames: ['state'] as const,
-      registers: [registry],
-      collect() {
-        this.set({ state: 'running' }, running)
-        this.set({ state: 'waiting' }, waiting.length)
-      },
-    })
-  }
-
-  return { add, drain, stats: () => ({ running, waiting: waiting.length }) }
+  return { add, offer, drain, stats: () => ({ running, waiting: waiting.length }) }
 }

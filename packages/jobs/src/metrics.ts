@@ -163,3 +163,31 @@ export function createWorkerPoolMetrics(
     rejected: () => rejected.inc(),
   }
 }
+
+export type BackgroundMetrics = {
+  finished(outcome: 'done' | 'failed' | 'refused'): void
+}
+
+export function createBackgroundMetrics(
+  registry: Registry,
+  read: () => { running: number; waiting: number },
+): BackgroundMetrics {
+  new Gauge({
+    name: 'background_tasks',
+    help: 'Tasks in this process after their reply',
+    labelNames: ['state'] as const,
+    registers: [registry],
+    collect() {
+      const { running, waiting } = read()
+      this.set({ state: 'running' }, running)
+      this.set({ state: 'waiting' }, waiting)
+    },
+  })
+  const total = new Counter({
+    name: 'background_tasks_total',
+    help: 'Tasks by what became of them; refused: too many waited, or the process was ending',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  })
+  return { finished: (outcome) => total.inc({ outcome }) }
+}

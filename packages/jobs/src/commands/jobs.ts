@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { createJobs, type Jobs, type ListOptions } from '../jobs.ts'
 import type { JobState } from '../status.ts'
@@ -10,8 +11,13 @@ const HELP = `Looks at durable jobs, sends them again, cancels them.
   pnpm jobs cancel ID...           what is not finished; a running handler gets its signal within about 2 s
 
 STATE is queued, active, retrying, completed, failed or cancelled. --dead lists the dead letters: jobs that failed for
-good, kept for 30 days. The database is that of DATABASE_URL.
+good, kept for 30 days. The database is that of DATABASE_URL; DATABASE_URL_FILE names a file that holds it.
+Exit code 0, or 1 when it failed or an id is unknown, 64 for wrong arguments, 78 without a URL.
 `
+
+/** Wrong arguments and missing settings, by the exit codes of sysexits.h. */
+const EXIT_USAGE = 64
+const EXIT_SETTINGS = 78
 
 const STATES: readonly string[] = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled']
 
@@ -22,18 +28,18 @@ async function main(argv: string[]): Promise<number> {
   try {
     input = read(argv)
   } catch (error) {
-    return complain(error instanceof Error ? error.message : String(error), 2)
+    return complain(`${error instanceof Error ? error.message : error}\n\n${HELP}`.trimEnd(), EXIT_USAGE)
   }
   const { command, ids, options } = input
   if (options.help || command === undefined) {
     process.stdout.write(HELP)
-    return options.help ? 0 : 2
+    return options.help ? 0 : EXIT_USAGE
   }
-  const { DATABASE_URL } = process.env
-  if (!DATABASE_URL) return complain('DATABASE_URL is not set.', 78)
+  const databaseUrl = readDatabaseUrl()
+  if (!databaseUrl) return complain('DATABASE_URL is not set.', EXIT_SETTINGS)
 
   const jobs = createJobs({
-    databaseUrl: DATABASE_URL,
+    databaseUrl,
     applicationName: 'jobs-command',
     definitions: [],
     supervise: false,
@@ -56,7 +62,7 @@ async function main(argv: string[]): Promise<number> {
 
 function read(argv: string[]) {
   const { values, positionals } = parseArgs({
-    args: argv,
+    args: argv.filter((argument) => argument !== '--'),
     allowPositionals: true,
     options: {
       queue: { type: 'string' },
@@ -83,6 +89,11 @@ function read(argv: string[]) {
   if (values.queue !== undefined) list.queue = values.queue
   if (values.state !== undefined) list.state = values.state as JobState
   return { command, ids, options: values, list }
+}
+
+function readDatabaseUrl(): string | undefined {
+  const { DATABASE_URL, DATABASE_URL_FILE } = process.env
+  return DATABASE_URL_FILE ? readFileSync(DATABASE_URL_FILE, 'utf8').trim() : DATABASE_URL
 }
 
 async function list(jobs: Jobs, options: ListOptions, json: boolean): Promise<number> {

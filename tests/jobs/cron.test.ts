@@ -1,0 +1,22 @@
+import t from 'tap'
+import { tick } from '../../packages/jobs/src/fixtures/definitions.ts'
+import { harness } from '../../packages/jobs/src/fixtures/harness.ts'
+import { until } from '../../packages/local-stack/src/index.ts'
+
+// The clock of cron has minutes; the nightly run waits for two of them: SLOW_TESTS=on pnpm test tests/jobs/cron
+const skip = process.env.SLOW_TESTS === 'on' ? false : 'takes two minutes: SLOW_TESTS=on'
+
+t.setTimeout(170_000)
+
+t.test('a cron job runs each minute, once in all processes together', { skip }, async (t) => {
+  const { open } = await harness(t)
+  const minutes: string[] = []
+  for (const jobs of [open({ definitions: [tick] }), open({ definitions: [tick] })]) {
+    jobs.work(tick, ({ data }) => {
+      if (data.from === 'the clock') minutes.push(new Date().toISOString().slice(0, 16))
+      return null
+    })
+  }
+  await until('two minutes have come', () => minutes.length >= 2, 160_000)
+  t.equal(new Set(minutes).size, minutes.length, minutes.join(', '))
+})
