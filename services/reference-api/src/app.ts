@@ -2,7 +2,7 @@ import { type Cache, cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { createDatabase, createOutboxStore, type Database, databaseSettings } from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
-import { createWorkerPool, type Jobs } from '@reference/jobs'
+import { type BackgroundTasks, createBackgroundTasks, createWorkerPool, type Jobs } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
 import { Registry } from 'prom-client'
 import { type Caches, createCaches } from './caches.ts'
@@ -26,6 +26,8 @@ export interface AppContext {
   readonly caches: Caches
   readonly orderPages: OrderPages
   readonly jobs: Jobs
+  /** For what may be lost: work of this process after a reply. */
+  readonly background: BackgroundTasks
   readonly write: Write
 }
 
@@ -60,6 +62,11 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     ...metrics,
   })
 
+  const background = createBackgroundTasks({
+    onError: (error) => app.log.warn({ err: error }, 'a task after a reply failed'),
+    ...metrics,
+  })
+
   const caches = createCaches(cache, database, config)
   const context: AppContext = {
     config,
@@ -68,6 +75,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     caches,
     orderPages: createOrderPages(cache, database, config),
     jobs,
+    background,
     write: createWrite(database, cache, config.cacheOutbox),
   }
   userRoutes(app, context)
@@ -81,8 +89,13 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   // The first requests would all go to the database. Redis that is away delays the start by this much and no more.
   await cache.whenUsable(CACHE_WARM_UP_MS)
 
+  async function drainBackground(): Promise<void> {
+    const { dropped } = await background.drain(AbortSignal.timeout(config.shutdownTimeoutMs / 2))
+    if (dropped > 0) app.log.warn({ dropped }, 'tasks after a reply were lost')
+  }
+
   const close = async () => {
-    await jobs.close()
+    await Promise.all([jobs.close(), drainBackground()])
     await Promise.all([workers.close(), cache.close(), systems.close()])
     await database.close()
   }

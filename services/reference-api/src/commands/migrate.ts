@@ -20,8 +20,15 @@ try {
   else await migrateAll()
 } catch (error) {
   const usage = error instanceof TypeError && 'code' in error
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n${usage ? `\n${help}` : ''}`)
+  process.stderr.write(`${sentenceOf(error)}\n${usage ? `\n${help}` : ''}`)
   process.exitCode = usage ? EXIT_USAGE : 1
+}
+
+/** With what it is about: that a connection was refused says more than that there is none. */
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause instanceof Error ? `: ${error.cause.message || error.cause.name}` : ''
+  return `${error.message}${cause}`
 }
 
 async function migrateAll(): Promise<void> {

@@ -1,6 +1,11 @@
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi } from '../testing.ts'
+import { startApi, type TestApi } from '../testing.ts'
+
+async function counters({ call }: TestApi): Promise<{ background: number }> {
+  const text = (await call('GET', '/metrics')).raw.toString()
+  return { background: Number(/^background_tasks_total\{outcome="done"\} (\d+)$/m.exec(text)?.[1] ?? 0) }
+}
 
 t.test('config', async (t) => {
   const api = await startApi(t)
@@ -26,6 +31,13 @@ t.test('config', async (t) => {
   t.test('it is answered from tier 1', async () => {
     await call('PUT', '/config/hot', { body: { value: 1 } })
     await until('a tier-1 hit', async () => (await call('GET', '/config/hot')).headers['x-cache'] === 'l1')
+  })
+
+  t.test('a change is read into tier 1 after its reply, without a reader', async (t) => {
+    const { background } = await counters(api)
+    await call('PUT', '/config/warm', { body: { value: 1 } })
+    await until('it is read', async () => (await counters(api)).background > background)
+    t.equal((await call('GET', '/config/warm')).headers['x-cache'], 'l1')
   })
 
   t.test('a change in one process reaches the tier 1 of the others', async (t) => {

@@ -21,7 +21,7 @@ const Setting = Type.Object(
 )
 
 /** Settings that the application reads while it runs, kept in the database and in every process's tier 1. */
-export function configRoutes(app: App, { caches, write }: AppContext): void {
+export function configRoutes(app: App, { caches, write, background, config }: AppContext): void {
   const { settings } = caches
 
   app.get(
@@ -52,6 +52,8 @@ export function configRoutes(app: App, { caches, write }: AppContext): void {
         const put = present(await tx.first(queries.putSetting, { key, valueJson }))
         return { result: put, staleKeys: [settings.keyOf(key)] }
       })
+      // Read on many requests, changed by hand: the first of them need not wait for the database. If lost, it does.
+      if (config.cacheL1) background.offer(() => settings.get(key))
       return reply.code(created ? 201 : 200).send(setting)
     },
   )

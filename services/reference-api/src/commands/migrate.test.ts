@@ -1,0 +1,46 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { testDatabase } from '@reference/local-stack'
+import postgres from 'postgres'
+import t from 'tap'
+
+const file = fileURLToPath(new URL('./migrate.ts', import.meta.url))
+
+function migrate(args: string[], env: Record<string, string> = {}) {
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    const options = { env: { PATH: process.env.PATH, ...env } }
+    execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) =>
+      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    )
+  })
+}
+
+t.test(
+  'it brings an empty database to the newest schema, the job queue too, and may be run again',
+  async (t) => {
+    const { url, superuserUrl } = await testDatabase(t, { from: 'empty' })
+    // Migrations go past PgBouncer.
+    const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', DATABASE_DIRECT_URL: url }
+    const done = { code: 0, stdout: 'The schema is the newest.\n', stderr: '' }
+    t.match(await migrate([], env), done)
+    t.match(await migrate([], env), done)
+    const sql = postgres(superuserUrl, { max: 1 })
+    t.teardown(() => sql.end())
+    t.same(await sql`select from users`, [])
+    t.same(await sql`select from pgboss.job`, [])
+  },
+)
+
+t.test(
+  'wrong arguments are 64, wrong settings 78, a server that is away 1, each with a sentence',
+  async (t) => {
+    const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }
+    const cases = [
+      [migrate(['now'], env), 64, /now[\s\S]*pnpm db:migrate/],
+      [migrate([]), 78, /DATABASE_URL: is required/],
+      [migrate([], env), 1, /cannot be reached: .*ECONNREFUSED/],
+    ] as const
+    for (const [outcome, code, stderr] of cases) t.match(await outcome, { code, stderr })
+    t.match(await migrate(['--help'], env), { code: 0, stdout: /DATABASE_DIRECT_URL/ })
+  },
+)
