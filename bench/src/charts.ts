@@ -200,24 +200,22 @@ export function renderLatencies(scenario: ScenarioResult, options: ChartOptions 
 /** Every variant of every scenario: requests a second (closed loop) against p99 (open loop, below saturation). */
 export function renderThroughputAgainstLatency(results: Results, options: ChartOptions = {}): string {
   const { width = 760, standalone = false } = options
-  const points = results.scenarios
-    .filter(({ refused, primary }) => refused === undefined && primary === 'throughput')
-    .flatMap((scenario, index) =>
-      scenario.variants.flatMap(({ name, summary }) =>
-        summary.latency === undefined || summary.throughput === 0
-          ? []
-          : [
-              {
-                rate: summary.throughput,
-                p99: Math.max(0.01, summary.latency.p99),
-                scenario: scenario.name,
-                label: name === 'tuned' ? `${scenario.name}, as shipped` : name,
-                colour: seriesColour(index),
-                tuned: name === 'tuned',
-              },
-            ],
-      ),
-    )
+  const points = results.scenarios.filter(charted).flatMap((scenario, index) =>
+    scenario.variants.flatMap(({ name, summary }) =>
+      summary.latency === undefined || summary.throughput === 0
+        ? []
+        : [
+            {
+              rate: summary.throughput,
+              p99: Math.max(0.01, summary.latency.p99),
+              scenario: scenario.name,
+              label: name === 'tuned' ? `${scenario.name}, as shipped` : name,
+              colour: seriesColour(index),
+              tuned: name === 'tuned',
+            },
+          ],
+    ),
+  )
   if (points.length === 0) return ''
   const narrow = width < 500
   const rates = points.map(({ rate }) => rate)
@@ -297,11 +295,13 @@ function apart<Point extends { rate: number; p99: number }>(points: readonly Poi
     })
 }
 
+function charted({ refused, notRun, primary }: ScenarioResult): boolean {
+  return refused === undefined && notRun === undefined && primary === 'throughput'
+}
+
 /** Which colour is which scenario in that chart. */
 export function throughputLegend(results: Results): { name: string; colour: string }[] {
-  return results.scenarios
-    .filter(({ refused, primary }) => refused === undefined && primary === 'throughput')
-    .map(({ name }, index) => ({ name, colour: seriesColour(index) }))
+  return results.scenarios.filter(charted).map(({ name }, index) => ({ name, colour: seriesColour(index) }))
 }
 
 /** The values and a little around, so that no mark lies on an axis. */

@@ -70,7 +70,9 @@ function costChanges(
   return (['statements', 'commands'] as const).flatMap((cost) => {
     const [a, b] = [before.summary[cost], now.summary[cost]]
     if (a === b) return []
+    // Where jobs are taken in batches, boots of one run differ: only more than any of them is more.
+    const most = Math.max(a, ...before.boots.map((boot) => boot[cost]))
     const what = cost === 'statements' ? 'SQL statements' : 'Redis commands'
-    return [{ text: `${name}: ${what} a request ${a} → ${b}${b > a ? ' LOSS' : ''}`, more: b > a }]
+    return [{ text: `${name}: ${what} a request ${a} → ${b}${b > most ? ' LOSS' : ''}`, more: b > most }]
   })
 }

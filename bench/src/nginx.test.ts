@@ -27,6 +27,14 @@ t.test('every variable of infra’s templates has a value', async (t) => {
   t.same([...new Set(used)].toSorted(), Object.keys(nginxVariables).toSorted())
 })
 
+t.test('what decides about speed is as the compose file has it', async (t) => {
+  const compose = readFileSync(new URL('../../docker-compose.prod.yml', import.meta.url), 'utf8')
+  for (const name of ['NGINX_UPSTREAM_HTTP', 'NGINX_UPSTREAM_KEEPALIVE', 'NGINX_GZIP'] as const) {
+    const [, value] = new RegExp(`${name}: \\$\\{${name}:-([^}]*)\\}`).exec(compose) ?? []
+    t.equal(nginxVariables[name], value, name)
+  }
+})
+
 t.test(
   'infra’s nginx keeps its connections to the service, and without keep-alive opens one for each request',
   { skip: missing ?? false },

@@ -60,6 +60,19 @@ t.test('the chart is a file of its own, with colours for both grounds', async (t
   t.notMatch(svg, /report/, 'what was refused has no bar')
 })
 
+t.test('a scenario that the machine cannot run says so, in the report and in the table', async (t) => {
+  const nginx = { ...sampleMeasured(sampleScenario('nginx', ['direct']), {}), notRun: 'no Docker engine' }
+  const withNginx = sampleResults([
+    sampleMeasured(sampleScenario('all', ['off']), { tuned: 500, off: 250 }),
+    nginx,
+  ])
+  t.match(renderReport(withNginx), /Title of nginx: not run: no Docker engine/)
+  t.match(renderTable(withNginx), /\(nginx, 32 callers\)\n {2}not run: no Docker engine/)
+  t.match(withNginx.scenarios[1], { notRun: 'no Docker engine', comparisons: [] })
+  t.match(renderAblation(withNginx), /off · all/)
+  t.notMatch(renderAblation(withNginx), /nginx/)
+})
+
 t.test('a run without any comparison has a report, too', async (t) => {
   const health = sampleResults([sampleMeasured(sampleScenario('health', []), { tuned: 30_000 })])
   t.match(renderReport(health), /Title of health/)
