@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { request } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { linkTo, startService, testDatabase, until } from '../../packages/local-stack/src/index.ts'
 import { createSystems } from '../../packages/systems/src/index.ts'
@@ -12,6 +15,7 @@ type Row = { name: string; status: string; error?: string; responseMs?: number; 
 
 const images = { mysql: 'mysql:9.7', rabbitmq: 'rabbitmq:4.3-management' }
 const patient = 120_000
+const slowFile = fileURLToPath(new URL('../../packages/systems/src/commands/mysql-slow.ts', import.meta.url))
 const why = (await missing(images.mysql)) ?? (await missing(images.rabbitmq))
 const pgbouncer = await findPgBouncer()
 
@@ -22,7 +26,7 @@ t.test('MySQL and RabbitMQ are asked over their own protocols', { skip: why ?? f
       image: images.mysql,
       port: 3306,
       env: {
-        MYSQL_RANDOM_ROOT_PASSWORD: 'yes',
+        MYSQL_ROOT_PASSWORD: 'r00t',
         MYSQL_DATABASE: 'shop',
         MYSQL_USER: 'app',
         MYSQL_PASSWORD: 'p@ss',
@@ -56,6 +60,12 @@ t.test('MySQL and RabbitMQ are asked over their own protocols', { skip: why ?? f
     { name: 'rabbitmq', thresholdMs: 1000, status: 'ok' },
   ])
   for (const { name, responseMs } of services) t.type(responseMs, 'number', name)
+
+  const slow = await promisify(execFile)(process.execPath, [slowFile, '--by', 'calls'], {
+    env: { PATH: process.env.PATH, MYSQL_URL: `mysql://root:r00t@127.0.0.1:${mysql.port}/shop` },
+  })
+  t.match(slow.stdout, /^total ms +calls +mean ms +max ms +rows +examined +no index +statement\n/)
+  t.match(slow.stdout, / SELECT \?$/m, 'the checks themselves were counted')
 
   await Promise.all([mysql.pause(), rabbitmq.pause()])
   const hung = checks()
