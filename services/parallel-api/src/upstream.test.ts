@@ -172,3 +172,20 @@ t.test('ping tells what is, whatever the breaker thinks', async (t) => {
   await upstream.ping(staying)
   await t.rejects(get('/users/1'), { code: 'UPSTREAM_SUSPENDED' })
 })
+
+t.test(
+  'a connection that the upstream closed while it was idle, or as a call was sent, is replaced',
+  async (t) => {
+    const { server, get } = await start(t, { connections: 1 })
+    await get('/users/1')
+    await server.stop()
+    await server.start()
+    t.same(await get('/users/2'), upstreamUser(2))
+    server.answers.set('/users/3', (response) => {
+      server.answers.clear()
+      response.socket?.destroy()
+    })
+    t.same(await get('/users/3'), upstreamUser(3))
+    t.equal(ports(server).size, 3)
+  },
+)
