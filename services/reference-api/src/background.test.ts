@@ -15,7 +15,7 @@ async function withHeldTask(t: TestScope): Promise<{ api: TestService; release: 
     return sql
   }
   const [first, second, watcher] = [connect(), connect(), connect()]
-  const api = startService(t, 'reference-api', { DATABASE_URL: url, SHUTDOWN_TIMEOUT_MS: '8000' })
+  const api = startService(t, 'reference-api', { DATABASE_URL: url, SHUTDOWN_TIMEOUT_MS: '20000' })
   const call = createCall(await api.listening())
   const waiting = (count: number) =>
     until(`${count} wait for a lock`, async () => {
@@ -60,10 +60,9 @@ t.test('shutdown waits for what runs after a reply', async (t) => {
   t.notMatch(api.output.text, /after a reply (were lost|failed)/)
 })
 
-t.test('what takes longer than half of the shutdown is given up, and said', async (t) => {
+t.test('shutdown ends although what runs after a reply does not, and says so', async (t) => {
   const { api, release } = await withHeldTask(t)
-  const ending = api.end('SIGTERM')
-  await until('it is given up', () => api.output.text.includes('tasks after a reply were lost'))
+  t.equal(await api.end('SIGTERM'), 0)
+  t.match(api.output.text, /a task after a reply failed|tasks after a reply were lost/)
   await release()
-  t.equal(await ending, 0)
 })
