@@ -15,7 +15,7 @@ import { createReport } from './report.ts'
 const help = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
 
 Starts a Postgres and a Redis for all tests, makes a migrated and seeded template database, and runs tap over
-packages, services, bench and tests. The last line is "N passed, N failed" and counts tests (what stands at the top of
+packages, services, bench, tests and tools. The last line is "N passed, N failed" and counts tests (what stands at the top of
 a file), not assertions.
 
   pnpm test                      all
@@ -29,10 +29,10 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 const fileTimeoutSeconds = 180
 
 const findFiles = (names: string[]): string[] => {
-  const all = globSync('{packages,services,bench,tests}/**/*.test.ts', {
+  const all = globSync('{packages,services,bench,tests,tools}/**/*.test.ts', {
     cwd: root,
     // Those of tests/prod need what `pnpm test:prod` starts.
-    exclude: (path) => /(^|\/)(node_modules|results)$|^tests\/prod$/.test(path),
+    exclude: (path) => /(^|\/)(node_modules|results)$|^tests\/(prod|compose)$/.test(path),
   }).sort()
   if (names.length === 0) return all
   const chosen = new Set<string>()
