@@ -11,8 +11,12 @@ umask 022
 
 write() { # NAME: standard input, unless there is such a secret
   local file=$folder/$1
-  [[ ! -s $file ]] || return 0
+  # Read either way: who writes into a closed pipe is ended.
   cat >"$file.new"
+  [[ ! -s $file ]] || {
+    rm "$file.new"
+    return 0
+  }
   mv "$file.new" "$file"
 }
 random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }

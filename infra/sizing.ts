@@ -44,7 +44,7 @@ const limits = {
     [320, 1],
   ],
   mysql: [
-    [1024, 1],
+    [1088, 1],
     [1536, 2],
     [2048, 2],
   ],
@@ -217,7 +217,7 @@ export function engines(size: Size) {
     },
     mysql: {
       bufferPool: floor(of('mysql') * 0.6, 64),
-      connectionMemory: floor(of('mysql') * 0.12, 4),
+      connectionMemory: floor(of('mysql') * 0.08, 4),
       redoLog: bySize(size, [512, 1024, 2048]),
       maxConnections: bySize(size, [60, 100, 150]),
     },

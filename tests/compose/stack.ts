@@ -1,0 +1,53 @@
+import { createServer } from 'node:net'
+import { docker, uniqueName } from './docker.ts'
+
+export type Stack = {
+  name: string
+  /** `docker compose …` with every profile, in this project. */
+  compose(args: string[], seconds?: number): Promise<string>
+  /** Ports on 127.0.0.1. */
+  ports: Record<(typeof portNames)[number], number>
+  down(): Promise<void>
+}
+
+const portNames = [
+  'POSTGRES_PORT',
+  'PGBOUNCER_PORT',
+  'REDIS_PORT',
+  'API_PORT',
+  'PARALLEL_API_PORT',
+  'MYSQL_PORT',
+  'MONGODB_PORT',
+  'RABBITMQ_PORT',
+  'RABBITMQ_MANAGEMENT_PORT',
+  'VAULT_PORT',
+] as const
+
+/** The development stack under a name and on ports of its own. Nothing is started yet. */
+export async function createStack(what: string): Promise<Stack> {
+  const name = uniqueName(what)
+  const ports = Object.fromEntries(
+    await Promise.all(portNames.map(async (port) => [port, await freePort()])),
+  ) as Stack['ports']
+  const env = Object.fromEntries(Object.entries(ports).map(([key, port]) => [key, `${port}`]))
+  const compose = (args: string[], seconds = 120) =>
+    docker(['compose', '--project-name', name, '--profile', '*', ...args], { env, seconds })
+  return {
+    name,
+    compose,
+    ports,
+    down: async () => {
+      await compose(['down', '--volumes', '--remove-orphans', '--timeout', '20'])
+    },
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
