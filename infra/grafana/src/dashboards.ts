@@ -1,0 +1,22 @@
+import { bench } from './boards/bench.ts'
+import { cache } from './boards/cache.ts'
+import { jobs } from './boards/jobs.ts'
+import { loadBalancer } from './boards/load-balancer.ts'
+import { node } from './boards/node.ts'
+import { overview } from './boards/overview.ts'
+import { postgres } from './boards/postgres.ts'
+import { redis } from './boards/redis.ts'
+import { systems } from './boards/systems.ts'
+import type { Dashboard } from './panel.ts'
+
+export const dashboards: readonly Dashboard[] = [
+  overview,
+  cache,
+  postgres,
+  redis,
+  jobs,
+  node,
+  loadBalancer,
+  systems,
+  bench,
+]
