@@ -75,9 +75,9 @@ function overview(queries: Explained[]): string {
       query,
       sumOf(accesses.map(({ passed }) => passed)),
       sumOf(accesses.map(({ read }) => read)),
-      buffers.hit + buffers.read,
+      milliseconds === undefined ? '–' : buffers.hit + buffers.read,
       milliseconds?.toFixed(2) ?? '–',
-      whole ?? accesses.map(({ table, how, index }) => `${how} ${index ?? table}`).join(', '),
+      whole ?? (accesses.map(({ table, how, index }) => `${how} ${index ?? table}`).join(', ') || '–'),
     ]),
   )
 }

@@ -11,7 +11,7 @@ const help = `mysql:slow - the statements that cost MySQL most
 
 From performance_schema.events_statements_summary_by_digest, of the database in MYSQL_URL (of all without one), since the
 server's start. "no index" is the share of calls that found none to use. The slow log has single statements:
-  docker compose exec mysql mysqldumpslow -s t /var/log/mysql/slow.log
+  docker compose exec mysql mysqldumpslow -s t /var/lib/mysql/slow.log
 
 Of MYSQL_URL, or MYSQL_URL_FILE; the user needs SELECT on performance_schema.
 Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
