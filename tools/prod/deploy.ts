@@ -8,7 +8,7 @@ import { waitFor } from './wait-for.ts'
 export interface DeployOptions {
   /** An image tag that exists; without it the images are built from the sources beside this file. */
   tag?: string
-  /** How long the new replicas must be ready for the deploy to go on. */
+  /** How long the new replicas have until they must be ready for the deploy to go on. */
   readyTimeoutMs?: number
   /** How long errors of the new replicas are watched, before the first old one stops and after each. */
   watchMs?: number
@@ -17,11 +17,11 @@ export interface DeployOptions {
 
 /**
  * Puts a release into service while the one before serves: as many new replicas beside the old ones, and when all are
- * ready the old ones stop, one by one. When the new ones are not ready in time, or answer more than 1 % of their requests
+ * ready the old ones stop, one of each API at a time. When the new ones are not ready in time, or answer more than 1 % of their requests
  * with 5xx, the old ones are back and the new ones gone before this rejects.
  */
 export async function deploy(production: Production, options: DeployOptions): Promise<void> {
-  const { readyTimeoutMs = 60_000, watchMs = 5000, log } = options
+  const { readyTimeoutMs = 120_000, watchMs = 5000, log } = options
   const tag = options.tag ?? `release-${new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14)}`
   const env = { TAG: tag }
   if (options.tag === undefined) await production.compose(['build', ...APIS], { show: true, env })
@@ -39,11 +39,11 @@ export async function deploy(production: Production, options: DeployOptions): Pr
     log(`${fresh.length} new replicas beside ${old.length}`)
     await waitFor('the new replicas are ready', readyTimeoutMs, () => ready(production, fresh))
     await watch(production, fresh, watchMs)
-    for (const container of old) {
-      log(`stops ${container.name}`)
-      stopped.push(container)
-      await docker(['stop', container.id])
-      await watch(production, fresh, watchMs / old.length)
+    for (const round of rounds(old)) {
+      log(`stops ${round.map(({ name }) => name).join(', ')}`)
+      stopped.push(...round)
+      await Promise.all(round.map(({ id }) => docker(['stop', id])))
+      await watch(production, fresh, watchMs / 2)
     }
   } catch (error) {
     log(`goes back: ${error instanceof Error ? error.message : error}`)
@@ -57,6 +57,13 @@ export async function deploy(production: Production, options: DeployOptions): Pr
     { show: true },
   )
   log(`${tag} is in service`)
+}
+
+/** One of each API at a time. */
+function rounds(containers: readonly Container[]): Container[][] {
+  const byApi = APIS.map((api) => containers.filter(({ name }) => name.includes(api)))
+  const longest = Math.max(...byApi.map((list) => list.length))
+  return Array.from({ length: longest }, (_, index) => byApi.flatMap((list) => list.slice(index, index + 1)))
 }
 
 /** Containers that are there stay as they are; those that are added are of the new release. */
