@@ -1,0 +1,4 @@
+import type { Observed } from './stack.ts'
+export async function drawPages(_stack: Observed): Promise<[string, string][]> {
+  return []
+}

@@ -1,0 +1,192 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  dashboardExpressions,
+  type Expression,
+  ruleExpressions,
+  rulesInFiles,
+  runsHere,
+  seriesOf,
+} from './expressions.ts'
+import { FAULTS } from './faults.ts'
+import { startLoad } from './load.ts'
+import { shortenAll } from './shorten.ts'
+import { type Observed, startObserved, until } from './stack.ts'
+
+const help = `pnpm test:observability [--rules] [--faults] [--pages FOLDER]
+
+Starts production with two replicas of each API, MySQL, RabbitMQ, the exporters, Prometheus and Alertmanager, puts light load
+on it for a minute, and asks the real Prometheus for every expression of every dashboard and rule. Needs a Docker engine.
+The last line is "N passed, N failed".
+
+  --rules         also promtool's cases of each alert, firing and silent (some minutes)
+  --faults        also causes faults and waits for their alerts at the webhook, and for their end
+  --pages FOLDER  also draws each dashboard from the live Prometheus as an HTML page
+`
+
+const root = join(import.meta.dirname, '../..')
+const LOAD_MS = 75_000
+let passed = 0
+let failed = 0
+
+function check(name: string, fault: string | undefined): void {
+  if (fault === undefined) passed++
+  else failed++
+  if (fault !== undefined) process.stdout.write(`not ok ${name}: ${fault}\n`)
+}
+
+function promtool(name: string, ...args: string[]): void {
+  const mount = `${join(root, 'infra/prometheus')}:/etc/prometheus:ro`
+  try {
+    execFileSync(
+      'docker',
+      ['run', '--rm', '--volume', mount, '--entrypoint', '/bin/promtool', 'prom/prometheus:v3.5.3', ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    check(name, undefined)
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer }
+    check(name, `${stdout}${stderr}`)
+  }
+}
+
+/** Data, or why not. */
+async function answerOf(stack: Observed, { text, kind }: Expression): Promise<string | undefined> {
+  const result = await stack.query(text).catch((error: Error) => error)
+  if (result instanceof Error) return result.message
+  if (kind !== 'alert') return result.length > 0 ? undefined : `no data: ${text}`
+  for (const name of seriesOf(text)) {
+    const series = await stack.query(`count({__name__="${name}"})`)
+    if (series.length === 0) return `there is no series ${name}`
+  }
+  return undefined
+}
+
+async function checkExpressions(stack: Observed): Promise<void> {
+  const rules = ruleExpressions(await stack.prometheus('rules'))
+  check('every rule of the files is loaded', rules.length === rulesInFiles() ? undefined : `${rules.length}`)
+  const all = [...dashboardExpressions(), ...rules].filter(({ kind }) => kind !== 'logs')
+  const here = all.filter(runsHere)
+  for (const expression of here) {
+    check(expression.where, await answerOf(stack, expression))
+  }
+  process.stdout.write(`${here.length} expressions were asked\n`)
+  for (const { where } of all.filter((expression) => !runsHere(expression))) {
+    process.stdout.write(`not run, its system has no image here: ${where}\n`)
+  }
+}
+
+async function checkMetrics(stack: Observed): Promise<void> {
+  for (const service of ['reference-api', 'parallel-api', 'worker']) {
+    const text = await stack.compose('exec', '-T', service, 'node', '-e', METRICS_OF)
+    try {
+      execFileSync(
+        'docker',
+        ['run', '--rm', '-i', '--entrypoint', '/bin/promtool', 'prom/prometheus:v3.5.3', 'check', 'metrics'],
+        { input: text, stdio: ['pipe', 'pipe', 'pipe'] },
+      )
+      check(`promtool check metrics: ${service}`, undefined)
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer }
+      check(`promtool check metrics: ${service}`, `${stdout}${stderr}`)
+    }
+  }
+}
+
+const METRICS_OF =
+  "fetch('http://127.0.0.1:9000/metrics').then(async (answer) => process.stdout.write(await answer.text()))"
+
+async function checkFaults(stack: Observed): Promise<void> {
+  await until('nothing but the watchdog fires', () => quiet(stack), 120_000)
+  for (const { name, alerts, alsoAllowed = [], cause, mend } of FAULTS) {
+    const before = (await stack.received()).length
+    const since = async () =>
+      (await stack.received()).slice(before).filter((alert) => alert.name !== 'Watchdog')
+    try {
+      await cause(stack)
+      for (const alert of alerts) {
+        await until(
+          `${alert} arrives`,
+          async () => (await since()).some((one) => one.name === alert && one.status === 'firing'),
+          120_000,
+        )
+      }
+      await mend(stack)
+      for (const alert of alerts) {
+        await until(
+          `${alert} ends`,
+          async () => (await since()).some((one) => one.name === alert && one.status === 'resolved'),
+          240_000,
+        )
+      }
+      const others = (await since())
+        .map((alert) => alert.name)
+        .filter((alert) => !alerts.includes(alert) && !alsoAllowed.includes(alert))
+      check(`fault: ${name}`, others.length === 0 ? undefined : `also told: ${[...new Set(others)]}`)
+    } catch (error) {
+      check(
+        `fault: ${name}`,
+        `${(error as Error).message}; told: ${[...new Set((await since()).map((one) => one.name))]}`,
+      )
+      await mend(stack).catch(() => {})
+    }
+    process.stdout.write(`fault done: ${name}\n`)
+    await until('all is quiet again', () => quiet(stack), 240_000).catch(() => {})
+  }
+}
+
+async function quiet(stack: Observed): Promise<boolean> {
+  const firing = await stack.query('ALERTS{alertstate="firing", alertname!="Watchdog"}')
+  return firing.length === 0
+}
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(help)
+    return 0
+  }
+  promtool('promtool check config', 'check', 'config', '--lint=all', '/etc/prometheus/prometheus.yml')
+  if (args.includes('--rules')) {
+    const groups = [
+      'requests',
+      'objective',
+      'replicas',
+      'database',
+      'cache',
+      'jobs',
+      'machine',
+      'systems',
+      'observers',
+    ]
+    for (const group of groups)
+      promtool(`promtool test rules ${group}`, 'test', 'rules', `/etc/prometheus/tests/${group}.yml`)
+  }
+  const faults = args.includes('--faults')
+  execFileSync(process.execPath, ['infra/prometheus/bench-metrics.ts'], { cwd: root })
+  const stack = await startObserved(shortenAll)
+  const stop = startLoad(stack.url, stack.token)
+  try {
+    process.stdout.write('the stack is up\n')
+    await sleep(LOAD_MS)
+    await checkExpressions(stack)
+    await checkMetrics(stack)
+    const pages = args[args.indexOf('--pages') + 1]
+    if (args.includes('--pages') && pages !== undefined) {
+      const { drawPages } = await import('./pages.ts')
+      mkdirSync(pages, { recursive: true })
+      for (const [name, html] of await drawPages(stack)) writeFileSync(join(pages, name), html)
+    }
+    if (faults) await checkFaults(stack)
+  } catch (error) {
+    check('the run', (error as Error).stack)
+  } finally {
+    await stop()
+    await stack.close()
+  }
+  process.stdout.write(`${passed} passed, ${failed} failed\n`)
+  return failed === 0 ? 0 : 1
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const all = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name)
+
+t.test('every alert has its section in the runbook, and every section its alert', (t) => {
+  const alerts = all(read('infra/prometheus/rules/alerts.yml'), /- alert: (\w+)/g)
+  t.ok(alerts.length > 30)
+  t.strictSame(all(read('docs/RUNBOOK.md'), /^### (\w+)$/gm).sort(), alerts.toSorted())
+  t.end()
+})
+
+t.test('every alert has a severity, a summary and its link', (t) => {
+  for (const rule of read('infra/prometheus/rules/alerts.yml').split('- alert: ').slice(1)) {
+    const [name = ''] = rule.split('\n', 1)
+    t.match(rule, /severity: (critical|warning|none)/, name)
+    t.match(rule, /summary: "?.+/, name)
+    t.match(rule, `runbook: docs/RUNBOOK.md#${name.toLowerCase()}`, name)
+  }
+  t.end()
+})
+
+t.test('every alert has a case that fires and, but for the watchdog, one that is silent', (t) => {
+  const groups = [
+    'requests',
+    'objective',
+    'replicas',
+    'database',
+    'cache',
+    'jobs',
+    'machine',
+    'systems',
+    'observers',
+  ]
+  const cases = groups.map((group) => read(`infra/prometheus/tests/${group}.yml`)).join('\n')
+  for (const alert of all(read('infra/prometheus/rules/alerts.yml'), /- alert: (\w+)/g)) {
+    t.match(cases, `name: ${alert} fires`)
+    if (alert !== 'Watchdog') t.match(cases, `name: ${alert} is silent`)
+  }
+  t.end()
+})

@@ -1,0 +1,205 @@
+import { execFile, spawn } from 'node:child_process'
+import { hash, randomBytes } from 'node:crypto'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { openState } from '../../tools/prod/state.ts'
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '../..')
+
+/** What runs here; Grafana, Loki, Alloy, Tempo, cAdvisor and MongoDB's exporter have no image where none can be pulled. */
+const OBSERVERS = [
+  'prometheus',
+  'alertmanager',
+  'alert-receiver',
+  'nginx-exporter',
+  'postgres-exporter',
+  'postgres-replica-exporter',
+  'pgbouncer-exporter',
+  'redis-exporter',
+  'node-exporter',
+  'mysqld-exporter',
+  'mysql',
+  'rabbitmq',
+]
+
+export interface Sample {
+  metric: Record<string, string>
+  value: [time: number, value: string]
+}
+
+export interface Observed {
+  readonly url: string
+  readonly token: string
+  readonly prometheusUrl: string
+  compose(...args: string[]): Promise<string>
+  /** An instant query through the API. */
+  query(expression: string): Promise<Sample[]>
+  prometheus(path: string): Promise<unknown>
+  /** Alerts that reached the webhook, in the order of their messages. */
+  received(): Promise<{ name: string; status: string; labels: Record<string, string> }[]>
+  close(): Promise<void>
+}
+
+/** Starts production with one replica of each API, its observers and what only development has, under a name of its own. */
+export async function startObserved(shorten: (text: string, file: string) => string): Promise<Observed> {
+  const project = `observed-${randomBytes(3).toString('hex')}`
+  const folder = mkdtempSync(join(tmpdir(), `${project}-`))
+  const databases = readFileSync(join(root, 'infra/pgbouncer/databases.production.ini'), 'utf8')
+  const state = openState(join(folder, 'state'), databases)
+  state.create()
+  const token = randomBytes(18).toString('base64url')
+  state.addToken('test', hash('sha256', token), 'admin')
+  writeSecrets(state.folder)
+  const observed = join(folder, 'prometheus')
+  writeConfig(observed, shorten)
+
+  const port = 20_000 + Math.floor(Math.random() * 9_000)
+  const env = {
+    ...process.env,
+    COMPOSE_PROJECT_NAME: project,
+    PROD_STATE: state.folder,
+    OBSERVED: observed,
+    REPLICAS: '2',
+    HTTP_PORT: `${port}`,
+    PROMETHEUS_PORT: `${port + 1}`,
+    ALERTMANAGER_PORT: `${port + 2}`,
+    REDIS_EXPORTER_USER: 'admin',
+    NGINX_RATE: '100000',
+    NGINX_BURST: '100000',
+  }
+  const files = [
+    'docker-compose.prod.yml',
+    'docker-compose.observability.yml',
+    'tests/observability/compose.yml',
+  ]
+  const compose = async (...args: string[]) => {
+    const command = ['compose', ...files.flatMap((file) => ['--file', file]), '--profile', '*', ...args]
+    const { stdout } = await run('docker', command, { cwd: root, env, maxBuffer: 64 * 1024 * 1024 })
+    return stdout
+  }
+  const show = (...args: string[]) =>
+    new Promise<void>((resolve, reject) => {
+      const command = ['compose', ...files.flatMap((file) => ['--file', file]), '--profile', '*', ...args]
+      const child = spawn('docker', command, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] })
+      child.once('error', reject)
+      child.once('close', (code) =>
+        code === 0 ? resolve() : reject(new Error(`compose ${args[0]}: ${code}`)),
+      )
+    })
+  const prometheusUrl = `http://127.0.0.1:${port + 1}`
+
+  const stack: Observed = {
+    token,
+    url: `http://127.0.0.1:${port}`,
+    prometheusUrl,
+    compose,
+    async prometheus(path) {
+      const answer = (await (await fetch(`${prometheusUrl}/api/v1/${path}`)).json()) as {
+        status: string
+        error?: string
+        data: unknown
+      }
+      if (answer.status !== 'success') throw new Error(`${path}: ${answer.error}`)
+      return answer.data
+    },
+    async query(expression) {
+      const data = (await stack.prometheus(`query?query=${encodeURIComponent(expression)}`)) as {
+        resultType: string
+        result: Sample[] | Sample['value']
+      }
+      return data.resultType === 'vector'
+        ? (data.result as Sample[])
+        : [{ metric: {}, value: data.result as Sample['value'] }]
+    },
+    async received() {
+      const log = await compose('logs', '--no-log-prefix', 'alert-receiver')
+      const messages = log.split('\n').filter((line) => line.startsWith('{"receiver"'))
+      return messages.flatMap((line) =>
+        (JSON.parse(line).alerts as { status: string; labels: Record<string, string> }[]).map(
+          ({ status, labels }) => ({ name: labels.alertname ?? '', status, labels }),
+        ),
+      )
+    },
+    async close() {
+      await compose('down', '--volumes', '--remove-orphans', '--timeout', '1').catch(() => {})
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+  try {
+    const inspect = [
+      'image',
+      'inspect',
+      'reference-api:local',
+      'parallel-api:local',
+      'reference/pgbouncer:1.24.1',
+    ]
+    const built = await run('docker', inspect).then(
+      () => true,
+      () => false,
+    )
+    // In CI the images are those of this commit; by hand they may be those of the last build.
+    if (!built || process.env.CI) {
+      await show('build', 'reference-api', 'parallel-api', 'pgbouncer')
+    }
+    await show(
+      'up',
+      '--detach',
+      '--no-build',
+      '--wait',
+      '--wait-timeout',
+      '300',
+      ...OBSERVERS,
+      'nginx',
+      'worker',
+      'postgres-replica',
+    )
+    await compose(
+      ...['run', '--rm', '--no-deps', 'migrate', 'node', 'packages/database/src/commands/seed.ts'],
+      ...['--users', '2000', '--products', '100', '--orders', '5000'],
+    )
+    return stack
+  } catch (error) {
+    await stack.close()
+    throw error
+  }
+}
+
+function writeSecrets(folder: string): void {
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o444 })
+  for (const name of ['postgres_exporter_password', 'mysql_exporter_password', 'mysql_root_password']) {
+    write(name, randomBytes(18).toString('base64url'))
+  }
+  const password = readFileSync(join(folder, 'redis_admin_password'), 'utf8')
+  const nodes = [1, 2, 3, 4, 5, 6].map((node) => [`redis://admin@redis-${node}:6379`, password])
+  write('redis_exporter_passwords', JSON.stringify(Object.fromEntries(nodes)))
+}
+
+/** The shipped files with other durations. */
+function writeConfig(folder: string, shorten: (text: string, file: string) => string): void {
+  cpSync(join(root, 'infra/prometheus'), folder, { recursive: true })
+  for (const name of ['prometheus.yml', 'rules/alerts.yml', 'rules/recording.yml']) {
+    const path = join(folder, name)
+    writeFileSync(path, shorten(readFileSync(path, 'utf8'), name))
+  }
+  const alertmanager = readFileSync(join(root, 'infra/alertmanager/alertmanager.yml'), 'utf8')
+  writeFileSync(join(folder, 'alertmanager.yml'), shorten(alertmanager, 'alertmanager.yml'))
+}
+
+/** Waits until a condition gives something. */
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false>,
+  limitMs: number,
+): Promise<T> {
+  const end = performance.now() + limitMs
+  for (;;) {
+    const found = await condition().catch(() => undefined)
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > end) throw new Error(`not within ${limitMs / 1000} s: ${what}`)
+    await sleep(1_000)
+  }
+}
