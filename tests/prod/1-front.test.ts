@@ -96,7 +96,7 @@ t.test(
   'every container is a plain user without capabilities on a read-only system, and only nginx is reachable',
   async (t) => {
     const ids = (await production.compose(['ps', '--quiet'])).split('\n')
-    t.ok(ids.length >= 17, "all that stays")
+    t.ok(ids.length >= 17, 'all that stays')
     const inspected = await docker(['inspect', ...ids])
     const containers = JSON.parse(inspected) as {
       Name: string

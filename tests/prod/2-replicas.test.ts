@@ -108,7 +108,7 @@ t.test('a deploy of a release that does not start goes back by itself and costs 
   const tag = `broken-${process.pid}`
   for (const api of APIS) {
     await docker(['build', '--quiet', '--tag', `${api}:${tag}`, '-'], {
-      input: `FROM ${api}:local\nENV CACHE_TTL_SECONDS=never\n`,
+      input: `FROM ${api}:local\nCMD ["node", "-e", "process.exit(1)"]\n`,
     })
   }
   t.teardown(() => Promise.allSettled(APIS.map((api) => docker(['rmi', '--force', `${api}:${tag}`]))))

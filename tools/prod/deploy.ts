@@ -27,7 +27,9 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   if (options.tag === undefined) await production.compose(['build', ...APIS], { show: true, env })
 
   log(`schema of ${tag}`)
-  await production.compose(['run', '--rm', '--no-deps', 'migrate'], { show: true, env })
+  await production
+    .compose(['run', '--rm', '--no-deps', 'migrate'], { show: true, env })
+    .catch(() => notInService(tag, 'its migrations failed'))
 
   const old = await all(production)
   const fresh: Container[] = []
@@ -48,7 +50,7 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   } catch (error) {
     log(`goes back: ${error instanceof Error ? error.message : error}`)
     await goBack(production, fresh, stopped)
-    throw new Failure(`${tag} is not in service; the release before it is`)
+    notInService(tag, error instanceof Error ? error.message : String(error))
   }
   production.state.set('TAG', tag)
   await Promise.all(stopped.map(({ id }) => docker(['rm', id])))
@@ -57,6 +59,10 @@ export async function deploy(production: Production, options: DeployOptions): Pr
     { show: true },
   )
   log(`${tag} is in service`)
+}
+
+function notInService(tag: string, reason: string): never {
+  throw new Failure(`${tag} is not in service; the release before it is: ${reason}`)
 }
 
 /** One of each API at a time. */
