@@ -89,9 +89,8 @@ t.test('scaling from 3 to 5 to 2 costs no request', async (t) => {
 })
 
 t.test('a deploy costs no request', async (t) => {
-  const tag = `test-${process.pid}`
+  const tag = `${production.project}-next`
   for (const api of APIS) await docker(['tag', `${api}:local`, `${api}:${tag}`])
-  t.teardown(() => Promise.allSettled(APIS.map((api) => docker(['rmi', `${api}:${tag}`]))))
   const result = await underLoad(async () => {
     const { code, output } = await prod('deploy', '--tag', tag)
     t.equal(code, 0, output.slice(-2000))
@@ -105,13 +104,12 @@ t.test('a deploy costs no request', async (t) => {
 })
 
 t.test('a deploy of a release that does not start goes back by itself and costs no request', async (t) => {
-  const tag = `broken-${process.pid}`
+  const tag = `${production.project}-broken`
   for (const api of APIS) {
     await docker(['build', '--quiet', '--tag', `${api}:${tag}`, '-'], {
       input: `FROM ${api}:local\nCMD ["node", "-e", "process.exit(1)"]\n`,
     })
   }
-  t.teardown(() => Promise.allSettled(APIS.map((api) => docker(['rmi', '--force', `${api}:${tag}`]))))
   const before = await Promise.all(APIS.map((api) => production.containers(api)))
   const result = await underLoad(async () => {
     const { code, output } = await prod('deploy', '--tag', tag)

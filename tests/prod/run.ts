@@ -97,6 +97,11 @@ async function main(args: string[]): Promise<number> {
     return code !== 0 || failed > 0 || passed === 0 ? 1 : 0
   } finally {
     await prod('down', '--volumes')
+    // Those that the deploys of the tests have made.
+    const images = ['reference-api', 'parallel-api'].flatMap((api) =>
+      ['next', 'broken'].map((release) => `${api}:${project}-${release}`),
+    )
+    await child('docker', ['rmi', '--force', ...images], env, true)
     rmSync(state, { recursive: true, force: true })
   }
 }
