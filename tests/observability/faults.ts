@@ -13,6 +13,16 @@ export interface Fault {
 const psql = (stack: Observed, node: string, statement: string) =>
   stack.compose('exec', '-T', node, 'psql', '-U', 'postgres', '-d', 'reference', '-c', statement)
 
+function killed(service: string): Pick<Fault, 'cause' | 'mend'> {
+  let start: (() => Promise<unknown>) | undefined
+  return {
+    async cause(stack) {
+      start = await stack.kill(service)
+    },
+    mend: async () => start?.(),
+  }
+}
+
 export const FAULTS: readonly Fault[] = [
   {
     name: 'the job handlers are gone',
@@ -25,15 +35,20 @@ export const FAULTS: readonly Fault[] = [
     name: 'a replica is killed',
     alerts: ['ReplicaDown'],
     alsoAllowed: ['ErrorBudgetBurnsFast'],
-    cause: (stack) => stack.compose('stop', '--timeout', '0', 'parallel-api'),
-    mend: (stack) => stack.compose('start', 'parallel-api'),
+    ...killed('parallel-api'),
   },
   {
-    name: 'a node of Redis is gone',
+    name: 'a node of Redis is killed',
     alerts: ['RedisDown'],
     alsoAllowed: ['ErrorBudgetBurnsFast'],
-    cause: (stack) => stack.compose('pause', 'redis-6'),
-    mend: (stack) => stack.compose('unpause', 'redis-6'),
+    ...killed('redis-6'),
+  },
+  {
+    name: 'a node of Redis hangs',
+    alerts: ['RedisDown'],
+    alsoAllowed: ['ErrorBudgetBurnsFast'],
+    cause: (stack) => stack.compose('pause', 'redis-5'),
+    mend: (stack) => stack.compose('unpause', 'redis-5'),
   },
   {
     name: 'replication is paused',

@@ -56,7 +56,10 @@ function promtool(name: string, ...args: string[]): void {
 async function answerOf(stack: Observed, { text, kind }: Expression): Promise<string | undefined> {
   const result = await stack.query(text).catch((error: Error) => error)
   if (result instanceof Error) return result.message
-  if (kind !== 'alert') return result.length > 0 ? undefined : `no data: ${text}`
+  if (kind !== 'alert') {
+    const known = result.some(({ value: [, value] }) => value !== 'NaN')
+    return known ? undefined : `no data: ${text}`
+  }
   for (const name of seriesOf(text)) {
     const series = await stack.query(`count({__name__="${name}"})`)
     if (series.length === 0) return `there is no series ${name}`
@@ -147,7 +150,9 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(help)
     return 0
   }
-  promtool('promtool check config', 'check', 'config', '--lint=all', '/etc/prometheus/prometheus.yml')
+  for (const name of ['prometheus', 'development']) {
+    promtool(`promtool check config ${name}`, 'check', 'config', '--lint=all', `/etc/prometheus/${name}.yml`)
+  }
   if (args.includes('--rules')) {
     const groups = [
       'requests',

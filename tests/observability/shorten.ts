@@ -8,7 +8,7 @@ export function shortenAll(text: string, file: string): string {
       .replace(/group_wait: \d+s/g, 'group_wait: 2s')
       .replace(/group_interval: \d+m/g, 'group_interval: 3s')
   }
-  if (file === 'prometheus.yml') {
+  if (file === 'prometheus.yml' || file.startsWith('jobs/')) {
     return text
       .replace(/scrape_interval: (15|30)s/g, 'scrape_interval: 5s')
       .replace(/scrape_interval: 60s/g, 'scrape_interval: 10s')

@@ -36,6 +36,8 @@ export interface Observed {
   readonly token: string
   readonly prometheusUrl: string
   compose(...args: string[]): Promise<string>
+  /** Kills one container of a service, with its restart policy off; resolves with what starts it again. */
+  kill(service: string): Promise<() => Promise<unknown>>
   /** An instant query through the API. */
   query(expression: string): Promise<Sample[]>
   prometheus(path: string): Promise<unknown>
@@ -97,6 +99,12 @@ export async function startObserved(shorten: (text: string, file: string) => str
     url: `http://127.0.0.1:${port}`,
     prometheusUrl,
     compose,
+    async kill(service) {
+      const [id = ''] = (await compose('ps', '--quiet', service)).split('\n')
+      await run('docker', ['update', '--restart', 'no', id])
+      await run('docker', ['kill', id])
+      return () => run('docker', ['start', id])
+    },
     async prometheus(path) {
       const answer = (await (await fetch(`${prometheusUrl}/api/v1/${path}`)).json()) as {
         status: string
@@ -178,10 +186,18 @@ function writeSecrets(folder: string): void {
   write('redis_exporter_passwords', JSON.stringify(Object.fromEntries(nodes)))
 }
 
+const CONFIGURATION = [
+  'prometheus.yml',
+  'jobs/apis.production.yml',
+  'jobs/systems.yml',
+  'rules/alerts.yml',
+  'rules/recording.yml',
+]
+
 /** The shipped files with other durations. */
 function writeConfig(folder: string, shorten: (text: string, file: string) => string): void {
   cpSync(join(root, 'infra/prometheus'), folder, { recursive: true })
-  for (const name of ['prometheus.yml', 'rules/alerts.yml', 'rules/recording.yml']) {
+  for (const name of CONFIGURATION) {
     const path = join(folder, name)
     writeFileSync(path, shorten(readFileSync(path, 'utf8'), name))
   }
