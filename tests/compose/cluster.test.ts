@@ -7,14 +7,17 @@ t.setTimeout(240_000)
 const nodes = [1, 2, 3, 4, 5, 6].map((number) => `redis-${number}`)
 
 t.test('the Redis Cluster comes back whole after down and up with other addresses', async (t) => {
-  const stack = await createStack('cluster')
+  const stack = await createStack('cluster', ['cluster'])
   t.teardown(() => stack.down())
   const cli = async (node: string, command: string) =>
     stack.compose([
       ...['exec', '-T', node, 'sh', '-c'],
       `REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli ${command}`,
     ])
-  const up = () => stack.compose(['up', '--detach', '--wait', '--wait-timeout', '120', 'redis-cluster'], 150)
+  const up = async () => {
+    await stack.compose(['up', '--detach', '--wait', '--wait-timeout', '120', ...nodes], 150)
+    await stack.compose(['run', '--rm', '--no-deps', 'redis-cluster'])
+  }
   const isWhole = async () => {
     for (const node of nodes) {
       const info = await cli(node, 'CLUSTER INFO')

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { docker, hasImage, root, until } from './docker.ts'
@@ -51,13 +52,13 @@ t.test(
         `PGPASSWORD=$(cat /run/secrets/${user}_password) psql -h ${host} -p ${port} -U ${user} -d ${database} -Atc "${sql}"`,
       )
 
-    t.test("the role's limits hold through PgBouncer", async (t) => {
+    await t.test("the role's limits hold through PgBouncer", async (t) => {
       t.equal((await psql('pgbouncer', '6432', 'SHOW statement_timeout')).trim(), '10s')
       t.equal((await psql('pgbouncer', '6432', 'SHOW idle_in_transaction_session_timeout')).trim(), '10s')
-      await t.rejects(psql('pgbouncer', '6432', 'SELECT pg_sleep(11)'), { message: /statement timeout/ })
+      await t.rejects(psql('pgbouncer', '6432', 'SELECT pg_sleep(30)'), { message: /statement timeout/ })
     })
 
-    t.test('the API speaks to Postgres through the pool, the superuser does not', async (t) => {
+    await t.test('the API speaks to Postgres through the pool, the superuser does not', async (t) => {
       const pools = await psql('pgbouncer', '6432', 'SHOW POOLS', 'pgbouncer_stats', 'pgbouncer')
       t.match(pools, /^reference\|reference\|[1-9].*\|transaction\|/m, 'its clients are in the pool')
       await t.rejects(psql('pgbouncer', '6432', 'SELECT 1', 'postgres'), {
@@ -72,7 +73,7 @@ t.test(
       t.match(applications, /pgbouncer/, 'passwords are looked up by the role for it alone')
     })
 
-    t.test('a job that is sent is done', async (t) => {
+    await t.test('a job that is sent is done', async (t) => {
       const sent = await fetch(`${api}/process-data`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -87,7 +88,7 @@ t.test(
       t.pass('completed')
     })
 
-    t.test('a changed source is taken up without a new image', async (t) => {
+    await t.test('a changed source is taken up without a new image', async (t) => {
       const logs = () => stack.compose(['logs', '--no-log-prefix', 'reference-api'])
       const starts = async () => (await logs()).split('"msg":"shutdown done"').length
       const before = await starts()
@@ -115,7 +116,7 @@ t.test(
 
 t.test('MySQL and RabbitMQ come up beside it with the example rows', async (t) => {
   const wanted = { 'mysql:9.7': 'mysql', 'rabbitmq:4.3-management': 'rabbitmq' }
-  const stack = await createStack('data')
+  const stack = await createStack('data', ['data', 'messaging'])
   t.teardown(() => stack.down())
   await stack.compose(['up', '--detach', '--wait', '--wait-timeout', '200', ...Object.values(wanted)], 240)
   const orders = await stack.compose([
@@ -138,7 +139,7 @@ for (const image of ['mongo:8.0', 'hashicorp/vault:1.21']) {
       return
     }
     const service = image.startsWith('mongo') ? 'mongodb' : 'vault'
-    const stack = await createStack(service)
+    const stack = await createStack(service, ['data', 'secrets'])
     t.teardown(() => stack.down())
     await stack.compose(['up', '--detach', '--wait', '--wait-timeout', '200', service], 240)
     t.pass('healthy')
@@ -147,15 +148,11 @@ for (const image of ['mongo:8.0', 'hashicorp/vault:1.21']) {
 
 t.test('every package whose sources run is mounted', async (t) => {
   const compose = readFileSync(join(root, 'docker-compose.yml'), 'utf8')
-  const dockerignored = ['local-stack']
-  for (const name of (await docker(['compose', 'config', '--format', 'json'])) && (await packages())) {
-    if (dockerignored.includes(name)) continue
+  const packages = (await readdir(join(root, 'packages'), { withFileTypes: true })).filter((entry) =>
+    entry.isDirectory(),
+  )
+  // local-stack starts servers without Docker; no image has it.
+  for (const { name } of packages.filter(({ name }) => name !== 'local-stack')) {
     t.ok(compose.includes(`./packages/${name}/src:/app/packages/${name}/src:ro`), `packages/${name}`)
   }
 })
-
-async function packages(): Promise<string[]> {
-  const { readdir } = await import('node:fs/promises')
-  const entries = await readdir(join(root, 'packages'), { withFileTypes: true })
-  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
-}

@@ -3,7 +3,7 @@ import { docker, uniqueName } from './docker.ts'
 
 export type Stack = {
   name: string
-  /** `docker compose …` with every profile, in this project. */
+  /** `docker compose …` with its profiles, in this project. */
   compose(args: string[], seconds?: number): Promise<string>
   /** Ports on 127.0.0.1. */
   ports: Record<(typeof portNames)[number], number>
@@ -24,20 +24,23 @@ const portNames = [
 ] as const
 
 /** The development stack under a name and on ports of its own. Nothing is started yet. */
-export async function createStack(what: string): Promise<Stack> {
+export async function createStack(what: string, profiles: string[] = []): Promise<Stack> {
   const name = uniqueName(what)
   const ports = Object.fromEntries(
     await Promise.all(portNames.map(async (port) => [port, await freePort()])),
   ) as Stack['ports']
   const env = Object.fromEntries(Object.entries(ports).map(([key, port]) => [key, `${port}`]))
-  const compose = (args: string[], seconds = 120) =>
-    docker(['compose', '--project-name', name, '--profile', '*', ...args], { env, seconds })
+  const call = (profiles: string[], args: string[], seconds = 120) =>
+    docker(
+      ['compose', '--project-name', name, ...profiles.flatMap((profile) => ['--profile', profile]), ...args],
+      { env, seconds },
+    )
   return {
     name,
-    compose,
+    compose: (args, seconds) => call(profiles, args, seconds),
     ports,
     down: async () => {
-      await compose(['down', '--volumes', '--remove-orphans', '--timeout', '20'])
+      await call(['*'], ['down', '--volumes', '--remove-orphans', '--timeout', '20'])
     },
   }
 }

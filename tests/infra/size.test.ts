@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { sizedFiles, withLimits, withValues } from '../../infra/size-files.ts'
+import { container, machines, memoryOf, type SystemName, sizes, stacks } from '../../infra/sizing.ts'
+import { maxConnections, total, worstCases } from '../../infra/worst-case.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+for (const size of sizes) {
+  t.test(`${size}: no engine can outgrow its container`, async (t) => {
+    for (const [system, worstCase] of Object.entries(worstCases)) {
+      const sum = total(worstCase(size))
+      const { memory } = container(system as SystemName, size)
+      t.ok(sum <= memory, `${system}: at worst ${Math.round(sum)} of ${memory} MiB`)
+    }
+  })
+
+  t.test(`${size}: the containers of each stack fit the machine, memory and CPUs`, async (t) => {
+    const { memory, reserved, cpus } = machines[size]
+    for (const stack of ['development', 'production'] as const) {
+      const sum = memoryOf(stack, size)
+      t.ok(sum <= memory - reserved, `${stack}: ${sum} of ${memory - reserved} MiB`)
+      const promised = Object.entries(stacks[stack]).reduce(
+        (all, [system, count]) => all + count * container(system as SystemName, size).reservedCpus,
+        0,
+      )
+      t.ok(promised <= cpus, `${stack}: ${promised.toFixed(1)} of ${cpus} CPUs are promised`)
+    }
+  })
+
+  t.test(
+    `${size}: every sized setting is found once in its file, and writing it twice changes nothing`,
+    async (t) => {
+      for (const file of sizedFiles(size)) {
+        const once = withValues(read(file.path), file)
+        t.equal(withValues(once, file), once, file.path)
+        for (const value of Object.values(file.values)) t.ok(once.includes(value), `${file.path}: ${value}`)
+      }
+      const compose = read('docker-compose.yml')
+      const once = withLimits(compose, 'docker-compose.yml', size)
+      t.equal(withLimits(once, 'docker-compose.yml', size), once)
+    },
+  )
+}
+
+t.test('a larger machine gives no engine less', async (t) => {
+  for (const system of Object.keys(worstCases)) {
+    const [small = 0, medium = 0, large = 0] = sizes.map(
+      (size) => container(system as SystemName, size).memory,
+    )
+    t.ok(small <= medium && medium <= large, system)
+  }
+})
+
+t.test('a setting that is not in the file is told, not passed over', async (t) => {
+  const [file] = sizedFiles('small')
+  if (file === undefined) return t.fail('there are files')
+  const without = read(file.path).replace(/^work_mem.*$/m, '')
+  t.throws(() => withValues(without, file), { message: /has 0 lines for work_mem/ })
+})
+
+t.test('comments stay in their column', async (t) => {
+  const file = { path: 'x', format: 'equals', values: { a: '12345' } } as const
+  t.equal(withValues('a = 1      # why', file), 'a = 12345  # why')
+  t.equal(withValues('a = 1 # why', file), 'a = 12345 # why')
+})
+
+t.test("PgBouncer's connections and the direct ones fit max_connections", async (t) => {
+  const value = (text: string, name: string) => Number(new RegExp(`^${name} = (\\d+)`, 'm').exec(text)?.[1])
+  const ini = read('infra/pgbouncer/pgbouncer.ini')
+  t.equal(value(read('infra/postgres/postgresql.conf'), 'max_connections'), maxConnections)
+  const reserve = value(ini, 'reserve_pool_size')
+  const lookups = 2
+  for (const [file, direct] of [
+    // Of one API's job queue, a migration, the exporter, people.
+    ['databases.ini', 5 + 1 + 2 + 5],
+    ['databases.production.ini', 2 + 5],
+  ] as const) {
+    const lines = read(`infra/pgbouncer/${file}`).split('\n')
+    const databases = lines.filter((line) => /^\w+ = host=/.test(line))
+    // Each line is a pool for the services' user and one for the lookups; the replica is another server, counted all the same.
+    const sum = databases.reduce((all, line) => {
+      const own = /pool_size=(\d+)/.exec(line)?.[1]
+      return all + Number(own ?? value(ini, 'default_pool_size')) + reserve + lookups
+    }, direct)
+    t.ok(sum <= maxConnections - 3, `${file}: ${sum} of ${maxConnections - 3}`)
+  }
+})
+
+t.test('mongod.conf has settings of the documentation alone', async (t) => {
+  // "Self-Managed Configuration File Options", MongoDB 8.0; those that this file may use.
+  const documented = [
+    'storage.dbPath',
+    'storage.wiredTiger.engineConfig.cacheSizeGB',
+    'storage.wiredTiger.engineConfig.journalCompressor',
+    'storage.wiredTiger.collectionConfig.blockCompressor',
+    'storage.wiredTiger.indexConfig.prefixCompression',
+    'operationProfiling.mode',
+    'operationProfiling.slowOpThresholdMs',
+    'operationProfiling.slowOpSampleRate',
+    'net.port',
+    'net.bindIpAll',
+    'net.maxIncomingConnections',
+    'security.authorization',
+    'systemLog.quiet',
+  ]
+  const text = read('infra/mongodb/mongod.conf')
+  t.same(unknown(text, documented), [])
+  t.same(unknown(text.replace('cacheSizeGB', 'cacheSizeGb'), documented).length, 1, 'a typo is seen')
+})
+
+/** The paths of a YAML file of nested maps, such as `net.port`, that are not among the known ones. */
+function unknown(text: string, known: string[]): string[] {
+  const path: string[] = []
+  return text.split('\n').flatMap((line) => {
+    const [, indent = '', name = '', value = ''] = /^( *)(\w+):\s*([^#]*)/.exec(line) ?? []
+    if (name === '') return []
+    path.splice(indent.length / 2, path.length, name)
+    const full = path.join('.')
+    return value.trim() === '' || known.includes(full) ? [] : [full]
+  })
+}
