@@ -9,12 +9,6 @@ export const Id = Type.Integer({ minimum: 1, maximum: MAX_ID, examples: [42] })
 /** The path parameter of calls on one row. */
 export const IdParams = Type.Object({ id: Id }, { additionalProperties: false })
 
-/** A moment, ISO 8601 in UTC. */
-export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-01-31T12:00:00.000Z'] })
-
-/** Money in whole cents. */
-export const Cents = Type.Integer({ minimum: 0, maximum: MAX_ID, examples: [1999] })
-
 /** How many rows: 1–500 unless told, 50 when absent. */
 export const limit = (options: { maximum?: number; default?: number } = {}) =>
   Type.Optional(

@@ -88,7 +88,7 @@ const KEEP_ALIVE_MS = 65_000
  */
 export async function createServer(options: ServerOptions): Promise<App> {
   const { service, version, compression = true, auth = 'off', authTokens = [], rateLimitRps } = options
-  const { dependencies = [], systems = [], checkTimeoutMs = 1000, registry, internalPort } = options
+  const { dependencies = [], systems = [], checkTimeoutMs = 2000, registry, internalPort } = options
   const { logLevel = 'info', logStream, requestLog = false, trustProxy = false } = options
   const lifecycle = createLifecycle()
   const logger = createLogger({ service, version, level: logLevel, ...(logStream && { stream: logStream }) })

@@ -1,7 +1,6 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import t from 'tap'
-import { type App, compressStored, negotiate, type Stored, sendStored } from './index.ts'
-import { testServer } from './test-server.ts'
+import { compressStored, negotiate } from './index.ts'
 
 t.test('an encoding is chosen by quality, then by size', async (t) => {
   const cases: [string | undefined, string][] = [
@@ -46,28 +45,3 @@ t.test('a reply is compressed once, in the forms that are worth it', async (t) =
   t.same(Object.keys(await compressStored(bytes.subarray(0, 999))), ['identity'], 'below 1,000 bytes')
   t.same(Object.keys(await compressStored(stored.zstd ?? bytes)), ['identity'], 'what no longer shrinks')
 })
-
-t.test('a stored reply is sent in the form that the caller accepts', async (t) => {
-  const bytes = Buffer.from(JSON.stringify({ items: 'x'.repeat(5000) }))
-  const stored = await compressStored(bytes)
-  const { get } = await testServer(t, {}, storedRoute(stored))
-  for (const encoding of ['gzip', 'br', 'zstd'] as const) {
-    const response = await get('/page', { 'accept-encoding': encoding })
-    t.equal(response.headers.get('content-encoding'), encoding)
-    t.equal(response.headers.get('vary'), 'accept-encoding')
-    t.equal(Number(response.headers.get('content-length')), stored[encoding]?.length)
-    t.equal(await response.text(), String(bytes))
-  }
-  const plain = await get('/page', { 'accept-encoding': 'identity' })
-  t.equal(plain.headers.get('content-encoding'), null)
-  t.equal(plain.headers.get('vary'), 'accept-encoding')
-  t.equal(await plain.text(), String(bytes))
-})
-
-function storedRoute(stored: Stored) {
-  return (app: App) => {
-    app.get('/page', (_request, reply) => {
-      sendStored(reply.type('application/json'), stored)
-    })
-  }
-}

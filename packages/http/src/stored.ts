@@ -1,6 +1,5 @@
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib'
-import type { FastifyReply } from 'fastify'
 
 export type Encoding = 'zstd' | 'br' | 'gzip' | 'identity'
 
@@ -64,15 +63,6 @@ export async function compressStored(
     }),
   )
   return stored
-}
-
-/** Sends a stored reply in the form that the caller accepts; sets `vary` and `content-encoding`, not the type. */
-export function sendStored(reply: FastifyReply, stored: Stored): FastifyReply {
-  const available = PREFERENCE.filter((encoding) => stored[encoding] !== undefined)
-  if (available.length > 1) reply.header('vary', 'accept-encoding')
-  const encoding = negotiate(reply.request.headers['accept-encoding'], available)
-  if (encoding !== 'identity') reply.header('content-encoding', encoding)
-  return reply.send(stored[encoding] ?? stored.identity)
 }
 
 const toZstd = promisify(zstdCompress)

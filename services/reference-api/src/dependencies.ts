@@ -1,23 +1,14 @@
 import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import type { Database } from '@reference/database'
-import type { Dependency } from '@reference/http'
+import { type Dependency, dataStores } from '@reference/http'
 
-/** What `/ready` and `/services` ask, with the guide's thresholds. */
+/** What `/ready` and `/services` ask. */
 export function dependenciesOf(config: Config, database: Database, cache: () => Cache): Dependency[] {
-  const rows: Dependency[] = [
-    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.ready(signal) },
-  ]
-  if (config.databaseReplicaUrl !== config.databaseUrl) {
-    rows.push({
-      name: 'postgres-replica',
-      required: false,
-      thresholdMs: 1000,
-      check: (signal) => database.replica.ping(signal),
-    })
-  }
-  if (config.redis !== undefined) {
-    rows.push({ name: 'redis', required: false, thresholdMs: 500, check: (signal) => cache().ready(signal) })
-  }
-  return rows
+  const hasReplica = config.databaseReplicaUrl !== config.databaseUrl
+  return dataStores({
+    postgres: (signal) => database.ready(signal),
+    replica: hasReplica ? (signal) => database.replica.ping(signal) : undefined,
+    redis: config.redis && ((signal) => cache().ready(signal)),
+  })
 }

@@ -1,10 +1,9 @@
 import { type Database, queries, type Statement } from '@reference/database'
-import { type App, ProblemSchema } from '@reference/http'
+import { type App, ProblemSchema, sendJson } from '@reference/http'
 import { Order, Product, User } from '@reference/model'
 import { Type } from 'typebox'
 import { fetchAll, fetchPartial, type Part, PartFailedError } from '../fetch-all.ts'
 import { forClient } from '../for-client.ts'
-import { sendJson } from '../send-json.ts'
 
 const Query = Type.Object({
   limit: Type.Optional(

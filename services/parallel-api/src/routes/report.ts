@@ -1,10 +1,9 @@
-import { type App, ProblemSchema, problem } from '@reference/http'
+import { type App, ProblemSchema, problem, sendJson } from '@reference/http'
 import { Type } from 'typebox'
 import { DeadlineError } from '../abort-scope.ts'
 import { forClient } from '../for-client.ts'
 import type { Engine, Reports } from '../report/report.ts'
 import type { ReportCache } from '../report-cache.ts'
-import { sendJson } from '../send-json.ts'
 
 const Row = Type.Object({
   category: Type.String({ examples: ['home'] }),

@@ -1,17 +1,13 @@
-import type { CacheHit, Namespace } from '@reference/cache'
-import { type App, IdParams, ProblemSchema, problem } from '@reference/http'
+import type { Namespace } from '@reference/cache'
+import { type App, IdParams, ProblemSchema, problem, sendCached, shortReply } from '@reference/http'
 import { User } from '@reference/model'
-import type { FastifyReply } from 'fastify'
-import { sendJson } from '../send-json.ts'
 
-/**
- * `GET /users/:id`: one user through both cache tiers. What is cached is the JSON itself, so a hit is sent as it is, and
- * one in tier 1 without a promise.
- */
+/** `GET /users/:id`: one user through both cache tiers, from the entries that the reference-api keeps coherent. */
 export function userRoute(app: App, users: Namespace<number, User>): void {
   app.get(
     '/users/:id',
     {
+      ...shortReply,
       schema: {
         tags: ['users'],
         summary: 'One user; `x-cache` says where it came from: l1, l2, miss or off',
@@ -19,17 +15,8 @@ export function userRoute(app: App, users: Namespace<number, User>): void {
         response: { 200: User, 404: ProblemSchema },
       },
     },
-    (request, reply) => {
-      const { id } = request.params
-      const hit = users.getSync(id)
-      if (hit !== undefined) return send(reply, hit)
-      return users.get(id).then((found) => send(reply, found))
-    },
+    (request, reply) => sendCached(reply, users, request.params.id, noSuchUser),
   )
 }
 
-function send(reply: FastifyReply, { bytes, from }: CacheHit<User>): void {
-  reply.header('x-cache', from)
-  if (bytes === undefined) throw problem(404, 'NOT_FOUND', 'There is no such user')
-  sendJson(reply, bytes)
-}
+const noSuchUser = () => problem(404, 'NOT_FOUND', 'There is no such user')

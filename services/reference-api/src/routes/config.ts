@@ -1,8 +1,7 @@
 import { queries } from '@reference/database'
-import { type App, ProblemSchema } from '@reference/http'
+import { type App, ProblemSchema, sendCached } from '@reference/http'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
-import { sendCached } from '../cached-reply.ts'
 import { notFound } from '../errors.ts'
 import { present } from '../present.ts'
 

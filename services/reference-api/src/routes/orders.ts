@@ -1,9 +1,18 @@
 import { isForeignKeyViolation, queries } from '@reference/database'
-import { type App, Cursor, Id, IdParams, Limit, ProblemSchema, page } from '@reference/http'
+import {
+  type App,
+  Cursor,
+  Id,
+  IdParams,
+  Limit,
+  ProblemSchema,
+  page,
+  sendCached,
+  shortReply,
+} from '@reference/http'
 import { Order, OrderStatus } from '@reference/model'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
-import { sendCached, shortReply } from '../cached-reply.ts'
 import { absent, notFound } from '../errors.ts'
 import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
 

@@ -1,0 +1,60 @@
+import { access, glob, readFile } from 'node:fs/promises'
+import { dirname, join, normalize, relative } from 'node:path'
+import t from 'tap'
+import { settings } from '../../packages/config/src/index.ts'
+
+const root = join(import.meta.dirname, '../..')
+const pages = async () => {
+  const found: { path: string; text: string }[] = []
+  for await (const path of glob('**/*.md', {
+    cwd: root,
+    exclude: (name) => name.includes('node_modules') || name.startsWith('.'),
+  })) {
+    found.push({ path, text: await readFile(join(root, path), 'utf8') })
+  }
+  return found.sort((a, b) => a.path.localeCompare(b.path))
+}
+
+t.test('every link to a file leads to one', async (t) => {
+  for (const { path, text } of await pages()) {
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      const [file = ''] = target.split('#')
+      if (file === '' || /^[a-z]+:/.test(file)) continue
+      const to = normalize(join(root, dirname(path), file))
+      const there = await access(to).then(
+        () => true,
+        () => false,
+      )
+      t.ok(there, `${path} → ${relative(root, to)}`)
+    }
+  }
+})
+
+t.test('every pnpm script that a page names is there', async (t) => {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const own = new Set(['exec', 'install', 'run', 'add'])
+  for (const { path, text } of await pages()) {
+    for (const [all, name = ''] of text.matchAll(/`(?:npx -y )?pnpm(?:@[\d.]+)? ([a-z][a-z:-]*)[^`]*`/g)) {
+      t.ok(own.has(name) || name in scripts, `${path}: ${all}`)
+    }
+  }
+})
+
+t.test('the page on tunings names only benchmarks and switches that exist, and every switch', async (t) => {
+  const text = await readFile(join(root, 'docs/TUNING.md'), 'utf8')
+  const scenarios = new Set<string>()
+  for await (const file of glob('bench/scenarios/*.ts', { cwd: root })) {
+    const source = await readFile(join(root, file), 'utf8')
+    for (const [, name = ''] of source.matchAll(/name: '([a-z-]+)'/g)) scenarios.add(name)
+  }
+  t.ok(scenarios.size > 10)
+  for (const [, names = ''] of text.matchAll(/`(?:pnpm )?bench ([a-z -]+)`/g)) {
+    for (const name of names.split(' ')) {
+      if (['baseline', 'infra', 'tune', 'list'].includes(name)) continue
+      t.ok(scenarios.has(name), `bench ${name}`)
+    }
+  }
+  for (const [name, setting] of Object.entries(settings)) {
+    if ('tuning' in setting) t.ok(text.includes(`\`${name}\``), `a row for ${name}`)
+  }
+})
