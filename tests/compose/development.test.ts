@@ -82,8 +82,8 @@ t.test(
       t.equal(sent.status, 202)
       const { jobId } = (await sent.json()) as { jobId: string }
       await until('the job is completed', async () => {
-        const job = (await (await fetch(`${api}/jobs/${jobId}`)).json()) as { status?: string }
-        return job.status === 'completed'
+        const job = (await (await fetch(`${api}/jobs/${jobId}`)).json()) as { state?: string }
+        return job.state === 'completed'
       })
       t.pass('completed')
     })
