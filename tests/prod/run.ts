@@ -21,7 +21,7 @@ function child(
   command: string,
   args: string[],
   env: NodeJS.ProcessEnv,
-  keep = false,
+  { keep = false, show = false } = {},
 ): Promise<{ code: number; out: string }> {
   return new Promise((resolve, reject) => {
     const started = spawn(command, args, {
@@ -32,6 +32,7 @@ function child(
     let out = ''
     started.stdout?.on('data', (chunk: Buffer) => {
       out += chunk
+      if (show) process.stdout.write(chunk)
     })
     started.once('error', reject)
     started.once('close', (code) => resolve({ code: code ?? 1, out }))
@@ -73,7 +74,7 @@ async function main(args: string[]): Promise<number> {
     PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
   }
   const prod = (...line: string[]) =>
-    child(process.execPath, [join(root, 'tools/prod/main.ts'), ...line], env, line[0] === 'token')
+    child(process.execPath, [join(root, 'tools/prod/main.ts'), ...line], env, { keep: line[0] === 'token' })
   // A Ctrl-C reaches the children by themselves; this process must live on to take everything down.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => {})
@@ -87,9 +88,8 @@ async function main(args: string[]): Promise<number> {
       join(root, 'node_modules/.bin/tap'),
       ['run', '--reporter=tap', '--disable-coverage', '--jobs=1', '--timeout=900', ...chosen],
       { ...env, PROD_TEST_RATE: String(rate), PROD_TEST_TOKEN: token },
-      true,
+      { keep: true, show: true },
     )
-    process.stdout.write(out)
     // Tests stand one step in; files at the margin.
     const passed = out.match(/^ {4}ok \d+ - /gm)?.length ?? 0
     const failed = out.match(/^ {4}not ok \d+ - /gm)?.length ?? 0
@@ -101,7 +101,7 @@ async function main(args: string[]): Promise<number> {
     const images = ['reference-api', 'parallel-api'].flatMap((api) =>
       ['next', 'broken'].map((release) => `${api}:${project}-${release}`),
     )
-    await child('docker', ['rmi', '--force', ...images], env, true)
+    await child('docker', ['rmi', '--force', ...images], env, { keep: true })
     rmSync(state, { recursive: true, force: true })
   }
 }

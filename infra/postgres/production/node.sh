@@ -6,7 +6,7 @@ set -euo pipefail
 umask 077
 
 primary=$(</run/state/primary)
-replica_flags=()
+flags=()
 
 # The replicator's password stays out of the data folder and of process lists.
 export PGPASSFILE=/run/postgresql/replicator
@@ -38,10 +38,15 @@ if [[ $primary != "$NODE" ]]; then
     touch "$PGDATA.part/standby.signal"
     rm -rf "$PGDATA" && mv "$PGDATA.part" "$PGDATA"
   fi
-  replica_flags=(
+  flags=(
     -c "primary_conninfo=host=$primary user=replicator passfile=$PGPASSFILE application_name=$NODE"
     -c "primary_slot_name=$slot"
   )
 fi
 
-exec docker-entrypoint.sh "$@" "${replica_flags[@]}"
+# Not while the first data folder is made: nobody is there who could acknowledge.
+if [[ -s $PGDATA/PG_VERSION && -n ${SYNCHRONOUS_STANDBY_NAMES:-} ]]; then
+  flags+=(-c "synchronous_standby_names=$SYNCHRONOUS_STANDBY_NAMES")
+fi
+
+exec docker-entrypoint.sh "$@" "${flags[@]}"
