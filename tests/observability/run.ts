@@ -10,7 +10,7 @@ import {
   runsHere,
   seriesOf,
 } from './expressions.ts'
-import { FAULTS } from './faults.ts'
+import { FAULTS, UNCOUNTED } from './faults.ts'
 import { startLoad } from './load.ts'
 import { shortenAll } from './shorten.ts'
 import { type Observed, startObserved, until } from './stack.ts'
@@ -106,7 +106,7 @@ async function checkFaults(stack: Observed): Promise<void> {
   for (const { name, alerts, alsoAllowed = [], cause, mend } of FAULTS) {
     const before = (await stack.received()).length
     const since = async () =>
-      (await stack.received()).slice(before).filter((alert) => alert.name !== 'Watchdog')
+      (await stack.received()).slice(before).filter(({ name }) => !UNCOUNTED.includes(name))
     try {
       await cause(stack)
       for (const alert of alerts) {
@@ -141,7 +141,7 @@ async function checkFaults(stack: Observed): Promise<void> {
 }
 
 async function quiet(stack: Observed): Promise<boolean> {
-  const firing = await stack.query('ALERTS{alertstate="firing", alertname!="Watchdog"}')
+  const firing = await stack.query(`ALERTS{alertstate="firing", alertname!~"${UNCOUNTED.join('|')}"}`)
   return firing.length === 0
 }
 
