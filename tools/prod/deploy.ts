@@ -32,12 +32,15 @@ export async function deploy(production: Production, options: DeployOptions): Pr
     .catch(() => notInService(tag, 'its migrations failed'))
 
   const old = await all(production)
+  const before = new Set((await all(production, { all: true })).map(({ id }) => id))
   const fresh: Container[] = []
   const stopped: Container[] = []
   try {
-    await scaleOut(production, env, old)
-    const seen = new Set(old.map(({ id }) => id))
-    fresh.push(...(await all(production)).filter(({ id }) => !seen.has(id)))
+    await scaleOut(production, env, old).finally(async () => {
+      // Those as well that have ended already, or are being started again.
+      const there = await all(production, { all: true })
+      fresh.push(...there.filter(({ id }) => !before.has(id)))
+    })
     log(`${fresh.length} new replicas beside ${old.length}`)
     await waitFor('the new replicas are ready', readyTimeoutMs, () => ready(production, fresh))
     await watch(production, fresh, watchMs)
@@ -82,8 +85,8 @@ function scaleOut(production: Production, env: Record<string, string>, old: Cont
   )
 }
 
-async function all(production: Production): Promise<Container[]> {
-  const lists = await Promise.all(APIS.map((api: Api) => production.containers(api)))
+async function all(production: Production, options: { all?: boolean } = {}): Promise<Container[]> {
+  const lists = await Promise.all(APIS.map((api: Api) => production.containers(api, options)))
   return lists.flat()
 }
 

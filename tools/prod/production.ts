@@ -25,8 +25,8 @@ export interface Production {
     args: readonly string[],
     options?: { show?: boolean; env?: Record<string, string> },
   ): Promise<string>
-  /** The running containers of a service, oldest first. */
-  containers(service: string): Promise<Container[]>
+  /** The containers of a service that run, or with `all` those that are there, oldest first. */
+  containers(service: string, options?: { all?: boolean }): Promise<Container[]>
   /** Runs a command in a container of the service (the first one), or in that one. */
   exec(service: string | Container, command: readonly string[]): Promise<string>
   /** Asks one container over its internal port; undefined when it does not answer. */
@@ -58,15 +58,14 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
         env: { PROD_STATE: folder, NGINX_FILES: nginxFiles(), ...settings, ...env },
       })
     },
-    async containers(service) {
+    async containers(service, { all = false } = {}) {
       const filters = [`com.docker.compose.project=${project}`, `com.docker.compose.service=${service}`]
       const out = await docker([
         'ps',
+        ...(all ? ['--all'] : ['--filter', 'status=running']),
         '--no-trunc',
         '--format',
         '{{.ID}}\t{{.Names}}\t{{.Image}}',
-        '--filter',
-        'status=running',
         ...['com.docker.compose.oneoff=False', ...filters].flatMap((label) => ['--filter', `label=${label}`]),
       ])
       const rows = out === '' ? [] : out.split('\n').map((line) => line.split('\t'))
