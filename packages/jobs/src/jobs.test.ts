@@ -170,4 +170,15 @@ t.test('a registry tells depths, ages and durations', async (t) => {
   t.match(text, 'jobs_duration_seconds_count{queue="double",outcome="completed"} 1')
   t.match(text, 'jobs_queue_depth{queue="flaky",state="ready"} 0')
   t.match(text, 'jobs_oldest_ready_seconds{queue="double"} 0')
+  t.match(text, 'jobs_dead_letters 0')
+})
+
+t.test('the age of the oldest job that nobody takes is told', async (t) => {
+  const { open } = await harness(t)
+  const registry = new Registry()
+  const jobs = open({ registry })
+  await jobs.enqueue(double, { n: 1 })
+  const ages = registry.getSingleMetric('jobs_oldest_ready_seconds')
+  const { values = [] } = (await ages?.get()) ?? {}
+  t.ok((values.find(({ labels }) => labels.queue === 'double')?.value ?? 0) > 0)
 })

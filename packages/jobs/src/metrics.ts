@@ -79,7 +79,7 @@ export function createJobMetrics(
 
   new Gauge({
     name: 'jobs_oldest_ready_seconds',
-    help: 'How long the oldest job that could run has waited, as of the last monitor pass',
+    help: 'How long the oldest job that could run has waited',
     labelNames: ['queue'] as const,
     registers: [registry],
     async collect() {

@@ -65,9 +65,17 @@ export async function queueNames(query: Query): Promise<string[]> {
 /** The copy of a failed job among the dead letters; gone once the job itself is sent again. */
 export const FORGET_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE name = '${DEAD_LETTER_QUEUE}' AND source_id = $1::uuid`
 
+/**
+ * The counts are the monitor's. Its column for the age stays empty unless pg-boss keeps statistics, so the oldest job is
+ * looked up, by the index that a fetch goes by.
+ */
 const DEPTHS = `
   SELECT name, ready_count AS ready, deferred_count AS deferred, active_count AS active, failed_count AS failed,
-    coalesce(ready_oldest_seconds, 0) AS "oldestSeconds"
+    coalesce((
+      SELECT extract(epoch FROM now() - start_after)::float8 FROM ${SCHEMA}.job
+      WHERE job.name = queue.name AND state < 'active' AND start_after <= now()
+      ORDER BY start_after LIMIT 1
+    ), 0) AS "oldestSeconds"
   FROM ${SCHEMA}.queue WHERE name = ANY($1::text[])`
 
 export async function queueDepths(query: Query, queues: string[]): Promise<QueueDepth[]> {
