@@ -1,16 +1,13 @@
-import { spawn } from 'node:child_process'
 import { existsSync, globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { delimiter, dirname, join, relative, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { relative, resolve } from 'node:path'
 import {
   makeTemplate,
   startStack,
   templateDatabase,
   throwAwaySettings,
 } from '../packages/local-stack/src/index.ts'
-import { createReport } from './report.ts'
+import { root, runTap } from './tap.ts'
 
 const help = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
 
@@ -24,7 +21,6 @@ a file), not assertions.
   pnpm test lease --grep=/stale/ tests by name
 `
 
-const root = fileURLToPath(new URL('../', import.meta.url))
 // A file, not a test: the slowest (a cluster that fails over) takes seconds, a hang must not take the run with it.
 const fileTimeoutSeconds = 180
 
@@ -51,46 +47,6 @@ const findFiles = (names: string[]): string[] => {
 
 class UsageError extends Error {}
 
-const runTap = async (files: string[], options: string[], env: Record<string, string>): Promise<number> => {
-  const report = createReport((line) => process.stdout.write(`${line}\n`))
-  const tap = spawn(
-    join(root, 'node_modules', '.bin', 'tap'),
-    [
-      'run',
-      '--reporter=tap',
-      '--disable-coverage',
-      `--jobs=${Math.min(4, availableParallelism())}`,
-      `--timeout=${fileTimeoutSeconds}`,
-      ...options,
-      ...files,
-    ],
-    {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: {
-        ...process.env,
-        ...env,
-        PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
-      },
-    },
-  )
-  const forward = (signal: NodeJS.Signals) => tap.kill(signal)
-  process.on('SIGINT', forward).on('SIGTERM', forward)
-  const ended = new Promise<number>((settle, fail) => {
-    tap.once('error', fail).once('close', (code, signal) => settle(signal === null ? (code ?? 1) : 130))
-  })
-  for await (const line of createInterface({ input: tap.stdout })) report.line(line)
-  const code = await ended
-  const { passed, failed, skipped } = report.total
-  const ran = passed + failed
-  if (skipped > 0) process.stdout.write(`\n${skipped} skipped or to do\n`)
-  if (ran === 0) process.stderr.write('No test ran\n')
-  // tap may fail for what is no test, such as a wrong option.
-  if (code !== 0 && failed === 0) process.stderr.write(`tap ended with ${code}\n`)
-  process.stdout.write(`\n${passed} passed, ${failed} failed\n`)
-  return failed > 0 || ran === 0 ? 1 : code
-}
-
 const main = async (args: string[]): Promise<number> => {
   const given = args.filter((argument) => argument !== '--')
   if (given.includes('--help') || given.includes('-h')) {
@@ -108,15 +64,16 @@ const main = async (args: string[]): Promise<number> => {
       return 1
     }
     await makeTemplate(stack.superuserUrl, templateDatabase)
-    return await runTap(
-      files,
-      given.filter((argument) => argument.startsWith('-')),
-      {
+    return await runTap(files, {
+      jobs: Math.min(4, availableParallelism()),
+      timeoutSeconds: fileTimeoutSeconds,
+      options: given.filter((argument) => argument.startsWith('-')),
+      env: {
         TEST_DATABASE_URL: stack.superuserUrl,
         TEST_TEMPLATE_DATABASE: templateDatabase,
         TEST_REDIS_URL: stack.redisUrl,
       },
-    )
+    })
   } finally {
     await stack.stop()
   }

@@ -1,16 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { root, runTap } from '../tap.ts'
 
 const help = `pnpm test:compose [part of a file's name …]
 
 Starts every server with its shipped file and asks it for each setting, brings the development stack up and down, and
 checks the compose files. It needs Docker with compose and the images that docker-compose.yml names (what is missing of
-MongoDB and Vault is skipped, and said). About six minutes on two cores.
+MongoDB and Vault is skipped, and said). About six minutes on two cores. The last line is "N passed, N failed".
 `
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const names = process.argv.slice(2).filter((argument) => argument !== '--')
 
 function ready(): string | undefined {
@@ -38,15 +36,6 @@ if (names.includes('--help') || names.includes('-h')) {
     process.exitCode = 64
   } else {
     // One after the other: two stacks at once would be measured against each other's load.
-    const args = ['run', '--disable-coverage', '--jobs=1', '--timeout=300', '--reporter=tap', ...files]
-    const tap = spawn(join(root, 'node_modules', '.bin', 'tap'), args, {
-      cwd: root,
-      stdio: 'inherit',
-      env: { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}` },
-    })
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tap.kill(signal))
-    tap.once('close', (code) => {
-      process.exitCode = code ?? 1
-    })
+    process.exitCode = await runTap(files, { jobs: 1, timeoutSeconds: 300 })
   }
 }
