@@ -38,8 +38,8 @@ function killed(service: string): Pick<Fault, 'cause' | 'mend'> {
 export const FAULTS: readonly Fault[] = [
   {
     name: 'the job handlers are gone',
-    alerts: ['JobsWaitTooLong'],
-    alsoAllowed: ['ReplicaDown'],
+    alerts: ['JobsWaitTooLong', 'ReplicaDown'],
+    alsoAllowed: ['TargetMissing'],
     cause: (stack) => stack.compose('stop', 'worker'),
     mend: (stack) => stack.compose('start', 'worker'),
   },

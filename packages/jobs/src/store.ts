@@ -65,17 +65,16 @@ export async function queueNames(query: Query): Promise<string[]> {
 /** The copy of a failed job among the dead letters; gone once the job itself is sent again. */
 export const FORGET_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE name = '${DEAD_LETTER_QUEUE}' AND source_id = $1::uuid`
 
-/**
- * The counts are the monitor's. Its column for the age stays empty unless pg-boss keeps statistics, so the oldest job is
- * looked up, by the index that a fetch goes by.
- */
+/** One entry of pg-boss's index on (name, state, blocked, start_after), however many jobs wait. */
+const ageOfOldest = (state: 'created' | 'retry') => `(
+      SELECT extract(epoch FROM now() - start_after)::float8 FROM ${SCHEMA}.job
+      WHERE job.name = queue.name AND state = '${state}' AND NOT blocked AND start_after <= now()
+      ORDER BY start_after LIMIT 1)`
+
+/** The counts are the monitor's. Its column for the age stays empty unless pg-boss keeps statistics, so that is looked up. */
 const DEPTHS = `
   SELECT name, ready_count AS ready, deferred_count AS deferred, active_count AS active, failed_count AS failed,
-    coalesce((
-      SELECT extract(epoch FROM now() - start_after)::float8 FROM ${SCHEMA}.job
-      WHERE job.name = queue.name AND state < 'active' AND start_after <= now()
-      ORDER BY start_after LIMIT 1
-    ), 0) AS "oldestSeconds"
+    greatest(0, ${ageOfOldest('created')}, ${ageOfOldest('retry')}) AS "oldestSeconds"
   FROM ${SCHEMA}.queue WHERE name = ANY($1::text[])`
 
 export async function queueDepths(query: Query, queues: string[]): Promise<QueueDepth[]> {
