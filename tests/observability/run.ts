@@ -172,6 +172,9 @@ async function main(args: string[]): Promise<number> {
   execFileSync(process.execPath, ['infra/prometheus/bench-metrics.ts'], { cwd: root })
   const stack = await startObserved(shortenAll)
   const stop = startLoad(stack.url, stack.token)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stack.close().then(() => process.exit(130)))
+  }
   try {
     process.stdout.write('the stack is up\n')
     await sleep(LOAD_MS)
