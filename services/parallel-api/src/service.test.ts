@@ -43,8 +43,8 @@ t.test('starts with database, Redis and upstream all away, says what fails, and 
       status: 'down',
       checks: [
         { name: 'postgres', status: 'down' },
-        { name: 'reference-api', status: 'degraded' },
         { name: 'redis', status: 'degraded' },
+        { name: 'reference-api', status: 'degraded' },
       ],
     },
   })
@@ -66,8 +66,8 @@ t.test('without Redis and upstream it is degraded, not down', async (t) => {
   await until('all is well', async () => (await get('/ready')).body.status === 'ok')
   t.match((await get('/services')).body, [
     { name: 'postgres', status: 'ok' },
-    { name: 'reference-api', status: 'ok' },
     { name: 'redis', status: 'ok' },
+    { name: 'reference-api', status: 'ok' },
   ])
   await upstream.stop()
   await redis.kill()
