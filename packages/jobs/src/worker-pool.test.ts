@@ -39,6 +39,23 @@ t.test('what a task throws reaches its caller', async (t) => {
   await t.rejects(pool.run('no', { name: 'fail' }), { name: 'RangeError', message: 'no' })
 })
 
+t.test(
+  'threads of a pool that is seldom used start with a task and end when idle',
+  {
+    skip: process.platform !== 'linux' && 'counts threads in /proc',
+  },
+  async (t) => {
+    const threads = () => readdirSync('/proc/self/task').length
+    const before = threads()
+    const pool = open(t, { keepIdleMs: 200 })
+    t.equal(threads(), before)
+    const first = await pool.run<number>(undefined, { name: 'thread' })
+    t.equal(await pool.run<number>(undefined, { name: 'thread' }), first, 'kept for the next task')
+    await until('the thread has ended', () => threads() === before)
+    t.not(await pool.run<number>(undefined, { name: 'thread' }), first)
+  },
+)
+
 t.test('a full queue refuses with 503 and says when to try again', async (t) => {
   const pool = open(t, { maxQueue: 2 })
   const accepted = [1, 2, 3].map(() => pool.run(50, { name: 'spin' }))

@@ -20,6 +20,11 @@ export type WorkerPoolOptions = {
   maxQueue?: number
   /** From the call to the answer, the wait for a thread included. Default 30,000. */
   timeoutMs?: number
+  /**
+   * Threads start with the first task that finds none, and end after so long without one. Default: they start with the pool
+   * and stay. For a module that is heavy and seldom used.
+   */
+  keepIdleMs?: number
   /** Heap of one thread; past it the thread dies (WORKER_CRASHED) instead of the process. Default: V8's. */
   maxHeapMb?: number
   registry?: Registry
@@ -63,7 +68,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   const { maxQueue = 100, registry } = options
   const threads = options.threads ?? Math.max(1, availableParallelism() - 1)
   const url = options.filename instanceof URL ? options.filename : toFileUrl(options.filename)
-  const pool = threads === 0 ? undefined : createThreads(url, threads, maxQueue, options.maxHeapMb)
+  const pool = threads === 0 ? undefined : createThreads(url, threads, maxQueue, options)
   const module: Promise<Record<string, unknown>> | undefined = threads === 0 ? import(url.href) : undefined
   // Whoever runs a task hears of it.
   module?.catch(() => {})
@@ -157,10 +162,15 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   }
 }
 
-function createThreads(url: URL, threads: number, maxQueue: number, maxHeapMb: number | undefined): Piscina {
+function createThreads(
+  url: URL,
+  threads: number,
+  maxQueue: number,
+  { keepIdleMs, maxHeapMb }: Pick<WorkerPoolOptions, 'keepIdleMs' | 'maxHeapMb'>,
+): Piscina {
   const pool = new Piscina({
     filename: fileURLToPath(url),
-    minThreads: threads,
+    ...(keepIdleMs === undefined ? { minThreads: threads } : { minThreads: 0, idleTimeout: keepIdleMs }),
     maxThreads: threads,
     maxQueue,
     // A thread needs none of the process's --import hooks (tracing, test loaders), and starts sooner without them.
