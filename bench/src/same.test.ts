@@ -58,11 +58,14 @@ const verdictOf = (slower: number) => {
   return judge([{ name: 'all set-ups', effect }])[0]?.verdict
 }
 
-t.test('a planted slow-down of 10 % is found in the recorded boots, and nothing where none is planted', async (t) => {
-  t.equal(verdictOf(1), 'no difference')
-  t.equal(verdictOf(0.9), 'worse')
-  t.equal(verdictOf(1 / 0.9), 'better')
-})
+t.test(
+  'a planted slow-down of 10 % is found in the recorded boots, and nothing where none is planted',
+  async (t) => {
+    t.equal(verdictOf(1), 'no difference')
+    t.equal(verdictOf(0.9), 'worse')
+    t.equal(verdictOf(1 / 0.9), 'better')
+  },
+)
 
 t.test('every set-up of the default set is compared with itself, exactly as it is', async (t) => {
   const chosen = selectScenarios(scenarios, { names: [], off: [], full: false })
