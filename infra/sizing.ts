@@ -118,6 +118,11 @@ const limits = {
     [24, 0.2],
     [24, 0.2],
   ],
+  cadvisor: [
+    [96, 0.2],
+    [128, 0.3],
+    [160, 0.3],
+  ],
   // Runs once and ends before the rest is busy: a migration, a seed, the creation of the cluster.
   job: [
     [256, 1],
@@ -136,8 +141,6 @@ export function container(system: SystemName, size: Size): Container {
   const [memory, cpus] = limits[system][sizes.indexOf(size) as 0 | 1 | 2]
   return { memory, cpus, reservedMemory: memory / 2, reservedCpus: Math.max(0.02, round(cpus / 8, 0.01)) }
 }
-
-const exporters = 8
 
 /** How many containers of each run at once; with `--profile '*'`. */
 export const stacks = {
@@ -158,7 +161,8 @@ export const stacks = {
     loki: 1,
     alloy: 1,
     tempo: 1,
-    exporter: exporters,
+    exporter: 5,
+    cadvisor: 1,
   },
   production: {
     nginx: 1,
@@ -174,7 +178,8 @@ export const stacks = {
     loki: 1,
     alloy: 1,
     tempo: 1,
-    exporter: exporters,
+    exporter: 6,
+    cadvisor: 1,
   },
 } as const satisfies Record<string, Partial<Record<SystemName, number>>>
 
