@@ -19,7 +19,8 @@ export async function docker(
   try {
     const { stdout } = await run('docker', args, {
       cwd: root,
-      env: { ...process.env, ...env },
+      // Older engines build as they did before BuildKit when they are not told; the Dockerfiles need it.
+      env: { ...process.env, DOCKER_BUILDKIT: '1', ...env },
       timeout: seconds * 1000,
       maxBuffer: 64 * 2 ** 20,
     })
