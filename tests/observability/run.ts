@@ -12,6 +12,7 @@ import {
 } from './expressions.ts'
 import { FAULTS, UNCOUNTED } from './faults.ts'
 import { startLoad } from './load.ts'
+import { ruleTests } from './rule-tests.ts'
 import { shortenAll } from './shorten.ts'
 import { type Observed, startObserved, until } from './stack.ts'
 
@@ -154,18 +155,7 @@ async function main(args: string[]): Promise<number> {
     promtool(`promtool check config ${name}`, 'check', 'config', '--lint=all', `/etc/prometheus/${name}.yml`)
   }
   if (args.includes('--rules')) {
-    const groups = [
-      'requests',
-      'objective',
-      'replicas',
-      'database',
-      'cache',
-      'jobs',
-      'machine',
-      'systems',
-      'observers',
-    ]
-    for (const group of groups)
+    for (const group of ruleTests)
       promtool(`promtool test rules ${group}`, 'test', 'rules', `/etc/prometheus/tests/${group}.yml`)
   }
   const faults = args.includes('--faults')

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { ruleTests } from './rule-tests.ts'
 
 const root = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -24,18 +25,7 @@ t.test('every alert has a severity, a summary and its link', (t) => {
 })
 
 t.test('every alert has a case that fires and, but for the watchdog, one that is silent', (t) => {
-  const groups = [
-    'requests',
-    'objective',
-    'replicas',
-    'database',
-    'cache',
-    'jobs',
-    'machine',
-    'systems',
-    'observers',
-  ]
-  const cases = groups.map((group) => read(`infra/prometheus/tests/${group}.yml`)).join('\n')
+  const cases = ruleTests.map((group) => read(`infra/prometheus/tests/${group}.yml`)).join('\n')
   for (const alert of all(read('infra/prometheus/rules/alerts.yml'), /- alert: (\w+)/g)) {
     t.match(cases, `name: ${alert} fires`)
     if (alert !== 'Watchdog') t.match(cases, `name: ${alert} is silent`)

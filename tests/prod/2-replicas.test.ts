@@ -3,7 +3,7 @@ import t from 'tap'
 import { type LoadResult, percentile, reads, send, startLoad, until } from './load.ts'
 import { theProduction } from './production.ts'
 
-const { production, origin, rate, authorization, docker, prod } = theProduction()
+const { production, origin, rate, authorization, docker, prod, ask } = theProduction()
 const APIS = ['reference-api', 'parallel-api'] as const
 
 /** Reads of both APIs while something is done to them. */
@@ -125,17 +125,4 @@ t.test('a deploy of a release that does not start goes back by itself and costs 
 /** Those that do not run, too: nothing may be left of a release that went back. */
 function everything() {
   return Promise.all(APIS.map((api) => production.containers(api, { all: true })))
-}
-
-async function ask(sql: string): Promise<string> {
-  return production.exec(production.state.primary(), [
-    'psql',
-    '-qtA',
-    '-U',
-    'postgres',
-    '-d',
-    'reference',
-    '-c',
-    sql,
-  ])
 }

@@ -4,19 +4,7 @@ import { audit, startLedger } from './ledger.ts'
 import { percentile, reads, send, startLoad, until } from './load.ts'
 import { theProduction } from './production.ts'
 
-const { production, origin, rate, authorization, docker, prod, one } = theProduction()
-
-const ask = (sql: string) =>
-  production.exec(production.state.primary(), [
-    'psql',
-    '-qtA',
-    '-U',
-    'postgres',
-    '-d',
-    'reference',
-    '-c',
-    sql,
-  ])
+const { production, origin, rate, authorization, docker, prod, one, ask } = theProduction()
 
 const containerId = async (service: string) =>
   (await production.compose(['ps', '--all', '--quiet', service])).trim()

@@ -34,6 +34,11 @@ export function theProduction() {
         return { code, output: stdout + stderr }
       }
     },
+    /** Asks the primary; the rows as psql prints them bare. */
+    ask(sql: string): Promise<string> {
+      const line = ['psql', '-qtA', '-U', 'postgres', '-d', 'reference', '-c', sql]
+      return production.exec(production.state.primary(), line)
+    },
     /** One of the service's containers that run. */
     async one(service: string): Promise<Container> {
       const [first] = await production.containers(service)

@@ -134,17 +134,7 @@ export function createWorkerPoolMetrics(
       this.set(read().threads)
     },
   })
-  new Gauge({
-    name: 'worker_pool_tasks',
-    help: 'Tasks in the pool',
-    labelNames: ['state'] as const,
-    registers: [registry],
-    collect() {
-      const { running, waiting } = read()
-      this.set({ state: 'running' }, running)
-      this.set({ state: 'waiting' }, waiting)
-    },
-  })
+  createTaskGauge(registry, 'worker_pool_tasks', 'Tasks in the pool', read)
   const duration = new Histogram({
     name: 'worker_pool_task_duration_seconds',
     help: 'From the call to its answer, the wait for a thread included',
@@ -172,9 +162,26 @@ export function createBackgroundMetrics(
   registry: Registry,
   read: () => { running: number; waiting: number },
 ): BackgroundMetrics {
+  createTaskGauge(registry, 'background_tasks', 'Tasks in this process after their reply', read)
+  const total = new Counter({
+    name: 'background_tasks_total',
+    help: 'Tasks by what became of them; refused: too many waited, or the process was ending',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  })
+  return { finished: (outcome) => total.inc({ outcome }) }
+}
+
+/** How many tasks run and how many wait, read when somebody scrapes. */
+function createTaskGauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => { running: number; waiting: number },
+): void {
   new Gauge({
-    name: 'background_tasks',
-    help: 'Tasks in this process after their reply',
+    name,
+    help,
     labelNames: ['state'] as const,
     registers: [registry],
     collect() {
@@ -183,11 +190,4 @@ export function createBackgroundMetrics(
       this.set({ state: 'waiting' }, waiting)
     },
   })
-  const total = new Counter({
-    name: 'background_tasks_total',
-    help: 'Tasks by what became of them; refused: too many waited, or the process was ending',
-    labelNames: ['outcome'] as const,
-    registers: [registry],
-  })
-  return { finished: (outcome) => total.inc({ outcome }) }
 }
