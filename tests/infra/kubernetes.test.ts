@@ -1,0 +1,467 @@
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { settings } from '../../packages/config/src/index.ts'
+import { presets } from '../../packages/database/src/index.ts'
+import {
+  freePort,
+  startService,
+  type TestService,
+  testDatabase,
+  testRedis,
+} from '../../packages/local-stack/src/index.ts'
+import {
+  type Container,
+  composeEnvironments,
+  environmentOf,
+  type Labels,
+  type Manifest,
+  manifestsIn,
+  noKubectl,
+  type PodSpec,
+  type PolicyRule,
+  render,
+  root,
+  selects,
+} from './kubernetes.ts'
+import { faultsOf } from './kubernetes-schema.ts'
+
+const folders = ['base', 'overlays/example', 'overlays/redis-cluster'] as const
+const skip = noKubectl
+
+const ofKind = (manifests: Manifest[], ...kinds: string[]) =>
+  manifests.filter(({ kind }) => kinds.includes(kind))
+const labelsOf = ({ spec }: Manifest): Labels => spec?.template?.metadata.labels ?? {}
+function podOf({ spec, metadata }: Manifest): PodSpec {
+  if (spec?.template === undefined) throw new Error(`${metadata.name} has no pods`)
+  return spec.template.spec
+}
+function containerOf(manifest: Manifest): Container {
+  const { containers } = podOf(manifest)
+  const [only] = containers
+  if (only === undefined || containers.length > 1)
+    throw new Error(`${manifest.metadata.name}: not one container`)
+  return only
+}
+const probes = ['startupProbe', 'livenessProbe', 'readinessProbe'] as const
+function probeOf(container: Container, name: (typeof probes)[number]) {
+  const probe = container[name]
+  if (probe === undefined) throw new Error(`${container.image} has no ${name}`)
+  return probe
+}
+function find(manifests: Manifest[], kind: string, name: string): Manifest {
+  const found = manifests.find((each) => each.kind === kind && each.metadata.name === name)
+  if (found === undefined) throw new Error(`there is no ${kind} ${name}`)
+  return found
+}
+
+t.test(
+  'every folder renders, and each document fits the published schema with no field beyond it',
+  { skip },
+  async (t) => {
+    for (const folder of folders) {
+      const { manifests } = render(folder)
+      t.ok(manifests.length > 20, `${folder}: ${manifests.length} documents`)
+      for (const manifest of manifests) {
+        t.same(await faultsOf(manifest), [], `${folder}: ${manifest.kind} ${manifest.metadata.name}`)
+      }
+    }
+  },
+)
+
+t.test('the schemas find what is wrong', { skip }, async (t) => {
+  const { manifests } = render('base')
+  const wrong = async (kind: string, change: (text: string) => string) => {
+    const [manifest] = ofKind(manifests, kind)
+    const before = JSON.stringify(manifest)
+    const after = change(before)
+    t.not(after, before, `${kind} was changed`)
+    return faultsOf(JSON.parse(after))
+  }
+  t.same(await wrong('Deployment', (text) => text.replace('"livenessProbe"', '"livenesProbe"')), [
+    '/spec/template/spec/containers/0/livenesProbe: unknown',
+  ])
+  t.same(await wrong('Service', (text) => text.replace('"labels"', '"lables"')), [
+    '/metadata/lables: unknown',
+  ])
+  t.match(
+    (await wrong('Deployment', (text) => text.replace('"selector"', '"select"'))).join(),
+    /missing.*selector/,
+  )
+  t.match(
+    (await wrong('Job', (text) => text.replace('"backoffLimit":3', '"backoffLimit":"3"'))).join(),
+    /integer/,
+  )
+  t.match(
+    (await wrong('Ingress', (text) => text.replace('"pathType"', '"type"'))).join(),
+    /missing.*pathType/,
+  )
+  t.match(
+    (await wrong('NetworkPolicy', (text) => text.replace('"podSelector"', '"pods"'))).join(),
+    /pods: unknown/,
+  )
+  t.match(
+    (await wrong('HorizontalPodAutoscaler', (text) => text.replace('"averageValue"', '"average"'))).join(),
+    /average: unknown/,
+  )
+})
+
+t.test('every name in an environment is a setting, and no secret is in one', { skip }, async (t) => {
+  for (const folder of folders) {
+    const { manifests } = render(folder)
+    for (const manifest of ofKind(manifests, 'Deployment', 'Job')) {
+      for (const [name, value] of Object.entries(environmentOf(containerOf(manifest), manifests))) {
+        const setting = name.replace(/_FILE$/, '')
+        const where = `${folder}: ${manifest.metadata.name}: ${name}`
+        t.ok(setting in settings, where)
+        const secret = (settings as Record<string, { secret?: boolean }>)[setting]?.secret === true
+        t.equal(secret, name.endsWith('_FILE'), `${where} is a file if and only if it is secret`)
+        if (secret) t.match(value, /^(\/run\/secrets\/\w+)?$/, where)
+      }
+    }
+  }
+})
+
+t.test(
+  'each process has the environment that docker-compose.prod.yml gives it, but for what is listed here',
+  { skip },
+  async (t) => {
+    const redis = ['REDIS_URL_FILE', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD_FILE']
+    const different: Record<string, string[]> = {
+      // Endpoints are told later than Docker's names; WORKER_THREADS would be the node's processors.
+      'reference-api': [...redis, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
+      // By the Service, not by nginx.
+      'parallel-api': [...redis, 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
+      worker: [...redis, 'WORKER_THREADS'],
+      migrate: [],
+    }
+    const { manifests } = render('base')
+    const compose = composeEnvironments()
+    for (const manifest of ofKind(manifests, 'Deployment', 'Job')) {
+      const { name } = manifest.metadata
+      const ours = environmentOf(containerOf(manifest), manifests)
+      const theirs = compose[name] ?? {}
+      const names = new Set([...Object.keys(ours), ...Object.keys(theirs)])
+      const differing = [...names].filter((key) => ours[key] !== theirs[key])
+      t.same(differing.sort(), [...(different[name] ?? [])].sort(), name)
+    }
+  },
+)
+
+t.test('every pod is hardened, and none has a token of the cluster', { skip }, async (t) => {
+  const { manifests } = render('base')
+  const all = ofKind(manifests, 'Deployment', 'Job')
+  t.same(all.map(({ metadata }) => metadata.name).sort(), [
+    'migrate',
+    'parallel-api',
+    'reference-api',
+    'worker',
+  ])
+  for (const manifest of all) {
+    const { name } = manifest.metadata
+    const pod = podOf(manifest)
+    t.match(pod, {
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+    })
+    t.same(
+      containerOf(manifest).securityContext,
+      {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      },
+      name,
+    )
+    for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) t.notOk(field in pod, `${name}: ${field}`)
+    const { requests, limits } = containerOf(manifest).resources
+    t.ok(requests.cpu && limits.cpu, `${name} has limits`)
+    t.equal(requests.memory, limits.memory, `${name}: memory that is promised is there`)
+    const account = find(manifests, 'ServiceAccount', pod.serviceAccountName)
+    t.equal(account.automountServiceAccountToken, false, name)
+  }
+  t.match(ofKind(manifests, 'Namespace')[0]?.metadata.labels, {
+    'pod-security.kubernetes.io/enforce': 'restricted',
+  })
+})
+
+t.test(
+  'a process has the time for its shutdown, and no release takes a pod before its successor is there',
+  { skip },
+  async (t) => {
+    for (const folder of folders) {
+      const { manifests } = render(folder)
+      for (const manifest of ofKind(manifests, 'Deployment')) {
+        const environment = environmentOf(containerOf(manifest), manifests)
+        const needed =
+          (Number(environment.SHUTDOWN_DELAY_MS) + Number(environment.SHUTDOWN_TIMEOUT_MS)) / 1000
+        const given = podOf(manifest).terminationGracePeriodSeconds ?? 30
+        t.ok(given > needed, `${folder}: ${manifest.metadata.name}: ${given} s for ${needed} s`)
+        t.match(manifest.spec?.strategy?.rollingUpdate, { maxUnavailable: 0, maxSurge: 1 })
+      }
+    }
+  },
+)
+
+t.test('every selector takes the pods that it is for', { skip }, async (t) => {
+  for (const folder of folders) {
+    const { manifests } = render(folder)
+    const deployments = ofKind(manifests, 'Deployment')
+    for (const deployment of deployments) {
+      const { name } = deployment.metadata
+      t.ok(selects(deployment.spec?.selector ?? {}, labelsOf(deployment)), `${name}: its own pods`)
+      for (const { labelSelector } of podOf(deployment).topologySpreadConstraints ?? []) {
+        t.ok(selects(labelSelector, labelsOf(deployment)), `${name}: is spread`)
+      }
+      const budgets = ofKind(manifests, 'PodDisruptionBudget').filter(({ spec }) =>
+        selects(spec?.selector ?? {}, labelsOf(deployment)),
+      )
+      t.same(
+        budgets.map(({ metadata }) => metadata.name),
+        [name],
+        `${name} has one budget`,
+      )
+    }
+    for (const service of ofKind(manifests, 'Service')) {
+      const taken = deployments.filter((each) =>
+        selects({ matchLabels: service.spec?.selector ?? {} }, labelsOf(each)),
+      )
+      t.same(
+        taken.map(({ metadata }) => metadata.name),
+        [service.metadata.name],
+      )
+      const [pods] = taken
+      const ports = pods && containerOf(pods).ports?.map(({ name }) => name)
+      for (const { targetPort } of service.spec?.ports ?? []) t.ok(ports?.includes(targetPort), targetPort)
+    }
+    for (const { spec, metadata } of ofKind(manifests, 'HorizontalPodAutoscaler')) {
+      const { kind = '', name = '' } = spec?.scaleTargetRef ?? {}
+      const target = find(manifests, kind, name)
+      t.equal(target.spec?.replicas, undefined, `${metadata.name}: the autoscaler alone sets the replicas`)
+    }
+    for (const { spec } of ofKind(manifests, 'Ingress')) {
+      for (const { http } of spec?.rules ?? []) {
+        for (const { backend } of http.paths) {
+          const service = find(manifests, 'Service', backend.service.name)
+          t.ok(service.spec?.ports?.some(({ name }) => name === backend.service.port.name))
+        }
+      }
+    }
+  }
+})
+
+t.test('nobody reaches anything but what is listed here', { skip }, async (t) => {
+  const { manifests } = render('base')
+  const pods = ofKind(manifests, 'Deployment', 'Job')
+  const policies = ofKind(manifests, 'NetworkPolicy')
+  const takes = (policy: Manifest, pod: Manifest) => selects(policy.spec?.podSelector ?? {}, labelsOf(pod))
+  const peers = (rule: PolicyRule) =>
+    (rule.from ?? rule.to ?? []).map(({ namespaceSelector, podSelector }) =>
+      Object.values({ ...namespaceSelector?.matchLabels, ...podSelector?.matchLabels }).join('/'),
+    )
+  const ports = (rule: PolicyRule) => (rule.ports ?? []).map(({ protocol, port }) => `${protocol} ${port}`)
+  const lines = (direction: 'ingress' | 'egress') =>
+    pods
+      .flatMap((pod) =>
+        policies
+          .filter((policy) => takes(policy, pod))
+          .flatMap((policy) => policy.spec?.[direction] ?? [])
+          .flatMap((rule) =>
+            peers(rule).map((peer) => `${pod.metadata.name}: ${peer} ${ports(rule).join(', ')}`),
+          ),
+      )
+      .sort()
+  for (const pod of pods) {
+    const closed = new Set(
+      policies.filter((each) => takes(each, pod)).flatMap(({ spec }) => spec?.policyTypes ?? []),
+    )
+    t.same([...closed].sort(), ['Egress', 'Ingress'], `${pod.metadata.name} is closed both ways`)
+  }
+  t.same(lines('ingress'), [
+    'parallel-api: ingress-nginx TCP http',
+    'parallel-api: monitoring/prometheus TCP internal',
+    'reference-api: ingress-nginx TCP http',
+    'reference-api: monitoring/prometheus TCP internal',
+    'reference-api: parallel-api TCP http',
+    'worker: monitoring/prometheus TCP internal',
+  ])
+  t.same(lines('egress'), [
+    'migrate: kube-system/kube-dns UDP 53, TCP 53',
+    'migrate: stores TCP 5432, TCP 6432',
+    'parallel-api: kube-system/kube-dns UDP 53, TCP 53',
+    'parallel-api: reference-api TCP http',
+    'parallel-api: stores TCP 5432, TCP 6432',
+    'parallel-api: stores TCP 6379',
+    'reference-api: kube-system/kube-dns UDP 53, TCP 53',
+    'reference-api: stores TCP 5432, TCP 6432',
+    'reference-api: stores TCP 6379',
+    'worker: kube-system/kube-dns UDP 53, TCP 53',
+    'worker: stores TCP 5432, TCP 6432',
+    'worker: stores TCP 6379',
+  ])
+})
+
+t.test(
+  'at their most, with a rollout under way, the pods are no more clients than PgBouncer lets in',
+  { skip },
+  async (t) => {
+    const { manifests } = render('base')
+    const most = (name: string) => {
+      const { spec } = find(manifests, 'Deployment', name)
+      const autoscaler = ofKind(manifests, 'HorizontalPodAutoscaler').find(
+        (each) => each.spec?.scaleTargetRef?.name === name,
+      )
+      return (
+        (autoscaler?.spec?.maxReplicas ?? spec?.replicas ?? 1) + (spec?.strategy?.rollingUpdate.maxSurge ?? 0)
+      )
+    }
+    // With a replica: primary, replica, cancellable, cancellable_primary (packages/database); the job queue's; a report's lanes.
+    const pools = ({ connections, cancellableConnections }: (typeof presets)[keyof typeof presets]) =>
+      2 * connections + 2 * cancellableConnections
+    const queue = 5
+    const lanes = 4
+    const clients =
+      most('reference-api') * (pools(presets['reference-api']) + queue) +
+      most('parallel-api') * (pools(presets['parallel-api']) + lanes) +
+      most('worker') * (pools(presets['reference-api']) + queue)
+    const allowed = Number(
+      /^max_client_conn = (\d+)/m.exec(
+        readFileSync(join(root, 'infra/pgbouncer/pgbouncer.ini'), 'utf8'),
+      )?.[1],
+    )
+    t.ok(clients <= allowed, `${clients} of ${allowed}`)
+  },
+)
+
+t.test('no file has a secret in it', async (t) => {
+  const secret = /\/\/[^/\s:]+:[^/\s@]+@|kind: Secret\b|BEGIN [A-Z ]*PRIVATE KEY|[:=]\s*[0-9a-f]{64}/
+  t.match('postgres://reference:hunter2@pgbouncer:6432/reference', secret, 'the pattern finds one')
+  const files = globSync('infra/kubernetes/**/*', { cwd: root, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  )
+  t.ok(files.length > 10)
+  for (const { parentPath, name } of files)
+    t.notMatch(readFileSync(join(parentPath, name), 'utf8'), secret, name)
+})
+
+t.test(
+  'create-secrets.sh makes each key that a pod mounts, from the files that there are',
+  { skip },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'reference-secrets-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const run = () => {
+      const { status, stdout, stderr } = spawnSync(
+        join(root, 'infra/kubernetes/create-secrets.sh'),
+        ['shop', folder],
+        {
+          encoding: 'utf8',
+        },
+      )
+      return { status, stdout, stderr }
+    }
+    t.match(run(), { status: 1, stdout: '', stderr: /none of: database_url/ })
+    for (const name of ['database_url', 'auth_tokens', 'redis_url', 'redis_api_password']) {
+      writeFileSync(join(folder, name), `${name}\n`)
+    }
+    const { status, stdout } = run()
+    t.equal(status, 0)
+    const secrets = manifestsIn(stdout)
+    for (const secret of secrets) t.same([secret.kind, secret.metadata.namespace], ['Secret', 'shop'])
+    t.equal(Buffer.from(secrets[0]?.data?.database_direct_url ?? '', 'base64').toString(), 'database_url\n')
+    for (const overlay of folders) {
+      for (const manifest of ofKind(render(overlay).manifests, 'Deployment', 'Job')) {
+        const mounted = (podOf(manifest).volumes ?? []).flatMap(({ secret, projected }) => [
+          ...(secret ? [secret] : []),
+          ...(projected?.sources.map((source) => source.secret) ?? []),
+        ])
+        t.ok(mounted.length > 0)
+        for (const { name, secretName, items } of mounted) {
+          const made = secrets.find(({ metadata }) => metadata.name === (name ?? secretName))
+          for (const { key } of items)
+            t.ok(made?.data?.[key], `${overlay}: ${manifest.metadata.name}: ${key}`)
+        }
+      }
+    }
+  },
+)
+
+t.test(
+  'the processes start with their pod’s environment, answer its probes, and have the Ingress’s paths',
+  { skip },
+  async (t) => {
+    const { manifests } = render('base')
+    const secrets = mkdtempSync(join(tmpdir(), 'reference-pods-'))
+    t.teardown(() => rmSync(secrets, { recursive: true }))
+    const { url } = await testDatabase(t)
+    for (const name of ['database_url', 'database_direct_url', 'database_replica_url']) {
+      writeFileSync(join(secrets, name), url)
+    }
+    writeFileSync(join(secrets, 'redis_url'), (await testRedis(t)).url)
+    writeFileSync(join(secrets, 'auth_tokens'), `ci:${'0'.repeat(64)}:write`)
+
+    /** As its container, but for the folder of secrets and the ports, which are not this test's alone. */
+    const start = async (name: string, service: Parameters<typeof startService>[1], more: Labels = {}) => {
+      const container = containerOf(find(manifests, 'Deployment', name))
+      const internal = await freePort()
+      const environment = Object.entries(environmentOf(container, manifests)).map(([key, value]) => [
+        key,
+        value.replace('/run/secrets', secrets),
+      ])
+      const process: TestService = startService(t, service, {
+        ...Object.fromEntries(environment),
+        PORT: '0',
+        INTERNAL_PORT: String(internal),
+        ...more,
+      })
+      const ports: Labels = { http: await process.listening(), internal: `http://127.0.0.1:${internal}` }
+      for (const probe of probes) {
+        const { httpGet, timeoutSeconds } = probeOf(container, probe)
+        const response = await fetch(`${ports[httpGet.port]}${httpGet.path}`)
+        t.equal(response.status, 200, `${name}: ${probe}`)
+        // The service gives a dependency 2 s: a probe that waits less would never hear what it found.
+        t.ok(timeoutSeconds > 2, `${name}: ${probe}`)
+      }
+      for (const path of ['/metrics', '/services']) {
+        t.equal((await fetch(`${ports.http}${path}`)).status, 404, `${name}: ${path} is not public`)
+        t.equal((await fetch(`${ports.internal}${path}`)).status, 200, `${name}: ${path} is inside`)
+      }
+      return ports.http ?? ''
+    }
+    const referenceApi = await start('reference-api', 'reference-api')
+    const services: Labels = {
+      'reference-api': referenceApi,
+      'parallel-api': await start('parallel-api', 'parallel-api', { UPSTREAM_URL: referenceApi }),
+    }
+    await start('worker', 'reference-worker')
+    const shared = new Set(['/health', '/users/{id}'])
+
+    const rules = ofKind(manifests, 'Ingress').flatMap(
+      ({ spec }) => spec?.rules?.flatMap(({ http }) => http.paths) ?? [],
+    )
+    const goesTo = (path: string) =>
+      rules.find(
+        (rule) => rule.path === path || (rule.pathType === 'Prefix' && path.startsWith(`${rule.path}/`)),
+      )?.backend.service.name
+    for (const path of ['/ready', '/metrics', '/services', '/ready/', '/', '/users-of-others']) {
+      t.equal(goesTo(path), undefined, `${path} leads nowhere`)
+    }
+    for (const [name, address] of Object.entries(services)) {
+      const { paths } = (await (await fetch(`${address}/openapi.json`)).json()) as { paths: object }
+      const documented = Object.keys(paths)
+      t.ok(documented.length > 4)
+      // The rest of the parallel-api has paths that the reference-api has too.
+      const open = documented.filter(
+        (path) => path !== '/ready' && (name === 'reference-api' || !shared.has(path)),
+      )
+      for (const path of open) t.equal(goesTo(path.replace(/\{\w+\}/g, '1')), name, path)
+      for (const { path } of rules.filter(({ backend }) => backend.service.name === name)) {
+        const known = documented.some((each) => each === path || each.startsWith(`${path}/`))
+        t.ok(known || (await fetch(`${address}${path}`)).ok, `${name} has ${path}`)
+      }
+    }
+  },
+)
