@@ -1,71 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { audit, startLedger } from './ledger.ts'
-import { percentile, reads, send, startLoad, until } from './load.ts'
-import { theProduction } from './production.ts'
+import t from 'tap'
+import { until } from './load.ts'
+import { tell, theProduction } from './production.ts'
+import { breaking, containerId, replicaStreams, writable } from './stores.ts'
 
-const { production, origin, rate, authorization, docker, prod, one, ask } = theProduction()
-
-const containerId = async (service: string) =>
-  (await production.compose(['ps', '--all', '--quiet', service])).trim()
-
-interface Seen {
-  failedReads: number
-  /** From the first to the last failure, in seconds. */
-  readsFailedFor: number
-  failedWrites: number
-  writesFailedFor: number
-}
-
-const span = (list: readonly { atMs: number }[]) =>
-  list.length === 0 ? 0 : Math.round(((list.at(-1)?.atMs ?? 0) - (list[0]?.atMs ?? 0)) / 100) / 10
-
-/** Reads and a ledger of writes while something breaks; then every row is looked at. */
-async function breaking(
-  t: Test,
-  fault: () => Promise<void>,
-  recovered: () => Promise<boolean>,
-): Promise<Seen> {
-  const ledger = startLedger(origin, authorization)
-  const load = startLoad(origin, rate, reads)
-  try {
-    await sleep(2000)
-    await fault()
-    t.ok(await until(recovered, 60_000), 'it recovers by itself within a minute')
-    await sleep(3000)
-  } finally {
-    await ledger.stop()
-  }
-  const { sent, failures, latencies } = await load.stop()
-  // Whatever the outbox holds is delivered within a second.
-  await sleep(2000)
-  const { lost, stale } = await audit(ledger, origin, ask)
-  const failedWrites = ledger.failed.toSorted((a, b) => a.atMs - b.atMs)
-  const failedReads = failures.toSorted((a, b) => a.atMs - b.atMs)
-  const seen = {
-    failedReads: failedReads.length,
-    readsFailedFor: span(failedReads),
-    failedWrites: failedWrites.length,
-    writesFailedFor: span(failedWrites),
-  }
-  t.comment(
-    `${failedReads.length} of ${sent} reads failed over ${seen.readsFailedFor} s (p99 ${percentile(latencies, 0.99)} ms); ` +
-      `${failedWrites.length} writes failed over ${seen.writesFailedFor} s, ${ledger.acknowledged} were acknowledged`,
-  )
-  t.same(lost, [], 'nothing acknowledged is lost')
-  t.same(stale, [], 'nothing stale is read')
-  return seen
-}
-
-const writable = async () =>
-  (
-    await send(origin, {
-      method: 'PATCH',
-      path: '/users/100',
-      headers: authorization,
-      body: { name: 'probe' },
-    })
-  ).status === 200
+const { production, docker, prod, one } = theProduction()
 
 const redisWhole = async () => {
   const script =
@@ -77,13 +16,11 @@ const redisWhole = async () => {
   return true
 }
 
-const replicaStreams = async () =>
-  (await ask('SELECT count(*) FROM pg_stat_replication').catch(() => '0')) === '1'
-
 t.test('the Postgres replica is killed: nothing fails', async (t) => {
   const id = await containerId(production.state.replica())
   const seen = await breaking(
     t,
+    'Postgres replica killed, back after 4 s',
     async () => {
       await docker(['kill', id])
       await sleep(4000)
@@ -99,6 +36,7 @@ t.test('a Redis master is killed: nothing fails', async (t) => {
   const id = await containerId('redis-1')
   const seen = await breaking(
     t,
+    'Redis master killed, back after 10 s',
     async () => {
       await docker(['kill', id])
       await sleep(10_000)
@@ -114,6 +52,7 @@ t.test('the whole Redis Cluster is stopped and comes back: nothing fails', async
   const nodes = ['redis-1', 'redis-2', 'redis-3', 'redis-4', 'redis-5', 'redis-6']
   const seen = await breaking(
     t,
+    'all six Redis nodes killed, back after 4 s',
     async () => {
       await production.compose(['kill', ...nodes])
       await sleep(4000)
@@ -128,13 +67,23 @@ t.test('the whole Redis Cluster is stopped and comes back: nothing fails', async
 
 t.test('PgBouncer is restarted: what needs the database fails for seconds', async (t) => {
   const { id } = await one('pgbouncer')
-  const seen = await breaking(t, async () => void (await docker(['restart', id])), writable)
+  const seen = await breaking(
+    t,
+    'PgBouncer restarted',
+    async () => void (await docker(['restart', id])),
+    writable,
+  )
   t.ok(seen.writesFailedFor < 15)
 })
 
 t.test('the Postgres primary is restarted: what needs it fails until it is back', async (t) => {
   const id = await containerId(production.state.primary())
-  const seen = await breaking(t, async () => void (await docker(['restart', id])), writable)
+  const seen = await breaking(
+    t,
+    'Postgres primary restarted',
+    async () => void (await docker(['restart', id])),
+    writable,
+  )
   t.ok(seen.writesFailedFor < 30)
 })
 
@@ -142,10 +91,11 @@ t.test('failover while the primary lives loses nothing', async (t) => {
   const before = production.state.primary()
   const seen = await breaking(
     t,
+    'failover while the primary lives',
     async () => {
       const { code, output } = await prod('failover')
       t.equal(code, 0, output)
-      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) t.comment(line)
+      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) tell(line)
     },
     writable,
   )
@@ -154,21 +104,19 @@ t.test('failover while the primary lives loses nothing', async (t) => {
   t.ok(seen.writesFailedFor < 60)
 })
 
-t.test('failover after the primary was killed: what was acknowledged and not sent is told', async (t) => {
-  const ledger = startLedger(origin, authorization)
-  await sleep(3000)
-  await docker(['kill', await containerId(production.state.primary())])
-  const { code, output } = await prod('failover')
-  t.equal(code, 0, output)
-  for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) t.comment(line)
-  t.ok(await until(writable, 30_000))
-  await ledger.stop()
-  await sleep(2000)
-  const { lost, stale } = await audit(ledger, origin, ask)
-  // Replication is asynchronous: the last moment may be missing, never more.
-  t.comment(
-    `${lost.length} of ${ledger.acknowledged} acknowledged writes are lost; ${ledger.failed.length} failed over ${span(ledger.failed.toSorted((a, b) => a.atMs - b.atMs))} s`,
+t.test('failover after the primary was killed: no more than the last moment is lost', async (t) => {
+  await breaking(
+    t,
+    'primary killed, then failover',
+    async () => {
+      await docker(['kill', await containerId(production.state.primary())])
+      const { code, output } = await prod('failover')
+      t.equal(code, 0, output)
+      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) tell(line)
+    },
+    writable,
+    // Replication is asynchronous: what each of the eight writers had under way, an order and a user.
+    { mayLose: 16 },
   )
-  t.ok(lost.length <= 16)
-  t.same(stale, [])
+  t.ok(await until(replicaStreams, 60_000), 'the former primary is a replica')
 })

@@ -15,6 +15,8 @@ export interface Answer {
   body: string
   /** Such as `ECONNRESET`, when there was no answer. */
   code?: string
+  /** By which nginx's log tells of it. */
+  requestId?: string
 }
 
 export interface Failure {
@@ -23,6 +25,7 @@ export interface Failure {
   call: string
   status: number
   code: string
+  requestId: string
 }
 
 export interface LoadResult {
@@ -62,6 +65,7 @@ export function send(origin: string, call: Call, agent?: Agent): Promise<Answer>
             status: response.statusCode ?? 0,
             type: response.headers['content-type'] ?? '',
             body: Buffer.concat(chunks).toString(),
+            requestId: String(response.headers['x-request-id'] ?? ''),
           }),
         )
       },
@@ -93,7 +97,7 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
 
   async function follow(call: Call): Promise<void> {
     const at = performance.now()
-    const { status, code = '' } = await send(origin, call, agent)
+    const { status, code = '', requestId = '' } = await send(origin, call, agent)
     latencies.push(performance.now() - at)
     if (status >= 200 && status < 400) return
     failures.push({
@@ -101,6 +105,7 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
       call: `${call.method ?? 'GET'} ${call.path}`,
       status,
       code,
+      requestId,
     })
   }
 
@@ -115,19 +120,25 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
   }
 }
 
-/** Answers a second of so many callers, each of whom waits for an answer before the next call. */
+/**
+ * Answers a second of so many callers, each of whom waits for an answer before the next call; counted once the replicas are
+ * warm.
+ */
 export async function capacity(
   origin: string,
   next: (index: number) => Call,
-  { callers = 24, forMs = 3000 } = {},
+  { callers = 24, warmUpMs = 6000, forMs = 4000 } = {},
 ): Promise<number> {
   const agent = new Agent({ keepAlive: true })
-  const until = performance.now() + forMs
+  const from = performance.now() + warmUpMs
+  const until = from + forMs
+  let sent = 0
   let answered = 0
   const one = async () => {
     while (performance.now() < until) {
-      await send(origin, next(answered), agent)
-      answered += 1
+      sent += 1
+      await send(origin, next(sent), agent)
+      if (performance.now() >= from) answered += 1
     }
   }
   await Promise.all(Array.from({ length: callers }, one))

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { text } from 'node:stream/consumers'
 import { docker } from '../../tools/prod/docker.ts'
 import { type Container, openProduction } from '../../tools/prod/production.ts'
+import type { Failure } from './load.ts'
 
-const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
 
 const required = (name: string): string => {
@@ -24,15 +24,18 @@ export function theProduction() {
     authorization: { authorization: `Bearer ${required('PROD_TEST_TOKEN')}` },
     docker,
     /** `pnpm prod …` from outside; resolves with its exit code and all that it printed. */
-    async prod(...args: string[]): Promise<{ code: number; output: string }> {
-      const command = [join(root, 'tools/prod/main.ts'), ...args]
-      try {
-        const { stdout, stderr } = await run(process.execPath, command, { maxBuffer: 64 << 20 })
-        return { code: 0, output: stdout + stderr }
-      } catch (error) {
-        const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
-        return { code, output: stdout + stderr }
-      }
+    prod: async (...args: string[]): Promise<Ended> => startProd(args).ended,
+    startProd,
+    /** What nginx logged of these failures: each try, its status and time. */
+    async told(failures: readonly Failure[]): Promise<string[]> {
+      if (failures.length === 0) return []
+      const lines = (await production.compose(['logs', '--no-log-prefix', 'nginx'])).split('\n')
+      return failures
+        .slice(0, 20)
+        .map(
+          (failure) =>
+            `${JSON.stringify(failure)} ${lines.find((line) => failure.requestId !== '' && line.includes(`"${failure.requestId}"`)) ?? ''}`,
+        )
     },
     /** Asks the primary; the rows as psql prints them bare. */
     ask(sql: string): Promise<string> {
@@ -46,4 +49,45 @@ export function theProduction() {
       return first
     },
   }
+}
+
+interface Ended {
+  code: number
+  output: string
+}
+
+interface Started {
+  child: ChildProcess
+  ended: Promise<Ended>
+  /** Resolves as soon as it has printed the text. */
+  printed(part: string): Promise<void>
+}
+
+function startProd(args: readonly string[], env: Record<string, string> = {}): Started {
+  const child = spawn(process.execPath, [join(root, 'tools/prod/main.ts'), ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let so = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    so += chunk
+  })
+  const closed = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)))
+  const errors = text(child.stderr)
+  return {
+    child,
+    ended: (async () => ({ code: await closed, output: so + (await errors) }))(),
+    printed: (part) =>
+      new Promise((resolve, reject) => {
+        const look = () => so.includes(part) && resolve()
+        child.stdout.on('data', look)
+        void closed.then((code) => reject(new Error(`ended with ${code} before it printed ${part}: ${so}`)))
+        look()
+      }),
+  }
+}
+
+/** A figure for whoever reads the run: the runner shows of passed tests nothing but their number. */
+export function tell(line: string): void {
+  process.stderr.write(`     ${line}\n`)
 }

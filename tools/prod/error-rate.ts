@@ -5,20 +5,39 @@ export interface Requests {
 }
 
 const COUNT = /^http_request_duration_seconds_count\{(?<labels>[^}]*)\} (?<value>\S+)/gm
+/** What the platform asks, each few seconds and of each replica: it would hide the failures of a service with few callers. */
+const OF_THE_PLATFORM = /(^|,)route="\/(health|ready|metrics|services)"/
 
-/** Adds up what `/metrics` of some replicas says. 5xx count as failed. */
+/** Adds up what `/metrics` of some replicas says, without the calls of the platform itself. 5xx count as failed. */
 export function requestsOf(pages: readonly string[]): Requests {
   const sum: Requests = { total: 0, failed: 0 }
   for (const page of pages) {
     for (const { groups } of page.matchAll(COUNT)) {
+      const labels = groups?.labels ?? ''
+      if (OF_THE_PLATFORM.test(labels)) continue
       const value = Number(groups?.value)
       sum.total += value
-      if (/(^|,)status(_code)?="5/.test(groups?.labels ?? '')) sum.failed += value
+      if (/(^|,)status="5/.test(labels)) sum.failed += value
     }
   }
   return sum
 }
 
-export function failuresOf(before: Requests, after: Requests): Requests {
+export function since(before: Requests, after: Requests): Requests {
   return { total: after.total - before.total, failed: after.failed - before.failed }
+}
+
+/**
+ * Whether a release fails more than the one before it did beside it: its share of 5xx is larger by more than a hundredth.
+ * A database that is away makes both fail, and is no reason to go back. Less than five failures say nothing, unless they
+ * are half of all there was.
+ */
+export function isWorse(fresh: Requests, old: Requests): boolean {
+  if (fresh.failed === 0) return false
+  if (fresh.failed < 5 && fresh.failed < fresh.total / 2) return false
+  return share(fresh) > share(old) + 0.01
+}
+
+function share({ failed, total }: Requests): number {
+  return total === 0 ? 0 : failed / total
 }

@@ -1,9 +1,26 @@
 import type { Production } from './production.ts'
 import type { PostgresNode } from './state.ts'
 
-/** One answer of a node, asked as its superuser over its socket. */
-export function query(production: Production, node: PostgresNode, sql: string): Promise<string> {
-  return production.exec(node, ['psql', '--no-psqlrc', '-qtA', '-U', 'postgres', '-d', 'postgres', '-c', sql])
+/** One answer of a node, asked as its superuser over its socket. One that hangs is one that does not answer. */
+export function query(
+  production: Production,
+  node: PostgresNode,
+  sql: string,
+  limitSeconds = 10,
+): Promise<string> {
+  const limit = ['timeout', String(limitSeconds)]
+  return production.exec(node, [
+    ...limit,
+    'psql',
+    '--no-psqlrc',
+    '-qtA',
+    '-U',
+    'postgres',
+    '-d',
+    'postgres',
+    '-c',
+    sql,
+  ])
 }
 
 /** The same through PgBouncer as the services see it; run inside of a node, since nothing else has psql. */
@@ -13,7 +30,7 @@ export function queryThroughPool(
   database: string,
   sql: string,
 ): Promise<string> {
-  const script = `PGPASSWORD=$(</run/secrets/reference_password) exec psql -qtA -h pgbouncer -p 6432 -U reference -d "$0" -c "$1"`
+  const script = `PGPASSWORD=$(</run/secrets/reference_password) exec timeout 10 psql -qtA -h pgbouncer -p 6432 -U reference -d "$0" -c "$1"`
   return production.exec(inside, ['bash', '-c', script, database, sql])
 }
 

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { docker } from './docker.ts'
+import { Failure } from './failure.ts'
 import { openState, type State } from './state.ts'
 
 export const APIS = ['reference-api', 'parallel-api'] as const
@@ -14,6 +15,7 @@ export interface Container {
   id: string
   name: string
   image: string
+  service: string
 }
 
 /** One production: a compose project and its state. */
@@ -69,7 +71,7 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
         ...['com.docker.compose.oneoff=False', ...filters].flatMap((label) => ['--filter', `label=${label}`]),
       ])
       const rows = out === '' ? [] : out.split('\n').map((line) => line.split('\t'))
-      return rows.map(([id = '', name = '', image = '']) => ({ id, name, image })).reverse()
+      return rows.map(([id = '', name = '', image = '']) => ({ id, name, image, service })).reverse()
     },
     async exec(service, command) {
       const id = typeof service === 'string' ? await firstOf(production, service) : service.id
@@ -97,6 +99,6 @@ function nginxFiles(): string {
 
 async function firstOf(production: Production, service: string): Promise<string> {
   const [first] = await production.containers(service)
-  if (first === undefined) throw new Error(`no container of ${service} runs`)
+  if (first === undefined) throw new Failure(`no container of ${service} runs`)
   return first.id
 }

@@ -1,7 +1,16 @@
+import { recover } from './deploy.ts'
+import { Failure } from './failure.ts'
 import { APIS, type Production } from './production.ts'
+import { isAnythingThere } from './up.ts'
 
 /** Sets how many replicas each API has; nginx sees it within a second. */
-export async function scale(production: Production, replicas: number): Promise<void> {
+export async function scale(
+  production: Production,
+  replicas: number,
+  log: (line: string) => void,
+): Promise<void> {
+  if (!(await isAnythingThere(production))) throw new Failure('nothing runs: pnpm prod up')
+  await recover(production, log)
   production.state.set('REPLICAS', String(replicas))
   await production.compose(
     [

@@ -1,8 +1,17 @@
 import { hash, randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export type PostgresNode = 'postgres-primary' | 'postgres-replica'
+
+/** A deploy that has begun and not ended. */
+export interface Deployment {
+  tag: string
+  /** Ids of the containers that were there before it. */
+  old: string[]
+  /** The new release is in service: what is left of the old one goes. Else the new one goes. */
+  inService: boolean
+}
 
 /** What belongs to one production and is not in the repository: secrets, which Postgres is the primary, which release runs. */
 export interface State {
@@ -17,11 +26,19 @@ export interface State {
   setPrimary(node: PostgresNode): void
   /** Both databases of PgBouncer on the primary, as long as there is no replica. */
   pointAllAtPrimary(): void
-  /** Such as `TAG` and `REPLICAS`: what the compose file is filled with. */
-  settings(): Record<string, string>
-  set(name: 'TAG' | 'REPLICAS', value: string): void
+  /** What the compose file is filled with, whatever the environment of a later command says. */
+  settings(): Partial<Record<Setting, string>>
+  set(name: Setting, value: string): void
+  /** Kept so that the next command can go on where one was killed. */
+  deployment(): Deployment | undefined
+  setDeployment(deployment: Deployment | undefined): void
+  /** The node that a failover which has begun makes the primary. */
+  failover(): PostgresNode | undefined
+  setFailover(next: PostgresNode | undefined): void
   addToken(name: string, sha256: string, scope: string): void
 }
+
+export type Setting = 'TAG' | 'REPLICAS' | 'SYNCHRONOUS_STANDBY_NAMES'
 
 const PASSWORDS = [
   'postgres_password',
@@ -58,6 +75,14 @@ export function openState(folder: string, databases: string): State {
     write(name, content)
   }
 
+  const find = (name: string): unknown => (existsSync(file(name)) ? JSON.parse(read(name)) : undefined)
+  /** For what only these commands read: the old content or the new one, never a half. */
+  const replace = (name: string, content: unknown) => {
+    if (content === undefined) return rmSync(file(name), { force: true })
+    writeFileSync(file(`${name}.new`), `${JSON.stringify(content)}\n`, { mode: 0o600 })
+    renameSync(file(`${name}.new`), file(name))
+  }
+
   const state: State = {
     folder,
     create() {
@@ -85,10 +110,14 @@ export function openState(folder: string, databases: string): State {
       const primary = state.primary()
       rewrite('state/databases.ini', databases.replaceAll(/host=postgres-\w+/g, `host=${primary}`))
     },
-    settings: () => JSON.parse(read('settings.json')) as Record<string, string>,
+    settings: () => find('settings.json') as Partial<Record<Setting, string>>,
     set(name, value) {
-      rewrite('settings.json', `${JSON.stringify({ ...state.settings(), [name]: value })}\n`)
+      replace('settings.json', { ...state.settings(), [name]: value })
     },
+    deployment: () => find('deploy.json') as Deployment | undefined,
+    setDeployment: (deployment) => replace('deploy.json', deployment),
+    failover: () => find('failover.json') as PostgresNode | undefined,
+    setFailover: (next) => replace('failover.json', next),
     addToken(name, sha256, scope) {
       const others = read('auth_tokens')
         .split(',')

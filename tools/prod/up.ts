@@ -1,17 +1,30 @@
+import { recover } from './deploy.ts'
+import { docker } from './docker.ts'
+import { useReplica } from './failover.ts'
+import { Failure } from './failure.ts'
+import { build, isThere } from './images.ts'
 import { APIS, type Production } from './production.ts'
 
+export interface UpOptions {
+  seed: boolean
+  build: boolean
+  log: (line: string) => void
+}
+
 /** Makes what is missing, starts everything and waits for health; `seed` fills an empty database. */
-export async function up(production: Production, options: { seed: boolean; build: boolean }): Promise<void> {
+export async function up(production: Production, options: UpOptions): Promise<void> {
   const { state } = production
   state.create()
-  if (options.build) await production.compose(['build', ...APIS, 'pgbouncer'], { show: true })
+  if (state.failover() !== undefined) throw new Failure('a failover broke off: pnpm prod failover ends it')
+  remember(production)
+  await recover(production, options.log)
+  if (options.build) await buildWhatIsMissing(production)
   // The one-shot services end; --wait is for those that stay.
   await production.compose(
     ['up', '--detach', '--no-build', '--remove-orphans', '--wait', '--wait-timeout', '300'],
-    {
-      show: true,
-    },
+    { show: true },
   )
+  await useReplica(production)
   if (options.seed) {
     await production.compose(
       ['run', '--rm', '--no-deps', 'migrate', 'node', 'packages/database/src/commands/seed.ts'],
@@ -20,9 +33,37 @@ export async function up(production: Production, options: { seed: boolean; build
   }
 }
 
-/** @param purge the data and the state too */
+/** A later command, called without it, would make acknowledged writes less safe than they were asked to be. */
+function remember(production: Production): void {
+  const { SYNCHRONOUS_STANDBY_NAMES: names } = process.env
+  if (names !== undefined) production.state.set('SYNCHRONOUS_STANDBY_NAMES', names)
+}
+
+/**
+ * A release that was deployed is what it is: sources that changed since come into service by a deploy. Before the first
+ * deploy there is no release, and the images follow the sources, as long as nothing runs that would be stopped at once.
+ */
+async function buildWhatIsMissing(production: Production): Promise<void> {
+  const { TAG: release } = production.state.settings()
+  const tag = release ?? 'local'
+  const images = await Promise.all(APIS.map((api) => isThere(`${api}:${tag}`)))
+  const running = await Promise.all(APIS.map((api) => production.containers(api)))
+  const keep = release !== undefined || running.flat().length > 0
+  if (!keep || images.includes(false)) await build(production, tag)
+  await production.compose(['build', 'pgbouncer'], { show: true })
+}
+
+/** @param options.volumes the data too; the secrets stay */
 export async function down(production: Production, options: { volumes: boolean }): Promise<void> {
+  // Replicas of a deploy that broke off are no orphans to compose.
   await production.compose(['down', '--remove-orphans', ...(options.volumes ? ['--volumes'] : [])], {
     show: true,
   })
+  if (production.state.exists()) production.state.setDeployment(undefined)
+}
+
+/** Whether anything of this production is there, running or not. */
+export async function isAnythingThere(production: Production): Promise<boolean> {
+  const label = `label=com.docker.compose.project=${production.project}`
+  return (await docker(['ps', '--all', '--quiet', '--filter', label])) !== ''
 }

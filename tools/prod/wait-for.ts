@@ -1,16 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from './failure.ts'
 
-/** Asks until the answer is true; fails after the limit with what was waited for. */
+/** Asks until the answer is true; fails after the limit with what was waited for, and at once when it is interrupted. */
 export async function waitFor(
   what: string,
   limitMs: number,
   condition: () => Promise<boolean>,
-  everyMs = 500,
+  { everyMs = 500, signal }: { everyMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const until = performance.now() + limitMs
   while (!(await condition())) {
     if (performance.now() > until) throw new Failure(`${what}: not within ${limitMs / 1000} s`)
-    await sleep(everyMs)
+    await pause(everyMs, signal)
+  }
+}
+
+/** @throws Failure when it is interrupted */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { ...(signal && { signal }) })
+  } catch {
+    throw new Failure('interrupted')
   }
 }

@@ -1,0 +1,83 @@
+import t from 'tap'
+import { send, until } from './load.ts'
+import { theProduction } from './production.ts'
+import { buildRelease, everything, tagRelease } from './releases.ts'
+import { underLoad } from './under-load.ts'
+
+const { production, origin, docker, prod } = theProduction()
+const APIS = ['reference-api', 'parallel-api'] as const
+
+t.test('a deploy costs no request', async (t) => {
+  const tag = await tagRelease('next')
+  const token = (await prod('token', 'newcomer', 'write')).output.trim()
+  const order = {
+    method: 'POST',
+    path: '/orders',
+    headers: { authorization: `Bearer ${token}` },
+    body: { userId: 1, productId: 1, quantity: 1 },
+  } as const
+  t.equal((await send(origin, order)).status, 401, 'a token that no replica has read yet')
+  const { failures } = await underLoad('a deploy', async () => {
+    const { code, output } = await prod('deploy', '--tag', tag)
+    t.equal(code, 0, output.slice(-2000))
+  })
+  t.same(failures, [])
+  for (const api of APIS) {
+    const images = (await production.containers(api)).map(({ image }) => image)
+    t.same(images, Array(3).fill(`${api}:${tag}`))
+  }
+  t.equal((await send(origin, order)).status, 201, 'the deploy made the token known')
+})
+
+t.test('a deploy of a release that does not start goes back by itself and costs no request', async (t) => {
+  const tag = await buildRelease('ends', 'CMD ["node", "-e", "process.exit(1)"]')
+  const before = await everything()
+  const { failures } = await underLoad('a deploy of a release that does not start', async () => {
+    const { code, output } = await prod('deploy', '--tag', tag)
+    t.equal(code, 1)
+    t.match(output, /is not in service; the release before it is: .* ended/)
+  })
+  t.same(failures, [])
+  t.ok(await until(async () => (await send(origin, { path: '/health' })).status === 200, 5000))
+  t.same(await everything(), before, 'the same containers as before')
+})
+
+t.test('a deploy of a release that is ready and answers 5xx goes back by itself', async (t) => {
+  // It asks for a table that its migrations have not made: what a release is that was tested on another schema.
+  const tag = await buildRelease(
+    'fails',
+    `USER root
+RUN grep -q "'products'," packages/database/src/schema.ts && sed -i "s/'products',/'products_of_tomorrow',/" packages/database/src/schema.ts
+USER 1000:1000`,
+  )
+  const before = await everything()
+  const products = { path: '/products?limit=20' }
+  const { failures } = await underLoad(
+    'a deploy of a release that answers 5xx on one path',
+    async () => {
+      const { code, output } = await prod('deploy', '--tag', tag)
+      t.equal(code, 1)
+      t.match(output, /is not in service; the release before it is: the new replicas failed \d+ of \d+/)
+      t.notMatch(output, /^stops /m, 'no old replica had stopped')
+    },
+    // What the new release does well is done well while it is watched.
+    (index) => (index % 2 === 0 ? products : { path: `/users/${1 + (index % 1000)}` }),
+  )
+  t.ok(failures.length > 0, 'the new replicas did take part')
+  for (const { call, status } of failures)
+    t.match({ call, status }, { call: 'GET /products?limit=20', status: 500 })
+  t.same(await everything(), before, 'the same containers as before')
+  const after = await underLoad(
+    'after it went back',
+    async () => {},
+    () => products,
+  )
+  t.same(after.failures, [])
+})
+
+t.test('a deploy of images that are not there changes nothing', async (t) => {
+  const { code, output } = await prod('deploy', '--tag', 'never-built')
+  t.equal(code, 1)
+  t.match(output, 'there is no image reference-api:never-built')
+  t.equal(await docker(['ps', '--quiet', '--filter', 'ancestor=reference-api:never-built']), '')
+})

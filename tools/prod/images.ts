@@ -1,0 +1,34 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { docker } from './docker.ts'
+import { Failure } from './failure.ts'
+import { APIS, type Production } from './production.ts'
+
+/** Builds both APIs from the sources beside this file. */
+export async function build(production: Production, tag: string): Promise<void> {
+  await production.compose(['build', ...APIS], { show: true, env: { TAG: tag, BUILD_COMMIT: commit() } })
+}
+
+export function isTag(text: string): boolean {
+  return /^\w[\w.-]{0,127}$/.test(text)
+}
+
+/** @throws Failure naming the image that is missing */
+export async function haveImages(tag: string): Promise<void> {
+  for (const api of APIS) {
+    if (!(await isThere(`${api}:${tag}`))) throw new Failure(`there is no image ${api}:${tag}`)
+  }
+}
+
+export async function isThere(image: string): Promise<boolean> {
+  const found = await docker(['image', 'ls', '--quiet', image])
+  return found !== ''
+}
+
+/** What `build_info` and traces name; empty outside of a checkout, and with a plus for what was not committed. */
+function commit(): string {
+  const git = (...args: string[]) =>
+    spawnSync('git', args, { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' }).stdout?.trim() ?? ''
+  const revision = git('rev-parse', '--short=12', 'HEAD')
+  return revision === '' || git('status', '--porcelain') === '' ? revision : `${revision}+`
+}

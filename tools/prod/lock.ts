@@ -1,0 +1,85 @@
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure } from './failure.ts'
+
+/** What only one command at a time may change. */
+export type Lock = 'replicas' | 'postgres'
+
+/**
+ * Runs the work while this process holds the locks, and fails at once when another process has one of them: what it waited
+ * for would meet a production that is not the one it was called for. A process that ended without giving its lock back has
+ * none any more.
+ */
+export async function locked<T>(
+  folder: string,
+  locks: readonly Lock[],
+  command: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const held: string[] = []
+  try {
+    for (const lock of locks) held.push(take(join(folder, `${lock}.lock`), command))
+    return await work()
+  } finally {
+    for (const file of held) rmSync(file, { force: true })
+  }
+}
+
+function take(file: string, command: string): string {
+  const mine = `${file}.${process.pid}`
+  writeFileSync(mine, `${process.pid} ${command}\n`)
+  try {
+    for (;;) {
+      // A link and not a new file: it is there with its content, or not at all.
+      if (link(mine, file)) return file
+      const holder = read(file)
+      const [pid = '', other = ''] = holder?.trim().split(' ') ?? []
+      if (isAlive(Number(pid)))
+        throw new Failure(`pnpm prod ${other} runs already (process ${pid}); try again when it has ended`)
+      if (holder !== undefined) removeStale(file, holder)
+    }
+  } finally {
+    rmSync(mine, { force: true })
+  }
+}
+
+/** Two may find the same stale lock: what was moved is looked at, so that neither removes the other's new one. */
+function removeStale(file: string, content: string): void {
+  const aside = `${file}.stale.${process.pid}`
+  try {
+    renameSync(file, aside)
+  } catch {
+    return
+  }
+  if (read(aside) !== content) link(aside, file)
+  rmSync(aside, { force: true })
+}
+
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Somebody else's process lives too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+
+const main = join(import.meta.dirname, 'main.ts')
+
+/** Without a Docker engine at hand: none of this may need one. */
+function prod(t: Test, ...args: string[]) {
+  const state = join(t.testdir(), 'state')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, PROD_STATE: state, DOCKER_HOST: 'tcp://127.0.0.1:9' },
+  })
+  return { code: status, stdout, stderr, state }
+}
+
+t.test('wrong arguments end with 64, say what is wrong and how it is right, and make nothing', async (t) => {
+  for (const [line, fault] of [
+    ['fly', 'no command fly'],
+    ['toString', 'no command toString'],
+    ['up --fast', "Unknown option '--fast'"],
+    ['up now', 'up takes no argument'],
+    ['up --volumes', 'up has no option --volumes'],
+    ['down --seed', 'down has no option --seed'],
+    ['scale', 'scale takes 1 argument'],
+    ['scale 0', 'scale takes a number from 1 to 99, not 0'],
+    ['scale 3 4', 'scale takes 1 argument'],
+    ['scale three', 'scale takes a number from 1 to 99, not three'],
+    ['deploy v2', 'deploy takes no argument'],
+    ['deploy --tag', "'--tag <value>' argument missing"],
+    ['deploy --tag ../v2', 'not a tag of an image: ../v2'],
+    ['failover now', 'failover takes no argument'],
+    ['token alice', 'token takes 2 arguments'],
+    ['token a:b write', 'not a name'],
+    ['token alice root', 'the scope is write or admin, not root'],
+  ] as const) {
+    const { code, stdout, stderr, state } = prod(t, ...line.split(' '))
+    t.equal(code, 64, line)
+    t.match(stderr, fault, line)
+    t.notMatch(stderr, /\n {4}at /, 'no stack')
+    t.equal(stdout, '', line)
+    t.notOk(existsSync(state), `${line} has made nothing`)
+  }
+  t.equal(prod(t).code, 64)
+})
+
+t.test('--help explains, before and after a command', async (t) => {
+  for (const line of [['--help'], ['-h'], ['deploy', '--help']]) {
+    const { code, stdout } = prod(t, ...line)
+    t.equal(code, 0)
+    for (const command of ['up', 'down', 'status', 'logs', 'scale', 'deploy', 'failover', 'token'])
+      t.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
+  }
+})
+
+t.test('without a production there is nothing to look at, and it is said how to make one', async (t) => {
+  for (const line of [['down'], ['status'], ['logs'], ['scale', '3'], ['deploy'], ['failover']]) {
+    const { code, stderr } = prod(t, ...line)
+    t.equal(code, 1)
+    t.match(stderr, /^there is no production in .*: pnpm prod up makes one\n$/)
+  }
+})
+
+t.test('a token is shown once: what is kept cannot be used', async (t) => {
+  const { code, stdout, state } = prod(t, 'token', 'alice', 'write')
+  t.equal(code, 0)
+  t.match(stdout, /^[\w-]{43}\n$/)
+  const kept = readFileSync(join(state, 'auth_tokens'), 'utf8')
+  t.match(kept, /(^|,)alice:[0-9a-f]{64}:write$/)
+  t.notOk(kept.includes(stdout.trim()))
+  t.equal(statSync(state).mode & 0o777, 0o700, 'nobody else looks into the folder')
+})
