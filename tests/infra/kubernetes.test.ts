@@ -336,6 +336,23 @@ t.test(
   },
 )
 
+t.test('the example overlay sets what a team has of its own', { skip }, async (t) => {
+  const { manifests } = render('overlays/example')
+  for (const { kind, metadata } of manifests)
+    t.ok(kind === 'Namespace' || metadata.namespace === 'shop', kind)
+  for (const manifest of ofKind(manifests, 'Deployment', 'Job')) {
+    t.match(containerOf(manifest).image, /^registry\.example\/shop\/(reference|parallel)-api:2026-/)
+  }
+  t.equal(find(manifests, 'Deployment', 'worker').spec?.replicas, 2)
+  t.equal(find(manifests, 'HorizontalPodAutoscaler', 'reference-api').spec?.minReplicas, 4)
+  t.equal(find(manifests, 'Ingress', 'public').spec?.rules?.[0]?.host, 'shop.example')
+  for (const name of ['to-postgres', 'to-redis']) {
+    t.same(find(manifests, 'NetworkPolicy', name).spec?.egress?.[0]?.to, [
+      { ipBlock: { cidr: '192.0.2.0/24' } },
+    ])
+  }
+})
+
 t.test('no file has a secret in it', async (t) => {
   const secret = /\/\/[^/\s:]+:[^/\s@]+@|kind: Secret\b|BEGIN [A-Z ]*PRIVATE KEY|[:=]\s*[0-9a-f]{64}/
   t.match('postgres://reference:hunter2@pgbouncer:6432/reference', secret, 'the pattern finds one')

@@ -46,6 +46,7 @@ export type Manifest = {
     template?: { metadata: { labels: Labels }; spec: PodSpec }
     strategy?: { rollingUpdate: { maxUnavailable: number; maxSurge: number } }
     replicas?: number
+    minReplicas?: number
     maxReplicas?: number
     scaleTargetRef?: { kind: string; name: string }
     selector?: Selector & Labels
