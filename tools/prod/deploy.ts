@@ -52,7 +52,11 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     log(`goes back: ${reason}`)
-    await goBack(production, new Set(old.map(({ id }) => id)), stopped)
+    await goBack(production, new Set(old.map(({ id }) => id)), stopped).catch((cause) => {
+      throw new Failure(
+        `${reason}; and the way back failed, deploy, scale or up tries it again: ${cause.message}`,
+      )
+    })
     notInService(tag, reason)
   }
   await settle(production, tag)
@@ -65,7 +69,9 @@ export async function recover(production: Production, log: (line: string) => voi
   if (open === undefined) return
   const old = new Set(open.old)
   const there = await replicas(production)
-  if (open.inService || !there.some(({ id }) => old.has(id))) {
+  if (there.length === 0) {
+    production.state.setDeployment(undefined)
+  } else if (open.inService) {
     log(`ends the deploy of ${open.tag} that broke off`)
     await settle(production, open.tag)
   } else {
