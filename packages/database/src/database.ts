@@ -6,6 +6,7 @@ import { type PresetName, presets, roleLimitMs } from './presets.ts'
 import { withFallback } from './routing.ts'
 import { users } from './schema.ts'
 import { statement } from './statement.ts'
+import { type StatementRecord, traceRecords } from './tracing.ts'
 
 /**
  * 64 callers reading a user by id, 30 connections allowed, Postgres on the same 2 cores, medians of 5 interleaved
@@ -39,6 +40,8 @@ export type DatabaseOptions = {
   /** Off: every statement is parsed and planned again, with one more round trip. */
   prepare?: boolean | undefined
   registry?: Registry | undefined
+  /** In a worker thread: takes what {@link Database.tell} is given in the main thread. */
+  record?: ((statement: StatementRecord) => void) | undefined
 }
 
 export type Database = {
@@ -51,6 +54,8 @@ export type Database = {
   /** Resolves when the primary answers and has its tables; throws when not (42P01 without them), or the signal's reason. */
   ready(signal?: AbortSignal): Promise<void>
   stats(): Record<string, PoolFigures>
+  /** Counts and traces statements that a worker thread has recorded, as if they had been sent here. */
+  tell(records: readonly StatementRecord[]): void
   /** Refuses new work, lets what was sent finish for up to 5 s, closes all connections. */
   close(): Promise<void>
 }
@@ -80,6 +85,12 @@ export function createDatabase(options: DatabaseOptions): Database {
       await primary.run(hasTables, {}, { signal })
     },
     stats: () => Object.fromEntries([...pools].map(([name, each]) => [name, each.stats()])),
+    tell(records) {
+      for (const { pool, statement, startedAt, endedAt } of records) {
+        metrics?.queried(pool, statement, (endedAt - startedAt) / 1000)
+      }
+      traceRecords(records)
+    },
     async close() {
       await Promise.all([...pools.values()].map((each) => each.close()))
     },
@@ -104,6 +115,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       answerMarginMs: Math.min(2000, statementLimitMs),
       cancels,
       metrics,
+      record: options.record,
     })
     pools.set(name, made)
     return made

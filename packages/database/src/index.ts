@@ -27,5 +27,5 @@ export {
 } from './schema.ts'
 export { type SeedOptions, type SeedProgress, type SeedResult, seed } from './seed.ts'
 export { type Statement, statement } from './statement.ts'
-export type { TracedStatement } from './tracing.ts'
+export type { StatementRecord, TracedStatement } from './tracing.ts'
 export type { Transaction, TransactionOptions } from './transaction.ts'

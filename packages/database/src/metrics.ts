@@ -16,6 +16,7 @@ export type PoolMetrics = {
 
 export type DatabaseMetrics = {
   pool(name: string, figures: () => PoolFigures & ConnectionFigures): PoolMetrics
+  queried(pool: string, statement: string, seconds: number): void
 }
 
 /**
@@ -69,7 +70,21 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
     registers: [registry],
   })
+  const durations = new Map<string, Map<string, ReturnType<typeof query.labels>>>()
+  const durationsOf = (pool: string) => {
+    const known = durations.get(pool) ?? new Map<string, ReturnType<typeof query.labels>>()
+    durations.set(pool, known)
+    return (statement: string, seconds: number) => {
+      let labelled = known.get(statement)
+      if (labelled === undefined) {
+        labelled = query.labels(pool, statement)
+        known.set(statement, labelled)
+      }
+      labelled.observe(seconds)
+    }
+  }
   return {
+    queried: (pool, statement, seconds) => durationsOf(pool)(statement, seconds),
     pool(pool, figures) {
       pools.set(pool, figures)
       const waits = wait.labels(pool)
@@ -80,19 +95,11 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
         closed: refused.labels(pool, 'closed'),
       } satisfies Record<Refusal, unknown>
       for (const counter of [abandonments, ...Object.values(refusals)]) counter.inc(0)
-      const queries = new Map<string, ReturnType<typeof query.labels>>()
       return {
         waited: (seconds) => waits.observe(seconds),
         refused: (reason) => refusals[reason].inc(),
         abandoned: () => abandonments.inc(),
-        queried(statement, seconds) {
-          let labelled = queries.get(statement)
-          if (labelled === undefined) {
-            labelled = query.labels(pool, statement)
-            queries.set(statement, labelled)
-          }
-          labelled.observe(seconds)
-        },
+        queried: durationsOf(pool),
       }
     },
   }

@@ -17,7 +17,7 @@ import {
 import { createGate, type Grant } from './gate.ts'
 import type { DatabaseMetrics, PoolFigures } from './metrics.ts'
 import { type Statement, statement } from './statement.ts'
-import { createTracing } from './tracing.ts'
+import { createTracing, type StatementRecord } from './tracing.ts'
 import { firstBytes, runTransaction, type Transaction, type TransactionOptions } from './transaction.ts'
 import { createWatchdog } from './watch.ts'
 
@@ -79,6 +79,7 @@ export type PoolOptions = ConnectionOptions & {
   /** With `depth` 1: a signal cancels in the server, since nothing else is on the connection. */
   cancels: boolean
   metrics?: DatabaseMetrics | undefined
+  record?: ((statement: StatementRecord) => void) | undefined
 }
 
 export function createPool(options: PoolOptions): Pool {
@@ -87,7 +88,7 @@ export function createPool(options: PoolOptions): Pool {
   const retired = new Set<Promise<void>>()
   const silenceMs = options.statementLimitMs + answerMarginMs
   const watchdog = createWatchdog(silenceMs)
-  const beginTrace = createTracing(name)
+  const beginTrace = createTracing(name, options.record)
   const metrics = options.metrics?.pool(name, () => ({
     ...stats(),
     open: [...connections.values()].reduce((sum, connection) => sum + connection.open(), 0),

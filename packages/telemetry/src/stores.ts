@@ -1,13 +1,15 @@
 import { SpanKind, type Tracer } from '@opentelemetry/api'
 import type { TracedCall } from '@reference/cache'
 import type { TracedStatement } from '@reference/database'
-import { endSpan, listen } from './listen.ts'
+import { listen } from './listen.ts'
+import { endSpan } from './spans.ts'
 
 /** A span for each statement, by its name. Its text has places for values, and no value. */
 export function traceDatabase(tracer: Tracer): () => void {
   return listen<TracedStatement>('reference:database.statement', (traced) => {
     const span = tracer.startSpan(traced.statement, {
       kind: SpanKind.CLIENT,
+      ...(traced.startedAt !== undefined && { startTime: traced.startedAt }),
       attributes: {
         'db.system.name': 'postgresql',
         'db.query.summary': traced.statement,
@@ -15,7 +17,7 @@ export function traceDatabase(tracer: Tracer): () => void {
         'db.client.connection.pool.name': traced.pool,
       },
     })
-    traced.end = (error) => endSpan(span, error)
+    traced.end = (error, endedAt) => endSpan(span, error, endedAt)
   })
 }
 

@@ -13,6 +13,8 @@ type Span = {
   traceId: string
   spanId: string
   parentSpanId: string | undefined
+  startTimeUnixNano: string
+  endTimeUnixNano: string
   attributes: Record<string, unknown>
 }
 
@@ -92,6 +94,7 @@ t.test('a request through both services and a job in a third process are one tra
       return ((await answer.json()) as { jobId: string }).jobId
     }),
   )
+  t.equal((await fetch(`${parallelUrl}/report`, { headers })).status, 200)
   await fetch(`${apiUrl}/users/7`, { headers: newTrace(false).headers })
   const handled = await until('each job has its span', () => {
     const found = spans.filter(({ name }) => name === 'handle process-data')
@@ -110,6 +113,14 @@ t.test('a request through both services and a job in a third process are one tra
   t.ok(
     below.some((name) => /order/.test(name)),
     `the statement is below: ${below}`,
+  )
+  const report = await inTrace('parallel-api', 'GET /report')
+  const part = await inTrace('parallel-api', 'report_part')
+  t.equal(part.parentSpanId, report.spanId, 'what a worker thread sent is below its request')
+  t.ok(
+    BigInt(part.startTimeUnixNano) > BigInt(report.startTimeUnixNano) &&
+      BigInt(part.endTimeUnixNano) < BigInt(report.endTimeUnixNano),
+    'at the time at which it was sent',
   )
   await inTrace('reference-api', 'send process-data')
   for (const span of handled) {

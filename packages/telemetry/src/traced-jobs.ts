@@ -1,14 +1,7 @@
-import {
-  context,
-  propagation,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
+import { context, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import type { TracedJob } from '@reference/jobs'
-import { endSpan, listen } from './listen.ts'
+import { listen } from './listen.ts'
+import { carriedBy, endSpan, startSpan } from './spans.ts'
 
 /**
  * A span for each run of a handler, in the trace that has enqueued the job. pg-boss's own span around it is the parent
@@ -18,28 +11,22 @@ export function traceJobs(tracer: Tracer): () => void {
   return listen<TracedJob>('reference:jobs.run', (traced) => {
     const active = context.active()
     const around = trace.getSpanContext(active)
-    const stored = traced.carrier ? propagation.extract(ROOT_CONTEXT, traced.carrier) : ROOT_CONTEXT
-    const from = trace.getSpanContext(stored)
-    const nested = around !== undefined && around.traceId === from?.traceId
-    const parent = nested ? active : stored
+    const stored = carriedBy(traced.carrier)
+    const nested = around !== undefined && around.traceId === trace.getSpanContext(stored)?.traceId
     traced.run = async (handle) => {
-      const span = tracer.startSpan(
-        `handle ${traced.queue}`,
-        {
-          kind: SpanKind.CONSUMER,
-          attributes: {
-            'messaging.system': 'pg-boss',
-            'messaging.operation.type': 'process',
-            'messaging.destination.name': traced.queue,
-            'messaging.message.id': traced.id,
-            'job.attempt': traced.attempt,
-          },
-          ...(around !== undefined && !nested && { links: [{ context: around }] }),
+      const { span, inside } = startSpan(tracer, nested ? active : stored, `handle ${traced.queue}`, {
+        kind: SpanKind.CONSUMER,
+        attributes: {
+          'messaging.system': 'pg-boss',
+          'messaging.operation.type': 'process',
+          'messaging.destination.name': traced.queue,
+          'messaging.message.id': traced.id,
+          'job.attempt': traced.attempt,
         },
-        parent,
-      )
+        ...(around !== undefined && !nested && { links: [{ context: around }] }),
+      })
       try {
-        const result = await context.with(trace.setSpan(parent, span), handle)
+        const result = await context.with(inside, handle)
         if (isFailure(result)) span.setStatus({ code: SpanStatusCode.ERROR })
         span.end()
         return result

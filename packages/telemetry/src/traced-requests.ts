@@ -1,14 +1,7 @@
-import {
-  context,
-  propagation,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
+import { context, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
 import type { TracedRequest } from '@reference/http'
 import { listen } from './listen.ts'
+import { carriedBy, startSpan } from './spans.ts'
 
 /** A span for each request but those of probes and scrapers; it ends with the answer, and is named by its route. */
 export function traceRequests(tracer: Tracer): () => void {
@@ -17,22 +10,17 @@ export function traceRequests(tracer: Tracer): () => void {
     if (Reflect.get(request.routeOptions.config, 'operational') === true) return
     const { url: route } = request.routeOptions
     const [path = '/'] = (request.raw.url ?? '/').split('?', 1)
-    const parent = propagation.extract(ROOT_CONTEXT, request.headers)
-    const span = tracer.startSpan(
-      route === undefined ? request.method : `${request.method} ${route}`,
-      {
-        kind: SpanKind.SERVER,
-        attributes: {
-          'http.request.method': request.method,
-          'url.path': path,
-          ...(route !== undefined && { 'http.route': route }),
-          'request.id': request.id,
-        },
+    const name = route === undefined ? request.method : `${request.method} ${route}`
+    const { span, inside } = startSpan(tracer, carriedBy(request.headers), name, {
+      kind: SpanKind.SERVER,
+      attributes: {
+        'http.request.method': request.method,
+        'url.path': path,
+        ...(route !== undefined && { 'http.route': route }),
+        'request.id': request.id,
       },
-      parent,
-    )
-    const inSpan = trace.setSpan(parent, span)
-    traced.run = (rest) => context.with(inSpan, rest)
+    })
+    traced.run = (rest) => context.with(inside, rest)
     if (span.isRecording()) traced.traceId = span.spanContext().traceId
     reply.raw.once('close', () => {
       const finished = reply.raw.writableFinished

@@ -1,5 +1,6 @@
-import { context, propagation, SpanKind, type Tracer, trace } from '@opentelemetry/api'
-import { endSpan, listen } from './listen.ts'
+import { context, propagation, SpanKind, type Tracer } from '@opentelemetry/api'
+import { listen } from './listen.ts'
+import { endSpan, startSpan } from './spans.ts'
 
 /** What the client of the parallel-api tells of an attempt. */
 interface TracedAttempt {
@@ -14,7 +15,7 @@ export function traceUpstream(tracer: Tracer): () => void {
   return listen<TracedAttempt>('reference:upstream.attempt', (traced) => {
     const { hostname, port } = new URL(traced.origin)
     const [path = '/'] = traced.path.split('?', 1)
-    const span = tracer.startSpan('GET', {
+    const { span, inside } = startSpan(tracer, context.active(), 'GET', {
       kind: SpanKind.CLIENT,
       attributes: {
         'http.request.method': 'GET',
@@ -23,7 +24,7 @@ export function traceUpstream(tracer: Tracer): () => void {
         'server.port': Number(port || 80),
       },
     })
-    propagation.inject(trace.setSpan(context.active(), span), traced.headers)
+    propagation.inject(inside, traced.headers)
     traced.end = (error, status) => {
       if (status !== undefined) span.setAttribute('http.response.status_code', status)
       endSpan(span, error)

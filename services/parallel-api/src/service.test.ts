@@ -99,3 +99,14 @@ t.test('documents its calls, and measures them', async (t) => {
     t.match(text, name)
   }
 })
+
+t.test('statements that a report sends from its thread are counted like all others', async (t) => {
+  const { get } = await startApi(t)
+  t.equal((await get('/report')).body.engine, 'workers')
+  const { text } = await get('/metrics')
+  for (const statement of ['report_id_range', 'report_categories', 'report_part']) {
+    const [, count] =
+      new RegExp(`_seconds_count\\{pool="cancellable",statement="${statement}"\\} (\\d+)`).exec(text) ?? []
+    t.ok(Number(count) >= 1, statement)
+  }
+})

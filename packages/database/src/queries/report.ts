@@ -26,14 +26,14 @@ export const report = statement<object, ReportRow>(
 
 /** What computes the report elsewhere: the products' categories … */
 export const productCategories = statement<object, { id: number; category: string }>(
-  'product_categories',
+  'report_categories',
   (db) =>
     db.select({ id: products.id, category: products.category }).from(products).orderBy(asc(products.id)),
 )
 
 /** … the ids to divide among the parts (both null without orders) … */
 export const orderIdRange = statement<object, { first: number | null; last: number | null }>(
-  'order_id_range',
+  'report_id_range',
   (db) =>
     db
       .select({
@@ -50,7 +50,7 @@ export const orderIdRange = statement<object, { first: number | null; last: numb
  * 18 % more bytes, and no longer read as what they are.)
  */
 export const orderPart = statement<{ from: number; to: number }, { part: string }>(
-  'order_part',
+  'report_part',
   () => sql`select coalesce(string_agg(concat_ws(',', ${orders.productId},
       (${orders.createdAt} at time zone 'UTC')::date - date '1970-01-01', ${orders.totalCents}), ';'), '') as part
     from ${orders} where ${orders.id} between ${placeholder('from')} and ${placeholder('to')}`,

@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads'
-import type { DatabaseOptions } from '@reference/database'
+import type { Database, DatabaseOptions } from '@reference/database'
 import type { WorkerPool } from '@reference/jobs'
 import type { ReportFailure, ReportOutcome, ReportTask } from './worker.ts'
 
@@ -7,10 +7,12 @@ import type { ReportFailure, ReportOutcome, ReportTask } from './worker.ts'
 const END_WITHIN_MS = 10_000
 
 export interface InThreadOptions {
+  /** That of the main thread: it is told which statements the report has sent. */
+  readonly database: Database
   /** Runs `worker.ts`. */
   readonly workers: WorkerPool
   /** How a thread reaches the database. */
-  readonly connect: Omit<DatabaseOptions, 'registry'>
+  readonly connect: Omit<DatabaseOptions, 'registry' | 'record'>
   readonly lanes: number
   readonly atOnce: number
 }
@@ -22,7 +24,7 @@ export interface InThreadOptions {
  * @returns JSON in UTF-8, when nothing of the report is left running
  */
 export async function reportInThread(
-  { workers, ...means }: InThreadOptions,
+  { database, workers, ...means }: InThreadOptions,
   { signal, statementTimeoutMs }: { signal: AbortSignal; statementTimeoutMs: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
   signal.throwIfAborted()
@@ -33,6 +35,7 @@ export async function reportInThread(
   const timeoutMs = statementTimeoutMs + END_WITHIN_MS
   try {
     const outcome = await workers.run<ReportOutcome>(task, { transferList: [port2], timeoutMs })
+    database.tell(outcome.statements)
     signal.throwIfAborted()
     if ('failure' in outcome) throw restored(outcome.failure)
     return outcome.json

@@ -26,7 +26,7 @@ export interface ReportsOptions {
   /** Runs `worker.ts`. */
   readonly workers: WorkerPool
   /** How a worker thread reaches the same database, with connections of its own. */
-  readonly connect: Omit<DatabaseOptions, 'registry'>
+  readonly connect: Omit<DatabaseOptions, 'registry' | 'record'>
   /** Connections that read side by side; 1 reads one part after the other. */
   readonly lanes?: number
   readonly timeoutMs?: number
@@ -69,7 +69,7 @@ export function createReports(options: ReportsOptions): Reports {
   const computed = limited((limits) =>
     own === 'main'
       ? computeReport({ ...limits, database, lanes, atOnce: AT_ONCE, engine: own }).then(asBuffer)
-      : reportInThread({ workers, connect, lanes, atOnce: AT_ONCE }, limits).then(asBuffer),
+      : reportInThread({ database, workers, connect, lanes, atOnce: AT_ONCE }, limits).then(asBuffer),
   )
   const queried = limited((limits) => query(database, limits))
 
