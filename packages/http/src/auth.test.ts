@@ -86,11 +86,11 @@ t.test('with no token configured nobody writes, and the log says so at the start
   const { post, lines } = await testServer(t, { auth: 'token' }, routes)
   t.equal((await post('/rows', '{}', { authorization: 'Bearer write-token' })).status, 401)
   t.match(
-    lines.filter(({ level }) => level === 40),
+    lines.filter(({ level }) => level === 'warn'),
     [{ msg: /there is no token/ }],
   )
   const some = await testServer(t, { auth: 'token', authTokens }, routes)
-  t.notOk(some.lines.some(({ level }) => level === 40))
+  t.notOk(some.lines.some(({ level }) => level === 'warn'))
 })
 
 t.test('OpenAPI says which calls need a token', async (t) => {

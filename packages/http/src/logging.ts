@@ -26,7 +26,14 @@ export function createLogger({ service, version, level, stream }: LogOptions): F
   const redact = { paths: SECRETS.flatMap(places), censor: '[redacted]' }
   const mixin = logMixin()
   const logger = pino(
-    { level, base: { service, version }, redact, ...(mixin && { mixin }) },
+    // The level by its name: Loki makes a label of it as it is, and it reads without a table.
+    {
+      level,
+      base: { service, version },
+      redact,
+      formatters: { level: (name) => ({ level: name }) },
+      ...(mixin && { mixin }),
+    },
     stream ?? pino.destination(),
   )
   // Fastify's first child is its root, with its serialisers; those of the root are the requests'.

@@ -129,7 +129,7 @@ t.test('a 5xx hides what failed and logs it once', async (t) => {
   t.notMatch(text, /password|stack|at /)
   t.match(JSON.parse(text), { code: 'INTERNAL_ERROR', detail: 'Something failed in the service' })
   const failures = lines.filter(({ msg }) => msg === 'request failed')
-  t.match(failures, [{ level: 50, path: '/plain', requestId: plain.headers.get('x-request-id') }])
+  t.match(failures, [{ level: 'error', path: '/plain', requestId: plain.headers.get('x-request-id') }])
   t.equal(failures.length, 1)
   t.match(failures, [{ err: { message: 'password of the database', stack: /problems.test/ } }])
 
@@ -137,7 +137,7 @@ t.test('a 5xx hides what failed and logs it once', async (t) => {
   t.equal(coded.status, 503)
   t.equal(coded.headers.get('retry-after'), '1')
   t.match(await body(coded), { code: 'DB_POOL_TIMEOUT', detail: 'The service cannot answer at the moment' })
-  t.match(lines.at(-1), { level: 40, reason: 'pool of 10.0.0.1' }, 'shed load is a warning without stack')
+  t.match(lines.at(-1), { level: 'warn', reason: 'pool of 10.0.0.1' }, 'shed load is a warning without stack')
 
   t.match(await body(await get('/driver')), { status: 500, code: 'INTERNAL_ERROR' })
   t.match(await body(await get('/text')), { status: 500, code: 'INTERNAL_ERROR' })

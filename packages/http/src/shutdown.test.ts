@@ -232,7 +232,7 @@ t.test('an uncaught error is logged, closes in order and exits 1', async (t) => 
     await fetch(url + path).catch(() => {})
     t.same((await closing)[0], 'closing', 'the pools are closed')
     t.equal(await exit, 1)
-    t.match(log(), new RegExp(`"level":60.*${message}.*uncaught error`))
+    t.match(log(), new RegExp(`"level":"fatal".*${message}.*uncaught error`))
   }
 })
 
