@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { METHODS } from 'node:http'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Registry } from 'prom-client'
@@ -97,6 +98,36 @@ t.test('what is refused before there is a route is counted and logged', async (t
       { status: 408 },
       { path: '/users', status: 408 },
     ],
+  )
+})
+
+t.test('whatever is asked for, the values of labels are those of the routes and of HTTP', async (t) => {
+  const { get, raw } = await testServer(t, { registry: new Registry() })
+  const paths = [
+    '/users/1',
+    '/users/2?x=1',
+    '/users/%2e%2e%2fetc',
+    '/users/1/',
+    '//users',
+    '/USERS/1',
+    '/%ff',
+  ]
+  for (const path of [...paths, `/${'a'.repeat(2_000)}`, '/wp-login.php']) await get(path)
+  const methods = ['PROPFIND', 'TRACE', 'M-SEARCH', 'PURGE', 'get', 'NONSENSE', 'A'.repeat(100)]
+  for (const method of methods) {
+    for (const path of ['/users/1', '/x']) await raw(`${method} ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  }
+  const names = [...(await samples(get)).keys()].filter((name) => name.includes('_seconds_count{method='))
+  const valuesOf = (label: string) => [...new Set(names.map((name) => name.match(`${label}="([^"]*)"`)?.[1]))]
+  t.strictSame(valuesOf('route').sort(), ['/users/:id', 'unmatched'])
+  t.strictSame(
+    valuesOf('method').filter((method) => !METHODS.includes(method ?? '')),
+    [],
+    'a method that the parser does not know is refused before it is counted',
+  )
+  t.strictSame(
+    valuesOf('status').filter((status) => !/^[1-5]\d\d$/.test(status ?? '')),
+    [],
   )
 })
 

@@ -154,8 +154,10 @@ export function createWorkerPoolMetrics(
   }
 }
 
+const BACKGROUND_OUTCOMES = ['done', 'failed', 'refused'] as const
+
 export type BackgroundMetrics = {
-  finished(outcome: 'done' | 'failed' | 'refused'): void
+  finished(outcome: (typeof BACKGROUND_OUTCOMES)[number]): void
 }
 
 export function createBackgroundMetrics(
@@ -169,6 +171,7 @@ export function createBackgroundMetrics(
     labelNames: ['outcome'] as const,
     registers: [registry],
   })
+  for (const outcome of BACKGROUND_OUTCOMES) total.inc({ outcome }, 0)
   return { finished: (outcome) => total.inc({ outcome }) }
 }
 
