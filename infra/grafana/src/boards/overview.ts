@@ -3,6 +3,9 @@ import type { Dashboard } from '../panel.ts'
 const percentile = (q: number) =>
   `histogram_quantile(${q}, service_le:http_request_duration_seconds_bucket:rate1m)`
 
+const requests = 'rate(http_request_duration_seconds_count[$__rate_interval])'
+const failures = 'rate(http_request_duration_seconds_count{status=~"5.."}[$__rate_interval])'
+
 /** RED (rate, errors, duration) and USE (utilisation, saturation, errors) by service and replica, on one screen. */
 export const overview: Dashboard = {
   uid: 'overview',
@@ -40,28 +43,49 @@ export const overview: Dashboard = {
       ],
     },
     {
-      title: 'RED',
+      title: 'RED, by service and replica',
       panels: [
         {
-          title: 'Requests',
+          title: 'Rate: requests',
+          about: 'Stacked: the height is what the service answers as a whole.',
           unit: 'reqps',
           stacked: true,
-          queries: [['service:http_requests:rate1m', '{{service}}']],
+          width: 6,
+          queries: [[`sum by (service, instance) (${requests})`, '{{service}} {{instance}}']],
         },
         {
           title: 'Errors: 5xx of all requests',
           unit: 'percentunit',
-          queries: [['service:http_requests_5xx:rate1m / (service:http_requests:rate1m > 0)', '{{service}}']],
+          width: 6,
+          queries: [
+            ['service:http_requests_5xx:rate1m / (service:http_requests:rate1m > 0)', '{{service}}'],
+            [
+              `(sum by (service, instance) (${failures}) or 0 * sum by (service, instance) (${requests})) / (sum by (service, instance) (${requests}) > 0)`,
+              '{{service}} {{instance}}',
+            ],
+          ],
         },
         {
           title: 'Duration',
-          about: 'Points are requests whose trace is kept.',
+          about: 'Points are requests whose trace is kept; each leads to it.',
           unit: 's',
           exemplars: true,
+          width: 6,
           queries: [
             [percentile(0.5), '{{service}} p50'],
             [percentile(0.95), '{{service}} p95'],
             [percentile(0.99), '{{service}} p99'],
+          ],
+        },
+        {
+          title: 'Duration: p95',
+          unit: 's',
+          width: 6,
+          queries: [
+            [
+              'histogram_quantile(0.95, sum by (service, instance, le) (rate(http_request_duration_seconds_bucket[$__rate_interval])))',
+              '{{service}} {{instance}}',
+            ],
           ],
         },
       ],
