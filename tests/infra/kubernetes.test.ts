@@ -30,6 +30,7 @@ import { faultsOf } from './kubernetes-schema.ts'
 
 const folders = ['base', 'overlays/example', 'overlays/redis-cluster'] as const
 const skip = noKubectl
+if (skip) process.stderr.write(`tests/infra/kubernetes: what needs kubectl is skipped: ${skip}\n`)
 
 const ofKind = (manifests: Manifest[], ...kinds: string[]) =>
   manifests.filter(({ kind }) => kinds.includes(kind))
