@@ -1,6 +1,6 @@
 import { docker } from './docker.ts'
 import { Failure } from './failure.ts'
-import { query, queryThroughPool, reloadPool } from './postgres.ts'
+import { query, reloadPool, takesWrites } from './postgres.ts'
 import type { Production } from './production.ts'
 import type { PostgresNode } from './state.ts'
 import { waitFor } from './wait-for.ts'
@@ -46,12 +46,7 @@ export async function failover(production: Production, options: FailoverOptions)
   await waitFor(
     'writes through PgBouncer reach the new primary',
     30_000,
-    async () => {
-      const where = await queryThroughPool(production, next, 'reference', 'SELECT pg_is_in_recovery()').catch(
-        () => '',
-      )
-      return where === 'f'
-    },
+    () => takesWrites(production, next, 'reference'),
     { everyMs: 100 },
   )
   step('writes go through PgBouncer to the new primary')
@@ -69,6 +64,8 @@ export async function failover(production: Production, options: FailoverOptions)
     ])
     await useReplica(production)
     step(`${former} is a replica`)
+  } else if (state.settings().SYNCHRONOUS_STANDBY_NAMES) {
+    step('writes wait for a replica; SYNCHRONOUS_STANDBY_NAMES= pnpm prod up lets them go on without one')
   }
   state.setFailover(undefined)
 }

@@ -24,7 +24,7 @@ export function query(
 }
 
 /** The same through PgBouncer as the services see it; run inside of a node, since nothing else has psql. */
-export function queryThroughPool(
+function queryThroughPool(
   production: Production,
   inside: PostgresNode,
   database: string,
@@ -32,6 +32,16 @@ export function queryThroughPool(
 ): Promise<string> {
   const script = `PGPASSWORD=$(</run/secrets/reference_password) exec timeout 10 psql -qtA -h pgbouncer -p 6432 -U reference -d "$0" -c "$1"`
   return production.exec(inside, ['bash', '-c', script, database, sql])
+}
+
+/** Whether what goes through PgBouncer to that database comes to a node that takes writes. */
+export async function takesWrites(
+  production: Production,
+  primary: PostgresNode,
+  database: 'reference' | 'reference_direct',
+): Promise<boolean> {
+  const question = 'SELECT pg_is_in_recovery()'
+  return (await queryThroughPool(production, primary, database, question).catch(() => '')) === 'f'
 }
 
 /** PgBouncer reads its databases anew; connections to another host than before are closed when their transaction ends. */

@@ -3,7 +3,9 @@ import { docker } from './docker.ts'
 import { useReplica } from './failover.ts'
 import { Failure } from './failure.ts'
 import { build, isThere } from './images.ts'
+import { takesWrites } from './postgres.ts'
 import { APIS, type Production } from './production.ts'
+import { waitFor } from './wait-for.ts'
 
 export interface UpOptions {
   seed: boolean
@@ -19,6 +21,7 @@ export async function up(production: Production, options: UpOptions): Promise<vo
   remember(production)
   await recover(production, options.log)
   if (options.build) await buildWhatIsMissing(production)
+  await startPostgres(production)
   // The one-shot services end; --wait is for those that stay.
   await production.compose(
     ['up', '--detach', '--no-build', '--remove-orphans', '--wait', '--wait-timeout', '300'],
@@ -31,6 +34,18 @@ export async function up(production: Production, options: UpOptions): Promise<vo
       { show: true },
     )
   }
+}
+
+/**
+ * Before the migrations, which would fail: the primary may be either node, and one that was made anew has another address,
+ * which PgBouncer learns seconds later.
+ */
+async function startPostgres(production: Production): Promise<void> {
+  const services = ['postgres-primary', 'postgres-replica', 'pgbouncer']
+  await production.compose(['up', '--detach', '--no-build', '--no-deps', ...services], { show: true })
+  await waitFor('writes through PgBouncer reach the primary', 120_000, () =>
+    takesWrites(production, production.state.primary(), 'reference_direct'),
+  )
 }
 
 /** A later command, called without it, would make acknowledged writes less safe than they were asked to be. */
