@@ -1,14 +1,20 @@
 import t from 'tap'
 import { send, until } from './load.ts'
 import { theProduction } from './production.ts'
-import { buildRelease, everything, tagRelease } from './releases.ts'
+import { buildRelease, everything } from './releases.ts'
 import { underLoad } from './under-load.ts'
 
-const { production, origin, docker, prod } = theProduction()
+const { production, origin, docker, prod, ask } = theProduction()
 const APIS = ['reference-api', 'parallel-api'] as const
 
-t.test('a deploy costs no request', async (t) => {
-  const tag = await tagRelease('next')
+/** Expand: old replicas go on with the new schema. */
+const WITH_A_MIGRATION = `USER root
+RUN echo 'ALTER TABLE users ADD COLUMN nickname text;' > packages/database/migrations/9999_nickname.sql
+RUN node -e "const fs = require('node:fs'), file = 'packages/database/migrations/meta/_journal.json', journal = JSON.parse(fs.readFileSync(file)), last = journal.entries.at(-1); journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: '9999_nickname' }); fs.writeFileSync(file, JSON.stringify(journal))"
+USER 1000:1000`
+
+t.test('a deploy costs no request, its migration included', async (t) => {
+  const tag = await buildRelease('next', WITH_A_MIGRATION)
   const token = (await prod('token', 'newcomer', 'write')).output.trim()
   const order = {
     method: 'POST',
@@ -27,6 +33,8 @@ t.test('a deploy costs no request', async (t) => {
     t.same(images, Array(3).fill(`${api}:${tag}`))
   }
   t.equal((await send(origin, order)).status, 201, 'the deploy made the token known')
+  const column = `SELECT data_type FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'nickname'`
+  t.equal(await ask(column), 'text', 'the migration ran')
 })
 
 t.test('a deploy of a release that does not start goes back by itself and costs no request', async (t) => {
