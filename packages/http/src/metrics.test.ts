@@ -115,7 +115,8 @@ t.test('whatever is asked for, the values of labels are those of the routes and 
   for (const path of [...paths, `/${'a'.repeat(2_000)}`, '/wp-login.php']) await get(path)
   const methods = ['PROPFIND', 'TRACE', 'M-SEARCH', 'PURGE', 'get', 'NONSENSE', 'A'.repeat(100)]
   for (const method of methods) {
-    for (const path of ['/users/1', '/x']) await raw(`${method} ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    for (const path of ['/users/1', '/x'])
+      await raw(`${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
   }
   const names = [...(await samples(get)).keys()].filter((name) => name.includes('_seconds_count{method='))
   const valuesOf = (label: string) => [...new Set(names.map((name) => name.match(`${label}="([^"]*)"`)?.[1]))]
