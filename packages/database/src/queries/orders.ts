@@ -3,6 +3,7 @@ import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
 import { columns } from '../rows.ts'
 import { orders, products } from '../schema.ts'
 import { type Statement, statement } from '../statement.ts'
+import { limited } from './limited.ts'
 
 const { placeholder } = sql
 
@@ -50,17 +51,18 @@ const pages = {
 
 function page(name: string, ...filters: SQL[]): Statement<OrdersPageParams, Order> {
   return statement(name, (db) =>
-    db
-      .select(columns.order())
-      .from(orders)
-      .where(
-        and(
-          ...filters,
-          sql`(${orders.createdAt}, ${orders.id}) < (${placeholder('createdAt')}::timestamptz, ${placeholder('id')}::int)`,
-        ),
-      )
-      .orderBy(desc(orders.createdAt), desc(orders.id))
-      .limit(placeholder('limit')),
+    limited(
+      db
+        .select(columns.order())
+        .from(orders)
+        .where(
+          and(
+            ...filters,
+            sql`(${orders.createdAt}, ${orders.id}) < (${placeholder('createdAt')}::timestamptz, ${placeholder('id')}::int)`,
+          ),
+        )
+        .orderBy(desc(orders.createdAt), desc(orders.id)),
+    ),
   )
 }
 

@@ -12,9 +12,9 @@ export const outboxInsert = statement<{ keys: string[] }, { id: number; key: str
 )
 
 /**
- * Up to `limit` entries that are at least `minAgeMs` old, oldest first, without those that another process is taking or
- * removing. In a transaction with `outboxRemove` each entry is taken once; alone it may be delivered twice, which an
- * invalidation allows.
+ * Up to `limit` entries that are at least `minAgeMs` old, oldest first. Without a lock: two processes may deliver an entry
+ * twice, which an invalidation allows, but none may miss one because another is busy with it. Who reads tier 2 again
+ * after this must have seen all that was committed before it (`skip locked` would hide some).
  */
 export const outboxTake = statement<{ limit: number; minAgeMs: number }, { id: number; key: string }>(
   'outbox_take',
@@ -22,10 +22,12 @@ export const outboxTake = statement<{ limit: number; minAgeMs: number }, { id: n
     db
       .select({ id: cacheOutbox.id, key: cacheOutbox.key })
       .from(cacheOutbox)
-      .where(sql`${cacheOutbox.createdAt} <= now() - ${placeholder('minAgeMs')}::int * interval '1 ms'`)
+      .where(
+        // The column is rounded to a millisecond, maybe upwards: what is committed is never too young for an age of 0.
+        sql`${cacheOutbox.createdAt} <= now() + interval '1 ms' - ${placeholder('minAgeMs')}::int * interval '1 ms'`,
+      )
       .orderBy(asc(cacheOutbox.id))
-      .limit(placeholder('limit'))
-      .for('update', { skipLocked: true }),
+      .limit(placeholder('limit')),
 )
 
 export const outboxRemove = statement<{ ids: number[] }, never>('outbox_remove', (db) =>

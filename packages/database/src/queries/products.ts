@@ -3,6 +3,7 @@ import { asc, eq, gt, sql } from 'drizzle-orm'
 import { columns } from '../rows.ts'
 import { products } from '../schema.ts'
 import { statement } from '../statement.ts'
+import { limited } from './limited.ts'
 
 const { placeholder } = sql
 
@@ -23,10 +24,11 @@ export const productsByIds = statement<{ ids: number[] }, Product>('products_by_
 
 /** Ascending from the first id past `after`; 0 starts. */
 export const productsPage = statement<{ after: number; limit: number }, Product>('products_page', (db) =>
-  db
-    .select(columns.product())
-    .from(products)
-    .where(gt(products.id, placeholder('after')))
-    .orderBy(asc(products.id))
-    .limit(placeholder('limit')),
+  limited(
+    db
+      .select(columns.product())
+      .from(products)
+      .where(gt(products.id, placeholder('after')))
+      .orderBy(asc(products.id)),
+  ),
 )

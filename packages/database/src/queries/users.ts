@@ -3,6 +3,7 @@ import { asc, eq, gt, sql } from 'drizzle-orm'
 import { columns } from '../rows.ts'
 import { users } from '../schema.ts'
 import { statement } from '../statement.ts'
+import { limited } from './limited.ts'
 
 const { placeholder } = sql
 
@@ -23,12 +24,13 @@ export const usersByIds = statement<{ ids: number[] }, User>('users_by_ids', (db
 
 /** Ascending from the first id past `after`; 0 starts. */
 export const usersPage = statement<{ after: number; limit: number }, User>('users_page', (db) =>
-  db
-    .select(columns.user())
-    .from(users)
-    .where(gt(users.id, placeholder('after')))
-    .orderBy(asc(users.id))
-    .limit(placeholder('limit')),
+  limited(
+    db
+      .select(columns.user())
+      .from(users)
+      .where(gt(users.id, placeholder('after')))
+      .orderBy(asc(users.id)),
+  ),
 )
 
 /** A taken email is a unique violation of `users_email_unique`. */
