@@ -43,6 +43,8 @@ export interface Build {
  *
  * The histogram is not prom-client's: that one validates and hashes three labels for each observation and walks the
  * buckets as an object. Counting into a typed array and building the series when scraped takes 0.04 of the time.
+ *
+ * All metrics together take 0.9 % of a request's CPU from tier 1 (22 pairs of boots, 95 %: −2.4 to 4.2 %; `bench/metrics-cost.ts`).
  */
 export function createRequestMetrics(registry: Registry, lifecycle: Lifecycle, build: Build): RequestMetrics {
   collectDefaultMetrics({ register: registry })
