@@ -17,6 +17,30 @@ ask_primary() { # QUERY, over the replication protocol: the replicator may do no
     "host=$primary user=replicator replication=true connect_timeout=5"
 }
 
+# What the primary keeps for this node: "there", "lost" (max_slot_wal_keep_size was exceeded, or somebody dropped it), or
+# nothing when it does not answer.
+slot_on_primary() {
+  local answer
+  answer=$(ask_primary "READ_REPLICATION_SLOT $slot" 2>/dev/null) || return 0
+  # Type, position, timeline: a slot that lost its WAL has no position.
+  if [[ $answer == physical\|*/* ]]; then echo there; else echo lost; fi
+}
+
+# A replica whose slot is lost never catches up by itself. It is stopped; the engine starts it again, and it copies anew.
+watch_slot() { # PID of the server
+  local found=0
+  while sleep "${SLOT_CHECK_SECONDS:-15}" && kill -0 "$1" 2>/dev/null; do
+    # This node may have been promoted since.
+    [[ $(</run/state/primary) == "$primary" ]] || return 0
+    if [[ $(slot_on_primary) == lost ]]; then found=$((found + 1)); else found=0; fi
+    ((found < 2)) || {
+      echo "$NODE: its slot on $primary is lost" >&2
+      kill -INT "$1"
+      return
+    }
+  done
+}
+
 if [[ $primary != "$NODE" ]]; then
   slot=${NODE//-/_}
   if [[ -s $PGDATA/PG_VERSION && ! -f $PGDATA/standby.signal ]]; then
@@ -25,11 +49,18 @@ if [[ $primary != "$NODE" ]]; then
     mv "$PGDATA" "$aside"
     echo "$NODE was the primary; its data is kept in $aside" >&2
   fi
-  if [[ ! -s $PGDATA/PG_VERSION ]]; then
+  # Remembered in a file, since a copy that breaks off leaves a new slot beside the old data.
+  if [[ -s $PGDATA/PG_VERSION && $(slot_on_primary) == lost ]]; then
+    echo "$NODE copies $primary anew: the WAL that it needs is gone" >&2
+    touch "$PGDATA.behind"
+  fi
+  if [[ ! -s $PGDATA/PG_VERSION || -f $PGDATA.behind ]]; then
     until ask_primary IDENTIFY_SYSTEM >/dev/null 2>&1; do
       echo "$NODE waits for $primary" >&2
       sleep 1
     done
+    # What is there already serves nobody meanwhile, and stays until the copy is whole.
+    [[ $(slot_on_primary) == there ]] || ask_primary "DROP_REPLICATION_SLOT $slot" >/dev/null 2>&1 || true
     # The slot keeps the WAL that this node still needs, up to max_slot_wal_keep_size of the primary.
     ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL" >/dev/null 2>&1 || true
     rm -rf "$PGDATA.part"
@@ -37,11 +68,14 @@ if [[ $primary != "$NODE" ]]; then
       --checkpoint fast --no-password
     touch "$PGDATA.part/standby.signal"
     rm -rf "$PGDATA" && mv "$PGDATA.part" "$PGDATA"
+    rm -f "$PGDATA.behind"
   fi
   flags=(
     -c "primary_conninfo=host=$primary user=replicator passfile=$PGPASSFILE application_name=$NODE"
     -c "primary_slot_name=$slot"
   )
+  # Not a child of the server, which would wonder about it.
+  (watch_slot $$ &)
 fi
 
 # Not while the first data folder is made: nobody is there who could acknowledge.
