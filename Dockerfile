@@ -59,6 +59,10 @@ ENV PORT=8001
 COPY --from=parallel-api-modules /app ./
 COPY services/parallel-api services/parallel-api
 EXPOSE 8001
+# Last, since it is another one for each commit: no layer depends on it.
+ARG BUILD_COMMIT
+ENV BUILD_COMMIT=$BUILD_COMMIT
+LABEL org.opencontainers.image.revision=$BUILD_COMMIT
 CMD ["node", "services/parallel-api/src/main.ts"]
 
 FROM production AS reference-api
@@ -66,4 +70,7 @@ ENV PORT=8000
 COPY --from=reference-api-modules /app ./
 COPY services/reference-api services/reference-api
 EXPOSE 8000
+ARG BUILD_COMMIT
+ENV BUILD_COMMIT=$BUILD_COMMIT
+LABEL org.opencontainers.image.revision=$BUILD_COMMIT
 CMD ["node", "services/reference-api/src/main.ts"]

@@ -11,7 +11,7 @@ export type SizedFile = { path: string; format: Format; values: Record<string, s
 
 /** Every value outside of compose files that the size decides. */
 export function sizedFiles(size: Size): SizedFile[] {
-  const { postgres, mysql, mongodb, redis, redisNode, rabbitmq } = engines(size)
+  const { postgres, mysql, mongodb, redis, redisNode, rabbitmq, nginx } = engines(size)
   const { pool, reserve } = pools(size)
   return [
     {
@@ -59,6 +59,7 @@ export function sizedFiles(size: Size): SizedFile[] {
       format: 'equals',
       values: { 'vm_memory_high_watermark.absolute': `${rabbitmq.watermark}MiB` },
     },
+    { path: 'infra/nginx/nginx.conf', format: 'words', values: { worker_processes: `${nginx.workers};` } },
   ]
 }
 
@@ -127,13 +128,16 @@ export function sizeOf(text: string): string | undefined {
   return new RegExp(`^${start} (\\w+)`, 'm').exec(text)?.[1]
 }
 
+/** A process that forks without end stops at its own limit, not at the machine's. MongoDB has a thread for each of 600 clients. */
+const pids = 1024
+
 function limitLines(size: Size): string[] {
   return [
     `${start} ${size}: written by \`pnpm infra:size\` from infra/sizing.ts; use as \`deploy: { resources: *size-postgres }\`.`,
     'x-size:',
     ...systemNames.map((name) => {
       const { memory, cpus, reservedMemory, reservedCpus } = container(name, size)
-      const limits = `limits: { cpus: '${cpus}', memory: ${memory}M }`
+      const limits = `limits: { cpus: '${cpus}', memory: ${memory}M, pids: ${pids} }`
       const reservations = `reservations: { cpus: '${reservedCpus}', memory: ${reservedMemory}M }`
       return `  ${name}: &size-${name} { ${limits}, ${reservations} }`
     }),

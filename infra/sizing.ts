@@ -64,12 +64,12 @@ const limits = {
     [256, 0.5],
   ],
   nginx: [
-    [64, 1],
-    [64, 1],
-    [128, 2],
+    [160, 1],
+    [160, 1],
+    [256, 2],
   ],
   'reference-api': [
-    [448, 1],
+    [416, 1],
     [512, 1.5],
     [640, 2],
   ],
@@ -233,6 +233,8 @@ export function engines(size: Size) {
     redis: redis(of('redis'), 96, 16),
     redisNode: redis(of('redis-node'), floor(of('redis-node') * 0.1875, 4), 4),
     rabbitmq: { watermark: floor(of('rabbitmq') * 0.6, 1) },
+    // `auto` counts the machine's cores, not the container's: on 64 of them the workers alone would fill its memory.
+    nginx: { workers: Math.max(2, container('nginx', size).cpus) },
   }
 }
 

@@ -79,10 +79,24 @@ export const worstCases: Record<string, (size: Size) => Sum> = {
     'servers × 34 kB, their prepared statements': 10,
   }),
 
+  nginx: (size) => ({
+    // worker_connections 4096 of 424 bytes each (a connection and its two events) are made at the start.
+    'workers × (4 + connections)': engines(size).nginx.workers * (4 + (4096 * 424) / 2 ** 20),
+    // limit_req_zone, limit_conn_zone, two upstreams, and ssl_session_cache where TLS is on.
+    'shared zones': 10 + 10 + 0.5 + 10,
+    // A file system in memory: bodies above client_body_buffer_size.
+    '/tmp': nginxTmp,
+    // proxy_buffer_size and proxy_buffers of 16 kB: what one reader of a large page who does not take it may hold.
+    '250 slow readers × 272 kB': (250 * 272) / 1024,
+  }),
+
   'reference-api': (size) => node(container('reference-api', size).memory, 64),
   'parallel-api': (size) => node(container('parallel-api', size).memory, 64),
   worker: (size) => node(container('worker', size).memory, 0),
 }
+
+/** Size of nginx's /tmp in docker-compose.prod.yml. */
+export const nginxTmp = 32
 
 /** `--max-old-space-size-percentage` of the Dockerfile. */
 export const heapPercentage = 60

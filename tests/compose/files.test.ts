@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { container, machines, type Size, type SystemName, systemNames } from '../../infra/sizing.ts'
 import { docker, root } from './docker.ts'
 
-type Limits = { cpus?: string | number; memory?: string }
+type Limits = { cpus?: string | number; memory?: string; pids?: number }
 type Service = {
   image?: string
   build?: unknown
@@ -70,16 +70,23 @@ t.test('no secret stands in a compose file', async (t) => {
 })
 
 t.test('the containers of each compose file fit the machine that they are sized for', async (t) => {
-  const files = [['docker-compose.yml'], ['docker-compose.prod.yml']].filter(([file = '']) =>
-    existsSync(join(root, file)),
-  )
-  for (const [file = ''] of files) {
+  const production = ['docker-compose.prod.yml', 'docker-compose.observability.yml']
+  for (const files of [['docker-compose.yml'], production]) {
+    const [file = ''] = files
     const size = sizeIn(file)
     if (size === undefined) {
-      t.pass(`${file} has no limits from infra/sizing.ts`)
+      t.fail(`${file} has no limits from infra/sizing.ts`)
       continue
     }
-    const text = await docker(['compose', '-f', file, '--profile', '*', 'config', '--format', 'json'])
+    const profiles = file === 'docker-compose.yml' ? ['*'] : ['observability', 'observability-production']
+    const text = await docker([
+      'compose',
+      ...files.flatMap((name) => ['-f', name]),
+      ...profiles.flatMap((name) => ['--profile', name]),
+      'config',
+      '--format',
+      'json',
+    ])
     const { services } = JSON.parse(text) as Config
     const sum = Object.values(services)
       .filter(({ restart }) => restart !== undefined && restart !== 'no')
@@ -91,6 +98,33 @@ t.test('the containers of each compose file fit the machine that they are sized 
     t.ok(sum / 2 ** 20 <= memory - reserved, `${file}: ${sum / 2 ** 20} of ${memory - reserved} MiB`)
   }
 })
+
+t.test(
+  'production is complete with each profile, publishes on 127.0.0.1 alone, and names no secret',
+  async (t) => {
+    const files = ['-f', 'docker-compose.prod.yml', '-f', 'docker-compose.observability.yml']
+    for (const profiles of [
+      [],
+      ['observability'],
+      ['observability', 'observability-production'],
+      ['observability', 'observability-mysql', 'observability-mongodb'],
+    ]) {
+      const args = ['compose', ...files, ...profiles.flatMap((name) => ['--profile', name])]
+      const { services } = JSON.parse(await docker([...args, 'config', '--format', 'json'])) as Config
+      for (const [name, service] of Object.entries(services)) {
+        const { limits } = service.deploy?.resources ?? {}
+        t.ok(limits?.memory && limits.cpus && limits.pids, `${name} has limits`)
+        for (const port of service.ports ?? [])
+          t.equal(port.host_ip, '127.0.0.1', `${name}: ${port.published}`)
+        for (const [variable, value] of Object.entries(service.environment ?? {})) {
+          if (/(PASS|PASSWORD|TOKEN|SECRET|DATABASE_URL|REDIS_URL)$/.test(variable))
+            t.notOk(value, `${name}: ${variable}`)
+          t.notMatch(value ?? '', /\/\/[^/\s]*:[^/\s]*@/, `${name}: ${variable}`)
+        }
+      }
+    }
+  },
+)
 
 t.test("a service's limits are those of the rule", async (t) => {
   const size = sizeIn('docker-compose.yml') ?? 'small'

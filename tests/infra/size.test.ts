@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { sizedFiles, withLimits, withValues } from '../../infra/size-files.ts'
 import { container, machines, memoryOf, type SystemName, sizes, stacks } from '../../infra/sizing.ts'
-import { maxConnections, total, worstCases } from '../../infra/worst-case.ts'
+import { maxConnections, nginxTmp, total, worstCases } from '../../infra/worst-case.ts'
+import { presets } from '../../packages/database/src/presets.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -39,9 +40,10 @@ for (const size of sizes) {
         t.equal(withValues(once, file), once, file.path)
         for (const value of Object.values(file.values)) t.ok(once.includes(value), `${file.path}: ${value}`)
       }
-      const compose = read('docker-compose.yml')
-      const once = withLimits(compose, 'docker-compose.yml', size)
-      t.equal(withLimits(once, 'docker-compose.yml', size), once)
+      for (const path of ['docker-compose.yml', 'docker-compose.prod.yml']) {
+        const once = withLimits(read(path), path, size)
+        t.equal(withLimits(once, path, size), once)
+      }
     },
   )
 }
@@ -75,9 +77,9 @@ t.test("PgBouncer's connections and the direct ones fit max_connections", async 
   const reserve = value(ini, 'reserve_pool_size')
   const lookups = 2
   for (const [file, direct] of [
-    // Of one API's job queue, a migration, the exporter, people.
-    ['databases.ini', 5 + 1 + 2 + 5],
-    ['databases.production.ini', 2 + 5],
+    // A migration, the exporter (its role may have 5), people.
+    ['databases.ini', 1 + 5 + 5],
+    ['databases.production.ini', 5 + 5],
   ] as const) {
     const lines = read(`infra/pgbouncer/${file}`).split('\n')
     const databases = lines.filter((line) => /^\w+ = host=/.test(line))
@@ -88,6 +90,29 @@ t.test("PgBouncer's connections and the direct ones fit max_connections", async 
     }, direct)
     t.ok(sum <= maxConnections - 3, `${file}: ${sum} of ${maxConnections - 3}`)
   }
+})
+
+t.test("the services' connections fit max_client_conn of PgBouncer, twice while a deploy runs", async (t) => {
+  const ini = read('infra/pgbouncer/pgbouncer.ini')
+  const compose = read('docker-compose.prod.yml')
+  const jobQueue = 5
+  // In `report/report.ts`; on the replica, and on the primary when that is away.
+  const lanes = 4
+  const threads = Number(/^ {6}WORKER_THREADS: (\d+)$/m.exec(compose)?.[1])
+  t.ok(threads > 0)
+  const pool = (service: keyof typeof presets) =>
+    2 * (presets[service].connections + presets[service].cancellableConnections)
+  const reference = pool('reference-api') + jobQueue
+  const parallel = pool('parallel-api') + threads * 2 * lanes
+  const replicas = Number(/\$\{REPLICAS:-(\d+)\}/.exec(compose)?.[1])
+  const sum = 2 * (replicas * (reference + parallel) + reference)
+  const most = Number(/^max_client_conn = (\d+)/m.exec(ini)?.[1])
+  t.ok(sum < most, `${sum} of ${most}`)
+  t.ok(ini.includes(`are ${sum.toLocaleString('en')};`), 'as its comment says')
+})
+
+t.test('the tmpfs of nginx is as large as its worst case has it', async (t) => {
+  t.match(read('docker-compose.prod.yml'), `'/tmp:size=${nginxTmp}m,mode=1777', '/etc/nginx/conf.d`)
 })
 
 t.test('mongod.conf has settings of the documentation alone', async (t) => {

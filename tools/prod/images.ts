@@ -25,10 +25,10 @@ export async function isThere(image: string): Promise<boolean> {
   return found !== ''
 }
 
-/** What `build_info` and traces name; empty outside of a checkout, and with a plus for what was not committed. */
+/** What `build_info` and traces name; empty outside of a checkout, and marked when something was not committed. */
 function commit(): string {
   const git = (...args: string[]) =>
     spawnSync('git', args, { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' }).stdout?.trim() ?? ''
   const revision = git('rev-parse', '--short=12', 'HEAD')
-  return revision === '' || git('status', '--porcelain') === '' ? revision : `${revision}+`
+  return revision === '' || git('status', '--porcelain') === '' ? revision : `${revision}-dirty`
 }

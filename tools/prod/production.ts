@@ -52,12 +52,20 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
     project,
     state,
     compose(args, { show = false, env = {} } = {}) {
-      const file = join(root, 'docker-compose.prod.yml')
       const settings = state.exists() ? state.settings() : {}
-      return docker(['compose', '--project-name', project, '--file', file, ...args], {
+      const observed = settings.OBSERVABILITY === 'on'
+      const names = ['docker-compose.prod.yml', ...(observed ? ['docker-compose.observability.yml'] : [])]
+      const files = names.flatMap((name) => ['--file', join(root, name)])
+      return docker(['compose', '--project-name', project, ...files, ...args], {
         cwd: root,
         show,
-        env: { PROD_STATE: folder, NGINX_FILES: nginxFiles(), ...settings, ...env },
+        env: {
+          PROD_STATE: folder,
+          NGINX_FILES: nginxFiles(),
+          ...(observed && { COMPOSE_PROFILES: 'observability,observability-production' }),
+          ...settings,
+          ...env,
+        },
       })
     },
     async containers(service, { all = false } = {}) {

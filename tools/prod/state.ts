@@ -38,7 +38,7 @@ export interface State {
   addToken(name: string, sha256: string, scope: string): void
 }
 
-export type Setting = 'TAG' | 'REPLICAS' | 'SYNCHRONOUS_STANDBY_NAMES'
+export type Setting = 'TAG' | 'REPLICAS' | 'SYNCHRONOUS_STANDBY_NAMES' | 'OBSERVABILITY'
 
 const PASSWORDS = [
   'postgres_password',
@@ -48,6 +48,8 @@ const PASSWORDS = [
   'pgbouncer_stats_password',
   'redis_admin_password',
   'redis_api_password',
+  'postgres_exporter_password',
+  'redis_exporter_password',
 ]
 
 const URLS = {
@@ -93,6 +95,13 @@ export function openState(folder: string, databases: string): State {
       for (const name of PASSWORDS) writeOnce(name, () => randomBytes(24).toString('base64url'))
       const login = `postgres://reference:${read('reference_password')}@pgbouncer:6432`
       for (const [name, database] of Object.entries(URLS)) writeOnce(name, () => `${login}/${database}`)
+      // One exporter asks all nodes; it looks its password up by the address that it is told to ask.
+      writeOnce('redis_exporter_passwords', () => {
+        const nodes = [1, 2, 3, 4, 5, 6].map((node) => `redis://exporter@redis-${node}:6379`)
+        return JSON.stringify(
+          Object.fromEntries(nodes.map((node) => [node, read('redis_exporter_password')])),
+        )
+      })
       // Nobody has this token: an empty list would be a fault of the settings.
       writeOnce('auth_tokens', () => `nobody:${hash('sha256', randomBytes(32))}:write`)
       writeOnce('state/primary', () => 'postgres-primary\n')

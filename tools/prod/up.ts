@@ -48,10 +48,14 @@ async function startPostgres(production: Production): Promise<void> {
   )
 }
 
-/** A later command, called without it, would make acknowledged writes less safe than they were asked to be. */
+/** A later command, called without them, would make acknowledged writes less safe, or stop the observers. */
 function remember(production: Production): void {
-  const { SYNCHRONOUS_STANDBY_NAMES: names } = process.env
+  const { SYNCHRONOUS_STANDBY_NAMES: names, OBSERVABILITY: observability } = process.env
   if (names !== undefined) production.state.set('SYNCHRONOUS_STANDBY_NAMES', names)
+  if (observability === undefined) return
+  if (!['on', 'off'].includes(observability))
+    throw new Failure(`OBSERVABILITY is on or off, not ${observability}`)
+  production.state.set('OBSERVABILITY', observability)
 }
 
 /**

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Starts one node of the Redis Cluster of production. Users come from the secrets:
-#   admin   everything: the nodes among themselves, health checks, people
-#   api     what packages/cache sends, on its own keys (users.acl has it)
+#   admin     everything: the nodes among themselves, health checks, people
+#   api       what packages/cache sends, on its own keys (api.acl has it)
+#   exporter  figures alone, no key (exporter.acl)
 # `default` is off, so nobody gets in without a name.
 set -euo pipefail
 umask 077
@@ -11,22 +12,20 @@ admin=$(</run/secrets/redis_admin_password)
 {
   echo 'user default off nopass nocommands'
   echo "user admin on #$(sha256 "$admin") ~* &* +@all"
-  echo "user api on #$(sha256 "$(</run/secrets/redis_api_password)") $(tr '\n' ' ' <"$(dirname "$0")/api.acl")"
+  for user in api exporter; do
+    echo "user $user on #$(sha256 "$(<"/run/secrets/redis_${user}_password")") $(tr '\n' ' ' <"$(dirname "$0")/$user.acl")"
+  done
 } >/tmp/users.acl
 # A file and not a flag: the flags of a process can be read by all.
 cat >/tmp/node.conf <<CONFIG
-include /etc/redis/redis.conf
+include /usr/local/etc/redis/redis-cluster.conf
 aclfile /tmp/users.acl
 masteruser admin
 masterauth $admin
-cluster-enabled yes
 cluster-config-file /data/nodes.conf
 cluster-announce-hostname $NODE
-# After so long without an answer a master's replica takes over. A container's restart is shorter than a false alarm of a
-# busy machine.
-cluster-node-timeout 5000
-# The slots of the two others go on when one third is away.
-cluster-require-full-coverage no
+# packages/cache goes by the addresses of CLUSTER NODES, so a redirection names one as well.
+cluster-preferred-endpoint-type ip
 # One replica each: none may wander to another master.
 cluster-allow-replica-migration no
 dir /data
