@@ -46,7 +46,7 @@ export async function failover(production: Production, options: FailoverOptions)
   await waitFor(
     'writes through PgBouncer reach the new primary',
     30_000,
-    () => takesWrites(production, next, 'reference'),
+    () => takesWrites(production, next),
     { everyMs: 100 },
   )
   step('writes go through PgBouncer to the new primary')

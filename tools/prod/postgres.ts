@@ -34,14 +34,15 @@ function queryThroughPool(
   return production.exec(inside, ['bash', '-c', script, database, sql])
 }
 
-/** Whether what goes through PgBouncer to that database comes to a node that takes writes. */
-export async function takesWrites(
-  production: Production,
-  primary: PostgresNode,
-  database: 'reference' | 'reference_direct',
-): Promise<boolean> {
+/**
+ * Whether what goes through PgBouncer comes to a node that takes writes. Asked over the pool of sessions, which has the same
+ * address: writes that wait for a synchronous replica hold every connection of the other one until the former primary is
+ * back, which comes after this question.
+ */
+export async function takesWrites(production: Production, primary: PostgresNode): Promise<boolean> {
   const question = 'SELECT pg_is_in_recovery()'
-  return (await queryThroughPool(production, primary, database, question).catch(() => '')) === 'f'
+  const answer = queryThroughPool(production, primary, 'reference_direct', question)
+  return (await answer.catch(() => '')) === 'f'
 }
 
 /** PgBouncer reads its databases anew; connections to another host than before are closed when their transaction ends. */

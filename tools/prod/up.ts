@@ -44,7 +44,7 @@ async function startPostgres(production: Production): Promise<void> {
   const services = ['postgres-primary', 'postgres-replica', 'pgbouncer']
   await production.compose(['up', '--detach', '--no-build', '--no-deps', ...services], { show: true })
   await waitFor('writes through PgBouncer reach the primary', 120_000, () =>
-    takesWrites(production, production.state.primary(), 'reference_direct'),
+    takesWrites(production, production.state.primary()),
   )
 }
 
