@@ -69,6 +69,18 @@ t.test('what is for the platform is closed to the outside', async (t) => {
   t.equal((await production.ask(replica, '/services'))?.status, 200)
 })
 
+t.test('an image names its commit, and so does what it runs', async (t) => {
+  for (const service of ['reference-api', 'parallel-api']) {
+    const [replica] = await production.containers(service)
+    if (replica === undefined) return t.fail('no replica')
+    const label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+    const revision = await docker(['inspect', '--format', label, replica.id])
+    t.match(revision, /^[0-9a-f]{12}(-dirty)?$/, service)
+    const metrics = (await production.ask(replica, '/metrics'))?.body ?? ''
+    t.match(/^build_info\{.*\} 1$/m.exec(metrics)?.[0], `commit="${revision}"`, service)
+  }
+})
+
 t.test('reads are open, writes need a token', async (t) => {
   const body = { email: 'prod-test@example.com', name: 'Prod Test' }
   const call = { method: 'POST', path: '/users', body } as const
@@ -111,6 +123,9 @@ t.test(
       t.notOk(host.Privileged)
       t.match(host.SecurityOpt, ['no-new-privileges:true'])
       t.ok(host.Memory > 0, `${name} has a limit of memory`)
+      t.ok(host.NanoCpus > 0 && host.PidsLimit > 0, `${name} has limits of processors and processes`)
+      t.match(host.Ulimits, [{ Name: 'nofile' }])
+      t.match(host.LogConfig.Config, { 'max-size': '10m' })
       t.ok(host.Init)
       t.notMatch(container.Config.User, /^(0|root)?(:|$)/, `${name} has a user that is not root`)
       t.equal(
@@ -214,6 +229,10 @@ interface Inspected {
     Privileged: boolean
     SecurityOpt: string[]
     Memory: number
+    NanoCpus: number
+    PidsLimit: number
+    Ulimits: { Name: string }[]
+    LogConfig: { Config: Record<string, string> }
     Init: boolean
   }
   NetworkSettings: {
