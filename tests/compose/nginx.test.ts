@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Container, docker, root, startContainer, uniqueName } from './docker.ts'
@@ -18,8 +20,6 @@ t.test('what of a request reaches an API', async (t) => {
     for (const container of started) await container.remove()
     await docker(['network', 'rm', network])
   })
-  const text = await docker(['compose', '-f', 'docker-compose.prod.yml', 'config', '--format', 'json'])
-  const { environment } = JSON.parse(text).services.nginx as { environment: Record<string, string> }
   const aliases = ['reference-api', 'parallel-api'].flatMap((name) => ['--network-alias', name])
   const command = ['node:26-slim', 'node', '-e', echo]
   started.push(await startContainer('echo', ['--network', network, ...aliases, ...command]))
@@ -29,7 +29,7 @@ t.test('what of a request reaches an API', async (t) => {
     ...['--tmpfs', '/tmp', '--tmpfs', '/etc/nginx/conf.d:uid=101,gid=101,mode=0755'],
     ...['--volume', `${join(root, 'infra/nginx/nginx.conf')}:/etc/nginx/nginx.conf:ro`],
     ...['--volume', `${join(root, 'infra/nginx/templates')}:/etc/nginx/templates:ro`],
-    ...Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    ...Object.entries(await environmentOfNginx()).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     'nginx:1.30',
   ])
   started.push(nginx)
@@ -65,3 +65,30 @@ t.test('what of a request reaches an API', async (t) => {
   const inner = await ask(8000, '/users/1', { ...traced, 'x-request-id': 'mine-2' })
   t.match(inner, { ...traced, 'x-request-id': 'mine-2' }, 'between the APIs a trace goes on')
 })
+
+t.test('the commented server block for TLS is accepted, with a certificate of the script', async (t) => {
+  const folder = t.testdir({})
+  chmodSync(folder, 0o755)
+  cpSync(join(root, 'infra/nginx/templates'), join(folder, 'templates'), { recursive: true })
+  const path = join(folder, 'templates/30-servers.conf.template')
+  const commented = readFileSync(path, 'utf8')
+  const tls = commented.replace(/^# server \{\n(?:#.*\n)*?# \}$/m, (block) => block.replaceAll(/^# ?/gm, ''))
+  t.match(tls, /^ {4}listen 443 ssl default_server/m)
+  writeFileSync(path, tls)
+  execFileSync('sh', [join(root, 'infra/nginx/make-certificate.sh'), join(folder, 'tls')])
+  await docker([
+    ...['run', '--rm', '--user', '101:101', '--sysctl', 'net.ipv4.ip_unprivileged_port_start=0'],
+    ...['--tmpfs', '/tmp', '--tmpfs', '/etc/nginx/conf.d:uid=101,gid=101,mode=0755'],
+    ...['--volume', `${join(root, 'infra/nginx/nginx.conf')}:/etc/nginx/nginx.conf:ro`],
+    ...['--volume', `${join(folder, 'templates')}:/etc/nginx/templates:ro`],
+    ...['--volume', `${join(folder, 'tls')}:/etc/nginx/tls:ro`],
+    ...Object.entries(await environmentOfNginx()).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    ...['nginx:1.30', 'nginx', '-t'],
+  ])
+})
+
+/** What the compose file gives it when nobody sets anything. */
+async function environmentOfNginx(): Promise<Record<string, string>> {
+  const text = await docker(['compose', '-f', 'docker-compose.prod.yml', 'config', '--format', 'json'])
+  return JSON.parse(text).services.nginx.environment
+}
