@@ -60,6 +60,8 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
         cwd: root,
         show,
         env: {
+          // The flag names the project; with the variable too, `logs` of a service that does not exist ends with 0.
+          COMPOSE_PROJECT_NAME: '',
           PROD_STATE: folder,
           NGINX_FILES: nginxFiles(),
           ...(observed && { COMPOSE_PROFILES: 'observability,observability-production' }),
