@@ -38,14 +38,16 @@ function check(name: string, fault: string | undefined): void {
   if (fault !== undefined) process.stdout.write(`not ok ${name}: ${fault}\n`)
 }
 
-function promtool(name: string, ...args: string[]): void {
-  const mount = `${join(root, 'infra/prometheus')}:/etc/prometheus:ro`
+const promtool = (name: string, ...args: string[]) =>
+  tool(name, 'prometheus', '/bin/promtool', 'prom/prometheus:v3.5.3', ...args)
+
+/** Runs a program of an image on a folder of infra/. */
+function tool(name: string, folder: string, program: string, image: string, ...args: string[]): void {
+  const mount = `${join(root, 'infra', folder)}:/etc/${folder}:ro`
   try {
-    execFileSync(
-      'docker',
-      ['run', '--rm', '--volume', mount, '--entrypoint', '/bin/promtool', 'prom/prometheus:v3.5.3', ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    )
+    execFileSync('docker', ['run', '--rm', '--volume', mount, '--entrypoint', program, image, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     check(name, undefined)
   } catch (error) {
     const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer }
@@ -154,6 +156,15 @@ async function main(args: string[]): Promise<number> {
   for (const name of ['prometheus', 'development']) {
     promtool(`promtool check config ${name}`, 'check', 'config', '--lint=all', `/etc/prometheus/${name}.yml`)
   }
+  const image = 'prom/alertmanager:v0.33.1'
+  tool(
+    'amtool check-config',
+    'alertmanager',
+    'amtool',
+    image,
+    'check-config',
+    '/etc/alertmanager/alertmanager.yml',
+  )
   if (args.includes('--rules')) {
     for (const group of ruleTests)
       promtool(`promtool test rules ${group}`, 'test', 'rules', `/etc/prometheus/tests/${group}.yml`)
