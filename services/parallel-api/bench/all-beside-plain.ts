@@ -14,8 +14,9 @@ const HELP = `GET /all beside the plain way (rows, objects with dates, JSON.stri
 
   node services/parallel-api/bench/all-beside-plain.ts [--limit 100] [--rounds 7] [--seconds 2] [--callers 8]
 
-Starts a Postgres of its own, and the server as a process of its own. The last line is the ratio of the replies a second:
-the median of the rounds, and the least and the most of them.
+Starts a Postgres of its own, and the server as a process of its own. The last two lines are ratios, shipped to plain: of the
+replies a second with all on this machine, where Postgres may be what is slow, and of the replies that a second of Node's CPU
+makes. The median of the rounds, and the least and the most of them.
 `
 
 const { values } = parseArgs({
@@ -93,9 +94,13 @@ async function compare(origin: string): Promise<void> {
     const cpu = median(rounds.map((round) => round[way].cpuMs))
     print(`${way.padEnd(8)} ${Math.round(rate)} replies/s, ${cpu.toFixed(2)} ms of Node's CPU a reply`)
   }
-  const ratios = rounds.map(({ plain, shipped }) => shipped.perSecond / plain.perSecond)
+  print(`replies/s, shipped to plain: ${spread(rounds.map((r) => r.shipped.perSecond / r.plain.perSecond))}`)
+  print(`replies that a core of Node's makes: ${spread(rounds.map((r) => r.plain.cpuMs / r.shipped.cpuMs))}`)
+}
+
+function spread(ratios: number[]): string {
   const [least, most] = [Math.min(...ratios), Math.max(...ratios)]
-  print(`ratio ${median(ratios).toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`)
+  return `${median(ratios).toFixed(2)}× (${least.toFixed(2)} to ${most.toFixed(2)})`
 }
 
 interface Sample {

@@ -1,11 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, setPriority } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { freePort, prepareDatabase, startPostgres, throwAwaySettings } from '@reference/local-stack'
+import postgresClient from 'postgres'
 import { request } from 'undici'
 import { type Histogram, mergeHistograms, percentilesOf } from '../../../bench/src/histogram.ts'
 import { type OpenLoopResult, openLoop } from '../../../bench/src/open-loop.ts'
@@ -13,10 +14,13 @@ import { type OpenLoopResult, openLoop } from '../../../bench/src/open-loop.ts'
 const HELP = `How long /health waits beside reports: idle, with worker threads, on the main thread, and with SQL, in one run.
 
   node services/parallel-api/bench/report-beside-health.ts [--orders 50000,1000000] [--rounds 3] [--seconds 4]
-    [--rate 200] [--reports 1] [--database-url URL]
+    [--rate 200] [--reports 1] [--postgres away|beside] [--database-url URL]
 
 --rate      /health calls a second, sent when they are due whether or not earlier ones were answered
 --reports   callers that ask for a report again as soon as they have one; more than one share, one runs at a time
+
+--postgres  away: it takes only what the service leaves of the cores, as if it had a machine of its own (SCHED_IDLE, needs
+            Linux and root); beside: as much as the service, which then waits for the scheduler as well
 
 Needs the machine for itself. Without a URL it starts a Postgres of its own with the settings of infra and fills it; a
 URL must lead to a migrated and filled database, whose number of orders then counts instead of --orders.
@@ -29,6 +33,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     rate: { type: 'string', default: '200' },
     reports: { type: 'string', default: '1' },
+    postgres: { type: 'string', default: 'away' },
     'database-url': { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -66,6 +71,7 @@ async function main(sizes: number[], plan: Plan, givenUrl: string | undefined): 
     const postgres = await startPostgres({ settings: throwAwaySettings })
     try {
       await prepareDatabase(postgres.databaseUrl, { users: 10_000, products: 1_000, orders })
+      if (values.postgres === 'away') await yieldToOthers(postgres.databaseUrl)
       await compare(postgres.databaseUrl, orders.toLocaleString('en'), plan)
     } finally {
       await postgres.stop()
@@ -99,7 +105,7 @@ async function compare(databaseUrl: string, orders: string, plan: Plan): Promise
       { name: 'main thread', server: alone, report: '/report' },
       { name: 'SQL', server: threads, report: '/report?engine=sql' },
     ]
-    preferThisProcess(-15)
+    preferThisProcess()
     for (const way of ways) await measure(way, { ...plan, seconds: Math.min(2, plan.seconds) })
     print(`${orders} orders; nice of the service's threads: ${niceOf(threads.pid)}`)
     const samples = ways.map((): Sample[] => [])
@@ -108,7 +114,6 @@ async function compare(databaseUrl: string, orders: string, plan: Plan): Promise
     }
     report(ways, samples, plan)
   } finally {
-    preferThisProcess(0)
     await Promise.all([threads.stop(), alone.stop()])
   }
 }
@@ -180,15 +185,27 @@ function report(ways: readonly Way[], samples: readonly Sample[][], { seconds }:
 
 /**
  * As if the callers were on another machine: what they wait for a core is not what the service makes them wait. Only root
- * may. Where Linux groups processes by session, the session's own value is what counts.
+ * may; without, it shows in the generator's lateness.
  */
-function preferThisProcess(nice: number): void {
+function preferThisProcess(): void {
   try {
-    setPriority(nice)
-    writeFileSync('/proc/self/autogroup', String(nice))
-  } catch {
-    // Shows in the generator's lateness.
+    execFileSync('chrt', ['--fifo', '--reset-on-fork', '--all-tasks', '--pid', '1', String(process.pid)], {
+      stdio: 'ignore',
+    })
+  } catch (error) {
+    print(`The generator waits for cores like the others (${error instanceof Error ? error.message : error})`)
   }
+}
+
+/** The server of this database, and the sessions that it starts from now on. */
+async function yieldToOthers(databaseUrl: string): Promise<void> {
+  const sql = postgresClient(databaseUrl, { max: 1 })
+  const [session] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+  const stat = readFileSync(`/proc/${session?.pid}/stat`, 'utf8')
+  await sql.end()
+  const server = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]
+  // Not a nice value: whoever has a core keeps it for a slice of some ms, however nice; this class gives it up at once.
+  execFileSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(server)])
 }
 
 interface ThreadTimes {

@@ -53,6 +53,34 @@ t.test('every hot statement reads by its index and none reads a whole table', as
   }
 })
 
+t.test('lists are planned once a connection, not at each call', async (t) => {
+  const { sql } = await import('drizzle-orm')
+  const { database } = await open(t)
+  const page = { after: 0, limit: 50 }
+  const order = { ...newestOrder, limit: 50, userId: 1, status: 'paid' as const }
+  for (const [statement, params] of [
+    [queries.usersPage, page],
+    [queries.productsPage, page],
+    [queries.ordersPage({}), order],
+    [queries.ordersPage({ userId: 1 }), order],
+    [queries.ordersPage({ status: 'paid' }), order],
+    [queries.ordersPage({ userId: 1, status: 'paid' }), order],
+    [queries.usersJson, page],
+    [queries.productsJson, page],
+    [queries.ordersJson, page],
+  ] as [Statement<object, unknown>, object][]) {
+    const [plans] = await database.primary.transaction(async (tx) => {
+      // Postgres plans the first five for their values, and decides then.
+      for (let call = 0; call < 8; call++) await tx.run(statement, params)
+      return tx.drizzle.execute(
+        sql`select generic_plans::int, custom_plans::int from pg_prepared_statements
+          where statement = ${statement.compiled().text}`,
+      )
+    })
+    t.same(plans, { generic_plans: 3, custom_plans: 5 }, statement.name)
+  }
+})
+
 t.test('pages of orders hold each order once, in order, even where all share a moment', async (t) => {
   const { database } = await open(t)
   const { primary } = database

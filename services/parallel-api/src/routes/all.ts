@@ -40,13 +40,11 @@ export interface AllOptions {
 /**
  * `GET /all`: three lists side by side, the first failure aborts the others.
  *
- * Each list is one string of JSON that Postgres wrote, and is passed on as it came. For 100 rows of each (32 KB) on 2
- * shared cores, 8 calls in flight, medians of 5 rounds, against rows → objects → `JSON.stringify`:
- *
- *     JSON by Postgres            1219 replies/s   0.18 ms CPU of Node's a reply
- *     the same as undecoded bytes 1081             0.19
- *     objects, moments as text     818             0.42
- *     objects, moments as Date     471             0.64     ← the plain way: 2.6× slower
+ * Each list is one string of JSON that Postgres wrote, and is passed on as it came. Against rows → objects with dates →
+ * `JSON.stringify`, 100 rows of each (32 KB), 8 calls in flight, medians of 7 rounds of `bench/all-beside-plain.ts`:
+ * 2.6 times as many replies from a second of Node's CPU (0.50 ms a reply against 1.48), 1.5 times as many replies a second
+ * where Postgres and the callers share the same 2 cores. Tried and slower: the same as undecoded bytes, objects
+ * with moments as text, raw rows that Node writes (a Buffer for each value).
  */
 export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions): void {
   const list =
