@@ -10,7 +10,7 @@ export interface DeployOptions {
   tag?: string
   /** How long the new replicas have until they must be ready for the deploy to go on. */
   readyTimeoutMs?: number
-  /** How long errors are watched, before the first old replica stops; half as long after each. */
+  /** How long errors are watched when the first new replica is ready, and when all are; half as long after each old one. */
   watchMs?: number
   /** Goes back when it is aborted. */
   signal?: AbortSignal
@@ -18,8 +18,8 @@ export interface DeployOptions {
 }
 
 /**
- * Puts a release into service while the one before serves: as many new replicas beside the old ones, and when all are
- * ready the old ones stop, one of each API at a time. When a new one is not ready in time, ends, or they answer more 5xx
+ * Puts a release into service while the one before serves: one new replica of each API, when that does well the others, and
+ * when all do the old ones stop, one of each API at a time. When a new one is not ready in time, ends, or they answer more 5xx
  * than the old ones beside them, the old ones are back and the new ones gone before this rejects.
  */
 export async function deploy(production: Production, options: DeployOptions): Promise<void> {
@@ -39,10 +39,15 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   production.state.setDeployment({ tag, old: old.map(({ id }) => id), inService: false })
   const stopped: Container[] = []
   try {
-    const fresh = await scaleOut(production, tag, old)
-    log(`${fresh.length} new replicas beside ${old.length}`)
-    await waitFor('the new replicas are ready', readyTimeoutMs, () => ready(production, fresh), { signal })
-    const expected = await watch(production, { fresh, old, ms: watchMs, signal })
+    let fresh: Container[] = []
+    let expected: Requests | undefined
+    // One first: of a release that does not start or fails, nginx meets one, and many that start at once take all cores.
+    for (const count of new Set([1, production.replicas()])) {
+      fresh = await scaleOut(production, tag, old, count)
+      log(`${fresh.length} new replicas beside ${old.length}`)
+      await waitFor('the new replicas are ready', readyTimeoutMs, () => ready(production, fresh), { signal })
+      expected = await watch(production, { fresh, old, ms: watchMs, signal })
+    }
     for (const round of rounds(old)) {
       log(`stops ${round.map(({ name }) => name).join(', ')}`)
       stopped.push(...round)
@@ -108,17 +113,20 @@ function rounds(containers: readonly Container[]): Container[][] {
 }
 
 /**
- * Containers that are there stay as they are; those that are added are of the new release. As many as there are to be, and
- * not as many as run: a release that keeps ending can be replaced.
+ * Adds replicas of the new release until there are `count` of each API; containers that are there stay as they are. Beside
+ * all that there are of the old one, and not those that run: a release that keeps ending can be replaced.
+ *
+ * @returns all of the new release
  */
 async function scaleOut(
   production: Production,
   tag: string,
   old: readonly Container[],
+  count: number,
 ): Promise<Container[]> {
   const scales = APIS.flatMap((api) => [
     '--scale',
-    `${api}=${old.filter(({ service }) => service === api).length + production.replicas()}`,
+    `${api}=${old.filter(({ service }) => service === api).length + count}`,
   ])
   const before = new Set(old.map(({ id }) => id))
   await production.compose(
@@ -160,7 +168,7 @@ interface Watched {
   /** Those that the new ones are compared with … */
   old?: readonly Container[]
   /** … or, when they are stopping, what they answered before. */
-  expected?: Requests
+  expected?: Requests | undefined
   ms: number
   signal?: AbortSignal | undefined
 }
