@@ -1,0 +1,124 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { startService, type TestService, testDatabase, testRedis, until } from '@reference/local-stack'
+import t from 'tap'
+import { lockTable, type Scope, startApi } from './testing.ts'
+
+interface Replica {
+  readonly port: number
+  /** Connections that reach it. */
+  readonly open: Set<Socket>
+  /** Those of them whose last call has no answer yet. */
+  readonly waiting: Set<Socket>
+  /** The `x-request-id` of the calls that it was sent. */
+  readonly requestIds: Set<string>
+}
+
+/** Connections in turn to each replica, and to the next one where nobody listens. */
+async function startBalancer(t: Scope, origins: string[]): Promise<{ url: string; replicas: Replica[] }> {
+  const replicas = origins.map((origin): Replica => {
+    return { port: Number(new URL(origin).port), open: new Set(), waiting: new Set(), requestIds: new Set() }
+  })
+  let turn = 0
+
+  function forward(client: Socket, attempts: number): void {
+    const replica = replicas[turn++ % replicas.length]
+    if (replica === undefined || attempts === 0) {
+      client.destroy()
+      return
+    }
+    const server = connect(replica.port, '127.0.0.1')
+    const refused = () => forward(client, attempts - 1)
+    server.once('error', refused)
+    server.once('connect', () => {
+      server.off('error', refused)
+      server.on('error', () => {})
+      replica.open.add(client)
+      client.on('data', (bytes) => {
+        replica.waiting.add(client)
+        const [, id] = /^x-request-id: (.+)\r$/m.exec(bytes.toString('latin1')) ?? []
+        if (id !== undefined) replica.requestIds.add(id)
+      })
+      server.on('data', () => replica.waiting.delete(client))
+      server.on('close', () => {
+        replica.open.delete(client)
+        replica.waiting.delete(client)
+        client.destroy()
+      })
+      client.on('close', () => server.destroy())
+      client.pipe(server).pipe(client)
+    })
+  }
+
+  const balancer = createServer((client) => {
+    client.on('error', () => {})
+    forward(client, replicas.length)
+  })
+  balancer.listen(0, '127.0.0.1')
+  await once(balancer, 'listening')
+  t.teardown(() => {
+    balancer.close()
+    for (const { open } of replicas) for (const socket of open) socket.destroy()
+  })
+  return { url: `http://127.0.0.1:${(balancer.address() as AddressInfo).port}`, replicas }
+}
+
+/** parallel-api, a load balancer, and two reference-apis as they are really run. */
+async function startAll(t: Scope) {
+  const database = await testDatabase(t)
+  const redis = await testRedis(t, { own: true })
+  const environment = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info' }
+  const services: TestService[] = []
+  const origins: string[] = []
+  // One after the other: on a busy machine each is late enough.
+  for (const _ of [1, 2]) {
+    const service = startService(t, 'reference-api', environment)
+    services.push(service)
+    origins.push(await service.listening())
+  }
+  const { url, replicas } = await startBalancer(t, origins)
+  const api = await startApi(t, { REDIS_URL: redis.url, UPSTREAM_URL: url }, { database })
+  return { ...api, services, replicas }
+}
+
+t.test('/aggregate through a load balancer', async (t) => {
+  const { get, sql, services, replicas } = await startAll(t)
+  // At most 8 calls at once: fewer than the retry budget has saved up, so none of them may fail.
+  const path = '/aggregate?limit=4'
+
+  await t.test('joins what several replicas answered', async (t) => {
+    const { status, body } = await get('/aggregate?limit=100', { headers: { 'x-request-id': 'one-for-all' } })
+    t.equal(status, 200)
+    const rows = await sql`select o.id, u.email, p.name from orders o join users u on u.id = o.user_id
+      join products p on p.id = o.product_id order by o.created_at desc, o.id desc limit 100`
+    t.same(
+      body.items.map((item: { id: number; user: { email: string }; product: { name: string } }) => ({
+        id: item.id,
+        email: item.user.email,
+        name: item.product.name,
+      })),
+      rows.map((row) => ({ ...row })),
+    )
+    t.ok(
+      replicas.every(({ open, requestIds }) => open.size > 0 && requestIds.has('one-for-all')),
+      'both were asked, in the name of the caller, and their connections are kept',
+    )
+  })
+
+  await t.test('a replica that is killed with a call in it costs no answer', async (t) => {
+    const { release } = await lockTable(sql, 'orders')
+    const answer = get(path)
+    const held = await until('a replica has the call', () => {
+      const index = replicas.findIndex(({ waiting }) => waiting.size > 0)
+      return index < 0 ? undefined : { replica: replicas[index], service: services[index] }
+    })
+    await held.service?.end('SIGKILL')
+    await until('its connections are gone', () => held.replica?.open.size === 0)
+    await release()
+    const { status, body } = await answer
+    t.equal(status, 200)
+    t.equal(body.items.length, 4)
+    t.match((await get('/metrics')).text, /^upstream_retries_total [1-9]/m)
+    for (let call = 0; call < 20; call++) t.equal((await get(path)).status, 200)
+  })
+})
