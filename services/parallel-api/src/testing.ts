@@ -72,7 +72,11 @@ export interface TestApi {
 export async function startApi(
   t: Scope,
   environment: Record<string, string> = {},
-  { database: given, deadlines = {} }: { database?: TestDatabase; deadlines?: Partial<Deadlines> } = {},
+  {
+    database: given,
+    deadlines = {},
+    reportHeapMb,
+  }: { database?: TestDatabase; deadlines?: Partial<Deadlines>; reportHeapMb?: number } = {},
 ): Promise<TestApi> {
   const database = given ?? (await testDatabase(t))
   const config = loadConfig('parallel-api', {
@@ -87,6 +91,7 @@ export async function startApi(
   const { app, close } = await createApp(config, {
     deadlines: { ...patient, ...deadlines },
     overload: { maxEventLoopDelayMs: 0 },
+    ...(reportHeapMb !== undefined && { reportHeapMb }),
   })
   const sql = postgres(database.superuserUrl, { max: 5, onnotice: () => {} })
   t.teardown(async () => {
