@@ -41,8 +41,15 @@ export async function up(production: Production, options: UpOptions): Promise<vo
  * which PgBouncer learns seconds later.
  */
 async function startPostgres(production: Production): Promise<void> {
-  const services = ['postgres-primary', 'postgres-replica', 'pgbouncer']
-  await production.compose(['up', '--detach', '--no-build', '--no-deps', ...services], { show: true })
+  const nodes = ['postgres-primary', 'postgres-replica']
+  const containers = () => production.compose(['ps', '--all', '--quiet', ...nodes])
+  const before = await containers()
+  const line = ['up', '--detach', '--no-build', '--no-deps', ...nodes, 'pgbouncer']
+  await production.compose(line, { show: true })
+  // Two that were made anew may have swapped addresses: PgBouncer, which asks for one only when it opens a connection, would
+  // go on with the replica as if it were the primary. What it had to finish went with the nodes.
+  if (before !== '' && (await containers()) !== before)
+    await production.compose(['restart', '--timeout', '3', 'pgbouncer'])
   await waitFor('writes through PgBouncer reach the primary', 120_000, () =>
     takesWrites(production, production.state.primary()),
   )
