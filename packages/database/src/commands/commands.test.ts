@@ -49,6 +49,7 @@ t.test(
       [seed(['--rows', '5'], env), 64, /--rows/],
       [seed(['--users', '0'], env), 64, /at least one user/],
       [seed([]), 78, /DATABASE_URL must be set/],
+      [seed([], { DATABASE_URL_FILE: '/nowhere/url' }), 78, /DATABASE_URL_FILE: cannot be read: ENOENT/],
       [seed([], env), 1, /Not seeded: .*ECONNREFUSED/],
     ] as const) {
       t.match(await outcome, { code, stderr: message })

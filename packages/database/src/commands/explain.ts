@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
+import { argumentsOf, exitCodes, runCommand, table, UsageError } from '@reference/command'
 import { type Explained, explain } from '../explain.ts'
 import { bigFromRows } from '../plan.ts'
 import { samples } from '../samples.ts'
-import { directUrl, exitCodes, fail, messageOf } from './command.ts'
-import { table } from './table.ts'
+import { directUrl } from './direct-url.ts'
 
 const help = `db:explain - how Postgres runs the services' own statements
 
@@ -22,32 +22,13 @@ Connects to DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL; migrated an
 Exit code 0, or 1 when a statement fails or the database cannot be asked, 64 for wrong arguments, 78 without a URL.
 `
 
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      args: process.argv.slice(2).filter((argument) => argument !== '--'),
-      allowPositionals: true,
-      options: {
-        plan: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const known = samples.map(({ statement }) => statement.name)
-    const unknown = positionals.filter((name) => !known.includes(name))
-    if (unknown.length > 0)
-      throw new Error(`No statement ${unknown.join(', ')}; there are ${known.join(', ')}`)
-    return { ...values, only: positionals.length > 0 ? positionals : undefined }
-  } catch (error) {
-    return fail(`${messageOf(error)}\n\n${help}`, exitCodes.usage)
+await runCommand(help, async () => {
+  const { help: wantsHelp, plan, json, only } = readArguments()
+  if (wantsHelp) {
+    process.stdout.write(help)
+    return 0
   }
-}
-
-const { help: wantsHelp, plan, json, only } = readArguments()
-if (wantsHelp) {
-  process.stdout.write(help)
-} else {
-  const url = directUrl() ?? fail('DATABASE_DIRECT_URL or DATABASE_URL must be set', exitCodes.settings)
+  const url = directUrl()
   try {
     const { queries, tables, keys } = await explain({ url, only })
     const big = [...tables].filter(([, rows]) => rows >= bigFromRows)
@@ -61,10 +42,28 @@ if (wantsHelp) {
       ...keys,
     ]
     for (const fault of faults) process.stderr.write(`FAIL ${fault}\n`)
-    if (faults.length > 0) process.exitCode = exitCodes.failed
+    return faults.length === 0 ? 0 : exitCodes.failed
   } catch (error) {
-    fail(`Not explained: ${messageOf(error)}`, exitCodes.failed)
+    throw new Error('Not explained', { cause: error })
   }
+})
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    args: argumentsOf(),
+    allowPositionals: true,
+    options: {
+      plan: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const known = samples.map(({ statement }) => statement.name)
+  const unknown = positionals.filter((name) => !known.includes(name))
+  if (unknown.length > 0) {
+    throw new UsageError(`No statement ${unknown.join(', ')}; there are ${known.join(', ')}`)
+  }
+  return { ...values, only: positionals.length > 0 ? positionals : undefined }
 }
 
 function overview(queries: Explained[]): string {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
+import { argumentsOf, runCommand, UsageError } from '@reference/command'
 import { type SeedProgress, seed } from '../seed.ts'
-import { directUrl, exitCodes, fail, messageOf } from './command.ts'
+import { directUrl } from './direct-url.ts'
 
 const help = `db:seed - fill an empty database with the same rows each time
 
@@ -14,31 +15,54 @@ Connects to DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL; the schema 
 nothing when there are rows. Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 without a URL.
 `
 
-function readArguments() {
+await runCommand(help, async () => {
+  const { help: wantsHelp, ...counts } = readArguments()
+  if (wantsHelp) {
+    process.stdout.write(help)
+    return 0
+  }
+  const url = directUrl()
+  const bar = progressBar(process.stderr)
+  const started = performance.now()
+  let result: Awaited<ReturnType<typeof seed>>
   try {
-    const { values } = parseArgs({
-      args: process.argv.slice(2).filter((argument) => argument !== '--'),
-      options: {
-        users: { type: 'string', default: '10000' },
-        products: { type: 'string', default: '1000' },
-        orders: { type: 'string', default: '50000' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    return {
-      help: values.help,
-      users: countOf('users', values.users),
-      products: countOf('products', values.products),
-      orders: countOf('orders', values.orders),
-    }
+    result = await seed({ url, ...counts, onProgress: bar.show })
   } catch (error) {
-    return fail(`${messageOf(error)}\n\n${help}`, exitCodes.usage)
+    if (error instanceof RangeError) throw new UsageError(error.message)
+    throw new Error('Not seeded', { cause: error })
+  } finally {
+    bar.end()
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  process.stdout.write(
+    result.seeded
+      ? `${result.users} users, ${result.products} products, ${result.orders} orders in ${seconds} s\n`
+      : 'There are rows already: nothing done\n',
+  )
+  return 0
+})
+
+function readArguments() {
+  const { values } = parseArgs({
+    args: argumentsOf(),
+    options: {
+      users: { type: 'string', default: '10000' },
+      products: { type: 'string', default: '1000' },
+      orders: { type: 'string', default: '50000' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  return {
+    help: values.help,
+    users: countOf('users', values.users),
+    products: countOf('products', values.products),
+    orders: countOf('orders', values.orders),
   }
 }
 
 function countOf(name: string, text: string): number {
   if (/^\d{1,9}$/.test(text) && Number(text) <= 100_000_000) return Number(text)
-  throw new RangeError(`--${name} takes a whole number from 0 to 100000000, got '${text}'`)
+  throw new UsageError(`--${name} takes a whole number from 0 to 100000000, got '${text}'`)
 }
 
 /** A bar that redraws itself on a terminal; elsewhere nothing, so that logs stay readable. */
@@ -51,27 +75,5 @@ function progressBar(stream: NodeJS.WriteStream): { show(progress: SeedProgress)
       stream.write(`\r${bar} ${String(Math.round(share * 100)).padStart(3)} %  ${step.padEnd(10)}`)
     },
     end: () => stream.write('\n'),
-  }
-}
-
-const { help: wantsHelp, ...counts } = readArguments()
-if (wantsHelp) {
-  process.stdout.write(help)
-} else {
-  const url = directUrl() ?? fail('DATABASE_DIRECT_URL or DATABASE_URL must be set', exitCodes.settings)
-  const bar = progressBar(process.stderr)
-  const started = performance.now()
-  try {
-    const result = await seed({ url, ...counts, onProgress: bar.show })
-    bar.end()
-    const seconds = ((performance.now() - started) / 1000).toFixed(1)
-    process.stdout.write(
-      result.seeded
-        ? `${result.users} users, ${result.products} products, ${result.orders} orders in ${seconds} s\n`
-        : 'There are rows already: nothing done\n',
-    )
-  } catch (error) {
-    bar.end()
-    fail(`Not seeded: ${messageOf(error)}`, error instanceof RangeError ? exitCodes.usage : exitCodes.failed)
   }
 }

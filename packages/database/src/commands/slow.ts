@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { argumentsOf, runCommand, table, UsageError } from '@reference/command'
 import { resetStatements, type SlowOrder, type SlowStatement, slowOrders, slowStatements } from '../slow.ts'
-import { directUrl, exitCodes, fail, messageOf } from './command.ts'
-import { table } from './table.ts'
+import { directUrl } from './direct-url.ts'
 
 const help = `db:slow - the statements that cost Postgres most
 
@@ -19,34 +19,13 @@ Connects to DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL.
 Exit code 0, or 1 when it failed or pg_stat_statements is not there, 64 for wrong arguments, 78 without a URL.
 `
 
-function readArguments() {
-  try {
-    const { values } = parseArgs({
-      args: process.argv.slice(2).filter((argument) => argument !== '--'),
-      options: {
-        by: { type: 'string', default: 'total' },
-        limit: { type: 'string', default: '20' },
-        json: { type: 'boolean', default: false },
-        reset: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const by = values.by as SlowOrder
-    if (!(by in slowOrders)) throw new RangeError(`--by is one of ${Object.keys(slowOrders).join(', ')}`)
-    const limit = Number(values.limit)
-    if (!Number.isInteger(limit) || limit < 1 || limit > 5000)
-      throw new RangeError('--limit is from 1 to 5000')
-    return { ...values, by, limit }
-  } catch (error) {
-    return fail(`${messageOf(error)}\n\n${help}`, exitCodes.usage)
+await runCommand(help, async () => {
+  const { help: wantsHelp, by, limit, json, reset } = readArguments()
+  if (wantsHelp) {
+    process.stdout.write(help)
+    return 0
   }
-}
-
-const { help: wantsHelp, by, limit, json, reset } = readArguments()
-if (wantsHelp) {
-  process.stdout.write(help)
-} else {
-  const url = directUrl() ?? fail('DATABASE_DIRECT_URL or DATABASE_URL must be set', exitCodes.settings)
+  const url = directUrl()
   try {
     if (reset) {
       await resetStatements({ url })
@@ -55,9 +34,28 @@ if (wantsHelp) {
       const statements = await slowStatements({ url, by, limit })
       process.stdout.write(json ? `${JSON.stringify(statements, null, 2)}\n` : overview(statements))
     }
+    return 0
   } catch (error) {
-    fail(`No statistics: ${messageOf(error)}`, exitCodes.failed)
+    throw new Error('No statistics', { cause: error })
   }
+})
+
+function readArguments() {
+  const { values } = parseArgs({
+    args: argumentsOf(),
+    options: {
+      by: { type: 'string', default: 'total' },
+      limit: { type: 'string', default: '20' },
+      json: { type: 'boolean', default: false },
+      reset: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const by = values.by as SlowOrder
+  if (!(by in slowOrders)) throw new UsageError(`--by is one of ${Object.keys(slowOrders).join(', ')}`)
+  const limit = Number(values.limit)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 5000) throw new UsageError('--limit is from 1 to 5000')
+  return { ...values, by, limit }
 }
 
 function overview(statements: SlowStatement[]): string {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { argumentsOf, runCommand, SettingsError, table, UsageError } from '@reference/command'
 import { readSettings } from '@reference/config'
 import type { Db, Document } from 'mongodb'
-import { argumentsOf, runCommand, table, UsageError } from './command.ts'
 
 const help = `mongodb:slow - slow operations of MongoDB, and which indexes are used
 
@@ -50,7 +50,7 @@ await runCommand(help, async () => {
   }
   if (!/^[1-9]\d{0,3}$/.test(values.limit)) throw new UsageError('--limit is from 1 to 9999')
   const { MONGODB_URL: url } = readSettings(['MONGODB_URL'])
-  if (url === undefined) throw Object.assign(new Error('MONGODB_URL must be set'), { code: 'CONFIG_INVALID' })
+  if (url === undefined) throw new SettingsError('MONGODB_URL must be set')
 
   const { MongoClient } = await import('mongodb')
   const client = new MongoClient(url, {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
+import { argumentsOf, percent, runCommand, SettingsError, table, UsageError } from '@reference/command'
 import { readSettings } from '@reference/config'
-import { argumentsOf, percent, runCommand, table, UsageError } from './command.ts'
 
 const help = `mysql:slow - the statements that cost MySQL most
 
@@ -54,7 +54,7 @@ await runCommand(help, async () => {
   if (!(values.by in orders)) throw new UsageError(`--by is one of ${Object.keys(orders).join(', ')}`)
   if (!/^[1-9]\d{0,3}$/.test(values.limit)) throw new UsageError('--limit is from 1 to 9999')
   const { MYSQL_URL: url } = readSettings(['MYSQL_URL'])
-  if (url === undefined) throw Object.assign(new Error('MYSQL_URL must be set'), { code: 'CONFIG_INVALID' })
+  if (url === undefined) throw new SettingsError('MYSQL_URL must be set')
 
   const digests = await ask(url, orders[values.by as keyof typeof orders], Number(values.limit))
   process.stdout.write(values.json ? `${JSON.stringify(digests, null, 2)}\n` : overview(digests))

@@ -1,9 +1,18 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import {
+  argumentsOf,
+  bytes,
+  exitCodes,
+  percent,
+  runCommand,
+  SettingsError,
+  table,
+  UsageError,
+} from '@reference/command'
 import { readSettings } from '@reference/config'
 import { clusterFaults, countSlots, SLOTS } from '../cluster-nodes.ts'
 import { findRedisServers, type RedisAt, type RedisServer } from '../redis-servers.ts'
-import { argumentsOf, bytes, exitCodes, percent, runCommand, table, UsageError } from './command.ts'
 
 const help = `redis - looks at the Redis or the Redis Cluster of the services, and moves its slots
 
@@ -59,7 +68,7 @@ function target(): RedisAt {
     return { kind: 'cluster', nodes: REDIS_CLUSTER_NODES, username: REDIS_USERNAME, password: REDIS_PASSWORD }
   }
   if (REDIS_URL !== undefined) return { kind: 'single', url: REDIS_URL }
-  throw Object.assign(new Error('REDIS_URL or REDIS_CLUSTER_NODES must be set'), { code: 'CONFIG_INVALID' })
+  throw new SettingsError('REDIS_URL or REDIS_CLUSTER_NODES must be set')
 }
 
 async function status(at: RedisAt, { json }: Options): Promise<number> {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { argumentsOf, runCommand } from '@reference/command'
 import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
 import { migrate } from '@reference/database'
 import { migrateJobs } from '@reference/jobs'
@@ -12,24 +13,12 @@ Connects to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL.
 Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
 
-const EXIT_USAGE = 64
-
-try {
-  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
+await runCommand(help, async () => {
+  const { values } = parseArgs({ args: argumentsOf(), options: { help: { type: 'boolean', short: 'h' } } })
   if (values.help) process.stdout.write(help)
   else await migrateAll()
-} catch (error) {
-  const usage = error instanceof TypeError && 'code' in error
-  process.stderr.write(`${sentenceOf(error)}\n${usage ? `\n${help}` : ''}`)
-  process.exitCode = usage ? EXIT_USAGE : 1
-}
-
-/** With what it is about: that a connection was refused says more than that there is none. */
-function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const cause = error.cause instanceof Error ? `: ${error.cause.message || error.cause.name}` : ''
-  return `${error.message}${cause}`
-}
+  return 0
+})
 
 async function migrateAll(): Promise<void> {
   const { databaseDirectUrl: url } = loadConfigOrExit('reference-api', await withVaultSecretsOrExit())
