@@ -61,6 +61,18 @@ export class JobUnknownError extends Error {
   }
 }
 
+/** A queue that is not there: its name was misspelt, or no process that knows the job has run yet. */
+export class QueueUnknownError extends Error {
+  readonly code = 'QUEUE_UNKNOWN'
+
+  constructor(queue: string, known: readonly string[]) {
+    super(
+      `There is no queue ${queue}; there ${known.length > 0 ? `are ${known.join(', ')}` : 'is none yet'}.`,
+    )
+    this.name = 'QueueUnknownError'
+  }
+}
+
 export class WorkerQueueFullError extends Error {
   readonly code = 'WORKER_QUEUE_FULL'
   readonly statusCode = 503

@@ -11,12 +11,14 @@ export {
   JobResultError,
   JobsUnavailableError,
   JobUnknownError,
+  QueueUnknownError,
   WorkerCrashedError,
   WorkerPoolClosedError,
   WorkerQueueFullError,
   WorkerTimeoutError,
 } from './errors.ts'
 export {
+  type ChangedJob,
   createJobs,
   type EnqueueOptions,
   type Jobs,
@@ -27,6 +29,7 @@ export {
 } from './jobs.ts'
 export { type MigrateJobsOptions, migrateJobs } from './migrate.ts'
 export type { JobState, JobStatus } from './status.ts'
+export type { DeadLetterRef } from './store.ts'
 export type { TracedJob } from './tracing.ts'
 export type { JobContext, JobHandler, WorkOptions } from './worker.ts'
 export { createWorkerPool, type RunOptions, type WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'

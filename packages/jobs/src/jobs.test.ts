@@ -158,6 +158,11 @@ t.test('jobs are listed newest first, by queue and state', async (t) => {
   t.match(await jobs.list({ state: 'cancelled' }), [{ id: first }])
   t.same(await jobs.list({ queue: 'double', state: 'queued' }), [])
   t.equal((await jobs.list({ limit: 1 })).length, 1)
+  await t.rejects(jobs.list({ queue: 'duoble' }), {
+    code: 'QUEUE_UNKNOWN',
+    message: 'There is no queue duoble; there are double, flaky.',
+  })
+  await t.rejects(jobs.deadLetters('duoble'), { code: 'QUEUE_UNKNOWN' })
 })
 
 t.test('a registry tells depths, ages and durations', async (t) => {

@@ -12,11 +12,15 @@ import {
   JobDataError,
   JobsUnavailableError,
   JobUnknownError,
+  QueueUnknownError,
 } from './errors.ts'
 import { createJobMetrics } from './metrics.ts'
 import { migrateJobs, SCHEMA } from './migrate.ts'
-import { type JobState, type JobStatus, statusOf, storedState } from './status.ts'
+import { type JobRow, type JobState, type JobStatus, statusOf, storedState } from './status.ts'
 import {
+  type DeadLetter,
+  type DeadLetterRef,
+  deadLetterRefs,
   FORGET_DEAD_LETTER,
   findDeadLetter,
   findJob,
@@ -81,6 +85,9 @@ export type ListOptions = {
 
 export type ListedJob = JobStatus & { queue: string; createdAt: Date }
 
+/** What became of a job, and whether this call did it: one that has ended cannot be cancelled, nor a waiting one sent again. */
+export type ChangedJob = JobStatus & { changed: boolean }
+
 export type Jobs = {
   /** Stores a job and gives its id (a UUID). Throws JobDataError (422), JobsUnavailableError (503). */
   enqueue<Data extends TSchema, Result extends TSchema>(
@@ -102,12 +109,14 @@ export type Jobs = {
   wake<Data extends TSchema, Result extends TSchema>(definition: JobDefinition<Data, Result>): void
   /** Undefined for an id that is unknown, not a UUID, or of a job that is no longer kept. */
   get(id: string): Promise<JobStatus | undefined>
-  /** Newest first. */
+  /** Newest first. Throws QueueUnknownError. */
   list(options?: ListOptions): Promise<ListedJob[]>
+  /** The jobs that failed for good, of one queue or all, oldest first: however many there are. Throws QueueUnknownError. */
+  deadLetters(queue?: string): Promise<DeadLetterRef[]>
   /** Cancels what is not finished yet and gives what became of it; an active handler gets its signal. */
-  cancel(id: string): Promise<JobStatus | undefined>
-  /** Sends a failed or cancelled job again under its id, and forgets its dead letter. */
-  retry(id: string): Promise<JobStatus | undefined>
+  cancel(id: string): Promise<ChangedJob | undefined>
+  /** Sends a failed or cancelled job again under its id, and forgets its dead letter. One of `deadLetters` is found at once. */
+  retry(job: string | DeadLetterRef): Promise<ChangedJob | undefined>
   /** Works on a job in this process, from now or from when the database is there. */
   work<Data extends TSchema, Result extends TSchema>(
     definition: JobDefinition<Data, Result>,
@@ -241,6 +250,14 @@ export function createJobs(options: JobsOptions): Jobs {
     return definitions.length > 0 ? [...registered.keys()] : queueNames(query)
   }
 
+  /** One queue, which must be there, or all. */
+  async function queuesOf(queue: string | undefined): Promise<string[]> {
+    const known = await queues()
+    if (queue === undefined) return known
+    if (!known.includes(queue)) throw new QueueUnknownError(queue, known)
+    return [queue]
+  }
+
   async function find(id: string) {
     return isJobId(id) ? findJob(query, await queues(), id) : undefined
   }
@@ -303,7 +320,7 @@ export function createJobs(options: JobsOptions): Jobs {
     }
   }
 
-  async function cancel(id: string): Promise<JobStatus | undefined> {
+  async function cancel(id: string): Promise<ChangedJob | undefined> {
     return guarded(async () => {
       const row = await find(id)
       if (!row) return undefined
@@ -312,33 +329,43 @@ export function createJobs(options: JobsOptions): Jobs {
       if (after?.state === 'cancelled') {
         running.get(id)?.abort(new DOMException('The job was cancelled.', 'AbortError'))
       }
-      return after && statusOf(after)
+      return (
+        after && { ...statusOf(after), changed: after.state === 'cancelled' && row.state !== 'cancelled' }
+      )
     })
   }
 
-  async function retry(id: string): Promise<JobStatus | undefined> {
+  async function retry(job: string | DeadLetterRef): Promise<ChangedJob | undefined> {
+    const ref: { id: string; letterId?: string } = typeof job === 'string' ? { id: job } : job
+    const { id, letterId = null } = ref
     if (!isJobId(id)) return undefined
     return guarded(async () => {
-      const row = (await find(id)) ?? (await findDeadLetter(query, await queues(), id))
+      const row = (await find(id)) ?? (await findDeadLetter(query, await queues(), ref))
       if (!row) return undefined
-      await connection.transaction(async (db: Db) => {
-        // A dead letter that has outlived its job comes back under the job's id.
-        if ('data' in row) await boss.send(row.name, row.data, { id, db })
-        else if (row.state === 'cancelled') await boss.resume(row.name, id, { db })
-        else if (row.state === 'failed') await boss.retry(row.name, id, { db })
-        else return
-        await db.executeSql(FORGET_DEAD_LETTER, [id])
+      const changed = await connection.transaction(async (db: Db) => {
+        const sent = await sendAgain(row, id, db)
+        if (sent) await db.executeSql(FORGET_DEAD_LETTER, [id, letterId])
+        return sent
       })
-      workers.get(row.name)?.wake()
+      if (changed) workers.get(row.name)?.wake()
       const after = await find(id)
-      return after && statusOf(after)
+      return after && { ...statusOf(after), changed }
     })
+  }
+
+  async function sendAgain(row: JobRow | DeadLetter, id: string, db: Db): Promise<boolean> {
+    // A dead letter that has outlived its job comes back under the job's id.
+    if ('data' in row) await boss.send(row.name, row.data, { id, db })
+    else if (row.state === 'cancelled') await boss.resume(row.name, id, { db })
+    else if (row.state === 'failed') await boss.retry(row.name, id, { db })
+    else return false
+    return true
   }
 
   async function list(listOptions: ListOptions = {}): Promise<ListedJob[]> {
     const { queue, state, limit = 50, deadLetters = false } = listOptions
     return guarded(async () => {
-      const names = queue === undefined ? await queues() : [queue]
+      const names = await queuesOf(queue)
       const rows = deadLetters
         ? await listDeadLetters(query, names, limit)
         : await listJobs(query, names, state && storedState(state), limit)
@@ -388,6 +415,7 @@ export function createJobs(options: JobsOptions): Jobs {
         return row && statusOf(row)
       }),
     list,
+    deadLetters: (queue) => guarded(async () => deadLetterRefs(query, await queuesOf(queue))),
     cancel,
     retry,
     work: (definition, handler, workOptions = {}) => {

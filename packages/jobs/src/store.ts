@@ -44,14 +44,38 @@ export async function listDeadLetters(query: Query, queues: string[], limit: num
   return rows as ListedRow[]
 }
 
-const FIND_DEAD = `
-  SELECT source_name AS name, data FROM ${SCHEMA}.job
-  WHERE name = '${DEAD_LETTER_QUEUE}' AND source_id = $2::uuid AND source_name = ANY($1::text[])`
+/** Where a dead letter lies: the id of its job, and its own. */
+export type DeadLetterRef = { id: string; letterId: string }
 
-export async function findDeadLetter(query: Query, queues: string[], id: string) {
-  const { rows } = await query(FIND_DEAD, [queues, id])
-  return rows[0] as { name: string; data: object } | undefined
+const DEAD_REFS = `
+  SELECT source_id AS id, id AS "letterId" FROM ${SCHEMA}.job
+  WHERE name = '${DEAD_LETTER_QUEUE}' AND source_name = ANY($1::text[]) ORDER BY created_on, id`
+
+export async function deadLetterRefs(query: Query, queues: string[]): Promise<DeadLetterRef[]> {
+  const { rows } = await query(DEAD_REFS, [queues])
+  return rows as DeadLetterRef[]
 }
+
+// The job's id has no index here, the letter's own has: beside 120,000 letters 300 ms, which is well for one and not for all.
+const isLetterOf = (id: string, letterId: string) =>
+  `name = '${DEAD_LETTER_QUEUE}' AND source_id = ${id}::uuid AND (${letterId}::uuid IS NULL OR id = ${letterId}::uuid)`
+
+const FIND_DEAD = `
+  SELECT source_name AS name, data FROM ${SCHEMA}.job WHERE ${isLetterOf('$2', '$3')} AND source_name = ANY($1::text[])`
+
+export type DeadLetter = { name: string; data: object }
+
+export async function findDeadLetter(
+  query: Query,
+  queues: string[],
+  { id, letterId }: { id: string; letterId?: string },
+): Promise<DeadLetter | undefined> {
+  const { rows } = await query(FIND_DEAD, [queues, id, letterId ?? null])
+  return rows[0] as DeadLetter | undefined
+}
+
+/** The copy of a failed job among the dead letters; gone once the job itself is sent again. Values: its id, the letter's or null. */
+export const FORGET_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE ${isLetterOf('$1', '$2')}`
 
 /** Every queue of jobs: pg-boss's own and the dead letters left out. */
 export async function queueNames(query: Query): Promise<string[]> {
@@ -61,9 +85,6 @@ export async function queueNames(query: Query): Promise<string[]> {
   )
   return rows.map((row) => String(row.name))
 }
-
-/** The copy of a failed job among the dead letters; gone once the job itself is sent again. */
-export const FORGET_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE name = '${DEAD_LETTER_QUEUE}' AND source_id = $1::uuid`
 
 /** One entry of pg-boss's index on (name, state, blocked, start_after), however many jobs wait. */
 const ageOfOldest = (state: 'created' | 'retry') => `(

@@ -90,7 +90,7 @@ t.test('a job without attempts left fails, lies among the dead letters, and can 
   ])
 
   broken = false
-  await jobs.retry(id)
+  t.match(await jobs.retry(id), { changed: true })
   t.match(await inState(jobs, id, 'completed'), { attempts: 4 })
   t.same(await deadLetters(), [])
 })
@@ -108,7 +108,8 @@ t.test('a dead letter that has outlived its job can be sent again under the same
   await admin.query('DELETE FROM pgboss.job WHERE id = $1', [id])
   t.equal(await jobs.get(id), undefined)
   broken = false
-  t.match(await jobs.retry(id), { id })
+  const [letter] = await jobs.deadLetters('flaky')
+  t.match(await jobs.retry(letter ?? ''), { id, changed: true })
   t.match(await inState(jobs, id, 'completed'), { result: { attempt: 8 } })
   t.same(await jobs.list({ deadLetters: true }), [])
 })
@@ -125,14 +126,17 @@ t.test('a permanent failure is not tried again', async (t) => {
 t.test('a queued job that is cancelled never runs, and can be sent again', async (t) => {
   const jobs = (await harness(t)).open()
   const id = await jobs.enqueue(double, { n: 1 })
-  t.match(await jobs.cancel(id), { state: 'cancelled', attempts: 0 })
+  t.match(await jobs.retry(id), { state: 'queued', changed: false }, 'what waits is not sent again')
+  t.match(await jobs.cancel(id), { state: 'cancelled', attempts: 0, changed: true })
+  t.match(await jobs.cancel(id), { state: 'cancelled', changed: false })
   const next = await jobs.enqueue(double, { n: 2 })
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
   await inState(jobs, next, 'completed')
   t.match(await jobs.get(id), { state: 'cancelled', attempts: 0 })
   await jobs.retry(id)
   t.match(await inState(jobs, id, 'completed'), { result: { twice: 2 } })
-  t.match(await jobs.cancel(id), { state: 'completed' }, 'what is finished stays so')
+  t.match(await jobs.cancel(id), { state: 'completed', changed: false }, 'what is finished stays so')
+  t.match(await jobs.retry(id), { state: 'completed', changed: false })
 })
 
 t.test(

@@ -9,11 +9,11 @@ import { harness, inState } from '../fixtures/harness.ts'
 
 const file = fileURLToPath(new URL('./jobs.ts', import.meta.url))
 
-async function command(args: string[], databaseUrl?: string) {
+async function command(args: string[], databaseUrl?: string, environment: Record<string, string> = {}) {
   const { DATABASE_URL: _, ...env } = process.env
   const child = spawn(process.execPath, [file, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: databaseUrl === undefined ? env : { ...env, DATABASE_URL: databaseUrl },
+    env: { ...env, ...(databaseUrl !== undefined && { DATABASE_URL: databaseUrl }), ...environment },
   })
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
@@ -23,12 +23,14 @@ async function command(args: string[], databaseUrl?: string) {
   return { stdout, stderr, code }
 }
 
+const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
+
 t.test('jobs are listed, cancelled and sent again', async (t) => {
   const { open, url } = await harness(t)
   const jobs = open()
   const queued = await jobs.enqueue(double, { n: 1 })
   jobs.work(flaky, () => {
-    throw new JobPermanentError('out of order')
+    throw new JobPermanentError('out of\norder')
   })
   const failed = await jobs.enqueue(flaky, { failures: 1 })
   await inState(jobs, failed, 'failed')
@@ -37,33 +39,150 @@ t.test('jobs are listed, cancelled and sent again', async (t) => {
   t.match(all, { code: 0, stderr: '' })
   t.match(
     all.stdout,
-    new RegExp(`${failed}  .*  flaky  failed .*  out of order\n.*${queued}  .*  double  queued`),
+    new RegExp(
+      `^id .*error\n${failed}  .*  flaky   failed  +0 %  +1  out of order\n${queued}  .*  double  queued  +0 %  +0  –\n$`,
+    ),
   )
   t.match(JSON.parse((await command(['list', '--dead', '--json'], url)).stdout), [
     { id: failed, state: 'failed' },
   ])
   t.match(await command(['list', '--queue', 'double', '--state', 'active'], url), { stdout: 'No jobs.\n' })
+  t.match(await command(['list', '--limit', '1'], url), { stderr: 'The newest 1; more with --limit.\n' })
 
   t.match(await command(['cancel', queued], url), { code: 0, stdout: `${queued}  cancelled\n` })
   t.match(await jobs.get(queued), { state: 'cancelled' })
   t.match(await command(['retry', queued], url), { code: 0, stdout: `${queued}  queued\n` })
-  t.match(await command(['retry', '--dead'], url), { code: 0, stdout: `${failed}  retrying\n` })
-  t.match(await command(['cancel', 'nonsense'], url), { code: 1, stdout: 'nonsense  unknown\n' })
 })
 
-t.test('wrong calls say what is wrong', async (t) => {
-  const [help, nowhere, noUrl, noId, noState, noCommand] = await Promise.all([
-    command(['--help']),
-    command(['list'], 'postgres://nobody@127.0.0.1:1/none'),
-    command(['list']),
-    command(['cancel']),
-    command(['list', '--state', 'done']),
-    command(['drop']),
-  ])
-  t.match(help, { code: 0, stdout: /pnpm jobs list/ })
-  t.match(nowhere, { code: 1, stderr: /The job queue is not available\..*ECONNREFUSED/ })
-  t.match(noUrl, { code: 78, stderr: 'DATABASE_URL is not set.\n' })
-  t.match(noId, { code: 64, stderr: /cancel needs at least one id\.[\s\S]*pnpm jobs cancel/ })
-  t.match(noState, { code: 64, stderr: /--state is one of/ })
-  t.match(noCommand, { code: 64, stderr: /Unknown command drop/ })
+t.test('every dead letter, or those of a queue, are sent again and counted', async (t) => {
+  const { open, url } = await harness(t)
+  const jobs = open()
+  const failing = () => {
+    throw new JobPermanentError('out of order')
+  }
+  jobs.work(flaky, failing)
+  jobs.work(double, failing)
+  const first = await jobs.enqueue(flaky, { failures: 1 })
+  await inState(jobs, first, 'failed')
+  const second = await jobs.enqueue(double, { n: 1 })
+  await inState(jobs, second, 'failed')
+  await jobs.close()
+
+  const ofQueue = await command(['retry', '--dead', '--queue', 'double'], url)
+  t.match(ofQueue, { code: 0, stdout: `${second}  retrying\n1 of 1 dead letters sent again.\n` })
+  t.match(await command(['retry', '--dead'], url), {
+    code: 0,
+    stdout: `${first}  retrying\n1 of 1 dead letters sent again.\n`,
+  })
+  t.match(await command(['retry', '--dead'], url), { code: 0, stdout: 'No dead letters.\n' })
+  t.match(await command(['list', '--dead'], url), { code: 0, stdout: 'No dead letters.\n' })
+})
+
+t.test('what cannot be done is told for each id, stops no other, and is exit code 1', async (t) => {
+  const { open, url, admin } = await harness(t)
+  const jobs = open()
+  jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
+  const completed = await jobs.enqueue(double, { n: 1 })
+  await inState(jobs, completed, 'completed')
+  const queued = await jobs.enqueue(flaky, { failures: 0 })
+
+  t.match(await command(['cancel', completed, 'nonsense', UNKNOWN_ID, queued, queued], url), {
+    code: 1,
+    stdout: `${completed}  not cancelled: completed\nnonsense  unknown\n${UNKNOWN_ID}  unknown\n${queued}  cancelled\n`,
+  })
+  t.match(await command(['cancel', queued], url), { code: 0 }, 'it is as it was wished')
+  t.match(await command(['retry', completed, queued], url), {
+    code: 1,
+    stdout: `${completed}  not sent again: completed\n${queued}  queued\n`,
+  })
+
+  const other = await jobs.enqueue(flaky, { failures: 0 })
+  await admin.query(`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+    CREATE TRIGGER refuse BEFORE UPDATE ON pgboss.job_common FOR EACH ROW WHEN (OLD.id = '${queued}') EXECUTE FUNCTION refuse()`)
+  t.match(await command(['cancel', queued, other], url), {
+    code: 1,
+    stdout: `${queued}  error: not this one\n${other}  cancelled\n`,
+  })
+})
+
+t.test('a database without the tables of the queue is told with what makes them', async (t) => {
+  const { url } = await harness(t, { migrated: false })
+  t.match(await command(['list'], url), {
+    code: 1,
+    stderr: /^The job queue has no tables yet: pnpm db:migrate/,
+  })
+})
+
+t.test('a queue that is not there is told with those that are', async (t) => {
+  const { open, url } = await harness(t)
+  t.match(await command(['list', '--queue', 'double'], url), {
+    code: 1,
+    stderr: 'There is no queue double; there is none yet.\n',
+  })
+  await open().ready()
+  for (const args of [['list'], ['list', '--dead'], ['retry', '--dead']]) {
+    t.match(await command([...args, '--queue', 'duoble'], url), {
+      code: 1,
+      stdout: '',
+      stderr: 'There is no queue duoble; there are double, flaky.\n',
+    })
+  }
+})
+
+t.test('a database that goes away is told for the id that met it; the others are not tried', async (t) => {
+  const { open, url, admin } = await harness(t)
+  const jobs = open()
+  const ids = [await jobs.enqueue(double, { n: 1 }), await jobs.enqueue(double, { n: 2 })] as const
+  await admin.query(`
+    CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+    CREATE TRIGGER leave BEFORE UPDATE ON pgboss.job_common FOR EACH ROW EXECUTE FUNCTION leave()`)
+  const { code, stdout } = await command(['cancel', ...ids], url)
+  t.equal(code, 1)
+  t.match(
+    stdout,
+    new RegExp(`^${ids[0]}  error: The job queue is not available: .*\n${ids[1]}  not tried\n$`),
+  )
+})
+
+t.test('what would have no effect is refused', async (t) => {
+  const url = 'postgres://nobody@127.0.0.1:1/none'
+  const cases: [string[], RegExp][] = [
+    [['retry', UNKNOWN_ID, '--dead'], /^retry --dead takes no ids: retry ID sends one again\.\n/],
+    [['retry', '--dead', '--state', 'failed'], /^retry takes no --state with --dead\.\n/],
+    [['retry', '--dead', '--limit', '5'], /^retry takes no --limit with --dead\.\n/],
+    [['retry', UNKNOWN_ID, '--queue', 'double'], /^retry takes no --queue\.\n/],
+    [['list', '--dead', '--state', 'failed'], /^list takes no --state with --dead\.\n/],
+    [['list', 'foo', 'bar'], /^list takes no ids\.\n/],
+    [['list', '--dead', UNKNOWN_ID], /^list --dead takes no ids\.\n/],
+    [['cancel', UNKNOWN_ID, '--queue', 'double'], /^cancel takes no --queue\.\n/],
+    [['cancel', UNKNOWN_ID, '--state', 'queued'], /^cancel takes no --state\.\n/],
+    [['cancel', UNKNOWN_ID, '--limit', '1'], /^cancel takes no --limit\.\n/],
+    [['cancel', UNKNOWN_ID, '--json'], /^cancel takes no --json\.\n/],
+    [['cancel', '--dead'], /^cancel takes no --dead/],
+    [['cancel'], /^cancel needs at least one id\.\n[\s\S]*pnpm jobs cancel/],
+    [['retry'], /^retry needs at least one id\.\n/],
+    [['list', '--state', 'done'], /^--state is one of/],
+    [['list', '--limit', '0'], /^--limit is from 1/],
+    [['list', '--all'], /--all/],
+    [['drop'], /^Unknown command drop/],
+    [[], /^There is no command: list, retry or cancel/],
+  ]
+  for (const [args, stderr] of cases) {
+    t.match(await command(args, url), { code: 64, stdout: '', stderr }, args.join(' '))
+  }
+})
+
+t.test('wrong settings and a database that is away have codes of their own', async (t) => {
+  t.match(await command(['--help', 'drop']), { code: 0, stdout: /pnpm jobs list/ })
+  t.match(await command(['list'], 'postgres://nobody@127.0.0.1:1/none'), {
+    code: 1,
+    stderr: /^The job queue is not available: .*ECONNREFUSED.*\n$/,
+  })
+  t.match(await command(['list']), { code: 78, stderr: 'DATABASE_URL must be set\n' })
+  t.match(await command(['list'], undefined, { DATABASE_URL_FILE: '/nowhere/url' }), {
+    code: 78,
+    stderr: /DATABASE_URL_FILE: cannot be read: ENOENT/,
+  })
 })

@@ -1,43 +1,49 @@
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { createJobs, type Jobs, type ListOptions } from '../jobs.ts'
+import {
+  argumentsOf,
+  exitCodes,
+  runCommand,
+  SettingsError,
+  sentenceOf,
+  table,
+  UsageError,
+} from '@reference/command'
+import { readSettings } from '@reference/config'
+import { JobsUnavailableError } from '../errors.ts'
+import type { Jobs, ListOptions } from '../jobs.ts'
 import type { JobState } from '../status.ts'
+import type { DeadLetterRef } from '../store.ts'
 
-const HELP = `Looks at durable jobs, sends them again, cancels them.
+const help = `jobs - looks at durable jobs, sends them again, cancels them
 
-  pnpm jobs list [--queue NAME] [--state STATE] [--dead] [--limit 50] [--json]
-  pnpm jobs retry ID...            failed and cancelled jobs, and dead letters, run again under their id
-  pnpm jobs retry --dead [--queue NAME]   every dead letter
-  pnpm jobs cancel ID...           what is not finished; a running handler gets its signal within about 2 s
+  pnpm jobs list [--queue NAME] [--state STATE] [--limit 50] [--json]          the newest first
+  pnpm jobs list --dead [--queue NAME] [--limit 50] [--json]
+  pnpm jobs retry ID...                    failed and cancelled jobs, and dead letters, run again under their id
+  pnpm jobs retry --dead [--queue NAME]    every dead letter; one alone: retry ID
+  pnpm jobs cancel ID...                   what has not ended; a running handler gets its signal within about 2 s
 
-STATE is queued, active, retrying, completed, failed or cancelled. --dead lists the dead letters: jobs that failed for
-good, kept for 30 days. The database is that of DATABASE_URL; DATABASE_URL_FILE names a file that holds it.
-Exit code 0, or 1 when it failed or an id is unknown, 64 for wrong arguments, 78 without a URL.
+STATE is queued, active, retrying, completed, failed or cancelled. --dead is for the dead letters: jobs that failed for
+good, kept for 30 days. Each id has a line that says what became of it, and a fault with one does not stop the others.
+
+The database is that of DATABASE_URL; DATABASE_URL_FILE names a file that holds it.
+Exit code 0, or 1 when it failed for an id, or the queue or the database is not there, 64 for wrong arguments, 78 for
+wrong settings.
 `
 
-/** Wrong arguments and missing settings, by the exit codes of sysexits.h. */
-const EXIT_USAGE = 64
-const EXIT_SETTINGS = 78
+const commands = ['list', 'retry', 'cancel'] as const
+const states: readonly string[] = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled']
 
-const STATES: readonly string[] = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled']
-
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(argv: string[]): Promise<number> {
-  let input: ReturnType<typeof read>
-  try {
-    input = read(argv)
-  } catch (error) {
-    return complain(`${error instanceof Error ? error.message : error}\n\n${HELP}`.trimEnd(), EXIT_USAGE)
+await runCommand(help, async () => {
+  const call = read()
+  if (call === 'help') {
+    process.stdout.write(help)
+    return 0
   }
-  const { command, ids, options } = input
-  if (options.help || command === undefined) {
-    process.stdout.write(HELP)
-    return options.help ? 0 : EXIT_USAGE
-  }
-  const databaseUrl = readDatabaseUrl()
-  if (!databaseUrl) return complain('DATABASE_URL is not set.', EXIT_SETTINGS)
+  const { DATABASE_URL: databaseUrl } = readSettings(['DATABASE_URL'])
+  if (databaseUrl === undefined) throw new SettingsError('DATABASE_URL must be set')
 
+  // Here, since it takes a second on a busy machine, and a wrong call needs none of it.
+  const { createJobs } = await import('../jobs.ts')
   const jobs = createJobs({
     databaseUrl,
     applicationName: 'jobs-command',
@@ -46,84 +52,132 @@ async function main(argv: string[]): Promise<number> {
     poolMax: 1,
   })
   try {
-    if (command === 'list') return await list(jobs, input.list, options.json)
-    if (command === 'cancel') return await each(ids, (id) => jobs.cancel(id))
-    const again = options.dead
-      ? (await jobs.list({ ...input.list, deadLetters: true, limit: 100_000 })).map(({ id }) => id)
-      : ids
-    return await each(again, (id) => jobs.retry(id))
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? ` ${error.cause.message}` : ''
-    return complain(`${error instanceof Error ? error.message : String(error)}${cause}`, 1)
+    await jobs.ready().catch(explain)
+    if (call.command === 'list') return await list(jobs, call.list, call.json)
+    if (call.command === 'cancel') return report(await each(call.ids, (id) => cancel(jobs, id)))
+    if (!call.dead) return report(await each(call.ids, (id) => retry(jobs, id)))
+    return await retryDead(jobs, call.list.queue)
   } finally {
     await jobs.close()
   }
-}
+})
 
-function read(argv: string[]) {
+function read() {
   const { values, positionals } = parseArgs({
-    args: argv.filter((argument) => argument !== '--'),
+    args: argumentsOf(),
     allowPositionals: true,
     options: {
       queue: { type: 'string' },
       state: { type: 'string' },
-      limit: { type: 'string', default: '50' },
-      dead: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      limit: { type: 'string' },
+      dead: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
     },
   })
-  const [command, ...ids] = positionals
-  if (command !== undefined && !['list', 'retry', 'cancel'].includes(command)) {
-    throw new Error(`Unknown command ${command}: list, retry or cancel.`)
+  if (values.help) return 'help'
+  const [name, ...ids] = positionals
+  const command = commands.find((each) => each === name)
+  if (command === undefined) {
+    const fault = name === undefined ? 'There is no command' : `Unknown command ${name}`
+    throw new UsageError(`${fault}: list, retry or cancel.`)
   }
-  const limit = Number(values.limit)
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100_000) throw new Error('--limit is 1 to 100000.')
-  if (values.state !== undefined && !STATES.includes(values.state)) {
-    throw new Error(`--state is one of ${STATES.join(', ')}.`)
-  }
-  if (!values.help && ids.length === 0 && (command === 'cancel' || (command === 'retry' && !values.dead))) {
-    throw new Error(`${command} needs at least one id.`)
-  }
-  const list: ListOptions = { limit, deadLetters: values.dead }
-  if (values.queue !== undefined) list.queue = values.queue
-  if (values.state !== undefined) list.state = values.state as JobState
-  return { command, ids, options: values, list }
-}
+  const { queue, state, limit, dead = false, json = false } = values
 
-function readDatabaseUrl(): string | undefined {
-  const { DATABASE_URL, DATABASE_URL_FILE } = process.env
-  return DATABASE_URL_FILE ? readFileSync(DATABASE_URL_FILE, 'utf8').trim() : DATABASE_URL
+  // An option that would have no effect is a misunderstanding: `retry ID --dead` must not send all of them.
+  const call = dead ? `${command} --dead` : command
+  const effective: Record<string, string[]> = {
+    list: ['queue', 'state', 'limit', 'json'],
+    'list --dead': ['dead', 'queue', 'limit', 'json'],
+    'retry --dead': ['dead', 'queue'],
+  }
+  const without = Object.keys(values).find((option) => !effective[call]?.includes(option))
+  if (without !== undefined)
+    throw new UsageError(`${command} takes no --${without}${dead ? ' with --dead' : ''}.`)
+  if (ids.length > 0 && (dead || command === 'list')) {
+    throw new UsageError(`${call} takes no ids${command === 'retry' ? ': retry ID sends one again' : ''}.`)
+  }
+  if (ids.length === 0 && !dead && command !== 'list')
+    throw new UsageError(`${command} needs at least one id.`)
+  if (state !== undefined && !states.includes(state))
+    throw new UsageError(`--state is one of ${states.join(', ')}.`)
+  const most = Number(limit ?? 50)
+  if (!Number.isInteger(most) || most < 1 || most > 100_000)
+    throw new UsageError('--limit is from 1 to 100000.')
+
+  const list: ListOptions = { limit: most, deadLetters: dead }
+  if (queue !== undefined) list.queue = queue
+  if (state !== undefined) list.state = state as JobState
+  return { command, ids, dead, json, list }
 }
 
 async function list(jobs: Jobs, options: ListOptions, json: boolean): Promise<number> {
   const found = await jobs.list(options)
-  if (json) {
-    process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
-    return 0
+  if (json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+  else if (found.length === 0) process.stdout.write(options.deadLetters ? 'No dead letters.\n' : 'No jobs.\n')
+  else {
+    process.stdout.write(
+      table(
+        ['id', 'created', 'queue', 'state', 'progress', 'attempts', 'error'],
+        found.map(({ id, createdAt, queue, state, progress, attempts, error }) => [
+          ...[id, createdAt.toISOString(), queue, state, `${progress} %`, attempts],
+          error?.replaceAll(/\s+/g, ' ') ?? '–',
+        ]),
+      ),
+    )
   }
-  for (const { id, queue, state, progress, attempts, createdAt, error } of found) {
-    const columns = [id, createdAt.toISOString(), queue, state.padEnd(9), `${progress} %`, `${attempts}×`]
-    process.stdout.write(`${columns.join('  ')}${error === null ? '' : `  ${error}`}\n`)
-  }
-  if (found.length === 0) process.stdout.write('No jobs.\n')
+  if (found.length === options.limit) process.stderr.write(`The newest ${found.length}; more with --limit.\n`)
   return 0
 }
 
-async function each(
-  ids: string[],
-  act: (id: string) => Promise<{ state: string } | undefined>,
-): Promise<number> {
-  let unknown = 0
-  for (const id of ids) {
-    const status = await act(id)
-    if (!status) unknown++
-    process.stdout.write(`${id}  ${status?.state ?? 'unknown'}\n`)
-  }
-  return unknown === 0 ? 0 : 1
+function explain(error: unknown): never {
+  const { cause } = error as { cause?: unknown }
+  const migrated = !(cause instanceof Error && cause.message.includes('not installed'))
+  throw migrated ? error : new Error('The job queue has no tables yet: pnpm db:migrate makes them.')
 }
 
-function complain(message: string, exitCode: number): number {
-  process.stderr.write(`${message}\n`)
-  return exitCode
+type Outcome = { done: boolean; text: string }
+type Tally = { done: number; failed: number }
+
+async function cancel(jobs: Jobs, id: string): Promise<Outcome> {
+  const job = await jobs.cancel(id)
+  if (job === undefined) return { done: false, text: 'unknown' }
+  const done = job.state === 'cancelled'
+  return { done, text: done ? job.state : `not cancelled: ${job.state}` }
+}
+
+async function retry(jobs: Jobs, which: string | DeadLetterRef): Promise<Outcome> {
+  const job = await jobs.retry(which)
+  if (job === undefined) return { done: false, text: 'unknown' }
+  return { done: job.changed, text: job.changed ? job.state : `not sent again: ${job.state}` }
+}
+
+async function retryDead(jobs: Jobs, queue: string | undefined): Promise<number> {
+  const letters = new Map((await jobs.deadLetters(queue)).map((letter) => [letter.id, letter]))
+  const tally = await each([...letters.keys()], (id) => retry(jobs, letters.get(id) ?? id))
+  const { done, failed } = tally
+  if (done + failed === 0) process.stdout.write('No dead letters.\n')
+  else process.stdout.write(`${done} of ${done + failed} dead letters sent again.\n`)
+  return report(tally)
+}
+
+/** One after the other, each with a line. Only a database that is away ends it: every other id would wait for it in vain. */
+async function each(ids: string[], act: (id: string) => Promise<Outcome>): Promise<Tally> {
+  const tally: Tally = { done: 0, failed: 0 }
+  let away = false
+  for (const id of new Set(ids)) {
+    const { done, text } = away ? { done: false, text: 'not tried' } : await act(id).catch(faultOf)
+    tally[done ? 'done' : 'failed']++
+    process.stdout.write(`${id}  ${text}\n`)
+  }
+  return tally
+
+  function faultOf(error: unknown): Outcome {
+    away = error instanceof JobsUnavailableError
+    return { done: false, text: `error: ${sentenceOf(error)}` }
+  }
+}
+
+function report({ failed }: Tally): number {
+  return failed === 0 ? 0 : exitCodes.failed
 }
