@@ -456,3 +456,21 @@ t.test('what happened can be scraped, by namespace', async (t) => {
     t.match(text, line)
   }
 })
+
+t.test('the outbox can be scraped, also while the database does not answer', async (t) => {
+  const registry = new Registry()
+  let asked = 0
+  let answer = Promise.resolve({ count: 2, oldestSeconds: 1.5 })
+  const status = () => {
+    asked++
+    return answer
+  }
+  await open(t, { registry, outbox: { take: async () => [], remove: async () => {}, status } })
+  t.match(await registry.metrics(), /cache_outbox_depth 2\n(.*\n)*cache_outbox_oldest_seconds 1\.5\n/)
+  t.equal(asked, 1, 'both by one statement')
+  answer = new Promise(() => {})
+  for (const text of [await registry.metrics(), await registry.metrics()]) {
+    t.match(text, /cache_outbox_depth Nan\n(.*\n)*cache_outbox_oldest_seconds Nan\n/)
+  }
+  t.equal(asked, 2, 'scrapes while it hangs send no more')
+})

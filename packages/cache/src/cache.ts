@@ -88,7 +88,7 @@ export function createCache(options: CacheOptions = {}): Cache {
       namespaces: () => [...namespaces].map(([name, { stats }]) => [name, stats]),
       nodes,
       trackingLost: () => trackingLost,
-      outboxDepth: settings.outbox?.depth && (async () => (await settings.outbox?.depth?.()) ?? 0),
+      outboxStatus: settings.outbox?.status,
     })
   if (settings.redis === undefined) logger?.info({}, 'cache: no Redis is set; tier 2 is off')
 

@@ -1,12 +1,14 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
+import { withLimit } from './limit.ts'
+import type { OutboxStatus, OutboxStore } from './outbox.ts'
 import type { NamespaceStats } from './stats.ts'
 
 type Sources = {
   namespaces: () => Iterable<[name: string, stats: NamespaceStats]>
   nodes: () => Iterable<{ id: string; breakerState: number; usable: boolean }>
   trackingLost: () => number
-  outboxDepth: (() => Promise<number>) | undefined
+  outboxStatus: OutboxStore['status']
 }
 
 type CounterSource = {
@@ -113,17 +115,7 @@ export function registerMetrics(
       this.inc(sources.trackingLost())
     },
   })
-  const { outboxDepth } = sources
-  if (outboxDepth !== undefined) {
-    new Gauge({
-      name: 'cache_outbox_depth',
-      help: 'Invalidations that wait to be delivered',
-      registers,
-      async collect() {
-        this.set(await outboxDepth().catch(() => Number.NaN))
-      },
-    })
-  }
+  if (sources.outboxStatus !== undefined) registerOutbox(registry, sources.outboxStatus)
   const loadSeconds = new Histogram({
     name: 'cache_load_seconds',
     help: 'Duration of the loader',
@@ -132,6 +124,38 @@ export function registerMetrics(
     registers,
   })
   return (namespace, seconds) => loadSeconds.observe({ namespace }, seconds)
+}
+
+/** A scrape must come back when the database does not: everything else is wanted most just then. */
+const OUTBOX_LIMIT_MS = 1_000
+const UNKNOWN: OutboxStatus = { count: Number.NaN, oldestSeconds: Number.NaN }
+
+function registerOutbox(registry: Registry, read: () => Promise<OutboxStatus>): void {
+  let reading: Promise<OutboxStatus> | undefined
+  // Both gauges share a statement, and so do scrapes while it hangs.
+  const status = () => {
+    reading ??= read().finally(() => {
+      reading = undefined
+    })
+    return withLimit(reading, OUTBOX_LIMIT_MS, () => new Error('no answer')).catch(() => UNKNOWN)
+  }
+  for (const [name, help, of] of [
+    ['cache_outbox_depth', 'Invalidations whose row is still in the outbox', 'count'],
+    [
+      'cache_outbox_oldest_seconds',
+      'Age of the oldest row in the outbox, 0 when there is none',
+      'oldestSeconds',
+    ],
+  ] as const) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        this.set((await status())[of])
+      },
+    })
+  }
 }
 
 function counter(name: string, help: string, of: keyof NamespaceStats): CounterSource {

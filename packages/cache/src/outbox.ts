@@ -11,8 +11,15 @@ export type OutboxStore = {
   /** The oldest rows that are at least `minAgeMs` old, up to `limit`. A store that ignores the age only repeats some work. */
   take(limit: number, minAgeMs: number): Promise<readonly OutboxRow[]>
   remove(ids: readonly OutboxRow['id'][]): Promise<unknown>
-  /** For the metric. */
-  depth?(): Promise<number>
+  /** For the metrics. */
+  status?(): Promise<OutboxStatus>
+}
+
+export type OutboxStatus = {
+  /** Rows that wait to be removed; of a write each 100 ms there is always one. */
+  count: number
+  /** Age of the oldest, 0 when there is none: what tells one that is stuck from those that come and go. */
+  oldestSeconds: number
 }
 
 export type Delivery = { delivered: string[]; undelivered: string[] }

@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import type { OutboxStore } from '../src/index.ts'
+import type { OutboxStatus, OutboxStore } from '../src/index.ts'
 
 /** An outbox in a real Postgres, as a service makes it. */
 export function createPostgresOutbox(sql: Sql): OutboxStore {
@@ -8,9 +8,11 @@ export function createPostgresOutbox(sql: Sql): OutboxStore {
       SELECT id, key FROM cache_outbox
       WHERE created_at <= now() - make_interval(secs => ${minAgeMs / 1000}) ORDER BY id LIMIT ${limit}`,
     remove: (ids) => sql`DELETE FROM cache_outbox WHERE id = ANY(${ids.map(Number)})`,
-    depth: async () => {
-      const [row] = await sql<{ count: number }[]>`SELECT count(*)::int AS count FROM cache_outbox`
-      return row?.count ?? 0
+    status: async () => {
+      const [row] = await sql<OutboxStatus[]>`
+        SELECT count(*)::int AS count,
+          coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS "oldestSeconds" FROM cache_outbox`
+      return row ?? { count: 0, oldestSeconds: 0 }
     },
   }
 }

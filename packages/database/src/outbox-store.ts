@@ -11,6 +11,9 @@ export function createOutboxStore({ primary }: Database) {
     take: (limit: number, minAgeMs: number) => primary.run(queries.outboxTake, { limit, minAgeMs }),
     remove: (ids: readonly (string | number)[]) =>
       primary.run(queries.outboxRemove, { ids: ids.map(Number) }),
-    depth: async () => (await primary.first(queries.outboxStatus, {}))?.count ?? 0,
+    status: async () => {
+      const row = await primary.first(queries.outboxStatus, {})
+      return { count: row?.count ?? 0, oldestSeconds: row?.oldestAgeSeconds ?? 0 }
+    },
   }
 }
