@@ -17,12 +17,13 @@ export interface Follower {
 export function createFollower(options: {
   lifecycle: Lifecycle
   metrics: RequestMetrics | undefined
-  /** Where the request log's lines go; absent when it is off. */
-  logger: FastifyBaseLogger | undefined
+  logger: FastifyBaseLogger
+  /** A line for each request, and for what the parser refused; without it for those alone whose trace is kept. */
+  requestLog: boolean
   requestIds: () => string
 }): Follower {
-  const { lifecycle, metrics, logger, requestIds } = options
-  const log = logger && createRequestLog(logger)
+  const { lifecycle, metrics, logger, requestLog, requestIds } = options
+  const log = createRequestLog(logger)
   const refused = new WeakMap<FastifyReply, number>()
   return {
     follow(request, reply, traced) {
@@ -36,7 +37,7 @@ export function createFollower(options: {
           : (refused.get(reply) ?? CLIENT_CLOSED)
         const traceId = traced?.traceId
         metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime, traceId)
-        log?.(request, reply, status, traceId)
+        if (requestLog || traceId !== undefined) log(request, reply, status, traceId)
       })
     },
     refuse(error, socket) {
@@ -54,7 +55,8 @@ export function createFollower(options: {
         return
       }
       metrics?.refuse(status)
-      logger?.info({ requestId, status, code: error.code, remote: socket.remoteAddress }, 'request refused')
+      if (!requestLog) return
+      logger.info({ requestId, status, code: error.code, remote: socket.remoteAddress }, 'request refused')
     },
   }
 }

@@ -1,7 +1,9 @@
+import { channel } from 'node:diagnostics_channel'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import type { App } from './index.ts'
 import { exampleRoutes, testServer } from './test-server.ts'
+import type { TracedRequest } from './tracing.ts'
 
 function routes(app: App): void {
   exampleRoutes(app)
@@ -46,6 +48,23 @@ t.test('without it only failures are logged', async (t) => {
   await get('/fail')
   t.match(lines.slice(1), [{ msg: 'request failed', err: { message: 'failed' }, requestId: String }])
   t.equal(lines.length, 2)
+})
+
+t.test('without it a request whose trace is kept has its line, so that the trace leads to one', async (t) => {
+  const traceId = 'a'.repeat(32)
+  const begin = (message: unknown) => {
+    const traced = message as TracedRequest
+    if (traced.request.url === '/users/2') traced.traceId = traceId
+  }
+  const requests = channel('reference:http.request')
+  requests.subscribe(begin)
+  t.teardown(() => requests.unsubscribe(begin))
+  const { get, raw, lines } = await testServer(t, { requestLog: false }, routes)
+  await raw('NONSENSE\r\n\r\n')
+  for (const id of [1, 2, 3]) await get(`/users/${id}`)
+  await get('/fail')
+  t.match(lines.slice(1), [{ msg: 'request', path: '/users/2', traceId }, { msg: 'request failed' }])
+  t.equal(lines.length, 3)
 })
 
 t.test('secrets are removed from what a handler logs', async (t) => {

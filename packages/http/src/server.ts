@@ -38,7 +38,7 @@ export interface ServerOptions {
   logLevel?: string
   /** Where log lines go, for tests; standard output when absent. */
   logStream?: { write(line: string): void }
-  /** One line for each request; 5xx are logged either way. */
+  /** One line for each request; 5xx are logged either way, and so is a request whose trace is kept: the trace leads to its line. */
   requestLog?: boolean
   /** The largest body, above it 413. */
   bodyLimitBytes?: number
@@ -98,7 +98,8 @@ export async function createServer(options: ServerOptions): Promise<App> {
     metrics:
       registry &&
       createRequestMetrics(registry, lifecycle, { service, version, commit: options.commit ?? '' }),
-    logger: requestLog ? logger : undefined,
+    logger,
+    requestLog,
     requestIds,
   })
   const app = createFastify(options, { logger, requestIds, follower })

@@ -54,7 +54,6 @@ async function fleet(t: TestScope, environment: Record<string, string>) {
     DATABASE_URL: database.url,
     ...(redis && { REDIS_URL: redis.url }),
     NODE_OPTIONS: LOADED,
-    REQUEST_LOG: 'on',
     ...environment,
   }
   const api = startService(t, 'reference-api', { ...common, JOB_HANDLERS: 'off' })
@@ -134,7 +133,8 @@ t.test('a request through both services and a job in a third process are one tra
     'calls of cache tier 2 are in it',
   )
   const line = api.output.text.split('\n').find((text) => text.includes('"path":"/process-data"'))
-  t.match(JSON.parse(line ?? '{}'), { traceId }, 'the log line names the trace')
+  t.match(JSON.parse(line ?? '{}'), { traceId }, 'the log line names the trace, without REQUEST_LOG')
+  t.notMatch(api.output.text, '"path":"/users/7"', 'a request whose trace is not kept has no line')
 })
 
 t.test('what is held is sent before the process ends', async (t) => {
