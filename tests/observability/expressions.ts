@@ -86,21 +86,9 @@ export function seriesOf(text: string): string[] {
     .replace(/\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, ' ')
     .replace(/\{[^}]*\}/g, '{}')
     .replace(/\[[^\]]*\]/g, '')
+    .replace(/\boffset\s+\w+/g, ' ')
   const names = bare.match(/[a-zA-Z_:][a-zA-Z0-9_:]*(?!\s*\()(?![a-zA-Z0-9_:])/g) ?? []
   return [...new Set(names)].filter((name) => !WORDS.has(name) && !/^\d/.test(name))
 }
 
-const WORDS = new Set([
-  'and',
-  'or',
-  'unless',
-  'bool',
-  'offset',
-  'by',
-  'on',
-  'without',
-  'ignoring',
-  'e',
-  'Inf',
-  'NaN',
-])
+const WORDS = new Set(['and', 'or', 'unless', 'bool', 'by', 'on', 'without', 'ignoring', 'e', 'Inf', 'NaN'])

@@ -14,7 +14,7 @@ export function startLoad(url: string, token: string | undefined): () => Promise
   let running = true
   const calls: (() => Promise<Response>)[] = [
     () => fetch(`${url}/users/${1 + (turn % 50)}`),
-    () => fetch(`${url}/users/${1 + (turn % 2000)}`),
+    () => fetch(`${url}/users/${1 + (turn % 100)}`),
     () => fetch(`${url}/users?limit=20`),
     () => fetch(`${url}/orders?limit=20`),
     () => fetch(`${url}/products/${1 + (turn % 100)}`),

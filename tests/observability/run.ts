@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { checkFault } from './check-fault.ts'
 import {
   dashboardExpressions,
   type Expression,
@@ -10,11 +11,11 @@ import {
   runsHere,
   seriesOf,
 } from './expressions.ts'
-import { FAULTS, UNCOUNTED } from './faults.ts'
+import { FAULTS } from './faults.ts'
 import { startLoad } from './load.ts'
 import { ruleTests } from './rule-tests.ts'
 import { shortenAll } from './shorten.ts'
-import { type Observed, startObserved, until } from './stack.ts'
+import { type Observed, startObserved } from './stack.ts'
 
 const help = `pnpm test:observability [--rules] [--faults] [--pages FOLDER]
 
@@ -104,50 +105,6 @@ async function checkMetrics(stack: Observed): Promise<void> {
 const METRICS_OF =
   "fetch('http://127.0.0.1:9000/metrics').then(async (answer) => process.stdout.write(await answer.text()))"
 
-async function checkFaults(stack: Observed): Promise<void> {
-  await until('nothing but the watchdog fires', () => quiet(stack), 120_000)
-  for (const { name, alerts, alsoAllowed = [], cause, mend } of FAULTS) {
-    const before = (await stack.received()).length
-    const since = async () =>
-      (await stack.received()).slice(before).filter(({ name }) => !UNCOUNTED.includes(name))
-    try {
-      await cause(stack)
-      for (const alert of alerts) {
-        await until(
-          `${alert} arrives`,
-          async () => (await since()).some((one) => one.name === alert && one.status === 'firing'),
-          120_000,
-        )
-      }
-      await mend(stack)
-      for (const alert of alerts) {
-        await until(
-          `${alert} ends`,
-          async () => (await since()).some((one) => one.name === alert && one.status === 'resolved'),
-          240_000,
-        )
-      }
-      const others = (await since())
-        .map((alert) => alert.name)
-        .filter((alert) => !alerts.includes(alert) && !alsoAllowed.includes(alert))
-      check(`fault: ${name}`, others.length === 0 ? undefined : `also told: ${[...new Set(others)]}`)
-    } catch (error) {
-      check(
-        `fault: ${name}`,
-        `${(error as Error).message}; told: ${[...new Set((await since()).map((one) => one.name))]}`,
-      )
-      await mend(stack).catch(() => {})
-    }
-    process.stdout.write(`fault done: ${name}\n`)
-    await until('all is quiet again', () => quiet(stack), 240_000).catch(() => {})
-  }
-}
-
-async function quiet(stack: Observed): Promise<boolean> {
-  const firing = await stack.query(`ALERTS{alertstate="firing", alertname!~"${UNCOUNTED.join('|')}"}`)
-  return firing.length === 0
-}
-
 async function main(args: string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(help)
@@ -187,7 +144,11 @@ async function main(args: string[]): Promise<number> {
       mkdirSync(pages, { recursive: true })
       for (const [name, html] of await drawPages(stack)) writeFileSync(join(pages, name), html)
     }
-    if (faults) await checkFaults(stack)
+    for (const fault of faults ? FAULTS : []) {
+      const began = Date.now()
+      check(`fault: ${fault.name}`, await checkFault(stack, fault))
+      process.stdout.write(`fault, ${Math.round((Date.now() - began) / 1000)} s: ${fault.name}\n`)
+    }
   } catch (error) {
     check('the run', (error as Error).stack)
   } finally {

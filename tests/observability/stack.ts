@@ -3,6 +3,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { openState } from '../../tools/prod/state.ts'
@@ -31,6 +32,28 @@ export interface Sample {
   value: [time: number, value: string]
 }
 
+/** An alert in a message to the webhook. */
+export interface Received {
+  readonly name: string
+  readonly status: string
+  readonly labels: Record<string, string>
+  readonly summary: string
+}
+
+/** An alert as Alertmanager writes it. */
+interface Message {
+  status: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+}
+
+/** A process in a container. */
+export interface Open {
+  readonly stdin: Writable
+  /** Ends its input, and resolves once it has ended for that. */
+  end(): Promise<void>
+}
+
 export interface Observed {
   readonly url: string
   readonly token: string
@@ -38,11 +61,13 @@ export interface Observed {
   compose(...args: string[]): Promise<string>
   /** Kills one container of a service, with its restart policy off; resolves with what starts it again. */
   kill(service: string): Promise<() => Promise<unknown>>
+  /** Starts a command in the first container of a service; it has to end when its input does. */
+  open(service: string, ...command: string[]): Open
   /** An instant query through the API. */
   query(expression: string): Promise<Sample[]>
   prometheus(path: string): Promise<unknown>
   /** Alerts that reached the webhook, in the order of their messages. */
-  received(): Promise<{ name: string; status: string; labels: Record<string, string> }[]>
+  received(): Promise<Received[]>
   close(): Promise<void>
 }
 
@@ -78,15 +103,23 @@ export async function startObserved(shorten: (text: string, file: string) => str
     'docker-compose.observability.yml',
     'tests/observability/compose.yml',
   ]
+  const composed = (...args: string[]) => [
+    'compose',
+    ...files.flatMap((file) => ['--file', file]),
+    ...['--profile', '*'],
+    ...args,
+  ]
   const compose = async (...args: string[]) => {
-    const command = ['compose', ...files.flatMap((file) => ['--file', file]), '--profile', '*', ...args]
-    const { stdout } = await run('docker', command, { cwd: root, env, maxBuffer: 64 * 1024 * 1024 })
+    const { stdout } = await run('docker', composed(...args), { cwd: root, env, maxBuffer: 64 * 1024 * 1024 })
     return stdout
   }
   const show = (...args: string[]) =>
     new Promise<void>((resolve, reject) => {
-      const command = ['compose', ...files.flatMap((file) => ['--file', file]), '--profile', '*', ...args]
-      const child = spawn('docker', command, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] })
+      const child = spawn('docker', composed(...args), {
+        cwd: root,
+        env,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
       child.once('error', reject)
       child.once('close', (code) =>
         code === 0 ? resolve() : reject(new Error(`compose ${args[0]}: ${code}`)),
@@ -104,6 +137,24 @@ export async function startObserved(shorten: (text: string, file: string) => str
       await run('docker', ['update', '--restart', 'no', id])
       await run('docker', ['kill', id])
       return () => run('docker', ['start', id])
+    },
+    open(service, ...command) {
+      const child = spawn('docker', composed('exec', '-T', service, ...command), {
+        cwd: root,
+        env,
+        stdio: ['pipe', 'ignore', 'inherit'],
+      })
+      const ended = new Promise<void>((resolve, reject) => {
+        child.once('error', reject)
+        child.once('close', () => resolve())
+      })
+      return {
+        stdin: child.stdin,
+        end() {
+          child.stdin.end()
+          return ended
+        },
+      }
     },
     async prometheus(path) {
       const answer = (await (await fetch(`${prometheusUrl}/api/v1/${path}`)).json()) as {
@@ -127,9 +178,12 @@ export async function startObserved(shorten: (text: string, file: string) => str
       const log = await compose('logs', '--no-log-prefix', 'alert-receiver')
       const messages = log.split('\n').filter((line) => line.startsWith('{"receiver"'))
       return messages.flatMap((line) =>
-        (JSON.parse(line).alerts as { status: string; labels: Record<string, string> }[]).map(
-          ({ status, labels }) => ({ name: labels.alertname ?? '', status, labels }),
-        ),
+        (JSON.parse(line).alerts as Message[]).map(({ status, labels, annotations }) => ({
+          name: labels.alertname ?? '',
+          status,
+          labels,
+          summary: annotations.summary ?? '',
+        })),
       )
     },
     async close() {
@@ -191,6 +245,7 @@ const CONFIGURATION = [
   'jobs/apis.production.yml',
   'jobs/systems.yml',
   'rules/alerts.yml',
+  'rules/production.yml',
   'rules/recording.yml',
 ]
 
