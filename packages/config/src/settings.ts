@@ -219,7 +219,8 @@ export const settings = {
     fallback: 1_048_576,
   }),
   REQUEST_LOG: onOff({
-    description: 'One log line a request. Errors and requests whose trace is kept are logged either way.',
+    description:
+      'One log line a request, and one an attempt of a job. Errors, and what is in a trace that is kept, are logged either way.',
     fallback: false,
     tuning: { section: guide.monitoring, scenario: 'request-logging', naive: 'on' },
   }),

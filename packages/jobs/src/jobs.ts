@@ -59,6 +59,8 @@ export type JobsOptions = {
   drainTimeoutMs?: number
   registry?: Registry
   logger?: JobsLogger
+  /** A line for each attempt that has ended. Without it for failures, and for those whose trace is kept. Default false. */
+  attemptLog?: boolean
 }
 
 export type EnqueueOptions = {
@@ -145,6 +147,7 @@ type Registration = { definition: JobDefinition; handler: JobHandler; options: W
  */
 export function createJobs(options: JobsOptions): Jobs {
   const { definitions, applicationName, logger, supervise = true, drainTimeoutMs = 20_000 } = options
+  const { attemptLog = false } = options
   const superviseIntervalSeconds = options.superviseIntervalSeconds ?? 10
   const registered = new Map(definitions.map((definition) => [definition.name, definition]))
   if (registered.size !== definitions.length) throw new TypeError('Two definitions have the same name.')
@@ -225,7 +228,11 @@ export function createJobs(options: JobsOptions): Jobs {
       options: workOptions,
       running,
       metrics,
-      onError: (error, message, jobId) => logger?.error({ err: error, job: definition.name, jobId }, message),
+      onError: (error, message, of) => logger?.error({ err: error, job: definition.name, ...of }, message),
+      onAttempt({ traceId, ...attempt }) {
+        // The logger adds the trace's id by itself.
+        if (attemptLog || traceId !== undefined) logger?.info({ job: definition.name, ...attempt }, 'job')
+      },
     })
     workers.set(definition.name, worker)
   }

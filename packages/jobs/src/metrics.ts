@@ -12,8 +12,10 @@ export type QueueDepth = {
 
 const JOB_OUTCOMES = ['completed', 'failed', 'cancelled'] as const
 
+export type JobOutcome = (typeof JOB_OUTCOMES)[number]
+
 export type JobMetrics = {
-  finished(queue: string, outcome: (typeof JOB_OUTCOMES)[number], seconds: number): void
+  finished(queue: string, outcome: JobOutcome, seconds: number): void
 }
 
 const DEPTH_CACHE_MS = 5_000

@@ -9,6 +9,8 @@ export interface TracedJob {
   readonly attempt: number
   /** What was stored with the job when it was enqueued in a trace: W3C headers. */
   readonly carrier: Readonly<Record<string, string>> | undefined
+  /** Of a trace that is kept, set once it runs: its attempt has a line in the log. */
+  traceId?: string
   run<T>(handle: () => Promise<T>): Promise<T>
 }
 

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { until } from '@reference/local-stack'
 import t from 'tap'
@@ -6,6 +7,7 @@ import { defineJob } from './definition.ts'
 import { JobPermanentError } from './errors.ts'
 import { double, flaky } from './fixtures/definitions.ts'
 import { harness, inState } from './fixtures/harness.ts'
+import type { TracedJob } from './tracing.ts'
 
 t.test('the progress of an active job is read while it runs', async (t) => {
   const jobs = (await harness(t)).open()
@@ -237,4 +239,51 @@ t.test('of a single-active job one runs at a time in all processes', async (t) =
   for (let n = 0; n < 6; n++) await both[n % 2]?.enqueue(single, {})
   await until('all are done', () => done === 6)
   t.equal(most, 1)
+})
+
+/** A logger that keeps what it is told. */
+function keptLog() {
+  const lines: object[] = []
+  const log = (details: object, message: string) => {
+    lines.push({ ...details, message })
+  }
+  return { lines, logger: { info: log, warn: log, error: log } }
+}
+
+t.test('with the log of attempts each has a line', async (t) => {
+  const { lines, logger } = keptLog()
+  const jobs = (await harness(t)).open({ logger, attemptLog: true })
+  jobs.work(flaky, ({ data, attempt }) => {
+    if (attempt <= data.failures) throw new Error('not yet')
+    return { attempt }
+  })
+  const jobId = await jobs.enqueue(flaky, { failures: 1 })
+  await inState(jobs, jobId, 'completed')
+  t.match(
+    lines.filter((line) => 'jobId' in line),
+    [
+      { message: 'job', job: 'flaky', jobId, attempt: 1, outcome: 'failed', ms: Number },
+      { message: 'an attempt of a job failed', job: 'flaky', jobId, attempt: 1, err: { message: 'not yet' } },
+      { message: 'job', job: 'flaky', jobId, attempt: 2, outcome: 'completed', ms: Number },
+    ],
+  )
+})
+
+t.test('without it those whose trace is kept have one', async (t) => {
+  const traceId = 'a'.repeat(32)
+  const begin = (message: unknown) => {
+    const traced = message as TracedJob
+    if (traced.id === kept) traced.traceId = traceId
+  }
+  const runs = channel('reference:jobs.run')
+  runs.subscribe(begin)
+  t.teardown(() => runs.unsubscribe(begin))
+  const { lines, logger } = keptLog()
+  const jobs = (await harness(t)).open({ logger })
+  const [kept = '', other = ''] = [await jobs.enqueue(double, { n: 1 }), await jobs.enqueue(double, { n: 2 })]
+  jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
+  for (const id of [kept, other]) await inState(jobs, id, 'completed')
+  const told = lines.filter((line) => 'jobId' in line)
+  t.match(told, [{ message: 'job', jobId: kept, outcome: 'completed' }])
+  t.equal(told.length, 1)
 })

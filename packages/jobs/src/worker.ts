@@ -2,9 +2,9 @@ import type { Job, JobResult, PgBoss } from 'pg-boss'
 import type { Static, TSchema } from 'typebox'
 import type { Connection } from './connection.ts'
 import type { JobDefinition } from './definition.ts'
-import type { JobMetrics } from './metrics.ts'
+import type { JobMetrics, JobOutcome } from './metrics.ts'
 import { createProgressReporter } from './progress.ts'
-import { createTracing } from './tracing.ts'
+import { createTracing, type TracedJob } from './tracing.ts'
 
 export type JobContext<Data> = {
   id: string
@@ -48,7 +48,18 @@ type WorkerOptions = {
   /** What `cancel` in this process aborts without waiting for the heartbeat. */
   running: Map<string, AbortController>
   metrics: JobMetrics | undefined
-  onError(error: unknown, message: string, jobId: string): void
+  onError(error: unknown, message: string, of: { jobId: string; attempt: number }): void
+  /** Told of each attempt that has ended, still in its trace. */
+  onAttempt(attempt: Attempt): void
+}
+
+type Attempt = {
+  jobId: string
+  attempt: number
+  outcome: JobOutcome
+  ms: number
+  /** When its trace is kept. */
+  traceId: string | undefined
 }
 
 // How soon a cancelled job's handler in another process gets its signal: the heartbeat finds the claim gone.
@@ -91,8 +102,9 @@ export async function startWorker(context: WorkerOptions): Promise<QueueWorker> 
           const traceOf = await trace?.(jobs)
           return await Promise.all(
             jobs.map((job) => {
-              const handle = () => runJob(context, job)
-              return traceOf?.(job.id)?.run(handle) ?? handle()
+              const traced = traceOf?.(job.id)
+              const handle = () => runJob(context, job, traced)
+              return traced?.run(handle) ?? handle()
             }),
           )
         } finally {
@@ -107,17 +119,24 @@ export async function startWorker(context: WorkerOptions): Promise<QueueWorker> 
   return { queue: definition.name, wake }
 }
 
-async function runJob(context: WorkerOptions, job: Job<unknown>): Promise<JobResult> {
-  const { connection, definition, handler, running, metrics, onError } = context
+async function runJob(
+  context: WorkerOptions,
+  job: Job<unknown>,
+  traced: TracedJob | undefined,
+): Promise<JobResult> {
+  const { connection, definition, handler, running, metrics, onError, onAttempt } = context
   const started = performance.now()
+  const attempt = job.retryCount + 1
   const cancelled = new AbortController()
   running.set(job.id, cancelled)
   const progress = createProgressReporter(connection, job, (error) =>
-    onError(error, 'progress was not stored', job.id),
+    onError(error, 'progress was not stored', { jobId: job.id, attempt }),
   )
 
-  function finished(outcome: 'completed' | 'failed' | 'cancelled'): void {
-    metrics?.finished(definition.name, outcome, (performance.now() - started) / 1000)
+  function finished(outcome: JobOutcome): void {
+    const ms = performance.now() - started
+    metrics?.finished(definition.name, outcome, ms / 1000)
+    onAttempt({ jobId: job.id, attempt, outcome, ms: Math.round(ms * 1000) / 1000, traceId: traced?.traceId })
   }
 
   try {
@@ -125,7 +144,7 @@ async function runJob(context: WorkerOptions, job: Job<unknown>): Promise<JobRes
     const value = await handler({
       id: job.id,
       data,
-      attempt: job.retryCount + 1,
+      attempt,
       signal: AbortSignal.any([job.signal, cancelled.signal]),
       progress: progress.report,
     })
@@ -137,7 +156,7 @@ async function runJob(context: WorkerOptions, job: Job<unknown>): Promise<JobRes
       finished('cancelled')
     } else {
       finished('failed')
-      onError(error, 'an attempt of a job failed', job.id)
+      onError(error, 'an attempt of a job failed', { jobId: job.id, attempt })
     }
     return { id: job.id, status: isPermanent(error) ? 'deadletter' : 'failed', output: failureOf(error) }
   } finally {

@@ -75,7 +75,7 @@ const newTrace = (sampled: boolean) => {
 
 t.test('a request through both services and a job in a third process are one trace', async (t) => {
   const { url, spans } = await collector(t)
-  const { apiUrl, parallelUrl, api } = await fleet(t, {
+  const { apiUrl, parallelUrl, api, worker } = await fleet(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: url,
     OTEL_TRACES_SAMPLER: 'parentbased_always_off',
   })
@@ -134,6 +134,10 @@ t.test('a request through both services and a job in a third process are one tra
   )
   const line = api.output.text.split('\n').find((text) => text.includes('"path":"/process-data"'))
   t.match(JSON.parse(line ?? '{}'), { traceId }, 'the log line names the trace, without REQUEST_LOG')
+  for (const jobId of jobs) {
+    const line = worker.output.text.split('\n').find((text) => text.includes(jobId))
+    t.match(JSON.parse(line ?? '{}'), { msg: 'job', jobId, traceId, outcome: 'completed' })
+  }
   t.notMatch(api.output.text, '"path":"/users/7"', 'a request whose trace is not kept has no line')
 })
 

@@ -25,6 +25,7 @@ export function traceJobs(tracer: Tracer): () => void {
         },
         ...(around !== undefined && !nested && { links: [{ context: around }] }),
       })
+      if (span.isRecording()) traced.traceId = span.spanContext().traceId
       try {
         const result = await context.with(inside, handle)
         if (isFailure(result)) span.setStatus({ code: SpanStatusCode.ERROR })

@@ -19,6 +19,7 @@ export function createJobQueue(
     // The rest is for requests in flight before, and for pools after it.
     drainTimeoutMs: config.shutdownTimeoutMs / 2,
     logger,
+    attemptLog: config.requestLog,
     ...(registry && { registry }),
   })
 }
