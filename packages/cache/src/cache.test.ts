@@ -457,6 +457,21 @@ t.test('what happened can be scraped, by namespace', async (t) => {
   }
 })
 
+t.test(
+  'a Cluster that was never reached shows as a tier that cannot be used, no Redis as none',
+  async (t) => {
+    const usable = async (redis: CacheOptions['redis']) => {
+      const registry = new Registry()
+      const cache = createCache({ registry, redis })
+      t.teardown(() => cache.close())
+      return (await registry.metrics()).split('\n').filter((line) => line.startsWith('cache_tier2_usable'))
+    }
+    const nodes = [{ host: '127.0.0.1', port: 1 }]
+    t.strictSame(await usable({ kind: 'cluster', nodes }), ['cache_tier2_usable{node="unknown"} 0'])
+    t.strictSame(await usable(undefined), [])
+  },
+)
+
 t.test('the outbox can be scraped, also while the database does not answer', async (t) => {
   const registry = new Registry()
   let asked = 0

@@ -86,7 +86,7 @@ export function createCache(options: CacheOptions = {}): Cache {
     settings.registry &&
     registerMetrics(settings.registry, {
       namespaces: () => [...namespaces].map(([name, { stats }]) => [name, stats]),
-      nodes,
+      nodes: redis && nodes,
       trackingLost: () => trackingLost,
       outboxStatus: settings.outbox?.status,
     })

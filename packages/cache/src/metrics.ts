@@ -6,7 +6,8 @@ import type { NamespaceStats } from './stats.ts'
 
 type Sources = {
   namespaces: () => Iterable<[name: string, stats: NamespaceStats]>
-  nodes: () => Iterable<{ id: string; breakerState: number; usable: boolean }>
+  /** Undefined without Redis; none are known of a Cluster that was never reached. */
+  nodes: (() => readonly { id: string; breakerState: number; usable: boolean }[]) | undefined
   trackingLost: () => number
   outboxStatus: OutboxStore['status']
 }
@@ -86,6 +87,7 @@ export function registerMetrics(
       },
     })
   }
+  const { nodes } = sources
   new Gauge({
     name: 'cache_breaker_state',
     help: 'Breaker of each Redis: 0 closed, 1 open, 2 half-open',
@@ -93,17 +95,20 @@ export function registerMetrics(
     registers,
     collect() {
       this.reset()
-      for (const { id, breakerState } of sources.nodes()) this.set({ node: id }, breakerState)
+      for (const { id, breakerState } of nodes?.() ?? []) this.set({ node: id }, breakerState)
     },
   })
   new Gauge({
     name: 'cache_tier2_usable',
-    help: '1 while tier 2 is read on this Redis',
+    help: '1 while tier 2 is read on this Redis; node="unknown" while no node of the Cluster has been reached',
     labelNames: ['node'],
     registers,
     collect() {
       this.reset()
-      for (const { id, usable } of sources.nodes()) this.set({ node: id }, usable ? 1 : 0)
+      const known = nodes?.() ?? []
+      // A tier that never came up has to be missed as one that was lost is.
+      if (nodes !== undefined && known.length === 0) this.set({ node: 'unknown' }, 0)
+      for (const { id, usable } of known) this.set({ node: id }, usable ? 1 : 0)
     },
   })
   new Counter({
