@@ -15,6 +15,8 @@ export function startLoad(url: string, token: string | undefined): () => Promise
   const calls: (() => Promise<Response>)[] = [
     () => fetch(`${url}/users/${1 + (turn % 50)}`),
     () => fetch(`${url}/users/${1 + (turn % 100)}`),
+    // Most reads are of what nobody changes, as where a cache is worth having; else LowCacheHitRate is right to fire.
+    ...Array.from({ length: 8 }, () => () => fetch(`${url}/users/${50 + (turn % 20)}`)),
     () => fetch(`${url}/users?limit=20`),
     () => fetch(`${url}/orders?limit=20`),
     () => fetch(`${url}/products/${1 + (turn % 100)}`),

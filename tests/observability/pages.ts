@@ -21,8 +21,20 @@ interface Panel {
   type: string
   title: string
   gridPos: { x: number; y: number; w: number; h: number }
-  fieldConfig?: { defaults?: { unit?: string; max?: number } }
-  targets?: { expr: string; legendFormat?: string; datasource?: { type?: string } }[]
+  fieldConfig?: { defaults?: { unit?: string; max?: number; thresholds?: { steps: Step[] } } }
+  options?: { textMode?: string }
+  targets?: Target[]
+}
+
+interface Step {
+  value: number | null
+  color: string
+}
+
+interface Target {
+  expr: string
+  legendFormat?: string
+  datasource?: { type?: string }
 }
 
 interface Series {
@@ -54,35 +66,73 @@ async function draw(stack: Observed, panel: Panel): Promise<string> {
   const lines = targets.some(({ datasource }) => datasource?.type === 'loki')
     ? []
     : (await Promise.all(targets.map((target) => rangeOf(stack, target)))).flat()
-  const inside = panel.type === 'stat' ? stats(panel, lines) : graph(panel, lines, w * 50, h * 32 - 76)
+  const inside =
+    panel.type === 'table'
+      ? table(await Promise.all(targets.map((target) => rangeOf(stack, target))))
+      : (DRAW[panel.type]?.(panel, lines) ?? graph(panel, lines, w * 50, h * 32 - 76))
   return `<div class=panel style="${place}"><div class=inner><b>${escapeHtml(panel.title)}</b>${inside}</div></div>`
+}
+
+const DRAW: Record<string, (panel: Panel, lines: Line[]) => string> = {
+  stat: stats,
+  bargauge: bars,
+  logs: ({ targets = [] }) => `<pre>${escapeHtml(targets.map(({ expr }) => expr).join('\n'))}</pre>`,
 }
 
 interface Line {
   name: string
+  metric: Record<string, string>
   points: [time: number, value: number][]
 }
 
-async function rangeOf(
-  stack: Observed,
-  { expr, legendFormat = '' }: { expr: string; legendFormat?: string },
-): Promise<Line[]> {
+async function rangeOf(stack: Observed, { expr, legendFormat = '' }: Target): Promise<Line[]> {
   const end = Date.now() / 1000
   const query = encodeURIComponent(expr.replaceAll('$__rate_interval', RATE_INTERVAL))
   const path = `query_range?query=${query}&start=${end - MINUTES * 60}&end=${end}&step=5`
   const { result } = (await stack.prometheus(path)) as { result: Series[] }
   return result.map(({ metric, values }) => ({
+    metric,
     name: legendFormat.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => metric[label] ?? ''),
     points: values.map(([time, value]) => [time, Number(value)]),
   }))
 }
 
-function stats({ fieldConfig }: Panel, lines: Line[]): string {
-  const values = lines.map(({ name, points }) => {
-    const value = numeral(points.at(-1)?.[1] ?? Number.NaN, fieldConfig?.defaults?.unit)
-    return `<div class=stat>${value}<small>${escapeHtml(name)}</small></div>`
+const latest = ({ points }: Line) => points.at(-1)?.[1] ?? Number.NaN
+
+function stats({ fieldConfig, options }: Panel, lines: Line[]): string {
+  const { unit, thresholds } = fieldConfig?.defaults ?? {}
+  const values = lines.map((line) => {
+    const name = escapeHtml(line.name)
+    if (options?.textMode === 'name') return `<div class=stat>${name}</div>`
+    const colour = thresholds?.steps.findLast(({ value }) => value === null || latest(line) >= value)?.color
+    return `<div class=stat style="color:${colour}">${numeral(latest(line), unit)}<small>${name}</small></div>`
   })
   return values.join('') || '<i>no data</i>'
+}
+
+function bars({ fieldConfig }: Panel, lines: Line[]): string {
+  const most = Math.max(...lines.map(latest))
+  const rows = lines.map((line) => {
+    const width = (latest(line) / most) * 100
+    const value = numeral(latest(line), fieldConfig?.defaults?.unit)
+    return `<tr><td>${escapeHtml(line.name)}<td width=50%><div class=bar style="width:${width}%"></div><td>${value}`
+  })
+  return rows.length === 0 ? '<i>no data</i>' : `<table>${rows.join('')}</table>`
+}
+
+/** One row for each set of labels, one column for each query. */
+function table(columns: Line[][]): string {
+  const rows = new Map<string, string[]>()
+  for (const [index, lines] of columns.entries()) {
+    for (const line of lines) {
+      const key = Object.values(line.metric).map(escapeHtml).join('<td>')
+      const row = rows.get(key) ?? []
+      row[index] = numeral(latest(line))
+      rows.set(key, row)
+    }
+  }
+  const text = [...rows].map(([key, values]) => `<tr><td>${key}<td>${values.join('<td>')}`)
+  return text.length === 0 ? '<i>no data</i>' : `<table>${text.join('')}</table>`
 }
 
 function graph({ fieldConfig }: Panel, lines: Line[], width: number, height: number): string {
@@ -113,7 +163,8 @@ function numeral(value: number, unit = ''): string {
   if (unit === 'percentunit') return `${(value * 100).toPrecision(3)} %`
   if (unit === 'bytes') return `${(value / 1024 / 1024).toFixed(1)} MiB`
   if (unit === 's') return value < 1 ? `${(value * 1000).toPrecision(3)} ms` : `${value.toPrecision(3)} s`
-  return `${Number(value.toPrecision(4))} ${unit}`
+  const digits = Number.isInteger(value) ? value : Number(value.toPrecision(4))
+  return `${digits} ${unit.replace('suffix: ', '')}`
 }
 
 function escapeHtml(text: string): string {
@@ -126,7 +177,7 @@ body{margin:8px;background:#111217;color:#ccccdc;font:12px sans-serif}
 main{position:relative;height:${height}px}.panel,.row{position:absolute;box-sizing:border-box;padding:3px}
 .row{padding-top:10px;font-weight:bold}.inner{background:#181b1f;border:1px solid #2c3235;height:100%;padding:6px;box-sizing:border-box;overflow:hidden;position:relative}
 svg{width:100%;display:block;margin-top:4px}polyline{fill:none;stroke-width:1.2;vector-effect:non-scaling-stroke}
-.legend{color:#9fa7b3;font-size:11px;height:28px;overflow:hidden}.top{float:right;color:#9fa7b3}.stat{display:inline-block;font-size:20px;margin:8px 10px 0 0}small{display:block;font-size:11px;color:#9fa7b3}
+.inner>b{display:block}table{width:100%;margin-top:4px}td{padding:1px 6px}.bar{background:#73bf69;height:11px}pre{white-space:pre-wrap;color:#9fa7b3}.legend{color:#9fa7b3;font-size:11px;height:28px;overflow:hidden}.top{position:absolute;right:6px;top:6px;color:#9fa7b3}.stat{display:inline-block;font-size:20px;margin:8px 10px 0 0}small{display:block;font-size:11px;color:#9fa7b3}
 </style><h2>${title}</h2><main>${body}</main>
 `
 }

@@ -136,7 +136,10 @@ export async function startObserved(shorten: (text: string, file: string) => str
       const [id = ''] = (await compose('ps', '--quiet', service)).split('\n')
       await run('docker', ['update', '--restart', 'no', id])
       await run('docker', ['kill', id])
-      return () => run('docker', ['start', id])
+      return async () => {
+        await run('docker', ['update', '--restart', 'unless-stopped', id])
+        await run('docker', ['start', id])
+      }
     },
     open(service, ...command) {
       const child = spawn('docker', composed('exec', '-T', service, ...command), {

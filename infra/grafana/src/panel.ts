@@ -1,11 +1,15 @@
+import { PanelBuilder as BarsBuilder } from '@grafana/grafana-foundation-sdk/bargauge'
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog'
 import * as common from '@grafana/grafana-foundation-sdk/common'
 import {
+  BigValueColorMode,
+  BigValueTextMode,
   LegendDisplayMode,
   LegendPlacement,
   StackingMode,
   TooltipDisplayMode,
   VisibilityMode,
+  VizOrientation,
 } from '@grafana/grafana-foundation-sdk/common'
 import {
   DashboardBuilder,
@@ -13,11 +17,17 @@ import {
   DashboardLinkBuilder,
   DashboardLinkType,
   RowBuilder,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import { PanelBuilder as LogsBuilder } from '@grafana/grafana-foundation-sdk/logs'
 import { DataqueryBuilder as LokiQuery } from '@grafana/grafana-foundation-sdk/loki'
-import { DataqueryBuilder as PrometheusQuery } from '@grafana/grafana-foundation-sdk/prometheus'
+import {
+  DataqueryBuilder as PrometheusQuery,
+  PromQueryFormat,
+} from '@grafana/grafana-foundation-sdk/prometheus'
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat'
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
 
 /** A query and the name of its lines, with labels as `{{service}}`. */
@@ -30,16 +40,19 @@ export interface Panel {
   /** Grafana's names: `s`, `reqps`, `percentunit`, `bytes`, `short`. */
   readonly unit?: string
   readonly queries: readonly Query[]
-  /** One number instead of a graph. */
-  readonly stat?: boolean
+  /**
+   * Default `graph`. `stat`: one number a series; `name`: its labels in place of the number, for what is always 1; `bars`: the
+   * latest of each, side by side; `table`: a row for each set of labels, a column for each query; `logs`: lines of Loki.
+   */
+  readonly kind?: 'graph' | 'stat' | 'name' | 'bars' | 'table' | 'logs'
+  /** A stat above it is red. */
+  readonly worryAbove?: number
   readonly stacked?: boolean
   /** Points of requests whose trace is kept, each a link to it. */
   readonly exemplars?: boolean
   readonly max?: number
   /** In 24ths of the width. Default 8, a stat 4. */
   readonly width?: number
-  /** Log lines of Loki instead of series. */
-  readonly logs?: boolean
 }
 
 export interface Row {
@@ -57,7 +70,7 @@ export interface Dashboard {
 const TAG = 'reference'
 const PROMETHEUS = { type: 'prometheus', uid: 'prometheus' }
 const LOKI = { type: 'loki', uid: 'loki' }
-const HEIGHT = { stat: 4, graph: 7, logs: 10 }
+const HEIGHT = { stat: 4, graph: 7, bars: 12, logs: 10 }
 
 /** The JSON that Grafana's provisioning reads. */
 export function build({ uid, title, about, rows }: Dashboard): object {
@@ -85,8 +98,19 @@ export function build({ uid, title, about, rows }: Dashboard): object {
 }
 
 function builderOf(panel: Panel) {
-  if (panel.logs) return logs(panel)
-  return panel.stat ? stat(panel) : graph(panel)
+  switch (panel.kind) {
+    case 'stat':
+    case 'name':
+      return stat(panel)
+    case 'bars':
+      return bars(panel)
+    case 'table':
+      return table(panel)
+    case 'logs':
+      return logs(panel)
+    default:
+      return graph(panel)
+  }
 }
 
 function graph({ title, about, unit, queries, stacked, exemplars, max, width = 8 }: Panel) {
@@ -114,11 +138,66 @@ function graph({ title, about, unit, queries, stacked, exemplars, max, width = 8
   return builder
 }
 
-function stat({ title, about, unit, queries, width = 4 }: Panel) {
-  const builder = new StatBuilder().title(title).datasource(PROMETHEUS).height(HEIGHT.stat).span(width)
+function stat({ title, about, unit, queries, kind, worryAbove, width = 4 }: Panel) {
+  const builder = new StatBuilder()
+    .title(title)
+    .datasource(PROMETHEUS)
+    .height(HEIGHT.stat)
+    .span(width)
+    .textMode(kind === 'name' ? BigValueTextMode.Name : BigValueTextMode.ValueAndName)
+    .colorMode(BigValueColorMode.Value)
+    .thresholds(
+      new ThresholdsConfigBuilder()
+        .mode(ThresholdsMode.Absolute)
+        .steps([
+          { value: null, color: worryAbove === undefined ? 'text' : 'green' },
+          ...(worryAbove === undefined ? [] : [{ value: worryAbove, color: 'red' }]),
+        ]),
+    )
   if (about) builder.description(about)
   if (unit) builder.unit(unit)
   for (const target of targets(queries)) builder.withTarget(target)
+  return builder
+}
+
+function bars({ title, about, unit, queries, width = 12 }: Panel) {
+  const builder = new BarsBuilder()
+    .title(title)
+    .datasource(PROMETHEUS)
+    .height(HEIGHT.bars)
+    .span(width)
+    .min(0)
+    .orientation(VizOrientation.Horizontal)
+  if (about) builder.description(about)
+  if (unit) builder.unit(unit)
+  for (const target of targets(queries)) builder.withTarget(target)
+  return builder
+}
+
+function table({ title, about, unit, queries, width = 12 }: Panel) {
+  const columns = Object.fromEntries(queries.map(([, name], index) => [`Value #${refId(index)}`, name]))
+  const builder = new TableBuilder()
+    .title(title)
+    .datasource(PROMETHEUS)
+    .height(HEIGHT.bars)
+    .span(width)
+    .withTransformation({ id: 'merge', options: {} })
+    .withTransformation({
+      id: 'organize',
+      options: { excludeByName: { Time: true }, renameByName: columns },
+    })
+  if (about) builder.description(about)
+  if (unit) builder.unit(unit)
+  for (const [index, [expr]] of queries.entries()) {
+    builder.withTarget(
+      new PrometheusQuery()
+        .datasource(PROMETHEUS)
+        .expr(expr)
+        .instant()
+        .format(PromQueryFormat.Table)
+        .refId(refId(index)),
+    )
+  }
   return builder
 }
 

@@ -12,19 +12,19 @@ export const bench: Dashboard = {
       panels: [
         {
           title: 'Age',
-          stat: true,
+          kind: 'stat',
           unit: 's',
           queries: [['time() - max(bench_finished_timestamp_seconds)', 'ago']],
         },
         {
           title: 'Where',
-          stat: true,
+          kind: 'name',
           width: 12,
           queries: [['bench_run_info', '{{cpu}} · {{cores}} cores · Node {{node}}']],
         },
         {
           title: 'Scenarios',
-          stat: true,
+          kind: 'stat',
           queries: [['count(count by (scenario) (bench_throughput))', 'run']],
         },
       ],
@@ -34,14 +34,19 @@ export const bench: Dashboard = {
       panels: [
         {
           title: 'Ratio',
-          about: 'Above 1 it is better; the whole interval above 1 means that this run shows it.',
-          width: 12,
-          queries: [['bench_ratio{bound="estimate"}', '{{scenario}} {{variant}} {{metric}}']],
+          about: 'Above 1 it is better.',
+          kind: 'bars',
+          queries: [['bench_ratio{bound="estimate"}', '{{scenario}}: {{variant}} ({{metric}})']],
         },
         {
-          title: 'Interval of 95 %',
-          width: 12,
-          queries: [['bench_ratio{bound!="estimate"}', '{{scenario}} {{variant}} {{metric}} {{bound}}']],
+          title: 'Ratio and its interval of 95 %',
+          about: 'The whole interval above 1 means that this run shows it.',
+          kind: 'table',
+          queries: [
+            [`max by (scenario, variant, metric) (bench_ratio{bound="low"})`, 'from'],
+            [`max by (scenario, variant, metric) (bench_ratio{bound="estimate"})`, 'ratio'],
+            [`max by (scenario, variant, metric) (bench_ratio{bound="high"})`, 'to'],
+          ],
         },
       ],
     },
@@ -51,14 +56,14 @@ export const bench: Dashboard = {
         {
           title: 'Throughput',
           unit: 'reqps',
-          width: 12,
-          queries: [['bench_throughput', '{{scenario}} {{variant}}']],
+          kind: 'bars',
+          queries: [['bench_throughput', '{{scenario}}: {{variant}}']],
         },
         {
           title: 'CPU a request',
           unit: 's',
-          width: 12,
-          queries: [['bench_cpu_seconds_per_request', '{{scenario}} {{variant}}']],
+          kind: 'bars',
+          queries: [['bench_cpu_seconds_per_request', '{{scenario}}: {{variant}}']],
         },
       ],
     },

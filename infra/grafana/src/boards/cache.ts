@@ -78,8 +78,12 @@ export const cache: Dashboard = {
       panels: [
         {
           title: 'Invalidations that wait',
-          about: 'The outbox. Above zero for long: Redis cannot be reached.',
-          queries: [['max(cache_outbox_depth)', 'waiting']],
+          about:
+            'The outbox. Some always wait while there are writes; old ones mean that Redis cannot be reached.',
+          queries: [
+            ['max(cache_outbox_depth)', 'waiting'],
+            ['max(cache_outbox_oldest_seconds)', 'age of the oldest, s'],
+          ],
         },
         {
           title: 'Invalidations, refused fills',

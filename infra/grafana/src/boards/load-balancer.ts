@@ -63,7 +63,7 @@ export const loadBalancer: Dashboard = {
       panels: [
         {
           title: 'Requests that failed or were limited',
-          logs: true,
+          kind: 'logs',
           queries: [['{service="nginx"} | json | status >= 429', '']],
         },
       ],

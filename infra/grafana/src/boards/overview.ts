@@ -15,29 +15,38 @@ export const overview: Dashboard = {
     {
       title: 'Now',
       panels: [
-        { title: 'Replicas', stat: true, queries: [['service:replicas:count', '{{service}}']] },
+        { title: 'Replicas', kind: 'stat', queries: [['service:replicas:count', '{{service}}']] },
         {
           title: 'Requests missed of the objective, 1 h',
           about: '99.9 % within 250 ms and without a 5xx: 0.1 % spends the budget exactly.',
-          stat: true,
+          kind: 'stat',
+          worryAbove: 0.001,
           unit: 'percentunit',
           queries: [['service:slo_misses:ratio_1h', '{{service}}']],
         },
         {
           title: 'Alerts firing',
-          stat: true,
+          kind: 'stat',
+          worryAbove: 1,
           queries: [['count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)', 'firing']],
         },
-        { title: 'Targets missing', stat: true, queries: [['count(up == 0) or vector(0)', 'missing']] },
+        {
+          title: 'Targets missing',
+          kind: 'stat',
+          worryAbove: 1,
+          queries: [['count(up == 0) or vector(0)', 'missing']],
+        },
         {
           title: 'Oldest job',
-          stat: true,
+          kind: 'stat',
+          worryAbove: 60,
           unit: 's',
           queries: [['max(jobs_oldest_ready_seconds)', 'waits']],
         },
         {
           title: 'What runs',
-          stat: true,
+          about: 'Two of them: a deploy is under way.',
+          kind: 'name',
           queries: [['count by (version, commit, node) (build_info)', '{{version}} {{commit}} {{node}}']],
         },
       ],
@@ -66,7 +75,7 @@ export const overview: Dashboard = {
           ],
         },
         {
-          title: 'Duration',
+          title: 'Duration, by service',
           about: 'Points are requests whose trace is kept; each leads to it.',
           unit: 's',
           exemplars: true,
@@ -78,7 +87,7 @@ export const overview: Dashboard = {
           ],
         },
         {
-          title: 'Duration: p95',
+          title: 'Duration, by replica: p95',
           unit: 's',
           width: 6,
           queries: [
@@ -159,7 +168,7 @@ export const overview: Dashboard = {
         {
           title: 'Warnings and errors',
           about: 'A line’s traceId leads to its trace.',
-          logs: true,
+          kind: 'logs',
           queries: [['{service=~"reference-api|parallel-api|worker", level=~"warn|error|fatal"}', '']],
         },
       ],

@@ -10,7 +10,8 @@ export const postgres: Dashboard = {
       panels: [
         {
           title: 'Time by statement',
-          about: 'Seconds of statements a second: where the time goes.',
+          about: 'Where the time goes: 1 is one connection that is always busy with it.',
+          unit: 'suffix: s/s',
           stacked: true,
           queries: [
             [
@@ -154,6 +155,7 @@ export const postgres: Dashboard = {
         {
           title: 'Server time by statement',
           about: 'pg_stat_statements, by its id.',
+          unit: 'suffix: s/s',
           stacked: true,
           queries: [
             [

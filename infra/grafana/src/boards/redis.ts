@@ -8,23 +8,23 @@ export const redis: Dashboard = {
     {
       title: 'Cluster',
       panels: [
-        { title: 'Nodes that answer', stat: true, queries: [['sum(redis_up)', 'up']] },
+        { title: 'Nodes that answer', kind: 'stat', queries: [['sum(redis_up)', 'up']] },
         {
           title: 'Slots served',
           about: 'All of 16,384',
-          stat: true,
+          kind: 'stat',
           queries: [['min(redis_cluster_slots_ok)', 'slots']],
         },
-        { title: 'Slots failed', stat: true, queries: [['max(redis_cluster_slots_fail)', 'slots']] },
+        { title: 'Slots failed', kind: 'stat', queries: [['max(redis_cluster_slots_fail)', 'slots']] },
         {
           title: 'Nodes known',
-          stat: true,
+          kind: 'stat',
           queries: [['min(redis_cluster_known_nodes)', 'nodes']],
         },
-        { title: 'Masters', stat: true, queries: [['min(redis_cluster_size)', 'masters']] },
+        { title: 'Masters', kind: 'stat', queries: [['min(redis_cluster_size)', 'masters']] },
         {
           title: 'Keys',
-          stat: true,
+          kind: 'stat',
           queries: [['sum(redis_db_keys)', 'keys']],
         },
       ],
@@ -39,7 +39,8 @@ export const redis: Dashboard = {
         },
         {
           title: 'Time by command',
-          about: 'Seconds a second of the one thread.',
+          about: '1 is the one thread, always busy with it.',
+          unit: 'suffix: s/s',
           stacked: true,
           queries: [
             [
