@@ -11,21 +11,20 @@ import { openState } from '../../tools/prod/state.ts'
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
 
-/** What runs here; Grafana, Loki, Alloy, Tempo, cAdvisor and MongoDB's exporter have no image where none can be pulled. */
-const OBSERVERS = [
+/** Of production's observers those that have an image where none can be pulled; Grafana, Loki, Alloy, Tempo and cAdvisor have none. */
+export const OBSERVERS = [
   'prometheus',
   'alertmanager',
-  'alert-receiver',
   'nginx-exporter',
   'postgres-exporter',
   'postgres-replica-exporter',
   'pgbouncer-exporter',
   'redis-exporter',
   'node-exporter',
-  'mysqld-exporter',
-  'mysql',
-  'rabbitmq',
 ]
+
+/** Who gets the alerts, and what only development has. */
+const BESIDE = ['alert-receiver', 'mysqld-exporter', 'mysql', 'rabbitmq']
 
 export interface Sample {
   metric: Record<string, string>
@@ -218,6 +217,7 @@ export async function startObserved(shorten: (text: string, file: string) => str
       '--wait-timeout',
       '300',
       ...OBSERVERS,
+      ...BESIDE,
       'nginx',
       'worker',
       'postgres-replica',

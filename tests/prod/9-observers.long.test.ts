@@ -1,20 +1,9 @@
 import t from 'tap'
+import { OBSERVERS } from '../observability/stack.ts'
 import { until } from './load.ts'
 import { theProduction } from './production.ts'
 
 const { production, docker } = theProduction()
-
-/** Those of which there are images where none can be pulled; the others are Grafana, Loki, Alloy, Tempo and cAdvisor. */
-const observers = [
-  'prometheus',
-  'alertmanager',
-  'nginx-exporter',
-  'postgres-exporter',
-  'postgres-replica-exporter',
-  'pgbouncer-exporter',
-  'redis-exporter',
-  'node-exporter',
-]
 
 type Target = { labels: Record<string, string>; health: string; lastError: string }
 
@@ -23,10 +12,10 @@ t.test('with OBSERVABILITY=on every target is up, by users that may only look', 
   const env = { PROMETHEUS_PORT: `${port}`, ALERTMANAGER_PORT: `${port + 1}` }
   production.state.set('OBSERVABILITY', 'on')
   t.teardown(async () => {
-    await production.compose(['rm', '--stop', '--force', ...observers])
+    await production.compose(['rm', '--stop', '--force', ...OBSERVERS])
     production.state.set('OBSERVABILITY', 'off')
   })
-  await production.compose(['up', '--detach', '--no-deps', ...observers], { env })
+  await production.compose(['up', '--detach', '--no-deps', ...OBSERVERS], { env })
 
   const targets = async (): Promise<Target[]> => {
     const answer = await fetch(`http://127.0.0.1:${port}/api/v1/targets?state=active`).catch(() => undefined)
@@ -89,7 +78,7 @@ t.test('with OBSERVABILITY=on every target is up, by users that may only look', 
   for (const command of ['GET c:x', 'CONFIG GET masterauth', 'CLIENT LIST', 'FLUSHALL'])
     t.match(await redis('exporter', 'redis_exporter_password', command), 'NOPERM', command)
 
-  for (const service of observers) {
+  for (const service of OBSERVERS) {
     const [container] = await production.containers(service)
     if (container === undefined) {
       t.fail(`${service} runs`)
