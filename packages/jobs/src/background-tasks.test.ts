@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { until } from '@reference/local-stack'
 import { Registry } from 'prom-client'
 import t from 'tap'
@@ -25,6 +26,20 @@ t.test('no more run at once than allowed, and no more wait', async (t) => {
   resolve()
   await until('all are done', () => tasks.stats().running === 0)
   tasks.add(() => {})
+})
+
+t.test('a task runs in the context of its caller, also when it had to wait for others', async (t) => {
+  const caller = new AsyncLocalStorage<string>()
+  const seen: (string | undefined)[] = []
+  const see = () => seen.push(caller.getStore())
+  const tasks = createBackgroundTasks({ maxConcurrent: 1, onError: see })
+  const task = () => {
+    see()
+    throw new Error('and so does what is told of it')
+  }
+  for (const name of ['first', 'second']) caller.run(name, () => tasks.add(task))
+  await tasks.drain()
+  t.same(seen, ['first', 'first', 'second', 'second'])
 })
 
 t.test('a task that fails is told and stops nobody', async (t) => {

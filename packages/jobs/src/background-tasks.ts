@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Registry } from 'prom-client'
 import { BackgroundQueueFullError } from './errors.ts'
 import { createBackgroundMetrics } from './metrics.ts'
@@ -33,7 +34,8 @@ export type BackgroundTasks = {
  */
 export function createBackgroundTasks(options: BackgroundTasksOptions = {}): BackgroundTasks {
   const { maxConcurrent = 4, maxQueue = 100, onError, registry } = options
-  const waiting: BackgroundTask[] = []
+  /** What begins each. */
+  const waiting: (() => void)[] = []
   const aborting = new AbortController()
   const idle: (() => void)[] = []
   const metrics = registry && createBackgroundMetrics(registry, () => ({ running, waiting: waiting.length }))
@@ -55,8 +57,8 @@ export function createBackgroundTasks(options: BackgroundTasksOptions = {}): Bac
   }
 
   function next(): void {
-    const task = running < maxConcurrent ? waiting.shift() : undefined
-    if (task) void run(task)
+    const begin = running < maxConcurrent ? waiting.shift() : undefined
+    if (begin) begin()
     else if (running === 0 && waiting.length === 0) for (const resolve of idle.splice(0)) resolve()
   }
 
@@ -73,7 +75,8 @@ export function createBackgroundTasks(options: BackgroundTasksOptions = {}): Bac
       return false
     }
     if (running >= maxConcurrent) {
-      waiting.push(task)
+      // Begun by whichever task ends before it, whose trace and log lines it would otherwise be part of.
+      waiting.push(AsyncLocalStorage.bind(() => void run(task)))
       return true
     }
     // Held from this moment, begun only after the caller has gone on to send its reply.

@@ -16,7 +16,8 @@ export function createUpstreamMetrics(registry: Registry, breakerState: () => nu
     name: 'upstream_request_duration_seconds',
     help: 'Calls to the upstream, retries included, by outcome',
     labelNames: ['outcome'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+    // Two attempts of 2 s at most, and the pause between them.
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,
   })
   const retries = new Counter({
