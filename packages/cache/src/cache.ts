@@ -4,6 +4,7 @@ import { createFlights } from './flights.ts'
 import type { Generation } from './generation.ts'
 import { createGeneration } from './generation.ts'
 import { delay } from './limit.ts'
+import { createLossLog } from './loss-log.ts'
 import { registerMetrics } from './metrics.ts'
 import type { Namespace, NamespaceOptions } from './namespace.ts'
 import { checkNamespace, createNamespace } from './namespace.ts'
@@ -90,6 +91,9 @@ export function createCache(options: CacheOptions = {}): Cache {
       trackingLost: () => trackingLost,
       outboxStatus: settings.outbox?.status,
     })
+  const unreached = { id: 'unknown', usable: false, fault: 'no node of the Cluster could be reached' }
+  const endLossLog =
+    redis && logger && createLossLog(logger, () => (nodes().length === 0 ? [unreached] : nodes()))
   if (settings.redis === undefined) logger?.info({}, 'cache: no Redis is set; tier 2 is off')
 
   return {
@@ -117,6 +121,7 @@ export function createCache(options: CacheOptions = {}): Cache {
       trackingLost,
     }),
     async close() {
+      endLossLog?.()
       await outbox.close()
       redis?.topology.close()
       tier1?.clear()

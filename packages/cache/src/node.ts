@@ -22,6 +22,8 @@ export type RedisNode = {
   /** A drain is still to begin before it can be used again: it will cover whatever has been committed until now. */
   readonly drainAhead: boolean
   readonly breakerState: CircuitState
+  /** Why its connection is not there, in the words of the driver; undefined when it is, or when nothing was said. */
+  readonly fault: string | undefined
   /** Redis's clock in milliseconds, reckoned on the monotonic clock from its last TIME. */
   now(): number
   /** One call, within the time limit and through the breaker. Rejects at once while the node is not usable. */
@@ -96,6 +98,7 @@ export function createNode(options: NodeOptions): RedisNode {
   let trusted = false
   let draining = false
   let trustEpoch = 0
+  let fault: string | undefined
   let clockOffset = 0
   const clock = setInterval(
     () => trusted && void breaker.execute(readClock).catch(() => {}),
@@ -106,7 +109,13 @@ export function createNode(options: NodeOptions): RedisNode {
 
   breaker.onBreak(distrust)
   data.on('close', distrust)
-  track(data)
+  data.on('ready', () => {
+    fault = undefined
+  })
+  // The message alone: an error of ioredis carries its command, and that of a login has the password.
+  data.on('error', (error: NodeJS.ErrnoException) => {
+    fault = error.message || error.code
+  })
   if (writer !== data) track(writer)
   recover()
 
@@ -122,6 +131,9 @@ export function createNode(options: NodeOptions): RedisNode {
     },
     get breakerState() {
       return breaker.state
+    },
+    get fault() {
+      return fault
     },
     now: () => performance.now() + clockOffset,
     call,

@@ -41,6 +41,46 @@ t.test(
   },
 )
 
+t.test('the log says once that Redis cannot be used, why, and once that it can be again', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const lines: object[] = []
+  const log = (level: string) => (fields: object, message: string) => {
+    lines.push({ level, ...fields, message })
+  }
+  const logger = { info: log('info'), warn: log('warn'), error: log('error') }
+  const cache = createCache({ redis: { kind: 'single', url: redis.url }, logger })
+  t.teardown(() => cache.close())
+  t.ok(await cache.whenUsable(5_000))
+  t.same(lines, [])
+  await redis.kill()
+  await until('its loss is told', () => lines.length === 1)
+  await redis.restart()
+  await until('its return is told', () => lines.length === 2)
+  const node = `127.0.0.1:${redis.port}`
+  t.match(lines, [
+    { level: 'warn', node, reason: /ECONNREFUSED/ },
+    { level: 'info', node, message: /used again/ },
+  ])
+})
+
+t.test('a password that is wrong is told as such, and is in no line', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const admin = new Redis(redis.url)
+  t.teardown(() => admin.disconnect())
+  await admin.config('SET', 'requirepass', 'right')
+  const lines: object[] = []
+  const keep = (fields: object, message: string) => {
+    lines.push({ ...fields, message })
+  }
+  const url = Object.assign(new URL(redis.url), { password: 'wrong-one' }).href
+  const logger = { info: keep, warn: keep, error: keep }
+  const cache = createCache({ redis: { kind: 'single', url }, logger })
+  t.teardown(() => cache.close())
+  await until('it is told', () => lines.length > 0)
+  t.match(lines, [{ reason: /WRONGPASS|NOAUTH/ }])
+  t.notMatch(JSON.stringify(lines), /wrong-one/)
+})
+
 t.test('a namespace that lives by its TTL alone answers from tier 1 while Redis is away', async (t) => {
   const redis = await testRedis(t, { own: true })
   await redis.kill()
