@@ -56,6 +56,8 @@ COPY packages packages
 
 FROM production AS parallel-api
 ENV PORT=8001
+# Less than above: the thread that computes reports has its heap beside this one (infra/worst-case.ts).
+ENV NODE_OPTIONS="--max-old-space-size-percentage=53"
 COPY --from=parallel-api-modules /app ./
 COPY services/parallel-api services/parallel-api
 EXPOSE 8001

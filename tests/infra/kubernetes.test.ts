@@ -133,8 +133,8 @@ t.test(
     const different: Record<string, string[]> = {
       // Endpoints are told later than Docker's names; WORKER_THREADS would be the node's processors.
       'reference-api': [...redis, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
-      // By the Service, not by nginx.
-      'parallel-api': [...redis, 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
+      // Its pod has room for the default. By the Service, not by nginx.
+      'parallel-api': [...redis, 'CACHE_L1_MAX_BYTES', 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
       worker: [...redis, 'WORKER_THREADS'],
       migrate: [],
     }

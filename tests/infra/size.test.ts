@@ -4,7 +4,19 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { sizedFiles, withLimits, withValues } from '../../infra/size-files.ts'
 import { container, machines, memoryOf, type SystemName, sizes, stacks } from '../../infra/sizing.ts'
-import { maxConnections, nginxTmp, total, worstCases } from '../../infra/worst-case.ts'
+import {
+  heapPercentage,
+  maxConnections,
+  nginxTmp,
+  node,
+  parallelApi,
+  parallelHeapPercentage,
+  parallelTier1,
+  reportThread,
+  total,
+  worstCases,
+} from '../../infra/worst-case.ts'
+import { settings } from '../../packages/config/src/index.ts'
 import { presets } from '../../packages/database/src/presets.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -109,6 +121,38 @@ t.test("the services' connections fit max_client_conn of PgBouncer, twice while 
   const most = Number(/^max_client_conn = (\d+)/m.exec(ini)?.[1])
   t.ok(sum < most, `${sum} of ${most}`)
   t.ok(ini.includes(`are ${sum.toLocaleString('en')};`), 'as its comment says')
+})
+
+t.test('the worst case of the APIs has the bounds that they are started with', async (t) => {
+  const options = [...read('Dockerfile').matchAll(/^FROM \w+ AS (\S+)|^ENV NODE_OPTIONS="(.+)"/gm)]
+    .map(([, stage, value]) => stage ?? value)
+    .filter((word, at, all) => word?.startsWith('--') || all[at + 1]?.startsWith('--'))
+  t.same(options, [
+    ...['runtime', `--max-old-space-size-percentage=${heapPercentage}`],
+    ...['parallel-api', `--max-old-space-size-percentage=${parallelHeapPercentage}`],
+  ])
+  const development = read('docker-compose.yml')
+  const has = (text: string, line: string) => t.ok(text.includes(`${line}\n`), line)
+  has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${parallelHeapPercentage}`)
+  for (const compose of [development, read('docker-compose.prod.yml')]) {
+    has(compose, `CACHE_L1_MAX_BYTES: ${parallelTier1 * 2 ** 20}`)
+  }
+  const { 'report: old generation': old, 'report: young generation': young } = reportThread
+  has(read('services/parallel-api/src/app.ts'), `const REPORT_HEAP_MB = ${old}`)
+  has(read('packages/jobs/src/worker-pool.ts'), `const YOUNG_MB = ${young}`)
+})
+
+t.test('Kubernetes: no pod of an API can outgrow its limit', async (t) => {
+  const tier1 = Number(settings.CACHE_L1_MAX_BYTES.fallback) / 2 ** 20
+  for (const [service, worstCase] of [
+    ['reference-api', (limit: number) => node(limit, heapPercentage, tier1)],
+    ['parallel-api', (limit: number) => parallelApi(limit, tier1)],
+    ['worker', (limit: number) => node(limit, heapPercentage, 0)],
+  ] as const) {
+    const manifest = read(`infra/kubernetes/base/${service}.yaml`)
+    const limit = Number(/limits: \{ cpu: '1', memory: (\d+)Mi \}/.exec(manifest)?.[1])
+    t.ok(total(worstCase(limit)) <= limit, `${service}: at worst ${total(worstCase(limit))} of ${limit} MiB`)
+  }
 })
 
 t.test('the tmpfs of nginx is as large as its worst case has it', async (t) => {

@@ -33,10 +33,10 @@ const defaultDeadlines: Deadlines = {
 }
 
 /**
- * Heap of a thread that computes reports: past it the thread dies, and not the process. 24 MB are enough for the seeded orders
- * and not for 250,000 groups more (report/heap.test.ts); it grows with the groups, not with the orders.
+ * Heap of a thread that computes reports: past it the thread dies, and not the process. It grows with the groups, not with the
+ * orders, and this is enough for more than `MAX_GROUPS` (report/too-large.test.ts).
  */
-const REPORT_HEAP_MB = 128
+const REPORT_HEAP_MB = 32
 
 /**
  * Puts the service together: each part is made here, and handed to those that need it. Nothing is asked of the
@@ -46,11 +46,7 @@ const REPORT_HEAP_MB = 128
  */
 export async function createApp(
   config: Config,
-  {
-    deadlines,
-    overload,
-    reportHeapMb = REPORT_HEAP_MB,
-  }: { deadlines?: Partial<Deadlines>; overload?: OverloadOptions; reportHeapMb?: number } = {},
+  { deadlines, overload }: { deadlines?: Partial<Deadlines>; overload?: OverloadOptions } = {},
 ): Promise<{ app: App; close: () => Promise<void> }> {
   const { allMs, aggregateMs, reportMs, upstreamAttemptMs } = { ...defaultDeadlines, ...deadlines }
   const registry = config.metrics ? new Registry() : undefined
@@ -84,9 +80,9 @@ export async function createApp(
   const workers = createWorkerPool({
     filename: new URL('./report/worker.ts', import.meta.url),
     threads: config.workerThreads,
-    // A thread with a database of its own takes 0.5 s of CPU to start and 110 MB: not where nobody asks for reports.
+    // A thread with a database of its own takes 0.5 s of CPU to start and 30 MB: not where nobody asks for reports.
     keepIdleMs: 300_000,
-    maxHeapMb: reportHeapMb,
+    maxHeapMb: REPORT_HEAP_MB,
     ...metrics,
   })
   const parallel = config.parallelFetch

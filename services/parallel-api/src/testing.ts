@@ -72,11 +72,7 @@ export interface TestApi {
 export async function startApi(
   t: Scope,
   environment: Record<string, string> = {},
-  {
-    database: given,
-    deadlines = {},
-    reportHeapMb,
-  }: { database?: TestDatabase; deadlines?: Partial<Deadlines>; reportHeapMb?: number } = {},
+  { database: given, deadlines = {} }: { database?: TestDatabase; deadlines?: Partial<Deadlines> } = {},
 ): Promise<TestApi> {
   const database = given ?? (await testDatabase(t))
   const config = loadConfig('parallel-api', {
@@ -91,7 +87,6 @@ export async function startApi(
   const { app, close } = await createApp(config, {
     deadlines: { ...patient, ...deadlines },
     overload: { maxEventLoopDelayMs: 0 },
-    ...(reportHeapMb !== undefined && { reportHeapMb }),
   })
   const sql = postgres(database.superuserUrl, { max: 5, onnotice: () => {} })
   t.teardown(async () => {

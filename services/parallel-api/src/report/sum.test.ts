@@ -1,4 +1,5 @@
 import t from 'tap'
+import { MAX_GROUPS } from './groups.ts'
 import { type Categories, sumPart } from './sum.ts'
 import { sortedNames, writeReport } from './write.ts'
 
@@ -37,6 +38,17 @@ t.test('product ids may have gaps', async (t) => {
   for (const absent of [1, 4, 12, 399, 401, 2_147_483_646]) {
     t.throws(() => sum(`${absent},1,1`, categories), { message: `product ${absent} has no category` })
   }
+})
+
+t.test('groups are bounded, orders are not', async (t) => {
+  const categories = products([1, 0])
+  const days = Array.from({ length: MAX_GROUPS }, (_, day) => `1,${day},1`).join(';')
+  t.equal(sum(`${days};1,0,1`, categories).length, 4 * MAX_GROUPS)
+  t.throws(() => sum(`${days};1,${MAX_GROUPS},1`, categories), { code: 'REPORT_TOO_LARGE', statusCode: 500 })
+  const halves = [sumPart({ orders: Buffer.from(days), products: categories }), Float64Array.of(0, -1, 1, 1)]
+  t.throws(() => writeReport({ engine: 'workers', lanes: halves, names: ['a'] }), {
+    code: 'REPORT_TOO_LARGE',
+  })
 })
 
 t.test('goes on from the parts before', async (t) => {

@@ -18,7 +18,7 @@ export interface Part {
  * The CPU work of `/report`: adds the orders of one part up by category and day, without an object an order.
  *
  * @returns groups one after the other, each as category, day, orders, cents; sums are exact below 2^53
- * @throws RangeError for a product without category
+ * @throws RangeError for a product without category, ReportTooLargeError
  */
 export function sumPart({ orders, products, before }: Part): Float64Array {
   const groups = createGroups()
