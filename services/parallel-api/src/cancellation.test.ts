@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { testDatabase, until } from '@reference/local-stack'
 import t from 'tap'
 
@@ -43,8 +44,15 @@ interface Case {
   readonly path: string
   /** Makes the call wait for something that never comes; gives what lets it. */
   hold(api: TestApi, upstream: TestUpstream): Promise<() => Promise<void>>
-  /** Breaks another of its parts; gives what mends it. Absent: the call has one part only. */
-  fail?(api: TestApi, upstream: TestUpstream): Promise<() => Promise<void>>
+  /** Holds another of its parts, which then can be made to fail. Absent: the call has one part only. */
+  holdPart?(api: TestApi, upstream: TestUpstream): Promise<HeldPart>
+}
+
+interface HeldPart {
+  /** Whether the service has begun it. */
+  waits(): Promise<boolean>
+  fail(): Promise<void>
+  release(): Promise<void>
 }
 
 const holdTable = async ({ sql }: TestApi) => (await lockTable(sql, 'orders')).release
@@ -59,19 +67,37 @@ const cases: Case[] = [
   {
     path: '/all',
     hold: holdTable,
-    fail: async ({ sql }) => {
-      await sql`alter table products rename to products_away`
-      return async () => {
-        await sql`alter table products_away rename to products`
+    holdPart: async ({ sql }) => {
+      const { release } = await lockTable(sql, 'products')
+      const waiting = () => sql<{ pid: number }[]>`
+        select pid from pg_locks where relation = 'products'::regclass and not granted`
+      return {
+        waits: async () => (await waiting()).length === 1,
+        fail: async () => {
+          for (const { pid } of await waiting()) await sql`select pg_cancel_backend(${pid})`
+        },
+        release,
       }
     },
   },
   {
     path: '/aggregate',
     hold: holdUpstream,
-    fail: async (_api, { answers }) => {
-      answers.set('/products/3', (response) => response.writeHead(500).end())
-      return async () => {}
+    holdPart: async (_api, { answers }) => {
+      const product = '/products/3'
+      const held: ServerResponse[] = []
+      answers.set(product, (response) => held.push(response))
+      return {
+        waits: async () => held.length === 1,
+        fail: async () => {
+          // The next attempt at once.
+          answers.set(product, (response) => response.writeHead(500).end())
+          for (const response of held) response.writeHead(500).end()
+        },
+        release: async () => {
+          answers.delete(product)
+        },
+      }
     },
   },
   { path: '/report', hold: holdTable },
@@ -86,11 +112,9 @@ async function start(t: Scope, deadlines = {}) {
   return { api, upstream }
 }
 
-async function nothingIsLeft(
-  t: { same(found: unknown, wanted: unknown): unknown },
-  api: TestApi,
-  upstream: TestUpstream,
-) {
+type Checks = Pick<typeof t, 'ok' | 'equal' | 'same'>
+
+async function nothingIsLeft(t: Checks, api: TestApi, upstream: TestUpstream) {
   let left: Left | undefined
   await until('nothing is left', async () => {
     left = await count(api, upstream)
@@ -99,17 +123,22 @@ async function nothingIsLeft(
   t.same(left, NOTHING)
 }
 
-for (const { path, hold, fail } of cases) {
+/** That there is something to be left: without it `nothingIsLeft` would hold for a call that never began. */
+async function isUnderWay(t: Checks, path: string, api: TestApi, upstream: TestUpstream) {
+  await until('it waits', async () => (await api.lockWaits()) + upstream.open() > 0)
+  const held = await count(api, upstream)
+  t.ok(held.requests === 2 && held.queries + held.calls > 0, `${path} is under way: ${JSON.stringify(held)}`)
+  if (path === '/report') t.equal(held.tasks, 1)
+  else if (path !== '/aggregate') t.ok(held.taken > 0)
+}
+
+for (const { path, hold, holdPart } of cases) {
   t.test(`${path}: nothing is left when the client has gone`, async (t) => {
     const { api, upstream } = await start(t)
     const release = await hold(api, upstream)
     const client = new AbortController()
     const answer = api.get(path, { signal: client.signal })
-    await until('it waits', async () => (await api.lockWaits()) + upstream.open() > 0)
-    const held = await count(api, upstream)
-    t.ok(held.requests === 2 && held.queries + held.calls > 0, 'the count sees what is under way')
-    if (path === '/report') t.equal(held.tasks, 1)
-    else if (path !== '/aggregate') t.ok(held.taken > 0)
+    await isUnderWay(t, path, api, upstream)
     client.abort()
     await t.rejects(answer)
     await nothingIsLeft(t, api, upstream)
@@ -118,22 +147,30 @@ for (const { path, hold, fail } of cases) {
   })
 
   t.test(`${path}: nothing is left past its deadline`, async (t) => {
-    const short = path === '/aggregate' ? { aggregateMs: 300 } : { allMs: 300, reportMs: 300 }
+    // Long enough to see the call at work before, on a busy machine too.
+    const short = path === '/aggregate' ? { aggregateMs: 3_000 } : { allMs: 3_000, reportMs: 3_000 }
     const { api, upstream } = await start(t, short)
     const release = await hold(api, upstream)
-    t.ok((await api.get(path)).status >= 502)
+    const answer = api.get(path)
+    await isUnderWay(t, path, api, upstream)
+    t.ok((await answer).status >= 502)
     await nothingIsLeft(t, api, upstream)
     await release()
+    t.equal((await api.get(path)).status, 200, 'and the service goes on')
   })
 
-  if (fail === undefined) continue
+  if (holdPart === undefined) continue
   t.test(`${path}: nothing is left when a part has failed`, async (t) => {
     const { api, upstream } = await start(t)
     const release = await hold(api, upstream)
-    const mend = await fail(api, upstream)
-    t.equal((await api.get(path)).status, 502)
+    const part = await holdPart(api, upstream)
+    const answer = api.get(path)
+    await until('the part waits', part.waits)
+    await isUnderWay(t, path, api, upstream)
+    await part.fail()
+    t.equal((await answer).status, 502)
     await nothingIsLeft(t, api, upstream)
-    await mend()
+    await part.release()
     await release()
     t.equal((await api.get(path)).status, 200, 'and the service goes on')
   })
@@ -143,7 +180,7 @@ t.test('/report: nothing is left when one of its lanes is killed in the server',
   const { api, upstream } = await start(t)
   const release = await holdTable(api)
   const answer = api.get('/report')
-  await until('it waits', async () => (await api.lockWaits()) === 1)
+  await isUnderWay(t, '/report', api, upstream)
   await api.sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name like 'parallel-api report%' and state <> 'idle'`
   t.match(await answer, { status: 503, body: { code: 'DB_UNAVAILABLE' } })
