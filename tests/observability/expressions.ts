@@ -8,6 +8,8 @@ export interface Expression {
   readonly where: string
   readonly text: string
   readonly kind: 'panel' | 'record' | 'alert' | 'logs'
+  /** The panel asks for exemplars: points that lead to traces. */
+  readonly exemplars?: boolean
 }
 
 /** Grafana's $__rate_interval as the data source has it: four times 30 s. */
@@ -22,6 +24,7 @@ export function runsHere({ text }: Expression): boolean {
 
 interface Target {
   expr?: string
+  exemplar?: boolean
   datasource?: { type?: string }
 }
 interface Panel {
@@ -41,13 +44,14 @@ export function dashboardExpressions(): Expression[] {
         panels: Panel[]
       }
       return allPanels(panels).flatMap((panel) =>
-        (panel.targets ?? []).map(({ expr, datasource }): Expression => {
+        (panel.targets ?? []).map(({ expr, exemplar, datasource }): Expression => {
           if (expr === undefined) throw new Error(`${file}: ${panel.title} has a query without a text`)
           const kind = datasource?.type === 'loki' ? 'logs' : 'panel'
           return {
             where: `${title}: ${panel.title}`,
             text: expr.replaceAll('$__rate_interval', RATE_INTERVAL),
             kind,
+            ...(exemplar && { exemplars: true }),
           }
         }),
       )

@@ -71,6 +71,15 @@ async function answerOf(stack: Observed, { text, kind }: Expression): Promise<st
   return undefined
 }
 
+/** Each leads to a trace, or why not. */
+async function exemplarsOf(stack: Observed, text: string): Promise<string | undefined> {
+  const now = Date.now() / 1000
+  const path = `query_exemplars?query=${encodeURIComponent(text)}&start=${now - 120}&end=${now}`
+  const series = (await stack.prometheus(path)) as { exemplars: { labels: Record<string, string> }[] }[]
+  const ids = series.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id ?? ''))
+  return ids.length > 0 && ids.every((id) => /^[0-9a-f]{32}$/.test(id)) ? undefined : `no exemplars: ${ids}`
+}
+
 async function checkExpressions(stack: Observed): Promise<void> {
   const rules = ruleExpressions(await stack.prometheus('rules'))
   check('every rule of the files is loaded', rules.length === rulesInFiles() ? undefined : `${rules.length}`)
@@ -80,6 +89,11 @@ async function checkExpressions(stack: Observed): Promise<void> {
     check(expression.where, await answerOf(stack, expression))
   }
   process.stdout.write(`${here.length} expressions were asked\n`)
+  const points = here.filter(({ exemplars }) => exemplars)
+  check('a panel asks for exemplars', points.length > 0 ? undefined : 'none does')
+  for (const { where, text } of points) {
+    check(`exemplars of ${where}`, await exemplarsOf(stack, text))
+  }
   for (const { where } of all.filter((expression) => !runsHere(expression))) {
     process.stdout.write(`not run, its system has no image here: ${where}\n`)
   }

@@ -90,6 +90,7 @@ export async function startObserved(shorten: (text: string, file: string) => str
     PROD_STATE: state.folder,
     OBSERVED: observed,
     REPLICAS: '2',
+    TRACES: '1',
     HTTP_PORT: `${port}`,
     PROMETHEUS_PORT: `${port + 1}`,
     ALERTMANAGER_PORT: `${port + 2}`,

@@ -48,7 +48,10 @@ export interface Panel {
   /** A stat above it is red. */
   readonly worryAbove?: number
   readonly stacked?: boolean
-  /** Points of requests whose trace is kept, each a link to it. */
+  /**
+   * Points of requests whose trace is kept, each a link to it. A query that reads buckets itself has them: recorded series
+   * carry no exemplars.
+   */
   readonly exemplars?: boolean
   readonly max?: number
   /** In 24ths of the width. Default 8, a stat 4. */
@@ -222,7 +225,7 @@ function targets(queries: readonly Query[], exemplars = false): Builder<Dataquer
       .datasource(PROMETHEUS)
       .expr(expr)
       .legendFormat(legend)
-      .exemplar(exemplars)
+      .exemplar(exemplars && expr.includes('_bucket['))
       .range()
       .refId(refId(index)),
   )
