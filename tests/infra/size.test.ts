@@ -134,6 +134,14 @@ t.test('the worst case of the APIs has the bounds that they are started with', a
   const development = read('docker-compose.yml')
   const has = (text: string, line: string) => t.ok(text.includes(`${line}\n`), line)
   has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${parallelHeapPercentage}`)
+  // Traces are asked for in the same variable, so production repeats what the images have.
+  for (const percentage of [heapPercentage, parallelHeapPercentage]) {
+    const traces = `\${TRACES:+--import ./packages/telemetry/src/register.ts}`
+    has(
+      read('docker-compose.prod.yml'),
+      `NODE_OPTIONS: --max-old-space-size-percentage=${percentage} ${traces}`,
+    )
+  }
   for (const compose of [development, read('docker-compose.prod.yml')]) {
     has(compose, `CACHE_L1_MAX_BYTES: ${parallelTier1 * 2 ** 20}`)
   }

@@ -7,10 +7,14 @@ const main = join(import.meta.dirname, 'main.ts')
 
 /** Without a Docker engine at hand: none of this may need one. */
 function prod(t: Test, ...args: string[]) {
+  return prodWith(t, {}, ...args)
+}
+
+function prodWith(t: Test, settings: Record<string, string>, ...args: string[]) {
   const state = join(t.testdir(), 'state')
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
     encoding: 'utf8',
-    env: { ...process.env, PROD_STATE: state, DOCKER_HOST: 'tcp://127.0.0.1:9' },
+    env: { ...process.env, ...settings, PROD_STATE: state, DOCKER_HOST: 'tcp://127.0.0.1:9' },
   })
   return { code: status, stdout, stderr, state }
 }
@@ -43,6 +47,20 @@ t.test('wrong arguments end with 64, say what is wrong and how it is right, and 
     t.notOk(existsSync(state), `${line} has made nothing`)
   }
   t.equal(prod(t).code, 64)
+})
+
+t.test('a setting that up remembers is looked at first', async (t) => {
+  for (const [settings, fault] of [
+    [{ OBSERVABILITY: 'yes' }, 'OBSERVABILITY is on or off, not yes'],
+    [{ TRACES: 'on' }, 'TRACES is a share of requests from 0 to 1, not on'],
+    [{ TRACES: '5' }, 'TRACES is a share of requests from 0 to 1, not 5'],
+    [{ TRACES: '0.05.1' }, 'TRACES is a share of requests from 0 to 1, not 0.05.1'],
+    [{ TRACES: '' }, 'TRACES is a share of requests from 0 to 1, not '],
+  ] as const) {
+    const { code, stderr } = prodWith(t, settings, 'up')
+    t.equal(code, 1)
+    t.match(stderr, fault)
+  }
 })
 
 t.test('--help explains, before and after a command', async (t) => {

@@ -22,7 +22,8 @@ const HELP = `pnpm prod <command> - production on one machine, from docker-compo
   token <name> <write|admin>    a token for writes, shown once; a deploy makes it known
 
 COMPOSE_PROJECT_NAME names another production, PROD_STATE the folder of its secrets and state; HTTP_ADDRESS and
-HTTP_PORT say where nginx listens (127.0.0.1, 80); OBSERVABILITY=on: Prometheus, Grafana and all exporters too. docs/OPERATIONS.md has the rest.
+HTTP_PORT say where nginx listens (127.0.0.1, 80); OBSERVABILITY=on: Prometheus, Grafana and all exporters too; TRACES=0.05:
+traces of that share of requests. docs/OPERATIONS.md has the rest.
 Exit code 0, or 1 when it failed, 64 for wrong arguments.
 `
 

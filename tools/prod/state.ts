@@ -38,7 +38,7 @@ export interface State {
   addToken(name: string, sha256: string, scope: string): void
 }
 
-export type Setting = 'TAG' | 'REPLICAS' | 'SYNCHRONOUS_STANDBY_NAMES' | 'OBSERVABILITY'
+export type Setting = 'TAG' | 'REPLICAS' | 'SYNCHRONOUS_STANDBY_NAMES' | 'OBSERVABILITY' | 'TRACES'
 
 const PASSWORDS = [
   'postgres_password',

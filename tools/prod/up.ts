@@ -55,15 +55,20 @@ async function startPostgres(production: Production): Promise<void> {
   )
 }
 
-/** A later command, called without them, would make acknowledged writes less safe, or stop the observers. */
+/** A later command, called without them, would make acknowledged writes less safe, or stop the observers or the traces. */
 function remember(production: Production): void {
-  const { SYNCHRONOUS_STANDBY_NAMES: names, OBSERVABILITY: observability } = process.env
-  if (names !== undefined) production.state.set('SYNCHRONOUS_STANDBY_NAMES', names)
-  if (observability === undefined) return
-  if (!['on', 'off'].includes(observability))
+  const { SYNCHRONOUS_STANDBY_NAMES: names, OBSERVABILITY: observability, TRACES: traces } = process.env
+  if (observability !== undefined && !['on', 'off'].includes(observability))
     throw new Failure(`OBSERVABILITY is on or off, not ${observability}`)
-  production.state.set('OBSERVABILITY', observability)
+  if (traces !== undefined && !isShare(traces))
+    throw new Failure(`TRACES is a share of requests from 0 to 1, not ${traces}`)
+  if (names !== undefined) production.state.set('SYNCHRONOUS_STANDBY_NAMES', names)
+  if (observability !== undefined) production.state.set('OBSERVABILITY', observability)
+  // Empty where there are none, which the compose file tells from a share.
+  if (traces !== undefined) production.state.set('TRACES', Number(traces) === 0 ? '' : traces)
 }
+
+const isShare = (text: string) => /^[\d.]+$/.test(text) && Number(text) <= 1
 
 /**
  * A release that was deployed is what it is: sources that changed since come into service by a deploy. Before the first

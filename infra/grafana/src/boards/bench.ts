@@ -34,7 +34,7 @@ export const bench: Dashboard = {
       panels: [
         {
           title: 'Ratio',
-          about: 'Above 1 it is better.',
+          about: 'Above 1 it is better with the tuning; what is named is the variant without.',
           kind: 'bars',
           queries: [['bench_ratio{bound="estimate"}', '{{scenario}}: {{variant}} ({{metric}})']],
         },
