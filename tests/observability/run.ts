@@ -119,6 +119,36 @@ async function checkMetrics(stack: Observed): Promise<void> {
 const METRICS_OF =
   "fetch('http://127.0.0.1:9000/metrics').then(async (answer) => process.stdout.write(await answer.text()))"
 
+/** All that is asked of the running stack, under load; stops it. */
+async function checkStack(stack: Observed, args: string[]): Promise<void> {
+  const stop = startLoad(stack.url, stack.token)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stack.close().then(() => process.exit(130)))
+  }
+  try {
+    process.stdout.write('the stack is up\n')
+    await sleep(LOAD_MS)
+    await checkExpressions(stack)
+    await checkMetrics(stack)
+    const pages = args[args.indexOf('--pages') + 1]
+    if (args.includes('--pages') && pages !== undefined) {
+      const { drawPages } = await import('./pages.ts')
+      mkdirSync(pages, { recursive: true })
+      for (const [name, html] of await drawPages(stack)) writeFileSync(join(pages, name), html)
+    }
+    for (const fault of args.includes('--faults') ? FAULTS : []) {
+      const began = Date.now()
+      check(`fault: ${fault.name}`, await checkFault(stack, fault))
+      process.stdout.write(`fault, ${Math.round((Date.now() - began) / 1000)} s: ${fault.name}\n`)
+    }
+  } catch (error) {
+    check('the run', (error as Error).stack)
+  } finally {
+    await stop()
+    await stack.close()
+  }
+}
+
 async function main(args: string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(help)
@@ -140,35 +170,11 @@ async function main(args: string[]): Promise<number> {
     for (const group of ruleTests)
       promtool(`promtool test rules ${group}`, 'test', 'rules', `/etc/prometheus/tests/${group}.yml`)
   }
-  const faults = args.includes('--faults')
   execFileSync(process.execPath, ['infra/prometheus/bench-metrics.ts'], { cwd: root })
-  const stack = await startObserved(shortenAll)
-  const stop = startLoad(stack.url, stack.token)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void stack.close().then(() => process.exit(130)))
-  }
-  try {
-    process.stdout.write('the stack is up\n')
-    await sleep(LOAD_MS)
-    await checkExpressions(stack)
-    await checkMetrics(stack)
-    const pages = args[args.indexOf('--pages') + 1]
-    if (args.includes('--pages') && pages !== undefined) {
-      const { drawPages } = await import('./pages.ts')
-      mkdirSync(pages, { recursive: true })
-      for (const [name, html] of await drawPages(stack)) writeFileSync(join(pages, name), html)
-    }
-    for (const fault of faults ? FAULTS : []) {
-      const began = Date.now()
-      check(`fault: ${fault.name}`, await checkFault(stack, fault))
-      process.stdout.write(`fault, ${Math.round((Date.now() - began) / 1000)} s: ${fault.name}\n`)
-    }
-  } catch (error) {
-    check('the run', (error as Error).stack)
-  } finally {
-    await stop()
-    await stack.close()
-  }
+  const stack = await startObserved(shortenAll).catch((error: Error) => {
+    check('the stack starts', error.stack)
+  })
+  if (stack !== undefined) await checkStack(stack, args)
   process.stdout.write(`${passed} passed, ${failed} failed\n`)
   return failed === 0 ? 0 : 1
 }
