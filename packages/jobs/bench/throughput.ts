@@ -8,7 +8,7 @@ import { createJobs, defineJob, migrateJobs } from '../src/index.ts'
 
 const HELP = `Jobs per second on this machine: enqueued one by one, and completed by a trivial handler.
 
-  node packages/jobs/bench/throughput.ts [--jobs 10000] [--database-url URL]
+  pnpm exec node packages/jobs/bench/throughput.ts [--jobs 10000] [--database-url URL]
 
 Without a URL it starts a Postgres of its own with the settings of infra, durable commits included.
 `

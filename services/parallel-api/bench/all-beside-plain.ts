@@ -12,7 +12,7 @@ import { allRoute } from '../src/routes/all.ts'
 
 const HELP = `GET /all beside the plain way (rows, objects with dates, JSON.stringify), interleaved in one run on one server.
 
-  node services/parallel-api/bench/all-beside-plain.ts [--limit 100] [--rounds 7] [--seconds 2] [--callers 8]
+  pnpm exec node services/parallel-api/bench/all-beside-plain.ts [--limit 100] [--rounds 7] [--seconds 2] [--callers 8]
 
 Starts a Postgres of its own, and the server as a process of its own. The last two lines are ratios, shipped to plain: of the
 replies a second with all on this machine, where Postgres may be what is slow, and of the replies that a second of Node's CPU

@@ -13,7 +13,7 @@ import { type OpenLoopResult, openLoop } from '../../../bench/src/open-loop.ts'
 
 const HELP = `How long /health waits beside reports: idle, with worker threads, on the main thread, and with SQL, in one run.
 
-  node services/parallel-api/bench/report-beside-health.ts [--orders 50000,1000000] [--rounds 3] [--seconds 4]
+  pnpm exec node services/parallel-api/bench/report-beside-health.ts [--orders 50000,1000000] [--rounds 3] [--seconds 4]
     [--rate 200] [--reports 1] [--postgres away|beside] [--database-url URL]
 
 --rate      /health calls a second, sent when they are due whether or not earlier ones were answered
