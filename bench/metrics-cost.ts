@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import { orderPage } from './scenarios/order-page.ts'
 import { userById } from './scenarios/user-by-id.ts'
@@ -10,9 +13,11 @@ import type { Scenario } from './src/scenario.ts'
 import { type Server, startServer } from './src/server.ts'
 import { pairedEffect } from './src/statistics.ts'
 
-const help = `What METRICS costs, in CPU time of the service a request. Linux.
+const help = `What METRICS costs, or tracing, in CPU time of the service a request. Linux.
 
-  node bench/metrics-cost.ts [user-by-id] [order-page] [--pairs 8] [--slices 24] [--same]
+  node bench/metrics-cost.ts [user-by-id] [order-page] [--traces 0.05] [--pairs 8] [--slices 24] [--same]
+
+With --traces both have metrics, and one keeps the traces of that share of requests and sends them to a receiver here.
 
 Starts the service twice, with metrics and without, and loads the two in turn, a quarter of a second at a time (A B B A …), so
 that a machine that gets faster or slower meanwhile does so for both; a pair of boots is one figure. The benchmark's own
@@ -29,6 +34,7 @@ const { values, positionals } = parseArgs({
     pairs: { type: 'string', default: '8' },
     slices: { type: 'string', default: '24' },
     same: { type: 'boolean', default: false },
+    traces: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 })
@@ -88,16 +94,42 @@ function ratioOf(sides: readonly Sides[], figure: (side: Spent) => number): stri
   return `${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
 }
 
+/** Takes what is sent by OTLP over HTTP, and forgets it. */
+async function startReceiver(): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) => {
+    request.resume().once('end', () => response.setHeader('content-type', 'application/json').end('{}'))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
 async function measure(bench: Bench): Promise<void> {
   const { stack, folder, placement, signal } = bench
   const environment = {
     DATABASE_URL: stack.databaseUrl,
     ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
   }
+  const receiver = await startReceiver()
+  const tracing = {
+    NODE_OPTIONS: `--import ${new URL('../packages/telemetry/src/register.ts', import.meta.url).href}`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_TRACES_SAMPLER_ARG: values.traces ?? '',
+  }
+  const switched = (side: Side): Record<string, string> => {
+    if (values.traces !== undefined) return side === 'on' || values.same ? tracing : {}
+    return { METRICS: values.same ? 'on' : side }
+  }
   const start = (side: Side) =>
     startServer({
       service: 'reference-api',
-      environment: { ...environment, METRICS: values.same ? 'on' : side },
+      environment: { ...environment, ...switched(side) },
       cores: placement.server,
       folder,
       signal,
@@ -116,6 +148,7 @@ async function measure(bench: Bench): Promise<void> {
     }
     await Promise.all([servers.on.stop(), servers.off.stop()])
   }
+  receiver.close()
   for (const [{ name }, sides] of all) {
     const cpu = ratioOf(sides, ({ cpuMs, answered }) => cpuMs / answered)
     const rate = ratioOf(sides, ({ answered, seconds }) => answered / seconds)

@@ -141,6 +141,33 @@ t.test('a request through both services and a job in a third process are one tra
   t.notMatch(api.output.text, '"path":"/users/7"', 'a request whose trace is not kept has no line')
 })
 
+t.test('of requests that bring no trace a share is kept, each whole', async (t) => {
+  const { url, spans } = await collector(t)
+  const { parallelUrl } = await fleet(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    OTEL_TRACES_SAMPLER_ARG: '0.5',
+  })
+  const requests = 40
+  for (let n = 0; n < requests; n++) {
+    t.equal((await fetch(`${parallelUrl}/aggregate?limit=2`)).status, 200)
+  }
+  const roots = () => spans.filter(({ parentSpanId }) => !parentSpanId)
+  const orders = () =>
+    spans.filter(({ service, name }) => service === 'reference-api' && name === 'GET /orders')
+  await until('what is held has been sent', () => roots().length > 0 && orders().length === roots().length)
+  // Of 40 by a fair coin: beyond these once in 10⁷ runs.
+  t.ok(roots().length > 3 && roots().length < 37, `${roots().length} of ${requests}`)
+  t.same(
+    new Set(roots().map(({ service, name }) => `${service} ${name}`)),
+    new Set(['parallel-api GET /aggregate']),
+  )
+  t.same(
+    new Set(orders().map(({ traceId }) => traceId)),
+    new Set(roots().map(({ traceId }) => traceId)),
+    'the reference-api has kept the same',
+  )
+})
+
 t.test('what is held is sent before the process ends', async (t) => {
   const { url, spans } = await collector(t)
   const api = startService(t, 'reference-api', {

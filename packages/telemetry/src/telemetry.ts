@@ -6,6 +6,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import manifest from '../../../package.json' with { type: 'json' }
+import { createHeadSampler } from './head-sampler.ts'
 import { nameLogLines } from './log-lines.ts'
 import { createSampler } from './sampler.ts'
 import { serviceName } from './service-name.ts'
@@ -35,6 +36,8 @@ const LAST_SEND_LIMIT_MS = 2_000
  */
 export function startTelemetry(environment: NodeJS.ProcessEnv, entry: string | undefined): Telemetry {
   if (environment.OTEL_SDK_DISABLED === 'true') return { close: async () => {} }
+  const sampler = createSampler(environment)
+  const head = createHeadSampler(sampler)
   const provider = new TracerProvider({
     resource: defaultResource().merge(
       resourceFromAttributes({
@@ -42,7 +45,8 @@ export function startTelemetry(environment: NodeJS.ProcessEnv, entry: string | u
         'service.version': manifest.version,
       }),
     ),
-    sampler: createSampler(environment),
+    sampler,
+    idGenerator: head.ids,
     spanProcessors: [
       new BatchSpanProcessor({ exporter: new OTLPTraceExporter(), scheduledDelayMillis: SEND_EVERY_MS }),
     ],
@@ -53,7 +57,7 @@ export function startTelemetry(environment: NodeJS.ProcessEnv, entry: string | u
 
   const tracer = trace.getTracer('@reference/telemetry', manifest.version)
   const stops = [
-    traceRequests(tracer),
+    traceRequests(tracer, head),
     traceDatabase(tracer),
     traceCache(tracer),
     traceJobs(tracer),

@@ -1,17 +1,27 @@
-import { context, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
 import type { TracedRequest } from '@reference/http'
+import type { HeadSampler } from './head-sampler.ts'
 import { listen } from './listen.ts'
 import { carriedBy, startSpan } from './spans.ts'
 
-/** A span for each request but those of probes and scrapers; it ends with the answer, and is named by its route. */
-export function traceRequests(tracer: Tracer): () => void {
+/**
+ * A span for each request whose trace is kept, but those of probes and scrapers; it ends with the answer, and is named by
+ * its route.
+ */
+export function traceRequests(tracer: Tracer, head: HeadSampler): () => void {
   return listen<TracedRequest>('reference:http.request', (traced) => {
     const { request, reply } = traced
     if (Reflect.get(request.routeOptions.config, 'operational') === true) return
+    const parent = carriedBy(request.headers.traceparent === undefined ? undefined : request.headers)
+    if (!head.keeps(parent)) {
+      // Whom it calls is told so by what it brought along; without that an attempt says so by itself.
+      if (parent !== ROOT_CONTEXT) traced.run = (rest) => context.with(parent, rest)
+      return
+    }
     const { url: route } = request.routeOptions
     const [path = '/'] = (request.raw.url ?? '/').split('?', 1)
     const name = route === undefined ? request.method : `${request.method} ${route}`
-    const { span, inside } = startSpan(tracer, carriedBy(request.headers), name, {
+    const { span, inside } = startSpan(tracer, parent, name, {
       kind: SpanKind.SERVER,
       attributes: {
         'http.request.method': request.method,
@@ -21,7 +31,7 @@ export function traceRequests(tracer: Tracer): () => void {
       },
     })
     traced.run = (rest) => context.with(inside, rest)
-    if (span.isRecording()) traced.traceId = span.spanContext().traceId
+    traced.traceId = span.spanContext().traceId
     reply.raw.once('close', () => {
       const finished = reply.raw.writableFinished
       if (finished) span.setAttribute('http.response.status_code', reply.raw.statusCode)
