@@ -130,12 +130,14 @@ t.test(
   { skip },
   async (t) => {
     const redis = ['REDIS_URL_FILE', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD_FILE']
+    // A cluster's traces are its own matter; the heap is that of the image.
+    const traces = ['NODE_OPTIONS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER_ARG']
     const different: Record<string, string[]> = {
       // Endpoints are told later than Docker's names; WORKER_THREADS would be the node's processors.
-      'reference-api': [...redis, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
+      'reference-api': [...redis, ...traces, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
       // Its pod has room for the default. By the Service, not by nginx.
-      'parallel-api': [...redis, 'CACHE_L1_MAX_BYTES', 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
-      worker: [...redis, 'WORKER_THREADS'],
+      'parallel-api': [...redis, ...traces, 'CACHE_L1_MAX_BYTES', 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
+      worker: [...redis, ...traces, 'WORKER_THREADS'],
       migrate: [],
     }
     const { manifests } = render('base')

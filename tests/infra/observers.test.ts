@@ -91,7 +91,7 @@ t.test('who sends finds who receives', async (t) => {
   }
   t.match(alloy, `url = "http://loki:${ports.loki}/loki/api/v1/push"`)
   const [, otlp] = /:(\d+)$/.exec(tempo.distributor.receivers.otlp.protocols.http.endpoint) ?? []
-  t.match(read('docs/OBSERVABILITY.md'), `OTEL_EXPORTER_OTLP_ENDPOINT: http://tempo:${otlp}`)
+  t.match(read('docker-compose.prod.yml'), `OTEL_EXPORTER_OTLP_ENDPOINT: http://tempo:${otlp}`)
   const uids = new Set(datasources.map(({ uid }: { uid: string }) => uid))
   for (const [, uid] of JSON.stringify(datasources).matchAll(/"datasourceUid":"([^"]+)"/g)) {
     t.ok(uids.has(uid), `${uid} is linked to`)

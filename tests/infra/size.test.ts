@@ -142,7 +142,12 @@ t.test('the worst case of the APIs has the bounds that they are started with', a
       `NODE_OPTIONS: --max-old-space-size-percentage=${percentage} ${traces}`,
     )
   }
-  for (const compose of [development, read('docker-compose.prod.yml')]) {
+  const production = read('docker-compose.prod.yml')
+  t.same(
+    [...production.matchAll(/--max-old-space-size-percentage=(\d+)/g)].map(([, share]) => Number(share)),
+    [heapPercentage, parallelHeapPercentage],
+  )
+  for (const compose of [development, production]) {
     has(compose, `CACHE_L1_MAX_BYTES: ${parallelTier1 * 2 ** 20}`)
   }
   const { 'report: old generation': old, 'report: young generation': young } = reportThread
