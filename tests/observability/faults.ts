@@ -103,6 +103,16 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'Postgres hangs',
+    alerts: [{ name: 'ConnectionsAbandoned', labels: { service: 'reference-api' } }],
+    // Its exporter hangs with it; and what waited counts as slow once it is through.
+    alsoAllowed: ['TargetMissing', 'PgBouncerWaiting', 'SlowStatement', 'RequestsRefused'],
+    cause: async (stack) => {
+      await stack.compose('pause', 'postgres-primary')
+      return () => stack.compose('unpause', 'postgres-primary')
+    },
+  },
+  {
     name: 'the job handlers are gone',
     alerts: [{ name: 'JobsWaitTooLong' }, { name: 'ReplicaDown', labels: { service: 'reference-worker' } }],
     cause: async (stack) => {
