@@ -19,6 +19,9 @@ export async function quiet(stack: Observed): Promise<boolean> {
  */
 export async function checkFault(stack: Observed, fault: Fault): Promise<string | undefined> {
   const { alerts, alsoAllowed = [], cause } = fault
+  // Twice: what was waiting in the fault before may fail, and be told, a while after it was mended.
+  await until('nothing fires before', () => quiet(stack), ENDS_MS)
+  await sleep(OTHERS_MS)
   await until('nothing fires before', () => quiet(stack), ENDS_MS)
   const before = (await stack.received()).length
   const told = async () => (await stack.received()).slice(before)
