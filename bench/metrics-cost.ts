@@ -94,20 +94,15 @@ function ratioOf(sides: readonly Sides[], figure: (side: Spent) => number): stri
   return `${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
 }
 
-/** Takes what is sent by OTLP over HTTP, and forgets it. */
-async function startReceiver(): Promise<{ url: string; close(): void }> {
+/** Takes what is sent by OTLP over HTTP, and forgets it; ends with the process. */
+async function startReceiver(): Promise<string> {
   const server = createServer((request, response) => {
     request.resume().once('end', () => response.setHeader('content-type', 'application/json').end('{}'))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close() {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
+  server.unref()
+  return `http://127.0.0.1:${port}`
 }
 
 async function measure(bench: Bench): Promise<void> {
@@ -116,10 +111,9 @@ async function measure(bench: Bench): Promise<void> {
     DATABASE_URL: stack.databaseUrl,
     ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
   }
-  const receiver = await startReceiver()
   const tracing = {
     NODE_OPTIONS: `--import ${new URL('../packages/telemetry/src/register.ts', import.meta.url).href}`,
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: await startReceiver(),
     OTEL_TRACES_SAMPLER_ARG: values.traces ?? '',
   }
   const switched = (side: Side): Record<string, string> => {
@@ -148,7 +142,6 @@ async function measure(bench: Bench): Promise<void> {
     }
     await Promise.all([servers.on.stop(), servers.off.stop()])
   }
-  receiver.close()
   for (const [{ name }, sides] of all) {
     const cpu = ratioOf(sides, ({ cpuMs, answered }) => cpuMs / answered)
     const rate = ratioOf(sides, ({ answered, seconds }) => answered / seconds)

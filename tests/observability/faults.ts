@@ -29,12 +29,11 @@ export const UNCOUNTED = [
   'EventLoopBlocked',
 ]
 
-/** The six that the issue of a service asks about first, then what else takes a system away. */
+/** One at a time, in this order. */
 export const FAULTS: readonly Fault[] = [
   {
     name: 'a query is slow: others hold the lock that it wants',
     alerts: [{ name: 'SlowStatement', labels: { service: 'reference-api' } }],
-    // Both services read users.
     cause: async (stack) => {
       const session = psql(stack, 'postgres-primary')
       const pulse = () =>

@@ -63,12 +63,12 @@ async function draw(stack: Observed, panel: Panel): Promise<string> {
   const place = `left:${(x / 24) * 100}%;top:${y * 32}px;width:${(w / 24) * 100}%;height:${h * 32}px`
   if (panel.type === 'row') return `<div class=row style="${place}">${escapeHtml(panel.title)}</div>`
   const targets = panel.targets ?? []
-  const lines = targets.some(({ datasource }) => datasource?.type === 'loki')
-    ? []
-    : (await Promise.all(targets.map((target) => rangeOf(stack, target)))).flat()
+  const asked = targets.filter(({ datasource }) => datasource?.type !== 'loki')
+  const columns = await Promise.all(asked.map((target) => rangeOf(stack, target)))
+  const lines = columns.flat()
   const inside =
     panel.type === 'table'
-      ? table(await Promise.all(targets.map((target) => rangeOf(stack, target))))
+      ? table(columns)
       : (DRAW[panel.type]?.(panel, lines) ?? graph(panel, lines, w * 50, h * 32 - 76))
   return `<div class=panel style="${place}"><div class=inner><b>${escapeHtml(panel.title)}</b>${inside}</div></div>`
 }

@@ -39,16 +39,20 @@ function check(name: string, fault: string | undefined): void {
   if (fault !== undefined) process.stdout.write(`not ok ${name}: ${fault}\n`)
 }
 
-const promtool = (name: string, ...args: string[]) =>
-  tool(name, 'prometheus', '/bin/promtool', 'prom/prometheus:v3.5.3', ...args)
+const promtool = (name: string, args: string[], input?: string) =>
+  tool(name, ['prometheus', '/bin/promtool', 'prom/prometheus:v3.5.3'], args, input)
 
-/** Runs a program of an image on a folder of infra/. */
-function tool(name: string, folder: string, program: string, image: string, ...args: string[]): void {
+/** Runs a program of an image, with a folder of infra/ in its place. */
+function tool(
+  name: string,
+  [folder, program, image]: [folder: string, program: string, image: string],
+  args: string[],
+  input = '',
+): void {
   const mount = `${join(root, 'infra', folder)}:/etc/${folder}:ro`
+  const options = ['--rm', '--interactive', '--volume', mount, '--entrypoint', program]
   try {
-    execFileSync('docker', ['run', '--rm', '--volume', mount, '--entrypoint', program, image, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    execFileSync('docker', ['run', ...options, image, ...args], { input, stdio: ['pipe', 'pipe', 'pipe'] })
     check(name, undefined)
   } catch (error) {
     const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer }
@@ -102,17 +106,7 @@ async function checkExpressions(stack: Observed): Promise<void> {
 async function checkMetrics(stack: Observed): Promise<void> {
   for (const service of ['reference-api', 'parallel-api', 'worker']) {
     const text = await stack.compose('exec', '-T', service, 'node', '-e', METRICS_OF)
-    try {
-      execFileSync(
-        'docker',
-        ['run', '--rm', '-i', '--entrypoint', '/bin/promtool', 'prom/prometheus:v3.5.3', 'check', 'metrics'],
-        { input: text, stdio: ['pipe', 'pipe', 'pipe'] },
-      )
-      check(`promtool check metrics: ${service}`, undefined)
-    } catch (error) {
-      const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer }
-      check(`promtool check metrics: ${service}`, `${stdout}${stderr}`)
-    }
+    promtool(`promtool check metrics: ${service}`, ['check', 'metrics'], text)
   }
 }
 
@@ -155,20 +149,21 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   for (const name of ['prometheus', 'development']) {
-    promtool(`promtool check config ${name}`, 'check', 'config', '--lint=all', `/etc/prometheus/${name}.yml`)
+    promtool(`promtool check config ${name}`, [
+      'check',
+      'config',
+      '--lint=all',
+      `/etc/prometheus/${name}.yml`,
+    ])
   }
-  const image = 'prom/alertmanager:v0.33.1'
   tool(
     'amtool check-config',
-    'alertmanager',
-    'amtool',
-    image,
-    'check-config',
-    '/etc/alertmanager/alertmanager.yml',
+    ['alertmanager', 'amtool', 'prom/alertmanager:v0.33.1'],
+    ['check-config', '/etc/alertmanager/alertmanager.yml'],
   )
   if (args.includes('--rules')) {
     for (const group of ruleTests)
-      promtool(`promtool test rules ${group}`, 'test', 'rules', `/etc/prometheus/tests/${group}.yml`)
+      promtool(`promtool test rules ${group}`, ['test', 'rules', `/etc/prometheus/tests/${group}.yml`])
   }
   execFileSync(process.execPath, ['infra/prometheus/bench-metrics.ts'], { cwd: root })
   const stack = await startObserved(shortenAll).catch((error: Error) => {

@@ -1,2 +1,2 @@
 export { argumentsOf, exitCodes, runCommand, SettingsError, sentenceOf, UsageError } from './run.ts'
-export { bytes, percent, table } from './table.ts'
+export { bytes, excerpt, percent, table } from './table.ts'

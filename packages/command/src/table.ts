@@ -27,3 +27,6 @@ export function bytes(count: number): string {
 
 export const percent = (part: number, whole: number): string =>
   whole === 0 ? '–' : `${((part / whole) * 100).toFixed(1)} %`
+
+/** A statement as a cell: on one line, cut where it is too long to be read there. */
+export const excerpt = (statement: string): string => statement.replaceAll(/\s+/g, ' ').slice(0, 160)

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { argumentsOf, runCommand, table, UsageError } from '@reference/command'
+import { argumentsOf, excerpt, percent, runCommand, table, UsageError } from '@reference/command'
 import { resetStatements, type SlowOrder, type SlowStatement, slowOrders, slowStatements } from '../slow.ts'
 import { directUrl } from './direct-url.ts'
 
@@ -60,18 +60,18 @@ function readArguments() {
 
 function overview(statements: SlowStatement[]): string {
   if (statements.length === 0) return 'No statement was counted yet\n'
-  const percent = (share: number | null) => (share === null ? '–' : `${(share * 100).toFixed(1)} %`)
+  const shareOf = (share: number | null) => (share === null ? '–' : percent(share, 1))
   return table(
     ['total ms', 'share', 'calls', 'mean ms', 'max ms', 'rows', 'hit', 'statement'],
     statements.map(({ query, calls, totalMs, meanMs, maxMs, rows, hitRatio, share }) => [
       totalMs.toFixed(1),
-      percent(share),
+      shareOf(share),
       calls,
       meanMs.toFixed(3),
       maxMs.toFixed(2),
       rows,
-      percent(hitRatio),
-      query.replaceAll(/\s+/g, ' ').slice(0, 160),
+      shareOf(hitRatio),
+      excerpt(query),
     ]),
   )
 }

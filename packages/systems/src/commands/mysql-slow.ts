@@ -1,5 +1,13 @@
 import { parseArgs } from 'node:util'
-import { argumentsOf, percent, runCommand, SettingsError, table, UsageError } from '@reference/command'
+import {
+  argumentsOf,
+  excerpt,
+  percent,
+  runCommand,
+  SettingsError,
+  table,
+  UsageError,
+} from '@reference/command'
 import { readSettings } from '@reference/config'
 
 const help = `mysql:slow - the statements that cost MySQL most
@@ -95,7 +103,7 @@ function overview(digests: Digest[]): string {
       digest.rows,
       digest.examined,
       percent(digest.withoutIndex, digest.calls),
-      (digest.query ?? '(more than the table has room for)').replaceAll(/\s+/g, ' ').slice(0, 160),
+      excerpt(digest.query ?? '(more than the table has room for)'),
     ]),
   )
 }
