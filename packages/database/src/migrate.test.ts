@@ -1,6 +1,12 @@
-import { testDatabase } from '@reference/local-stack'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type TestScope, testDatabase, until } from '@reference/local-stack'
+import postgres from 'postgres'
 import t from 'tap'
 import { createDatabase, migrate } from './index.ts'
+import { applyMigrations } from './migration-steps.ts'
 
 t.test('four migrations at once and one more leave one schema, with the limits on the role', async (t) => {
   const { url } = await testDatabase(t, { from: 'empty' })
@@ -39,4 +45,81 @@ t.test('four migrations at once and one more leave one schema, with the limits o
 
 t.test('a server that is away is said to be', async (t) => {
   await t.rejects(migrate({ url: 'postgres://nobody@127.0.0.1:1/none' }), { code: 'DB_UNAVAILABLE' })
+})
+
+const connect = (t: TestScope, url: string) => {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  return sql
+}
+
+/** A database as the release left it whose newest migration was `tag`. */
+async function migratedTo(t: TestScope, tag: string) {
+  const { url, superuserUrl } = await testDatabase(t, { from: 'empty' })
+  const migrationsFolder = await mkdtemp(join(tmpdir(), 'migrations-'))
+  t.teardown(() => rm(migrationsFolder, { recursive: true }))
+  await cp(fileURLToPath(new URL('../migrations', import.meta.url)), migrationsFolder, { recursive: true })
+  const file = join(migrationsFolder, 'meta/_journal.json')
+  const journal: { entries: { tag: string }[] } = JSON.parse(await readFile(file, 'utf8'))
+  const entries = journal.entries.slice(0, journal.entries.findIndex((entry) => entry.tag === tag) + 1)
+  await writeFile(file, JSON.stringify({ ...journal, entries }))
+  const sql = connect(t, url)
+  await applyMigrations(sql, { migrationsFolder })
+  return { url, superuserUrl, sql }
+}
+
+t.test('rows from before a check stop its validation with the query that finds them', async (t) => {
+  const { url, sql } = await migratedTo(t, '0000_tables')
+  await sql`insert into users (email, name, created_at) values ('a@example.com', 'A', 'infinity'), ('b@example.com', 'B', now())`
+  const failed = await migrate({ url }).then(
+    () => undefined,
+    (error: unknown) => error as Error,
+  )
+  t.match(failed, {
+    code: 'MIGRATION_ROWS_BREAK_CHECK',
+    table: 'users',
+    constraint: 'users_created_at_check',
+  })
+  const [, query = ''] = /\n\n {2}(select .*;)\n\n/.exec(failed?.message ?? '') ?? []
+  t.same(
+    (await sql.unsafe(query)).map(({ email }) => email),
+    ['a@example.com'],
+  )
+  await t.rejects(
+    sql`insert into users (email, name, created_at) values ('c@example.com', 'C', '-infinity')`,
+    { code: '23514' },
+    'the first step is in force',
+  )
+
+  await sql`update users set created_at = now() where email = 'a@example.com'`
+  await migrate({ url })
+  t.same(await sql`select conname from pg_constraint where contype = 'c' and not convalidated`, [])
+})
+
+t.test('a migration does not queue others behind a lock that it waits for', async (t) => {
+  const { url, superuserUrl, sql } = await migratedTo(t, '0000_tables')
+  const migrationsFolder = fileURLToPath(new URL('../migrations', import.meta.url))
+  const reader = connect(t, superuserUrl)
+  const read = Promise.withResolvers<void>()
+  const done = Promise.withResolvers<void>()
+  const reading = reader.begin(async (tx) => {
+    await tx`select from orders`
+    read.resolve()
+    await done.promise
+  })
+  await read.promise
+  const limits = { lockTimeoutMs: 20, lockAttempts: 1 }
+  await t.rejects(applyMigrations(sql, { migrationsFolder, ...limits }), { code: '55P03' })
+  const migrating = migrate({ url })
+  const other = connect(t, superuserUrl)
+  await until('the migration has waited and given up', async () => {
+    const [row] = await other`
+      select from pg_stat_activity where datname = current_database() and application_name = 'migrate'
+        and state = 'idle' and query like 'rollback%'`
+    return row
+  })
+  t.same(await other`select from orders`, [], 'a read meanwhile is answered')
+  done.resolve()
+  await Promise.all([reading, migrating])
+  t.same(await sql`select conname from pg_constraint where contype = 'c' and not convalidated`, [])
 })

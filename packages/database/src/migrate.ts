@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import { drizzle } from 'drizzle-orm/postgres-js'
-import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import { translate } from './errors.ts'
+import { applyMigrations } from './migration-steps.ts'
 import { roleLimitMs } from './presets.ts'
 
 /**
@@ -41,7 +40,7 @@ export async function migrate(options: { url: string }): Promise<void> {
     await client`set statement_timeout = 0`
     await client`select pg_advisory_lock(${migrationLock})`
     const migrationsFolder = fileURLToPath(new URL('../migrations', import.meta.url))
-    await applyMigrations(drizzle(client), { migrationsFolder })
+    await applyMigrations(client, { migrationsFolder })
     await setRoleTimeouts(client)
   } catch (error) {
     throw translate(error)

@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
+import type postgres from 'postgres'
+
+/**
+ * A table's lock that is not had within this time is given up and tried again. While `alter table` waits behind a long
+ * transaction, every later statement on that table waits behind `alter table`: so it never waits for long.
+ */
+const LOCK_TIMEOUT_MS = 2_000
+const LOCK_PAUSE_MS = 1_000
+/** A report may run for 50 s, and a dump for minutes. */
+const LOCK_ATTEMPTS = 100
+
+const CHECK_VIOLATION = '23514'
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/** Rows that are there already break a check that a migration validates. The message says which, and how to find them. */
+export class RowsBreakCheckError extends Error {
+  readonly code = 'MIGRATION_ROWS_BREAK_CHECK'
+  readonly table: string
+  readonly constraint: string
+
+  constructor(table: string, constraint: string, condition: string, cause: unknown) {
+    const query = `select * from ${table} where not (${condition});`
+    super(
+      `Rows of the table ${table} break its check ${constraint}. Nothing was changed by this migration, and the services go on: ` +
+        `lists and reports leave these rows out, and no new ones can come. Find them with\n\n  ${query}\n\n` +
+        'mend or delete them, and run the migration again.',
+      { cause },
+    )
+    this.name = 'RowsBreakCheckError'
+    this.table = table
+    this.constraint = constraint
+  }
+}
+
+/**
+ * Applies the migrations that the database does not have yet, each in a transaction of its own, in Drizzle's own table
+ * of applied migrations. Drizzle's migrator applies all of them in one transaction: what the first one locks would then
+ * stay locked until the last one is done.
+ *
+ * @throws RowsBreakCheckError
+ */
+export async function applyMigrations(
+  client: postgres.Sql,
+  options: { migrationsFolder: string; lockTimeoutMs?: number; lockAttempts?: number },
+): Promise<void> {
+  const { migrationsFolder, lockTimeoutMs = LOCK_TIMEOUT_MS, lockAttempts = LOCK_ATTEMPTS } = options
+  await client`create schema if not exists drizzle`
+  await client`
+    create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`
+  const [last] = await client<{ at: string | null }[]>`
+    select max(created_at)::text as at from drizzle.__drizzle_migrations`
+  for (const migration of readMigrationFiles({ migrationsFolder })) {
+    if (migration.folderMillis <= Number(last?.at ?? 0)) continue
+    await applyWhenUnlocked(client, migration, lockTimeoutMs, lockAttempts)
+  }
+}
+
+async function applyWhenUnlocked(
+  client: postgres.Sql,
+  migration: MigrationMeta,
+  lockTimeoutMs: number,
+  attempts: number,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await apply(client, migration, lockTimeoutMs)
+    } catch (error) {
+      const { code } = error as { code?: string }
+      if (code === CHECK_VIOLATION) throw await withQuery(client, error as postgres.PostgresError)
+      if (code !== LOCK_NOT_AVAILABLE || attempt === attempts) throw error
+    }
+    await delay(LOCK_PAUSE_MS)
+  }
+}
+
+async function apply(client: postgres.Sql, migration: MigrationMeta, lockTimeoutMs: number): Promise<void> {
+  await client.begin(async (tx) => {
+    await tx`select set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true)`
+    for (const statement of migration.sql) await tx.unsafe(statement)
+    await tx`
+      insert into drizzle.__drizzle_migrations (hash, created_at) values (${migration.hash}, ${migration.folderMillis})`
+  })
+}
+
+/** The condition as Postgres itself writes it: `CHECK ((…)) NOT VALID` without its frame. */
+async function withQuery(client: postgres.Sql, error: postgres.PostgresError): Promise<Error> {
+  const { table_name: table = '', constraint_name: constraint = '' } = error
+  const [row] = await client<{ definition: string }[]>`
+    select pg_get_constraintdef(oid) as definition from pg_constraint
+    where conname = ${constraint} and conrelid = to_regclass(quote_ident(${table}))`
+  const condition = /^CHECK \((.*)\)(?: NOT VALID)?$/s.exec(row?.definition ?? '')?.[1]
+  return condition === undefined ? error : new RowsBreakCheckError(table, constraint, condition, error)
+}
