@@ -133,7 +133,7 @@ const pids = 1024
 
 function limitLines(size: Size): string[] {
   return [
-    `${start} ${size}: written by \`pnpm infra:size\` from infra/sizing.ts; use as \`deploy: { resources: *size-postgres }\`.`,
+    `${start} ${size}: written by \`pnpm infra size\` from infra/sizing.ts; use as \`deploy: { resources: *size-postgres }\`.`,
     'x-size:',
     ...systemNames.map((name) => {
       const { memory, cpus, reservedMemory, reservedCpus } = container(name, size)

@@ -5,8 +5,7 @@ import { parseArgs } from 'node:util'
 const checks = {
   types: ['tsc', '--noEmit'],
   lint: ['biome', 'check', '--error-on-warnings', '.'],
-  generated: ['node', 'packages/config/src/commands/generate.ts', '--check'],
-  dashboards: ['node', 'infra/grafana/src/generate.ts', '--check'],
+  generated: ['node', 'tools/generate/main.ts', '--check'],
 }
 type Name = keyof typeof checks
 const names = Object.keys(checks) as Name[]
@@ -17,8 +16,7 @@ Everything that can be checked without running a server; all of it unless named.
 
   types       TypeScript, strict
   lint        Biome: lint rules and format (pnpm format mends what can be mended)
-  dashboards  the JSON of infra/grafana/dashboards is made from infra/grafana/src as it is
-  generated   .env.example and the tables of README.md are made from the settings as they are
+  generated   .env.example, the tables of README.md and the dashboards are current (pnpm generate)
 
 Exit code 0, or 1 when a check fails, 64 for wrong arguments.
 `

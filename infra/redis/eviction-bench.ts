@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { startRedis } from '../../packages/local-stack/src/index.ts'
+import { startRedis } from '@reference/local-stack'
 
 /**
  * node infra/redis/eviction-bench.ts: the hit rate of allkeys-lru and allkeys-lfu on a real server with redis.conf, whose memory holds

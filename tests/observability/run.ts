@@ -165,7 +165,7 @@ async function main(args: string[]): Promise<number> {
     for (const group of ruleTests)
       promtool(`promtool test rules ${group}`, ['test', 'rules', `/etc/prometheus/tests/${group}.yml`])
   }
-  execFileSync(process.execPath, ['infra/prometheus/bench-metrics.ts'], { cwd: root })
+  execFileSync(process.execPath, ['tools/infra/main.ts', 'bench-metrics'], { cwd: root })
   const stack = await startObserved(shortenAll).catch((error: Error) => {
     check('the stack starts', error.stack)
   })

@@ -1,6 +1,6 @@
+import { CommandError } from '@reference/cli'
 import { docker } from './docker.ts'
 import { isWorse, type Requests, requestsOf, since } from './error-rate.ts'
-import { Failure } from './failure.ts'
 import { build, haveImages } from './images.ts'
 import { APIS, type Container, type Production } from './production.ts'
 import { pause, waitFor } from './wait-for.ts'
@@ -26,7 +26,7 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   const { readyTimeoutMs = 120_000, watchMs = 5000, signal, log } = options
   await recover(production, log)
   const old = await replicas(production)
-  if (old.length === 0) throw new Failure('nothing runs that could be replaced: pnpm prod up')
+  if (old.length === 0) throw new CommandError('nothing runs that could be replaced: pnpm prod up')
   const tag = options.tag ?? `release-${new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14)}`
   if (options.tag === undefined) await build(production, tag)
   else await haveImages(tag)
@@ -58,7 +58,7 @@ export async function deploy(production: Production, options: DeployOptions): Pr
     const reason = error instanceof Error ? error.message : String(error)
     log(`goes back: ${reason}`)
     await goBack(production, new Set(old.map(({ id }) => id)), stopped).catch((cause) => {
-      throw new Failure(
+      throw new CommandError(
         `${reason}; and the way back failed, deploy, scale or up tries it again: ${cause.message}`,
       )
     })
@@ -96,13 +96,13 @@ async function settle(production: Production, tag: string): Promise<void> {
   for (const { id } of await replicas(production)) if (old.has(id)) await docker(['rm', '--force', id])
   const line = ['up', '--detach', '--no-build', '--no-deps', '--wait', '--wait-timeout', '120', 'worker']
   await production.compose(line, { show: true }).catch(() => {
-    throw new Failure(`${tag} is in service, but its worker did not start: pnpm prod logs worker`)
+    throw new CommandError(`${tag} is in service, but its worker did not start: pnpm prod logs worker`)
   })
   state.setDeployment(undefined)
 }
 
 function notInService(tag: string, reason: string): never {
-  throw new Failure(`${tag} is not in service; the release before it is: ${reason}`)
+  throw new CommandError(`${tag} is not in service; the release before it is: ${reason}`)
 }
 
 /** One of each API at a time. */
@@ -135,7 +135,7 @@ async function scaleOut(
   )
   // Those as well that have ended already, or are being started again.
   const fresh = (await replicas(production)).filter(({ id }) => !before.has(id))
-  if (fresh.length === 0) throw new Failure('no new replica was started')
+  if (fresh.length === 0) throw new CommandError('no new replica was started')
   return fresh
 }
 
@@ -155,7 +155,7 @@ async function ready(production: Production, containers: readonly Container[]): 
   ])
   for (const line of states.split('\n')) {
     const [name = '', running, restarts] = line.split('\t')
-    if (running !== 'true' || restarts !== '0') throw new Failure(`${name.slice(1)} ended`)
+    if (running !== 'true' || restarts !== '0') throw new CommandError(`${name.slice(1)} ended`)
   }
   for (const container of containers) {
     if ((await production.ask(container, '/ready'))?.status !== 200) return false
@@ -186,9 +186,9 @@ async function watch(production: Production, watched: Watched): Promise<Requests
     const seen = since(before[0], after[0])
     expected = watched.expected ?? since(before[1], after[1])
     if (isWorse(seen, expected))
-      throw new Failure(`the new replicas failed ${of(seen)}, the old ones ${of(expected)}`)
+      throw new CommandError(`the new replicas failed ${of(seen)}, the old ones ${of(expected)}`)
   } while (performance.now() < until)
-  if (!(await ready(production, fresh))) throw new Failure('a new replica is no longer ready')
+  if (!(await ready(production, fresh))) throw new CommandError('a new replica is no longer ready')
   return expected
 }
 

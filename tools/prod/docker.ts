@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
-import { Failure } from './failure.ts'
+import { CommandError } from '@reference/cli'
 
 export interface RunOptions {
   env?: Record<string, string>
@@ -20,7 +20,7 @@ export async function docker(args: readonly string[], options: RunOptions = {}):
   })
   child.stdin?.end(input)
   const ended = new Promise<number>((resolve, reject) => {
-    child.once('error', (cause) => reject(new Failure(`docker cannot be started: ${cause.message}`)))
+    child.once('error', (cause) => reject(new CommandError(`docker cannot be started: ${cause.message}`)))
     child.once('close', (code) => resolve(code ?? 1))
   })
   const [out, err, code] = await Promise.all([
@@ -28,6 +28,6 @@ export async function docker(args: readonly string[], options: RunOptions = {}):
     child.stderr ? text(child.stderr) : '',
     ended,
   ])
-  if (code !== 0) throw new Failure(`docker ${args.join(' ')} failed (${code})\n${err || out}`.trimEnd())
+  if (code !== 0) throw new CommandError(`docker ${args.join(' ')} failed (${code})\n${err || out}`.trimEnd())
   return out.trimEnd()
 }

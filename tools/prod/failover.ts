@@ -1,5 +1,5 @@
+import { CommandError } from '@reference/cli'
 import { docker } from './docker.ts'
-import { Failure } from './failure.ts'
 import { query, reloadPool, takesWrites } from './postgres.ts'
 import type { Production } from './production.ts'
 import type { PostgresNode } from './state.ts'
@@ -31,9 +31,9 @@ export async function failover(production: Production, options: FailoverOptions)
   const former = next === 'postgres-primary' ? 'postgres-replica' : 'postgres-primary'
 
   const role = await query(production, next, 'SELECT pg_is_in_recovery()').catch(() => undefined)
-  if (role === undefined) throw new Failure(`${next} does not answer: there is nothing to promote`)
+  if (role === undefined) throw new CommandError(`${next} does not answer: there is nothing to promote`)
   if (role === 'f' && state.failover() === undefined)
-    throw new Failure(`${next} is no replica that could be promoted`)
+    throw new CommandError(`${next} is no replica that could be promoted`)
 
   if (role === 't') {
     await fence(production, former, next, options.acceptLoss, step)
@@ -87,7 +87,7 @@ async function fence(
   const streams = `SELECT count(*) FROM pg_stat_replication WHERE application_name = '${next}' AND state = 'streaming'`
   const answer = await query(production, former, streams).catch(() => undefined)
   if (answer === '0' && !acceptLoss && state.failover() === undefined)
-    throw new Failure(
+    throw new CommandError(
       `${former} lives and ${next} does not stream from it: what it has not received would be lost. --accept-loss goes on.`,
     )
   if (answer === undefined) step(`${former} does not answer: what it has committed and not sent is lost`)
@@ -127,6 +127,6 @@ async function promote(
     'SELECT pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()',
   )
   if ((await query(production, next, 'SELECT pg_promote(true, 60)', 70)) !== 't')
-    throw new Failure(`${next} was not promoted within 60 s`)
+    throw new CommandError(`${next} was not promoted within 60 s`)
   step(`${next} is the primary from ${last.replace('|', ', last transaction ')}`)
 }

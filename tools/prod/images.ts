@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { CommandError, REPOSITORY_ROOT } from '@reference/cli'
 import { docker } from './docker.ts'
-import { Failure } from './failure.ts'
 import { APIS, type Production } from './production.ts'
 
 /** Builds both APIs from the sources beside this file. */
@@ -13,10 +12,10 @@ export function isTag(text: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(text)
 }
 
-/** @throws Failure naming the image that is missing */
+/** @throws CommandError naming the image that is missing */
 export async function haveImages(tag: string): Promise<void> {
   for (const api of APIS) {
-    if (!(await isThere(`${api}:${tag}`))) throw new Failure(`there is no image ${api}:${tag}`)
+    if (!(await isThere(`${api}:${tag}`))) throw new CommandError(`there is no image ${api}:${tag}`)
   }
 }
 
@@ -28,7 +27,7 @@ export async function isThere(image: string): Promise<boolean> {
 /** What `build_info` and traces name; empty outside of a checkout, and marked when something was not committed. */
 function commit(): string {
   const git = (...args: string[]) =>
-    spawnSync('git', args, { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' }).stdout?.trim() ?? ''
+    spawnSync('git', args, { cwd: REPOSITORY_ROOT, encoding: 'utf8' }).stdout?.trim() ?? ''
   const revision = git('rev-parse', '--short=12', 'HEAD')
   return revision === '' || git('status', '--porcelain') === '' ? revision : `${revision}-dirty`
 }

@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure } from './failure.ts'
+import { CommandError } from '@reference/cli'
 
 /** What only one command at a time may change. */
 export type Lock = 'replicas' | 'postgres'
@@ -35,7 +35,9 @@ function take(file: string, command: string): string {
       const holder = read(file)
       const [pid = '', other = ''] = holder?.trim().split(' ') ?? []
       if (isAlive(Number(pid)))
-        throw new Failure(`pnpm prod ${other} runs already (process ${pid}); try again when it has ended`)
+        throw new CommandError(
+          `pnpm prod ${other} runs already (process ${pid}); try again when it has ended`,
+        )
       if (holder !== undefined) removeStale(file, holder)
     }
   } finally {

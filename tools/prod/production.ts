@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { CommandError, REPOSITORY_ROOT } from '@reference/cli'
 import { docker } from './docker.ts'
-import { Failure } from './failure.ts'
 import { openState, type State } from './state.ts'
 
 export const APIS = ['reference-api', 'parallel-api'] as const
@@ -36,16 +36,14 @@ export interface Production {
   replicas(): number
 }
 
-const root = join(import.meta.dirname, '../..')
-
 /**
  * @param environment `COMPOSE_PROJECT_NAME` names the project, `PROD_STATE` the folder of its state; the rest is what the
  * compose file lists
  */
 export function openProduction(environment: NodeJS.ProcessEnv = process.env): Production {
   const project = environment.COMPOSE_PROJECT_NAME || 'reference-production'
-  const folder = environment.PROD_STATE || join(root, 'secrets/production')
-  const databases = readFileSync(join(root, 'infra/pgbouncer/databases.production.ini'), 'utf8')
+  const folder = environment.PROD_STATE || join(REPOSITORY_ROOT, 'secrets/production')
+  const databases = readFileSync(join(REPOSITORY_ROOT, 'infra/pgbouncer/databases.production.ini'), 'utf8')
   const state = openState(folder, databases)
 
   const production: Production = {
@@ -55,9 +53,9 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
       const settings = state.exists() ? state.settings() : {}
       const observed = settings.OBSERVABILITY === 'on'
       const names = ['docker-compose.prod.yml', ...(observed ? ['docker-compose.observability.yml'] : [])]
-      const files = names.flatMap((name) => ['--file', join(root, name)])
+      const files = names.flatMap((name) => ['--file', join(REPOSITORY_ROOT, name)])
       return docker(['compose', '--project-name', project, ...files, ...args], {
-        cwd: root,
+        cwd: REPOSITORY_ROOT,
         show,
         env: {
           // The flag names the project; with the variable too, `logs` of a service that does not exist ends with 0.
@@ -103,12 +101,12 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
 
 /** Changes when a file of nginx does. */
 function nginxFiles(): string {
-  const files = globSync('infra/nginx/**/*.{conf,template}', { cwd: root }).sort()
-  return hash('sha256', files.map((file) => readFileSync(join(root, file), 'utf8')).join('\0'))
+  const files = globSync('infra/nginx/**/*.{conf,template}', { cwd: REPOSITORY_ROOT }).sort()
+  return hash('sha256', files.map((file) => readFileSync(join(REPOSITORY_ROOT, file), 'utf8')).join('\0'))
 }
 
 async function firstOf(production: Production, service: string): Promise<string> {
   const [first] = await production.containers(service)
-  if (first === undefined) throw new Failure(`no container of ${service} runs`)
+  if (first === undefined) throw new CommandError(`no container of ${service} runs`)
   return first.id
 }

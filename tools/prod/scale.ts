@@ -1,5 +1,5 @@
+import { CommandError } from '@reference/cli'
 import { recover } from './deploy.ts'
-import { Failure } from './failure.ts'
 import { APIS, type Production } from './production.ts'
 import { isAnythingThere } from './up.ts'
 
@@ -9,7 +9,7 @@ export async function scale(
   replicas: number,
   log: (line: string) => void,
 ): Promise<void> {
-  if (!(await isAnythingThere(production))) throw new Failure('nothing runs: pnpm prod up')
+  if (!(await isAnythingThere(production))) throw new CommandError('nothing runs: pnpm prod up')
   await recover(production, log)
   production.state.set('REPLICAS', String(replicas))
   await production.compose(

@@ -1,7 +1,7 @@
+import { CommandError } from '@reference/cli'
 import { recover } from './deploy.ts'
 import { docker } from './docker.ts'
 import { useReplica } from './failover.ts'
-import { Failure } from './failure.ts'
 import { build, isThere } from './images.ts'
 import { takesWrites } from './postgres.ts'
 import { APIS, type Production } from './production.ts'
@@ -17,7 +17,8 @@ export interface UpOptions {
 export async function up(production: Production, options: UpOptions): Promise<void> {
   const { state } = production
   state.create()
-  if (state.failover() !== undefined) throw new Failure('a failover broke off: pnpm prod failover ends it')
+  if (state.failover() !== undefined)
+    throw new CommandError('a failover broke off: pnpm prod failover ends it')
   remember(production)
   await recover(production, options.log)
   if (options.build) await buildWhatIsMissing(production)
@@ -59,9 +60,9 @@ async function startPostgres(production: Production): Promise<void> {
 function remember(production: Production): void {
   const { SYNCHRONOUS_STANDBY_NAMES: names, OBSERVABILITY: observability, TRACES: traces } = process.env
   if (observability !== undefined && !['on', 'off'].includes(observability))
-    throw new Failure(`OBSERVABILITY is on or off, not ${observability}`)
+    throw new CommandError(`OBSERVABILITY is on or off, not ${observability}`)
   if (traces !== undefined && !isShare(traces))
-    throw new Failure(`TRACES is a share of requests from 0 to 1, not ${traces}`)
+    throw new CommandError(`TRACES is a share of requests from 0 to 1, not ${traces}`)
   if (names !== undefined) production.state.set('SYNCHRONOUS_STANDBY_NAMES', names)
   if (observability !== undefined) production.state.set('OBSERVABILITY', observability)
   // Empty where there are none, which the compose file tells from a share.

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Failure } from './failure.ts'
+import { CommandError } from '@reference/cli'
 
 /** Asks until the answer is true; fails after the limit with what was waited for, and at once when it is interrupted. */
 export async function waitFor(
@@ -10,16 +10,16 @@ export async function waitFor(
 ): Promise<void> {
   const until = performance.now() + limitMs
   while (!(await condition())) {
-    if (performance.now() > until) throw new Failure(`${what}: not within ${limitMs / 1000} s`)
+    if (performance.now() > until) throw new CommandError(`${what}: not within ${limitMs / 1000} s`)
     await pause(everyMs, signal)
   }
 }
 
-/** @throws Failure when it is interrupted */
+/** @throws CommandError when it is interrupted */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   try {
     await sleep(ms, undefined, { ...(signal && { signal }) })
   } catch {
-    throw new Failure('interrupted')
+    throw new CommandError('interrupted')
   }
 }

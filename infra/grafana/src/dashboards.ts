@@ -7,9 +7,9 @@ import { overview } from './boards/overview.ts'
 import { postgres } from './boards/postgres.ts'
 import { redis } from './boards/redis.ts'
 import { systems } from './boards/systems.ts'
-import type { Dashboard } from './panel.ts'
+import { build, type Dashboard } from './panel.ts'
 
-export const dashboards: readonly Dashboard[] = [
+const DASHBOARDS: readonly Dashboard[] = [
   overview,
   cache,
   postgres,
@@ -20,3 +20,8 @@ export const dashboards: readonly Dashboard[] = [
   systems,
   bench,
 ]
+
+/** File name and Grafana's JSON of each dashboard. */
+export function dashboardTexts(): [name: string, text: string][] {
+  return DASHBOARDS.map((of) => [`${of.uid}.json`, `${JSON.stringify(build(of), null, 2)}\n`])
+}

@@ -7,7 +7,7 @@ const rows = Object.entries<Setting>(settings)
 /** The text of `.env.example`: every setting, commented out at its default. */
 export function environmentExample(): string {
   const head =
-    '# Every setting of both services; made from packages/config/src/settings.ts by `pnpm config:generate`.\n' +
+    '# Every setting of both services; made from packages/config/src/settings.ts by `pnpm generate`.\n' +
     '# NAME_FILE reads the value of NAME from a file. An empty value counts as absent.\n'
   return `${head}\n${rows.map(environmentEntry).join('\n')}`
 }

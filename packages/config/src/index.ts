@@ -1,3 +1,4 @@
+export { environmentExample, settingTable, tuningTable } from './documents.ts'
 export { ConfigError, EXIT_CONFIG, EXIT_TEMPORARY, type Fault } from './errors.ts'
 export {
   type Config,

@@ -1,11 +1,11 @@
 import type { Dashboard } from '../panel.ts'
 
-/** What `pnpm bench:metrics` has written; the host's exporter reads it. */
+/** What `pnpm infra bench-metrics` has written; the host's exporter reads it. */
 export const bench: Dashboard = {
   uid: 'bench',
   title: 'Benchmark runs',
   about:
-    'The latest run that was handed over with pnpm bench:metrics: figures of one machine, ratios that carry further.',
+    'The latest run that was handed over with pnpm infra bench-metrics: figures of one machine, ratios that carry further.',
   rows: [
     {
       title: 'Latest run',

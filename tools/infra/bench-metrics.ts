@@ -1,12 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-
-const help = `pnpm bench:metrics [results.json]
-
-Writes the figures of a benchmark run (default bench/baselines/2-cores.json) to infra/prometheus/textfile/bench.prom, where
-the node exporter finds them: the dashboard "Benchmark runs" shows them.
-`
+import { join } from 'node:path'
+import { action, REPOSITORY_ROOT } from '@reference/cli'
 
 interface Results {
   finishedAt: string
@@ -22,11 +16,24 @@ interface Results {
   }[]
 }
 
-const root = new URL('../../', import.meta.url)
-const target = fileURLToPath(new URL('infra/prometheus/textfile/bench.prom', root))
+const TARGET = join(REPOSITORY_ROOT, 'infra/prometheus/textfile/bench.prom')
+const BASELINE = 'bench/baselines/2-cores.json'
 
-/** The run in Prometheus's text format: one sample a scenario and variant, gauges, as of the end of the run. */
-export function expose(results: Results): string {
+/** `pnpm infra bench-metrics`. */
+export const benchMetricsCommand = action({
+  summary: 'Hand the figures of a benchmark run to the dashboard "Benchmark runs".',
+  positionals: { placeholder: 'RESULTS.json', help: `${BASELINE} unless given`, maximum: 1 },
+  details: 'Writes infra/prometheus/textfile/bench.prom, which the node exporter reads.',
+  run(_, [file = join(REPOSITORY_ROOT, BASELINE)]) {
+    // Written whole, then renamed: the exporter may read at any moment.
+    writeFileSync(`${TARGET}.part`, expose(JSON.parse(readFileSync(file, 'utf8')) as Results))
+    renameSync(`${TARGET}.part`, TARGET)
+    return undefined
+  },
+})
+
+/** Formats a run as Prometheus text: one gauge sample for each scenario and variant. */
+function expose(results: Results): string {
   const { fingerprint, scenarios, finishedAt } = results
   const { cpuModel, cores, node } = fingerprint
   const lines: string[] = []
@@ -77,16 +84,4 @@ export function expose(results: Results): string {
     ),
   )
   return `${lines.join('\n')}\n`
-}
-
-const { values, positionals } = parseArgs({
-  options: { help: { type: 'boolean', short: 'h' } },
-  allowPositionals: true,
-})
-if (values.help) process.stdout.write(help)
-else {
-  const file = positionals[0] ?? fileURLToPath(new URL('bench/baselines/2-cores.json', root))
-  // Whole or not at all: the exporter may read at any moment.
-  writeFileSync(`${target}.part`, expose(JSON.parse(readFileSync(file, 'utf8')) as Results))
-  renameSync(`${target}.part`, target)
 }

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openProduction } from '../../tools/prod/production.ts'
+import { openProduction } from './production.ts'
 
-const help = `node infra/nginx/bench-compression.ts
+const help = `node tools/prod/bench-compression.ts
 
 Who compresses? Starts production as a project of its own with one replica, asks for pages of 100 orders through the
 published port with "accept-encoding: gzip", in three ways in turn: the APIs compress (stored replies, as shipped), nginx

@@ -208,7 +208,7 @@ function containers({ containers }: Facts): Finding[] {
       warning(
         'memory of containers',
         `${Name} uses ${MemPerc} of its limit (${MemUsage})`,
-        `docker stats ${Name}; a larger size: pnpm infra:size`,
+        `docker stats ${Name}; a larger size: pnpm infra size`,
       ),
     ),
     ...(busiest.length === 0

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { assess, type Finding } from './assess.ts'
 import type { Facts } from './facts.ts'
@@ -133,9 +132,9 @@ t.test('sizes, versions, choices and ports are read as Docker and the kernel wri
 })
 
 function run(args: string[], env: Record<string, string | undefined> = process.env) {
-  const file = fileURLToPath(new URL('./main.ts', import.meta.url))
+  const file = join(import.meta.dirname, '../main.ts')
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, [file, ...args], { env }, (error, stdout, stderr) =>
+    execFile(process.execPath, [file, 'doctor', ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     )
   })
@@ -155,7 +154,7 @@ t.test('it runs here, and on a machine without Docker', async (t) => {
 })
 
 t.test('it explains itself, and says what is wrong with an argument', async (t) => {
-  t.match(await run(['--help']), { code: 0, stdout: /pnpm stack:doctor/ })
-  t.match(await run(['--size', 'huge']), { code: 64, stderr: /small, medium, large, not huge/ })
+  t.match(await run(['--help']), { code: 0, stdout: /pnpm infra doctor/ })
+  t.match(await run(['--size', 'huge']), { code: 64, stderr: /small, medium, large, got 'huge'/ })
   t.match(await run(['--fix']), { code: 64, stderr: /--fix/ })
 })

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
 import { readFile, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { REPOSITORY_ROOT } from '@reference/cli'
 import { publishedPorts } from './parse.ts'
 
 /** What the machine says of itself; `undefined` is what could not be asked. */
@@ -72,7 +73,6 @@ export interface PortUse {
   readonly ours: boolean
 }
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const LIMIT_MS = 20_000
 
 /** Asks Node, Docker, Colima and the kernel, side by side; nothing is changed. */
@@ -108,7 +108,7 @@ export async function gatherFacts(): Promise<Facts> {
 }
 
 async function pinnedNode(): Promise<string> {
-  const manifest = JSON.parse(await readFile(`${root}package.json`, 'utf8'))
+  const manifest = JSON.parse(await readFile(join(REPOSITORY_ROOT, 'package.json'), 'utf8'))
   return manifest.devDependencies.node
 }
 
@@ -165,13 +165,12 @@ async function portUse(): Promise<PortUse[]> {
   return Promise.all(
     wanted.map(async ({ port, service }) => {
       const holder = running.find(({ Ports }) => new RegExp(`:${port}->`).test(Ports))
-      const folder = root.replace(/\/$/, '')
       return {
         port,
         service,
         taken: await answers(port),
         container: holder?.Names,
-        ours: holder?.Labels.includes(`com.docker.compose.project.working_dir=${folder},`) ?? false,
+        ours: holder?.Labels.includes(`com.docker.compose.project.working_dir=${REPOSITORY_ROOT},`) ?? false,
       }
     }),
   )
@@ -205,7 +204,7 @@ const run = (program: string, args: string[]): Promise<string | undefined> =>
 
 function must(program: string, args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { cwd: root, timeout: LIMIT_MS, maxBuffer: 64e6 }
+    const options = { cwd: REPOSITORY_ROOT, timeout: LIMIT_MS, maxBuffer: 64e6 }
     execFile(program, args, options, (error, stdout, stderr) =>
       error === null ? resolve(stdout) : reject(Object.assign(error, { stderr })),
     )

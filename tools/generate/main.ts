@@ -1,0 +1,47 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { action, EXIT_CODES, flag, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
+import { dashboardFiles } from './dashboards.ts'
+import { settingsFiles } from './settings.ts'
+
+/** Path from the root to the text that the file should have; undefined for a file that should not exist. */
+export type GeneratedFiles = ReadonlyMap<string, string | undefined>
+
+const SOURCES: Readonly<Record<string, () => GeneratedFiles>> = {
+  settings: settingsFiles,
+  dashboards: dashboardFiles,
+}
+
+await runCommand(
+  'pnpm generate',
+  action({
+    summary: 'Write every file that is generated from another.',
+    positionals: { placeholder: `${Object.keys(SOURCES).join('|')} …`, help: 'all of them unless given' },
+    options: { check: flag({ help: 'write nothing; fail when a file is not current' }) },
+    details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts
+dashboards  infra/grafana/dashboards, from infra/grafana/src`,
+    run({ check }, names) {
+      const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))
+      if (unknown.length > 0) throw new UsageError(`Nothing to generate is called ${unknown.join(', ')}`)
+      const chosen = Object.entries(SOURCES).filter(([name]) => names.length === 0 || names.includes(name))
+      const stale = chosen.flatMap(([, files]) => [...files()]).filter(([path, text]) => text !== read(path))
+      for (const [path, text] of check ? [] : stale) write(path, text)
+      for (const [path] of check ? stale : []) process.stderr.write(`${path} is not current: pnpm generate\n`)
+      return check && stale.length > 0 ? EXIT_CODES.FAILED : EXIT_CODES.OK
+    },
+  }),
+)
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(join(REPOSITORY_ROOT, path), 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function write(path: string, text: string | undefined): void {
+  const file = join(REPOSITORY_ROOT, path)
+  if (text === undefined) rmSync(file)
+  else writeFileSync(file, text)
+}

@@ -1,0 +1,23 @@
+import { runCommand } from '@reference/cli'
+
+await runCommand('pnpm infra', {
+  summary: 'Size, check and feed the containers of the stack.',
+  commands: {
+    size: {
+      summary: 'Write container limits and engine settings for a machine of a given size.',
+      load: async () => (await import('./size.ts')).sizeCommand,
+    },
+    doctor: {
+      summary: 'Tell whether this machine can run the stack, and what to change.',
+      load: async () => (await import('./doctor/command.ts')).doctorCommand,
+    },
+    'bench-metrics': {
+      summary: 'Hand the figures of a benchmark run to the dashboard "Benchmark runs".',
+      load: async () => (await import('./bench-metrics.ts')).benchMetricsCommand,
+    },
+    'same-image': {
+      summary: 'Build an image twice without a cache and compare the two.',
+      load: async () => (await import('./same-image.ts')).sameImageCommand,
+    },
+  },
+})

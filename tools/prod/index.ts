@@ -1,0 +1,5 @@
+export { docker } from './docker.ts'
+export { requestsOf } from './error-rate.ts'
+export { query } from './postgres.ts'
+export { type Container, openProduction } from './production.ts'
+export { openState } from './state.ts'
