@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { dashboardTexts } from '@reference/infra/dashboards'
-import type { GeneratedFiles } from './main.ts'
+import type { GeneratedFiles } from './generated-files.ts'
 
 const FOLDER = 'infra/grafana/dashboards'
 

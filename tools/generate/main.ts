@@ -2,10 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { action, EXIT_CODES, flag, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
 import { dashboardFiles } from './dashboards.ts'
+import type { GeneratedFiles } from './generated-files.ts'
 import { settingsFiles } from './settings.ts'
-
-/** Path from the root to the text that the file should have; undefined for a file that should not exist. */
-export type GeneratedFiles = ReadonlyMap<string, string | undefined>
 
 const SOURCES: Readonly<Record<string, () => GeneratedFiles>> = {
   settings: settingsFiles,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { environmentExample, settingTable, tuningTable } from '@reference/config'
-import type { GeneratedFiles } from './main.ts'
+import type { GeneratedFiles } from './generated-files.ts'
 
 /** `.env.example`, and README.md with its tables of settings. */
 export function settingsFiles(): GeneratedFiles {
