@@ -71,11 +71,11 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   const primary = pool('primary', url, false)
   const replica =
-    replicaUrl === undefined ? primary : withFallback(pool('replica', replicaUrl, false), primary)
+    replicaUrl === undefined ? primary : withFallback(pool('replica', replicaUrl, false, true), primary)
   const cancellable =
     replicaUrl === undefined
       ? pool('cancellable', url, true)
-      : withFallback(pool('cancellable', replicaUrl, true), pool('cancellable_primary', url, true))
+      : withFallback(pool('cancellable', replicaUrl, true, true), pool('cancellable_primary', url, true))
 
   return {
     primary,
@@ -96,7 +96,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     },
   }
 
-  function pool(name: string, to: string, cancels: boolean): Pool {
+  function pool(name: string, to: string, cancels: boolean, reportsConflicts = false): Pool {
     // postgres.js asks for the types of an unprepared statement first and puts nothing behind it meanwhile.
     const pipelines = !cancels && prepare
     const made = createPool({
@@ -114,6 +114,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       // Time for the server's own refusal to arrive, which says more than ours.
       answerMarginMs: Math.min(2000, statementLimitMs),
       cancels,
+      reportsConflicts,
       metrics,
       record: options.record,
     })

@@ -3,7 +3,7 @@
  * so that nothing above has to know Postgres; the driver's error is the `cause`.
  */
 export type DatabaseError = Error & {
-  code: 'DB_POOL_TIMEOUT' | 'DB_UNAVAILABLE' | 'DB_STATEMENT_TIMEOUT'
+  code: 'DB_POOL_TIMEOUT' | 'DB_UNAVAILABLE' | 'DB_STATEMENT_TIMEOUT' | 'DB_LOCK_TIMEOUT' | 'DB_CONFLICT'
   statusCode: 503
   retryAfterSeconds: number
 }
@@ -28,6 +28,24 @@ export function statementTimeoutError(cause: unknown): DatabaseError {
   )
 }
 
+/** The server gave up the wait for a lock (`lock_timeout` of the role, or `nowait`). */
+export function lockTimeoutError(cause: unknown): DatabaseError {
+  return fault('LockTimeoutError', 'DB_LOCK_TIMEOUT', 'A lock was not free within its time limit', cause)
+}
+
+/**
+ * The work lost against other transactions as often as it was tried. Not a 409: nothing is wrong with the request, which may
+ * be sent again as it is; nothing of it was committed.
+ */
+export function conflictError(cause: unknown): DatabaseError {
+  return fault(
+    'ConflictError',
+    'DB_CONFLICT',
+    'Other transactions changed the same rows at the same time, at each of several attempts',
+    cause,
+  )
+}
+
 function fault(name: string, code: DatabaseError['code'], message: string, cause?: unknown): DatabaseError {
   const error = new Error(message, cause === undefined ? undefined : { cause })
   return Object.assign(error, { name, code, statusCode: 503 as const, retryAfterSeconds: 1 })
@@ -43,10 +61,10 @@ export function isForeignKeyViolation(error: unknown, constraint?: string): bool
   return isViolation(error, '23503', constraint) || isViolation(error, '23001', constraint)
 }
 
-/** The transaction lost against another (serialization failure or deadlock): run it again from its start. */
+/** The transaction lost against another (serialization failure or deadlock), once or as often as it was tried. */
 export function isRetryableConflict(error: unknown): boolean {
   const code = codeOf(error)
-  return code === '40001' || code === '40P01'
+  return code === '40001' || code === '40P01' || code === 'DB_CONFLICT'
 }
 
 export function isDatabaseUnavailable(error: unknown): boolean {
@@ -56,7 +74,7 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 /** Nothing more comes from this connection, or none could be made. */
 export function isLostConnection(error: unknown): boolean {
   const code = codeOf(error)
-  return brokenCodes.has(code) || unreachableCodes.has(code) || code.startsWith('08')
+  return brokenCodes.has(code) || unreachableCodes.has(code) || code.startsWith('08') || isFatal(error)
 }
 
 /** The server became read-only under us, as after a failover: a new connection may lead to the new primary. */
@@ -71,8 +89,11 @@ export function isBrokenConnection(error: unknown): boolean {
 
 /** Driver and server errors that mean "not now" become ours; everything else is handed on as it is. */
 export function translate(error: unknown): unknown {
-  if (isLostConnection(error) || isReadOnlyServer(error)) return databaseUnavailableError(error)
-  return codeOf(error) === '57014' ? statementTimeoutError(error) : error
+  const code = codeOf(error)
+  if (isLostConnection(error) || isReadOnlyServer(error) || exhaustedCodes.has(code))
+    return databaseUnavailableError(error)
+  if (code === '55P03') return lockTimeoutError(error)
+  return code === '57014' ? statementTimeoutError(error) : error
 }
 
 const brokenCodes = new Set([
@@ -80,9 +101,12 @@ const brokenCodes = new Set([
   'CONNECTION_DESTROYED',
   'ECONNRESET',
   'EPIPE',
-  '57P01',
-  '57P02',
+  // Ended by an administrator, a crash, or the limit of an idle session, an idle transaction or a transaction.
+  ...['57P01', '57P02', '57P05', '25P03', '25P04'],
 ])
+
+/** The server goes on, but its disk, its memory or one of its limits is exhausted. */
+const exhaustedCodes = new Set(['53100', '53200', '53400'])
 
 const unreachableCodes = new Set([
   ...['CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'ECONNREFUSED', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
@@ -96,17 +120,31 @@ const unreachableCodes = new Set([
 const readOnlyServer = '25006'
 
 function isViolation(error: unknown, code: string, constraint?: string): boolean {
-  if (codeOf(error) !== code)
-    return causeOf(error) !== undefined && isViolation(causeOf(error), code, constraint)
-  return constraint === undefined || (error as { constraint_name?: string }).constraint_name === constraint
+  for (let fault = error; fault instanceof Error; fault = fault.cause) {
+    const { code: own, constraint_name: name } = fault as { code?: unknown; constraint_name?: string }
+    if (own === code) return constraint === undefined || name === constraint
+  }
+  return false
 }
 
-// Drizzle wraps the driver's error (DrizzleQueryError), so the cause counts as well.
+/** The server has ended the session with this error. The field is not localised, unlike what clients show. */
+function isFatal(error: unknown): boolean {
+  const { severity } = (serverErrorOf(error) ?? {}) as { severity?: unknown }
+  return severity === 'FATAL' || severity === 'PANIC'
+}
+
+/** The first error with a code: the driver's, also where Drizzle has wrapped it (DrizzleQueryError). */
+export function serverErrorOf(error: unknown): unknown {
+  for (let fault = error; fault !== undefined; fault = causeOf(fault)) {
+    if (typeof (fault as { code?: unknown } | null)?.code === 'string') return fault
+  }
+  return undefined
+}
+
+export function codeOf(error: unknown): string {
+  return (serverErrorOf(error) as { code: string } | undefined)?.code ?? ''
+}
+
 function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | undefined)?.code
-  return typeof code === 'string' ? code : ''
 }

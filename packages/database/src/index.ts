@@ -17,6 +17,7 @@ export { queries } from './queries/index.ts'
 export { newestOrder, type OrderCursor } from './queries/orders.ts'
 export type { ReportRow } from './queries/report.ts'
 export type { Setting } from './queries/settings.ts'
+export { type Attempt, type RepeatLimits, type RepeatReason, repeated } from './repeat.ts'
 export {
   cacheOutbox,
   idempotencyKeys,

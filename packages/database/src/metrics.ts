@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Refusal } from './gate.ts'
+import type { RepeatReason } from './repeat.ts'
 
 export type PoolFigures = { size: number; inUse: number; waiting: number }
 
@@ -11,6 +12,10 @@ export type PoolMetrics = {
   refused(reason: Refusal): void
   /** A connection was given up since the server no longer answered on it. */
   abandoned(): void
+  /** A statement or a transaction is run again. */
+  repeated(reason: RepeatReason): void
+  /** It lost each time, and its caller was told. */
+  exhausted(): void
   queried(statement: string, seconds: number): void
 }
 
@@ -56,6 +61,18 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
     labelNames: ['pool'],
     registers: [registry],
   })
+  const repeats = new Counter({
+    name: 'db_repeats_total',
+    help: 'Statements and transactions that were run again: they lost a conflict, or their prepared plan was stale',
+    labelNames: ['pool', 'reason'],
+    registers: [registry],
+  })
+  const exhausted = new Counter({
+    name: 'db_repeats_exhausted_total',
+    help: 'Statements and transactions that lost a conflict at each of several attempts, answered with DB_CONFLICT',
+    labelNames: ['pool'],
+    registers: [registry],
+  })
   const wait = new Histogram({
     name: 'db_pool_wait_seconds',
     help: 'Time at the gate of what had to wait, also of what then was refused or left',
@@ -94,11 +111,20 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
         timeout: refused.labels(pool, 'timeout'),
         closed: refused.labels(pool, 'closed'),
       } satisfies Record<Refusal, unknown>
-      for (const counter of [abandonments, ...Object.values(refusals)]) counter.inc(0)
+      const repetitions = {
+        serialization: repeats.labels(pool, 'serialization'),
+        deadlock: repeats.labels(pool, 'deadlock'),
+        stale_plan: repeats.labels(pool, 'stale_plan'),
+      } satisfies Record<RepeatReason, unknown>
+      const exhaustions = exhausted.labels(pool)
+      const counters = [abandonments, exhaustions, ...Object.values(refusals), ...Object.values(repetitions)]
+      for (const counter of counters) counter.inc(0)
       return {
         waited: (seconds) => waits.observe(seconds),
         refused: (reason) => refusals[reason].inc(),
         abandoned: () => abandonments.inc(),
+        repeated: (reason) => repetitions[reason].inc(),
+        exhausted: () => exhaustions.inc(),
         queried: durationsOf(pool),
       }
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import {
   type Connection,
@@ -16,6 +17,7 @@ import {
 } from './errors.ts'
 import { createGate, type Grant } from './gate.ts'
 import type { DatabaseMetrics, PoolFigures } from './metrics.ts'
+import { type Attempt, isChangedResult, REPEAT_LIMITS, repeated } from './repeat.ts'
 import { type Statement, statement } from './statement.ts'
 import { createTracing, type StatementRecord } from './tracing.ts'
 import { firstBytes, runTransaction, type Transaction, type TransactionOptions } from './transaction.ts'
@@ -26,8 +28,9 @@ export type RunOptions = { signal?: AbortSignal | undefined }
 export type Pool = {
   /**
    * Sends a statement and gives its rows. A broken connection is answered by sending it once more when it only
-   * reads, never when it writes. Throws `DB_POOL_TIMEOUT`, `DB_UNAVAILABLE` or `DB_STATEMENT_TIMEOUT` (all 503), the
-   * server's error, or the signal's reason.
+   * reads, never when it writes. One that loses a conflict (possible outside of a transaction too, where `serializable` is the
+   * default) was rolled back for certain, and is sent again as a transaction is. Throws `DB_POOL_TIMEOUT`, `DB_UNAVAILABLE`,
+   * `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT` or `DB_CONFLICT` (all 503), the server's error, or the signal's reason.
    */
   run<Params extends object, Row>(
     statement: Statement<Params, Row>,
@@ -45,19 +48,27 @@ export type Pool = {
     params: Params,
     options?: RunOptions,
   ): Promise<Buffer>
-  /** Commits what `work` did, or rolls back when it throws. Never runs `work` twice: retrying is the caller's choice. */
+  /**
+   * Commits what `work` did, or rolls back when it throws.
+   *
+   * `work` may run several times: the server rolls a transaction back that loses a conflict against another one, or whose
+   * prepared statements no longer fit after `alter table`, and it then runs again from its start. So its only effects are
+   * those of `tx`, and what it returns; `attempts: 1` is for one that has others. After a connection that broke at `commit` it
+   * never runs again: the outcome is unknown. Throws as `run` does, and what `work` throws.
+   */
   transaction<Result>(
     work: (tx: Transaction) => Promise<Result>,
     options?: TransactionOptions,
   ): Promise<Result>
   /**
    * `connections` read-only transactions that see the same data (one exported snapshot), for parts that are read
-   * side by side. All connections are taken at once, so two of these never wait for each other half-way.
+   * side by side. All connections are taken at once, so two of these never wait for each other half-way. `work` runs once:
+   * its caller may put it into `repeated`.
    */
   snapshot<Result>(
     connections: number,
     work: (parts: Transaction[]) => Promise<Result>,
-    options?: { signal?: AbortSignal | undefined; statementTimeoutMs?: number },
+    options?: { signal?: AbortSignal | undefined; statementTimeoutMs?: number; prepare?: boolean },
   ): Promise<Result>
   /** For tools and tests: values become parameters, nothing is a fragment. Labelled `ad_hoc`. */
   sql<Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<Row[]>
@@ -78,6 +89,8 @@ export type PoolOptions = ConnectionOptions & {
   answerMarginMs: number
   /** With `depth` 1: a signal cancels in the server, since nothing else is on the connection. */
   cancels: boolean
+  /** Leaves lost conflicts to the caller, who has another server to ask: a standby breaks reads off that block its replay. */
+  reportsConflicts?: boolean
   metrics?: DatabaseMetrics | undefined
   record?: ((statement: StatementRecord) => void) | undefined
 }
@@ -104,7 +117,11 @@ export function createPool(options: PoolOptions): Pool {
     onRefused: metrics?.refused,
   })
   // `simple` is not declared: without it a statement with no parameters would not be prepared.
-  const sendOptions = { prepare: options.prepare, simple: false }
+  const prepared = { prepare: options.prepare, simple: false }
+  const unprepared = { prepare: false, simple: false }
+  // A comment behind every statement, none at first. A new one makes each of them another statement for the server and
+  // for PgBouncer, which shares prepared statements by their text: so none meets a plan from before `alter table` again.
+  let plans = ''
 
   return {
     run: (statement, params, runOptions) =>
@@ -117,9 +134,15 @@ export function createPool(options: PoolOptions): Pool {
       return firstBytes(await execute(statement, params, runOptions?.signal, true))
     },
     async transaction(work, txOptions = {}) {
-      const grant = await gate.take({ exclusive: 1 }, txOptions.signal)
-      const [place = 0] = grant.connections
-      return hold(grant, begin(place, txOptions, work), txOptions.signal)
+      const { signal, attempts } = txOptions
+      const once = async ({ unprepared }: Attempt) => {
+        const grant = await gate.take({ exclusive: 1 }, signal)
+        const [place = 0] = grant.connections
+        const own = unprepared ? { ...txOptions, prepare: false } : txOptions
+        return hold(grant, begin(place, own, work), signal)
+      }
+      if (attempts === 1) return once({ number: 1, unprepared: false })
+      return repeating(once, signal, attempts === undefined ? REPEAT_LIMITS : { ...REPEAT_LIMITS, attempts })
     },
     async snapshot(parts, work, snapshotOptions = {}) {
       const grant = await gate.take({ exclusive: parts }, snapshotOptions.signal)
@@ -187,6 +210,26 @@ export function createPool(options: PoolOptions): Pool {
     else if (isReadOnlyServer(error)) retire(place, connection, () => connection.end(closeTimeoutMs / 1000))
   }
 
+  /** Each run has a place of its own: during the pause between two, the connection is free for others. */
+  function repeating<Result>(
+    once: (attempt: Attempt) => Promise<Result>,
+    signal: AbortSignal | undefined,
+    limits = REPEAT_LIMITS,
+  ): Promise<Result> {
+    return repeated(once, {
+      signal,
+      limits,
+      onlyStalePlans: options.reportsConflicts ?? false,
+      onRepeat: metrics?.repeated,
+      onExhausted: metrics?.exhausted,
+    })
+  }
+
+  /** `used` is what the refused statement was sent with: of several that were refused at once, the first renews. */
+  function renewPlans(error: unknown, used: string): void {
+    if (plans === used && isChangedResult(error)) plans = ` /* ${randomBytes(4).toString('hex')} */`
+  }
+
   async function execute<Params extends object, Row>(
     statement: Statement<Params, Row>,
     params: Params,
@@ -195,21 +238,22 @@ export function createPool(options: PoolOptions): Pool {
   ): Promise<unknown[]> {
     signal?.throwIfAborted()
     const { text, bind, readOnly } = statement.compiled()
-    const values = bind(params)
-    const grant = gate.tryTake('place') ?? (await gate.take('place', signal))
-    const [place = 0] = grant.connections
-    return hold(grant, attempt(place, statement.name, text, values, readOnly, signal, raw), signal)
+    const sent = { label: statement.name, text, values: bind(params), readOnly, raw }
+    return repeating(async (attempt) => {
+      const grant = gate.tryTake('place') ?? (await gate.take('place', signal))
+      const [place = 0] = grant.connections
+      return hold(grant, send(place, sent, attempt, signal), signal)
+    }, signal)
   }
 
-  async function attempt(
+  async function send(
     place: number,
-    label: string,
-    text: string,
-    values: unknown[],
-    readOnly: boolean,
+    { label, text, values, readOnly, raw }: Sent,
+    attempt: Attempt,
     signal: AbortSignal | undefined,
-    raw: boolean,
   ): Promise<unknown[]> {
+    const used = plans
+    const sendOptions = attempt.unprepared ? unprepared : prepared
     const started = metrics === undefined ? 0 : performance.now()
     const traced = beginTrace?.(label, text)
     let query: Running | undefined
@@ -224,7 +268,7 @@ export function createPool(options: PoolOptions): Pool {
         const { client, watch } = connection
         watch.sent()
         try {
-          const pending = client.unsafe(text, values as never[], sendOptions)
+          const pending = client.unsafe(text + used, values as never[], sendOptions)
           query = pending as Running
           const rows = await (raw ? pending.raw() : pending)
           traced?.end()
@@ -232,6 +276,7 @@ export function createPool(options: PoolOptions): Pool {
         } catch (error) {
           if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
           judge(place, connection, error)
+          renewPlans(error, used)
           if (!mayRepeat || signal?.aborted || !isBrokenConnection(error)) throw translate(error)
         } finally {
           watch.answered()
@@ -254,10 +299,12 @@ export function createPool(options: PoolOptions): Pool {
     work: (tx: Transaction) => Promise<Result>,
   ): Promise<Result> {
     const connection = connectionAt(place)
+    const used = plans
     try {
       const use = {
         connection,
-        sendOptions,
+        sendOptions: txOptions.prepare === false ? unprepared : prepared,
+        plans: used,
         cancels,
         marginMs: answerMarginMs,
         queried: metrics?.queried,
@@ -265,6 +312,7 @@ export function createPool(options: PoolOptions): Pool {
       }
       return await runTransaction(use, txOptions, work)
     } catch (error) {
+      renewPlans(error, used)
       if (!isDatabaseUnavailable(error)) throw error
       if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
       judge(place, connection, (error as Error).cause)
@@ -291,6 +339,9 @@ export function createPool(options: PoolOptions): Pool {
     })
   }
 }
+
+/** A statement on its way. */
+type Sent = { label: string; text: string; values: unknown[]; readOnly: boolean; raw: boolean }
 
 const closeTimeoutMs = 5000
 

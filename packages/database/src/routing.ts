@@ -6,8 +6,9 @@ import type { Pool } from './pool.ts'
  * `pauseMs`, and then one read at a time finds out whether it is back: a replica that hangs would otherwise hold up all
  * of them each time.
  *
- * A transaction moves over only before its work has begun: the work runs once. A snapshot then moves whatever the reason:
- * its parts may meet different servers behind one replica address, or one whose version exports none.
+ * A transaction moves over before its work has begun, or when it lost a conflict, as work may run again after one. A
+ * snapshot moves whatever the reason while its work has not begun: its parts may meet different servers behind one replica
+ * address, or one whose version exports none.
  */
 export function withFallback(replica: Pool, primary: Pool, pauseMs = 1000): Pool {
   let resumeAt = 0
@@ -49,7 +50,7 @@ export function withFallback(replica: Pool, primary: Pool, pauseMs = 1000): Pool
         isAway = true
         resumeAt = performance.now() + pauseMs
       }
-      if (!hasBegun() && isOthersFault(error)) return send(primary)
+      if ((!hasBegun() || isRetryableConflict(error)) && isOthersFault(error)) return send(primary)
       throw isRetryableConflict(error) ? databaseUnavailableError(error) : error
     } finally {
       if (probes) isProbed = false

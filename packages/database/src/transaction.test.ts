@@ -2,15 +2,7 @@ import { until } from '@reference/local-stack'
 import { eq, sql } from 'drizzle-orm'
 import t from 'tap'
 import { open } from './fixtures/open.ts'
-import {
-  cacheOutbox,
-  isForeignKeyViolation,
-  isRetryableConflict,
-  isUniqueViolation,
-  queries,
-  statement,
-  users,
-} from './index.ts'
+import { cacheOutbox, isForeignKeyViolation, isUniqueViolation, queries, statement, users } from './index.ts'
 
 const backend = statement<object, { pid: number }>('test_pid', () => sql`select pg_backend_pid() as pid`)
 
@@ -75,29 +67,6 @@ t.test('broken constraints are told apart, through Drizzle too', async (t) => {
   const [order] = await primary.sql<{ id: number }>`select user_id as id from orders limit 1`
   const inUse = await caught(primary.run(queries.deleteUser, { id: order?.id ?? 0 }))
   t.ok(isForeignKeyViolation(inUse, 'orders_user_id_users_id_fk'))
-})
-
-t.test('a lost conflict is recognised, and running it again is the caller’s', async (t) => {
-  const { database } = await open(t)
-  const both = Promise.withResolvers<void>()
-  let readers = 0
-  let runs = 0
-  const swap = (id: number) =>
-    database.primary.transaction(
-      async (tx) => {
-        runs++
-        await tx.run(queries.userById, { id: 3 - id })
-        if (++readers === 2) both.resolve()
-        await both.promise
-        await tx.run(queries.updateUser, { id, email: null, name: 'Changed' })
-      },
-      { isolation: 'serializable' },
-    )
-  const outcomes = await Promise.allSettled([swap(1), swap(2)])
-  const lost = outcomes.filter((outcome) => outcome.status === 'rejected')
-  t.equal(lost.length, 1)
-  t.ok(isRetryableConflict(lost[0]?.reason))
-  t.equal(runs, 2)
 })
 
 t.test('a transaction whose connection dies fails with 503 and takes nothing else with it', async (t) => {

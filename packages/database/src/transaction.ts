@@ -1,7 +1,8 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { type Connection, cancelRunning, type Running } from './connection.ts'
-import { databaseUnavailableError, isBrokenConnection, translate } from './errors.ts'
+import { databaseUnavailableError, isBrokenConnection, isDatabaseUnavailable, translate } from './errors.ts'
+import { reasonToRepeat } from './repeat.ts'
 import type { Statement } from './statement.ts'
 import type { BeginStatement } from './tracing.ts'
 import type { Watch } from './watch.ts'
@@ -22,8 +23,15 @@ export type TransactionOptions = {
   /** Aborts the wait for a connection; on the cancellable pool also what the server is doing. Rolls back. */
   signal?: AbortSignal | undefined
   readOnly?: boolean
-  /** `read committed` unless told. Above it, `isRetryableConflict` errors are the caller's to run again. */
+  /** `read committed` unless told. Above it conflicts are usual: what is lost is run again, see `attempts`. */
   isolation?: 'read committed' | 'repeatable read' | 'serializable'
+  /**
+   * How often the work runs at most, the first time included, when it loses a conflict or meets a stale plan; 20 within
+   * 5 s unless given. With 1 it runs once, and the server's own error is the caller's (`isRetryableConflict`).
+   */
+  attempts?: number
+  /** Off: the statements of this transaction are not prepared, as for one whose prepared plans were stale. */
+  prepare?: boolean
   /** Replaces the role's limit for this transaction (SET LOCAL, so it holds through PgBouncer). */
   statementTimeoutMs?: number
 }
@@ -42,6 +50,8 @@ export async function runTransaction<Result>(
   use: {
     connection: Connection
     sendOptions: SendOptions
+    /** Appended to the text of each statement, see `pool.ts`. */
+    plans: string
     cancels: boolean
     /** How much longer than its own limit a statement may be silent. */
     marginMs: number
@@ -56,6 +66,8 @@ export async function runTransaction<Result>(
   const running = new Set<Running>()
   const cancels: Promise<void>[] = []
   let dead = false
+  // What the server refused and a repetition may cure, although the work has caught it or thrown another error for it.
+  let lost: unknown
 
   const abort = () => {
     if (use.cancels) for (const query of running) cancels.push(cancelRunning(use.connection, query))
@@ -78,7 +90,9 @@ export async function runTransaction<Result>(
       })
     return (await framed(watch, begin, inside)) as Result
   } catch (error) {
-    throw signal?.aborted ? signal.reason : translate(error)
+    if (signal?.aborted) throw signal.reason
+    const told = translate(error)
+    throw isDatabaseUnavailable(told) ? told : (lost ?? told)
   } finally {
     signal?.removeEventListener('abort', abort)
     if (cancels.length > 0) await Promise.all(cancels)
@@ -111,6 +125,7 @@ export async function runTransaction<Result>(
       watch.answered()
       running.delete(query as Running)
       dead ||= isBrokenConnection(error)
+      if (reasonToRepeat(error) !== undefined) lost ??= error
     }
     query.then(() => settle(undefined), settle)
     return query
@@ -142,7 +157,7 @@ export async function runTransaction<Result>(
     const started = performance.now()
     const traced = use.beginTrace?.(statement.name, text)
     try {
-      const query = issue(session, text, bind(params), use.sendOptions)
+      const query = issue(session, text + use.plans, bind(params), use.sendOptions)
       const rows = await (raw ? query.raw() : query)
       traced?.end()
       return rows

@@ -1,4 +1,4 @@
-import { type Database, queries, type Transaction } from '@reference/database'
+import { type Attempt, type Database, queries, repeated, type Transaction } from '@reference/database'
 import { abortScope } from '../abort-scope.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPermits, type Permits } from './permits.ts'
@@ -30,7 +30,11 @@ export interface ComputeOptions {
  *
  * @returns JSON in UTF-8
  */
-export async function computeReport(options: ComputeOptions): Promise<Uint8Array<ArrayBuffer>> {
+export function computeReport(options: ComputeOptions): Promise<Uint8Array<ArrayBuffer>> {
+  return repeated((attempt) => computeOnce(options, attempt), { signal: options.signal })
+}
+
+async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<Uint8Array<ArrayBuffer>> {
   const { database, lanes, atOnce, engine, statementTimeoutMs } = options
   const scope = abortScope(options.signal, undefined)
   const work = async (connections: Transaction[]): Promise<Sums> => {
@@ -55,7 +59,7 @@ export async function computeReport(options: ComputeOptions): Promise<Uint8Array
     return { engine, lanes: sums, names }
   }
   try {
-    const limits = { signal: scope.signal, statementTimeoutMs }
+    const limits = { signal: scope.signal, statementTimeoutMs, prepare: !attempt.unprepared }
     return writeReport(await database.cancellable.snapshot(lanes, work, limits))
   } finally {
     scope.close()

@@ -1,0 +1,350 @@
+import { until } from '@reference/local-stack'
+import { sql } from 'drizzle-orm'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { type Opened, open, openOn } from './fixtures/open.ts'
+import { isRetryableConflict, type Pool, queries, statement, type Transaction } from './index.ts'
+
+const { placeholder } = sql
+
+const readCounter = statement<object, { count: number }>(
+  'test_read_counter',
+  () => sql`select value::int as count from settings where key = 'counter'`,
+)
+const writeCounter = statement<{ count: number }, never>(
+  'test_write_counter',
+  () => sql`update settings set value = to_jsonb(${placeholder('count')}::int) where key = 'counter'`,
+)
+const rename = (tx: Transaction, id: number) => tx.run(queries.updateUser, { id, email: null, name: 'New' })
+
+async function withCounter(
+  t: Parameters<typeof open>[0],
+  options = {},
+): Promise<Opened & { registry: Registry }> {
+  const registry = new Registry()
+  const opened = await open(t, { ...options, registry })
+  await opened.database.primary.sql`insert into settings (key, value) values ('counter', '0')`
+  return { ...opened, registry }
+}
+
+async function repeats(registry: Registry, reason: string): Promise<number> {
+  const line = `db_repeats_total{pool="primary",reason="${reason}"} `
+  return Number((await registry.metrics()).split(line)[1]?.split('\n')[0])
+}
+
+/** All callers of it go on together, the first time round; later ones are not held up. */
+function barrier(callers: number): () => Promise<void> {
+  const all = Promise.withResolvers<void>()
+  let arrived = 0
+  return () => {
+    if (++arrived === callers) all.resolve()
+    return all.promise
+  }
+}
+
+for (const isolation of ['repeatable read', 'serializable'] as const) {
+  t.test(
+    `30 callers that change one row under ${isolation} all succeed, and no change is lost`,
+    async (t) => {
+      const { database, registry } = await withCounter(t)
+      const meet = barrier(30)
+      const add = () =>
+        database.primary.transaction(
+          async (tx) => {
+            const { count } = (await tx.first(readCounter, {})) ?? { count: Number.NaN }
+            await meet()
+            await tx.run(writeCounter, { count: count + 1 })
+          },
+          { isolation },
+        )
+      await Promise.all(Array.from({ length: 30 }, add))
+      t.same(await database.primary.first(readCounter, {}), { count: 30 })
+      t.ok((await repeats(registry, 'serialization')) >= 29, 'only one of the first 30 could win')
+      t.equal(database.stats().primary?.inUse, 0)
+    },
+  )
+}
+
+t.test('two transactions that deadlock both succeed', async (t) => {
+  const { database, registry } = await withCounter(t)
+  const meet = barrier(2)
+  let runs = 0
+  const renameBoth = (first: number, second: number) =>
+    database.primary.transaction(async (tx) => {
+      runs++
+      await rename(tx, first)
+      await meet()
+      return rename(tx, second)
+    })
+  await Promise.all([renameBoth(1, 2), renameBoth(2, 1)])
+  t.equal(runs, 3)
+  t.equal(await repeats(registry, 'deadlock'), 1)
+})
+
+t.test('a conflict that is found at commit is repeated as well', async (t) => {
+  const { database } = await open(t)
+  const meet = barrier(2)
+  let runs = 0
+  let commits = 0
+  const swap = (id: number) =>
+    database.primary.transaction(
+      async (tx) => {
+        runs++
+        await tx.run(queries.userById, { id: 3 - id })
+        await rename(tx, id)
+        await meet()
+        commits++
+      },
+      { isolation: 'serializable' },
+    )
+  await Promise.all([swap(1), swap(2)])
+  t.same({ runs, commits }, { runs: 3, commits: 3 }, 'all work was done when the server refused')
+})
+
+/** Loses each time: what it has read is changed by another transaction before it writes. */
+async function lose(tx: Transaction, other: Pool): Promise<void> {
+  const { count } = (await tx.first(readCounter, {})) ?? { count: 0 }
+  await other.run(writeCounter, { count: count + 1 })
+  await tx.run(writeCounter, { count: -1 })
+}
+
+t.test(
+  'what always loses ends: after its attempts with a 503, after one with the error of the server',
+  async (t) => {
+    const { database, registry } = await withCounter(t)
+    const { primary, cancellable } = database
+    let runs = 0
+    const work = async (tx: Transaction) => {
+      runs++
+      await lose(tx, cancellable)
+    }
+    const isolation = 'repeatable read' as const
+    await t.rejects(primary.transaction(work, { isolation, attempts: 4 }), {
+      code: 'DB_CONFLICT',
+      statusCode: 503,
+      retryAfterSeconds: 1,
+      cause: { code: '40001' },
+    })
+    t.equal(runs, 4)
+    t.match(await registry.metrics(), 'db_repeats_exhausted_total{pool="primary"} 1')
+
+    const error: unknown = await primary.transaction(work, { isolation, attempts: 1 }).catch((error) => error)
+    t.match(error, { code: '40001' })
+    t.ok(isRetryableConflict(error))
+    t.equal(runs, 5)
+    t.same(await primary.first(readCounter, {}), { count: 5 }, 'only the others have written')
+  },
+)
+
+t.test('an abort ends the repetition', async (t) => {
+  const { database } = await withCounter(t)
+  const leaving = new AbortController()
+  let runs = 0
+  const failed = database.primary.transaction(
+    async (tx) => {
+      if (++runs === 3) leaving.abort(new Error('left'))
+      await lose(tx, database.cancellable)
+    },
+    { isolation: 'repeatable read', signal: leaving.signal },
+  )
+  await t.rejects(failed, { message: 'left' })
+  await until('it has ended', () => database.stats().primary?.inUse === 0)
+  t.equal(runs, 3)
+})
+
+t.test('a conflict that the work caught, or wrapped in an error of its own, is repeated', async (t) => {
+  const { database } = await withCounter(t)
+  const { primary, cancellable } = database
+  const isolation = 'repeatable read' as const
+  for (const handle of [
+    () => {},
+    (cause: unknown) => {
+      throw Object.assign(new Error('wrapped', { cause }), { code: 'OTHER' })
+    },
+  ]) {
+    let runs = 0
+    await primary.transaction(
+      async (tx) => {
+        if (++runs < 3) await lose(tx, cancellable).catch(handle)
+        else await tx.run(writeCounter, { count: 100 })
+      },
+      { isolation },
+    )
+    t.equal(runs, 3)
+    t.same(await primary.first(readCounter, {}), { count: 100 })
+  }
+})
+
+t.test('after a commit whose outcome is unknown the work does not run again', async (t) => {
+  const { database, superuserUrl } = await open(t)
+  const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' })
+  await admin.primary
+    .sql`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(60); return null; end'`
+  await admin.primary
+    .sql`create constraint trigger slow after insert on settings deferrable initially deferred for each row execute function slow()`
+  let runs = 0
+  const outcome = t.rejects(
+    database.primary.transaction(async (tx) => {
+      runs++
+      await tx.run(queries.putSetting, { key: 'k', valueJson: '1' })
+    }),
+    { code: 'DB_UNAVAILABLE', statusCode: 503 },
+  )
+  await until('it commits, and is ended there', async () => {
+    const rows = await admin.primary.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'test primary' and datname = current_database() and query = 'commit'`
+    return rows.length > 0
+  })
+  await outcome
+  t.equal(runs, 1)
+})
+
+/** A statement that the server refuses `times` times with this code, and then answers. */
+async function refusing(admin: Pool, code: string, times: number) {
+  const name = `refuse_${code}`.toLowerCase()
+  const raw = (text: string) => admin.transaction((tx) => tx.drizzle.execute(sql.raw(text)))
+  await raw(`create sequence ${name}; grant all on sequence ${name} to public`)
+  // What a sequence has counted is not rolled back.
+  await raw(`create function ${name}() returns int language plpgsql as $$
+    begin
+      if nextval('${name}') <= ${times} then raise exception 'refused' using errcode = '${code}'; end if;
+      return 1;
+    end $$`)
+  return statement<object, { answer: number }>(`test_${name}`, () => sql`select ${sql.raw(name)}() as answer`)
+}
+
+t.test('a statement outside of a transaction that loses a conflict is sent again', async (t) => {
+  const { database, superuserUrl } = await open(t)
+  const admin = openOn(t, { url: superuserUrl }).primary
+  const statements = [await refusing(admin, '40001', 3), await refusing(admin, '40P01', 1)]
+  for (const refused of statements) {
+    t.same(await database.primary.first(refused, {}), { answer: 1 })
+  }
+})
+
+t.test('what the server refuses for a time is a 503 of its own', async (t) => {
+  const { database, superuserUrl } = await open(t)
+  const admin = openOn(t, { url: superuserUrl }).primary
+  for (const [sqlState, code] of [
+    ['55P03', 'DB_LOCK_TIMEOUT'],
+    ['57014', 'DB_STATEMENT_TIMEOUT'],
+    ['25006', 'DB_UNAVAILABLE'],
+    ['53100', 'DB_UNAVAILABLE'],
+    ['53200', 'DB_UNAVAILABLE'],
+  ] as const) {
+    const refused = await refusing(admin, sqlState, 3)
+    const expected = { code, statusCode: 503, retryAfterSeconds: 1 }
+    await t.rejects(database.primary.run(refused, {}), expected, sqlState)
+    await t.rejects(
+      database.primary.transaction((tx) => tx.run(refused, {})),
+      expected,
+    )
+    const throughDrizzle = database.primary.transaction(({ drizzle }) =>
+      drizzle.execute(sql.raw(refused.compiled().text)),
+    )
+    await t.rejects(throughDrizzle, expected, `${sqlState} through Drizzle`)
+    t.same(await database.primary.first(refused, {}), { answer: 1 }, 'the pool goes on')
+  }
+})
+
+t.test('a session that the server ended because it was idle costs no statement', async (t) => {
+  const { url, superuserUrl } = await open(t)
+  const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' }).primary
+  await admin.transaction(({ drizzle }) =>
+    drizzle.execute(
+      sql.raw(
+        `alter role reference in database "${new URL(url).pathname.slice(1)}" set idle_session_timeout = '50ms'`,
+      ),
+    ),
+  )
+  const { primary } = openOn(t, { url, poolMax: 1 })
+  const gone = () =>
+    until('the session has ended', async () => {
+      const rows = await admin.sql`
+        select from pg_stat_activity where datname = current_database() and application_name = 'test primary'`
+      return rows.length === 0
+    })
+  for (let i = 0; i < 3; i++) {
+    t.equal((await primary.first(queries.userById, { id: 1 }))?.id, 1)
+    await gone()
+    t.match(await primary.transaction((tx) => rename(tx, 1)), [{ id: 1 }])
+    await gone()
+  }
+})
+
+const addUser = (email: string) => (tx: Transaction) => tx.first(queries.insertUser, { email, name: 'Name' })
+
+t.test('statements that were prepared before a column changed its type are answered', async (t) => {
+  const { database, superuserUrl, registry } = await withCounter(t, { poolMax: 2, pipelineDepth: 1 })
+  const { primary } = database
+  const admin = openOn(t, { url: superuserUrl }).primary
+  const calls = (n: number) =>
+    Promise.all([
+      primary.transaction(addUser(`${n}@example.com`)),
+      primary.transaction(async (tx) => [await rename(tx, 1), await tx.first(queries.userById, { id: 1 })]),
+      primary.run(queries.updateUser, { id: 2, email: null, name: `${n}` }),
+      primary.run(queries.usersByIds, { ids: [3, 4] }),
+      primary.run(queries.usersPage, { after: 0, limit: 2 }),
+    ])
+  const warm = async (n: number) => {
+    for (let i = 0; i < 4; i++) await calls(10 * n + i)
+  }
+  await warm(1)
+  for (const [n, type] of ['text', 'varchar(250)'].entries()) {
+    await admin.transaction(({ drizzle }) =>
+      drizzle.execute(sql.raw(`alter table users alter column name type ${type}`)),
+    )
+    const [added, , [renamed], many, page] = await calls(100 + n)
+    t.match(added, { email: `${100 + n}@example.com`, name: 'Name' })
+    t.match(renamed, { id: 2, name: `${100 + n}` })
+    t.same(many.map(({ id }) => id).sort(), [3, 4])
+    t.equal(page.length, 2)
+    const before = await repeats(registry, 'stale_plan')
+    t.ok(before > n)
+    await warm(20 + n)
+    t.equal(await repeats(registry, 'stale_plan'), before, 'each is prepared again, and stays so')
+  }
+  const [count] = await primary.sql<{
+    count: number
+  }>`select count(*) as count from pg_prepared_statements where statement like '%/* % */'`
+  t.ok((count?.count ?? 0) > 0)
+})
+
+t.test(
+  'a change of the tables without end is not repeated without end, and other refusals not at all',
+  async (t) => {
+    const { database } = await open(t)
+    let runs = 0
+    const unsupported = statement<object, never>(
+      'test_unsupported',
+      () => sql`select count(distinct x) over () from generate_series(1, 2) as x`,
+    )
+    await t.rejects(
+      database.primary.transaction((tx) => {
+        runs++
+        return tx.run(unsupported, {})
+      }),
+      { code: '0A000' },
+    )
+    t.equal(runs, 1)
+  },
+)
+
+t.test('statements that the server has forgotten are answered', async (t) => {
+  const { database, registry } = await withCounter(t, { poolMax: 1 })
+  const { primary } = database
+  for (const n of [1, 2, 3]) {
+    t.match(await primary.transaction(addUser(`${n}@example.com`)), { email: `${n}@example.com` })
+    t.equal((await primary.run(queries.usersByIds, { ids: [1, 2] })).length, 2)
+    t.match(await primary.run(queries.updateUser, { id: 1, email: null, name: `${n}` }), [{ name: `${n}` }])
+    await primary.sql`deallocate all`
+    t.equal((await primary.run(queries.usersByIds, { ids: [1, 2] })).length, 2, 'outside of a transaction')
+    await primary.sql`deallocate all`
+  }
+  t.equal(
+    await repeats(registry, 'stale_plan'),
+    1,
+    'the second transaction met it; the third one prepared anew',
+  )
+})
