@@ -1,6 +1,6 @@
 #!/bin/bash
 # create-secrets.sh FOLDER: makes the secrets of development there, each once; what exists stays. docker-compose.yml runs it before
-# anything else, so that a fresh clone starts with passwords that nobody else has. Production has secrets of its own.
+# anything else, so that each clone starts with passwords of its own. Production has separate secrets.
 # The folder above it becomes its owner's alone; the files are readable, since each server in its container is another user.
 set -euo pipefail
 
@@ -47,5 +47,5 @@ write redis_exporter_passwords <<JSON
 {"redis://redis:6379": "$(of redis_password)"}
 JSON
 
-# Made as root in a container, they belong to whoever has the project.
+# Files that root made in a container are handed to the owner of the project folder.
 if [[ $(id -u) == 0 ]]; then chown -R --reference="$0" "$(dirname "$folder")"; fi

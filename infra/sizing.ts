@@ -1,5 +1,5 @@
 /**
- * One rule for the whole stack: what each container may take, and what the engine in it is told. `pnpm infra size` writes both,
+ * One rule for the whole stack: the limits of each container, and the settings of the engine in it. `pnpm infra size` writes both;
  * `size.test.ts` proves that no engine can outgrow its container and that the containers fit the machine.
  *
  * Memory is in MiB throughout.

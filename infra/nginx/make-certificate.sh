@@ -1,5 +1,5 @@
 #!/bin/sh
-# make-certificate.sh [FOLDER] [NAME]: a certificate for trials of TLS (secrets/tls, localhost), trusted by nobody, for 30 days.
+# make-certificate.sh [FOLDER] [NAME]: a self-signed certificate to try TLS (secrets/tls, localhost), valid for 30 days.
 set -eu
 folder=${1:-secrets/tls} name=${2:-localhost}
 mkdir -p "$folder"

@@ -45,7 +45,7 @@ for ((i = 0; i < masters; i++)); do
   node=${nodes[i]}
   first=$((i * slots / masters)) last=$(((i + 1) * slots / masters - 1))
   [[ $(info "$node" cluster_slots_assigned) != 0 ]] || on "$node" CLUSTER ADDSLOTSRANGE $first $last >/dev/null
-  # Only while it knows nobody: two nodes that start with the same epoch would have to settle it first.
+  # Only while the node knows no other: two nodes with the same epoch would first have to resolve the conflict.
   on "$node" CLUSTER SET-CONFIG-EPOCH $((i + 1)) >/dev/null
 done
 for node in "${nodes[@]:1}"; do

@@ -2,9 +2,9 @@
 # Starts a node of the cluster under its own name, and lets it find the others again when all addresses are new.
 #   CLUSTER_NODE    the name under which clients and the other nodes reach this container
 #   CLUSTER_PEERS   the names of all nodes
-# Nodes know each other by id and address. When one comes back with a new address it finds the others and they note the new
-# one; when all do (down and up, a restart of the engine) nobody finds anybody. A MEET by name mends it: the answer carries
-# the id that is known, and the address is replaced. Before the cluster was created there is nobody to meet.
+# Nodes know each other by id and address. A node that returns with a new address contacts the others, which store it. When all
+# addresses change (down and up, a restart of the engine), no node finds another. A MEET by name repairs that: the answer carries
+# the known id, and the address is replaced. Before the cluster is created there is no node to meet.
 set -euo pipefail
 
 export REDISCLI_AUTH

@@ -101,7 +101,7 @@ async function hitRate(policy: string, scan: boolean): Promise<number> {
         names.filter((_, i) => !found[i]),
         value,
       )
-      // The second half, when the memory is full and counters are settled; what the scan reads is nobody's interest.
+      // The second half, when the memory is full and counters are settled; keys that only the scan reads do not count.
       if (done >= reads / 2) hits += found.filter((hit, i) => hit && !scans[i]).length
     }
     return hits / ((reads / 2) * (scan ? 0.8 : 1))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 
 /**
- * Files of the repository, tracked or new, without those that .gitignore names.
+ * Files of the repository, tracked or new, without files that .gitignore names.
  *
  * @param patterns git pathspecs such as `*.ts`
  * @returns paths from the root, sorted

@@ -10,13 +10,13 @@ const help = `node tools/prod/bench-compression.ts
 
 Who compresses? Starts production as a project of its own with one replica, asks for pages of 100 orders through the
 published port with "accept-encoding: gzip", in three ways in turn: the APIs compress (stored replies, as shipped), nginx
-compresses, nobody does. Prints answers a second, bytes an answer, and the ratio to what is shipped. About five minutes.
+compresses, no compression. Prints answers a second, bytes an answer, and the ratio to what is shipped. About five minutes.
 `
 
 const WAYS = {
   'the APIs': { COMPRESSION: 'on', NGINX_GZIP: 'off' },
   nginx: { COMPRESSION: 'off', NGINX_GZIP: 'on' },
-  nobody: { COMPRESSION: 'off', NGINX_GZIP: 'off' },
+  neither: { COMPRESSION: 'off', NGINX_GZIP: 'off' },
 } as const
 type Way = keyof typeof WAYS
 
@@ -41,7 +41,7 @@ Object.assign(process.env, {
 })
 const production = openProduction()
 
-const seen: Record<Way, { rate: number; bytes: number }[]> = { 'the APIs': [], nginx: [], nobody: [] }
+const seen: Record<Way, { rate: number; bytes: number }[]> = { 'the APIs': [], nginx: [], neither: [] }
 try {
   await prod('up', '--seed')
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -94,7 +94,7 @@ async function measure(way: Way): Promise<{ rate: number; bytes: number }> {
   const caller = async (index: number) => {
     for (let next = index; performance.now() < end; next += 1) {
       const answer = await ask(PATHS[next % PATHS.length] ?? '/', agent)
-      const expected = way === 'nobody' ? undefined : 'gzip'
+      const expected = way === 'neither' ? undefined : 'gzip'
       if (answer.status !== 200 || answer.encoding !== expected)
         throw new Error(`${way}: ${answer.status}, ${answer.encoding}`)
       if (performance.now() < from) continue

@@ -113,8 +113,8 @@ function rounds(containers: readonly Container[]): Container[][] {
 }
 
 /**
- * Adds replicas of the new release until there are `count` of each API; containers that are there stay as they are. Beside
- * all that there are of the old one, and not those that run: a release that keeps ending can be replaced.
+ * Adds replicas of the new release until there are `count` of each API; containers that are there stay as they are. Containers of
+ * the old release count whether they run or not, so that a crash-looping release can be replaced.
  *
  * @returns all of the new release
  */
@@ -139,7 +139,7 @@ async function scaleOut(
   return fresh
 }
 
-/** All that are there, or only those that run. */
+/** All containers, or only the running ones. */
 async function replicas(production: Production, { running = false } = {}): Promise<Container[]> {
   const lists = await Promise.all(APIS.map((api) => production.containers(api, { all: !running })))
   return lists.flat()
@@ -165,7 +165,7 @@ async function ready(production: Production, containers: readonly Container[]): 
 
 interface Watched {
   fresh: readonly Container[]
-  /** Those that the new ones are compared with … */
+  /** Containers of the old release, as the reference … */
   old?: readonly Container[]
   /** … or, when they are stopping, what they answered before. */
   expected?: Requests | undefined

@@ -25,7 +25,7 @@ t.test('a release is worse when it fails more often than the one beside it', asy
     [of(1, 60), of(0, 60), false],
     [of(1, 1), of(0, 1), true],
     [of(2, 4), of(0, 0), true],
-    // The database is away for both.
+    // The database is unavailable for both.
     [of(100, 500), of(98, 500), false],
     [of(250, 500), of(98, 500), true],
   ] as const)

@@ -28,9 +28,9 @@ export function since(before: Requests, after: Requests): Requests {
 }
 
 /**
- * Whether a release fails more than the one before it did beside it: its share of 5xx is larger by more than a hundredth.
- * A database that is away makes both fail, and is no reason to go back. Less than five failures say nothing, unless they
- * are half of all there was.
+ * Whether a release fails more often than the previous one beside it: its share of 5xx is larger by more than 0.01.
+ * An unavailable database makes both fail, and is no reason to roll back. Fewer than five failures do not count, unless they
+ * are half of all requests.
  */
 export function isWorse(fresh: Requests, old: Requests): boolean {
   if (fresh.failed === 0) return false

@@ -81,7 +81,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // Somebody else's process lives too.
+    // A process of another user is alive as well.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -87,5 +87,5 @@ t.test('a token is shown once: what is kept cannot be used', async (t) => {
   const kept = readFileSync(join(state, 'auth_tokens'), 'utf8')
   t.match(kept, /(^|,)alice:[0-9a-f]{64}:write$/)
   t.notOk(kept.includes(stdout.trim()))
-  t.equal(statSync(state).mode & 0o777, 0o700, 'nobody else looks into the folder')
+  t.equal(statSync(state).mode & 0o777, 0o700, 'only the owner can read the folder')
 })

@@ -27,7 +27,7 @@ export interface Production {
     args: readonly string[],
     options?: { show?: boolean; env?: Record<string, string> },
   ): Promise<string>
-  /** The containers of a service that run, or with `all` those that are there, oldest first. */
+  /** The running containers of a service, or with `all` every container of it, oldest first. */
   containers(service: string, options?: { all?: boolean }): Promise<Container[]>
   /** Runs a command in a container of the service (the first one), or in that one. */
   exec(service: string | Container, command: readonly string[]): Promise<string>

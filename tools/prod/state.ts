@@ -9,7 +9,7 @@ export interface Deployment {
   tag: string
   /** Ids of the containers that were there before it. */
   old: string[]
-  /** The new release is in service: what is left of the old one goes. Else the new one goes. */
+  /** The new release serves requests, so the remaining old containers are removed. Otherwise the new ones are. */
   inService: boolean
 }
 
@@ -17,7 +17,7 @@ export interface Deployment {
 export interface State {
   /** The folder of all of it. */
   readonly folder: string
-  /** Makes what is missing; what is there stays. */
+  /** Creates missing files; existing ones stay. */
   create(): void
   exists(): boolean
   primary(): PostgresNode
@@ -95,15 +95,15 @@ export function openState(folder: string, databases: string): State {
       for (const name of PASSWORDS) writeOnce(name, () => randomBytes(24).toString('base64url'))
       const login = `postgres://reference:${read('reference_password')}@pgbouncer:6432`
       for (const [name, database] of Object.entries(URLS)) writeOnce(name, () => `${login}/${database}`)
-      // One exporter asks all nodes; it looks its password up by the address that it is told to ask.
+      // One exporter asks all nodes; it looks its password up by the address of each scrape.
       writeOnce('redis_exporter_passwords', () => {
         const nodes = [1, 2, 3, 4, 5, 6].map((node) => `redis://exporter@redis-${node}:6379`)
         return JSON.stringify(
           Object.fromEntries(nodes.map((node) => [node, read('redis_exporter_password')])),
         )
       })
-      // Nobody has this token: an empty list would be a fault of the settings.
-      writeOnce('auth_tokens', () => `nobody:${hash('sha256', randomBytes(32))}:write`)
+      // A token that no client knows, because the settings refuse an empty list.
+      writeOnce('auth_tokens', () => `unused:${hash('sha256', randomBytes(32))}:write`)
       writeOnce('state/primary', () => 'postgres-primary\n')
       writeOnce('state/databases.ini', () => databases)
       writeOnce('settings.json', () => '{}\n')

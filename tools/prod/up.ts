@@ -23,7 +23,7 @@ export async function up(production: Production, options: UpOptions): Promise<vo
   await recover(production, options.log)
   if (options.build) await buildWhatIsMissing(production)
   await startPostgres(production)
-  // The one-shot services end; --wait is for those that stay.
+  // One-shot services end; --wait applies to the ones that keep running.
   await production.compose(
     ['up', '--detach', '--no-build', '--remove-orphans', '--wait', '--wait-timeout', '300'],
     { show: true },

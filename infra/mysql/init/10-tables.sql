@@ -5,7 +5,7 @@ CREATE TABLE users (
   name varchar(200) NOT NULL,
   email varchar(320) NOT NULL,
   created_at datetime(3) NOT NULL,
-  -- The guide's idx_users_email, as what it is: nobody registers twice.
+  -- The guide's idx_users_email, as a unique key: an address registers only once.
   UNIQUE KEY users_email_unique (email)
 );
 

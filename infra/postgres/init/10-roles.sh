@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs once, when the data folder is new: the roles, the database, and the function by which PgBouncer checks passwords.
-# Each password comes from its secret; a role without one is not made, except for those that everything needs.
+# Each password comes from its secret; a role without a secret is not created, except the roles that the stack requires.
 #   reference_password           owner of the database `reference`; what the APIs log in as. No superuser
 #   pgbouncer_password           may run one function: the lookup of a login's scram secret
 #   postgres_exporter_password   reads statistics, nothing else (optional)
@@ -34,7 +34,7 @@ role pgbouncer pgbouncer_password "CONNECTION LIMIT 10"
 
 sql --dbname postgres <<'SQL'
 CREATE DATABASE reference OWNER reference;
--- Nobody who can log in for another purpose gets into it.
+-- Roles with a login for other purposes cannot connect to it.
 REVOKE CONNECT, TEMPORARY ON DATABASE reference FROM PUBLIC;
 GRANT CONNECT ON DATABASE reference TO pgbouncer;
 GRANT pg_read_all_stats TO reference;

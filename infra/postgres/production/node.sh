@@ -17,7 +17,7 @@ ask_primary() { # QUERY, over the replication protocol: the replicator may do no
     "host=$primary user=replicator replication=true connect_timeout=5"
 }
 
-# What the primary keeps for this node: "there", "lost" (max_slot_wal_keep_size was exceeded, or somebody dropped it), or
+# What the primary keeps for this node: "there", "lost" (max_slot_wal_keep_size was exceeded, or the slot was dropped), or
 # nothing when it does not answer.
 slot_on_primary() {
   local answer
@@ -59,7 +59,7 @@ if [[ $primary != "$NODE" ]]; then
       echo "$NODE waits for $primary" >&2
       sleep 1
     done
-    # What is there already serves nobody meanwhile, and stays until the copy is whole.
+    # The existing data serves no client in the meantime, and stays until the copy is complete.
     [[ $(slot_on_primary) == there ]] || ask_primary "DROP_REPLICATION_SLOT $slot" >/dev/null 2>&1 || true
     # The slot keeps the WAL that this node still needs, up to max_slot_wal_keep_size of the primary.
     ask_primary "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL" >/dev/null 2>&1 || true
@@ -78,7 +78,7 @@ if [[ $primary != "$NODE" ]]; then
   (watch_slot $$ &)
 fi
 
-# Not while the first data folder is made: nobody is there who could acknowledge.
+# Not while the first data folder is created: no standby exists that could acknowledge.
 if [[ -s $PGDATA/PG_VERSION && -n ${SYNCHRONOUS_STANDBY_NAMES:-} ]]; then
   flags+=(-c "synchronous_standby_names=$SYNCHRONOUS_STANDBY_NAMES")
 fi

@@ -3,7 +3,7 @@
 #   admin     everything: the nodes among themselves, health checks, people
 #   api       what packages/cache sends, on its own keys (api.acl has it)
 #   exporter  figures alone, no key (exporter.acl)
-# `default` is off, so nobody gets in without a name.
+# `default` is off, so every client needs a user name.
 set -euo pipefail
 umask 077
 
@@ -45,7 +45,7 @@ introduce() {
     [[ $(redis-cli --user admin --no-auth-warning CLUSTER NODES 2>/dev/null | grep -c ' connected') -lt $(wc -w <<<"$PEERS") ]] || break
   done
 }
-# A node that is new waits for create-cluster.sh instead, which takes only nodes that know nobody.
+# A new node waits for create-cluster.sh instead, which accepts only nodes that know no other node.
 [[ ! -s /data/nodes.conf ]] || introduce &
 
 exec docker-entrypoint.sh /tmp/node.conf

@@ -57,7 +57,7 @@ export const cache: Dashboard = {
           ],
         },
         {
-          title: 'Waiting for somebody else’s load',
+          title: 'Waiting for another process’s load',
           unit: 'ops',
           queries: [
             ['sum by (namespace) (rate(cache_lease_waits_total[$__rate_interval]))', '{{namespace}}'],

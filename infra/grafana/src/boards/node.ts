@@ -98,7 +98,7 @@ export const node: Dashboard = {
       ],
     },
     {
-      title: 'Upstream, requests under way',
+      title: 'Upstream, requests in flight',
       panels: [
         {
           title: 'Calls to the upstream',

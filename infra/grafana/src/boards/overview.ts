@@ -45,7 +45,7 @@ export const overview: Dashboard = {
         },
         {
           title: 'What runs',
-          about: 'Two of them: a deploy is under way.',
+          about: 'Two revisions: a deploy is in progress.',
           kind: 'name',
           queries: [['count by (version, commit, node) (build_info)', '{{version}} {{commit}} {{node}}']],
         },
