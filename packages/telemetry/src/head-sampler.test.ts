@@ -11,14 +11,14 @@ const carried = (traceFlags: TraceFlags) =>
     isRemote: true,
   })
 
-t.test('one in twenty is kept, and its span gets the trace id that was decided on', async (t) => {
+t.test('5 % are kept, and the span gets the trace id of the decision', async (t) => {
   const sampler = createSampler({})
   const head = createHeadSampler(sampler)
   let kept = 0
   for (let n = 0; n < 20_000; n++) {
     if (!head.keeps(ROOT_CONTEXT)) continue
     kept++
-    // Again, as the tracer does with the id that it is given.
+    // The tracer asks the sampler again with the generated id.
     const again = createHeadSampler({
       shouldSample: (context, _, ...rest) =>
         sampler.shouldSample(context, head.ids.generateTraceId(), ...rest),
@@ -29,7 +29,7 @@ t.test('one in twenty is kept, and its span gets the trace id that was decided o
   t.ok(kept > 800 && kept < 1_200, `${kept}`)
 })
 
-t.test('an id is used once, and not after a request that is not kept', async (t) => {
+t.test('a trace id is used once, and discarded when the request is not kept', async (t) => {
   const head = createHeadSampler(createSampler({ OTEL_TRACES_SAMPLER: 'always_on' }))
   t.ok(head.keeps(ROOT_CONTEXT))
   t.not(head.ids.generateTraceId(), head.ids.generateTraceId())
@@ -38,7 +38,7 @@ t.test('an id is used once, and not after a request that is not kept', async (t)
   t.match(off.ids.generateTraceId(), /^[0-9a-f]{32}$/)
 })
 
-t.test('whoever calls with a trace has decided', async (t) => {
+t.test('the sampling decision of the caller is kept', async (t) => {
   const head = createHeadSampler(createSampler({ OTEL_TRACES_SAMPLER_ARG: '0.5' }))
   for (let n = 0; n < 50; n++) {
     t.ok(head.keeps(carried(TraceFlags.SAMPLED)))

@@ -1,19 +1,20 @@
 import { type Context, SpanKind, trace } from '@opentelemetry/api'
 import { type IdGenerator, RandomIdGenerator, type Sampler, SamplingDecision } from '@opentelemetry/sdk-trace'
 
-/** Decides about a request before anything is made for it: of twenty, nineteen need no span, no context and no listener. */
+/** Decides about a request before a span exists: at 5 %, nineteen of twenty requests need no span, context or listener. */
 export interface HeadSampler {
   /**
-   * Whether the trace of a request is kept. If so its span has to be started next: it gets the trace id that was decided on.
+   * Tells whether the trace of a request is kept. If so, the caller must start its span next, which gets the trace id of
+   * this decision.
    *
-   * @param parent what the request brought along
+   * @param parent the trace context from the headers of the request
    */
   keeps(parent: Context): boolean
-  /** For the tracer provider. */
+  /** The id generator of the tracer provider. */
   readonly ids: IdGenerator
 }
 
-/** @param sampler has to decide the same of the same trace id, as those of the specification do: it is asked again at the span */
+/** @param sampler must decide by the trace id alone, as the specification's samplers do: it is called again for the span */
 export function createHeadSampler(sampler: Sampler): HeadSampler {
   const random = new RandomIdGenerator()
   let decided: string | undefined

@@ -2,7 +2,7 @@ import { isSpanContextValid, TraceFlags, trace } from '@opentelemetry/api'
 import type { TracedLine } from '@reference/http'
 import { listen } from './listen.ts'
 
-/** The ids of the trace in whose context a line is written, when that trace is kept: others lead nowhere. */
+/** Adds the trace and span id to each log line whose trace is kept. Ids of other traces could not be looked up. */
 export function nameLogLines(): () => void {
   return listen<TracedLine>('reference:http.log', (line) => {
     const span = trace.getActiveSpan()?.spanContext()

@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads'
 import { startTelemetry } from './telemetry.ts'
 
-// For `node --import`: it has to listen before the service is loaded. NODE_OPTIONS reaches worker threads too, whose
-// tasks are inside of a span of the main thread already.
+// For `node --import`: the channels need subscribers before the service is loaded. Worker threads inherit NODE_OPTIONS, but
+// their tasks are already inside a span of the main thread.
 if (isMainThread) startTelemetry(process.env, process.argv[1])

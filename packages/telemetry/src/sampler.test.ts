@@ -7,7 +7,7 @@ import { createSampler } from './sampler.ts'
 const traceIds = Array.from({ length: 20_000 }, (_, n) => hash('md5', `${n}`))
 const [someId = ''] = traceIds
 
-/** The share of traces that are kept. */
+/** Share of traces that the sampler keeps. */
 function kept(environment: NodeJS.ProcessEnv, kind: SpanKind, calledBy?: 'sampled' | 'unsampled'): number {
   const sampler = createSampler(environment)
   const traceFlags = calledBy === 'sampled' ? TraceFlags.SAMPLED : TraceFlags.NONE
@@ -20,7 +20,7 @@ function kept(environment: NodeJS.ProcessEnv, kind: SpanKind, calledBy?: 'sample
   return recorded.length / decisions.length
 }
 
-t.test('one in twenty of the traces that begin here is kept, unless it is told otherwise', async (t) => {
+t.test('5 % of the traces that begin here are kept, unless the settings change that', async (t) => {
   for (const kind of [SpanKind.SERVER, SpanKind.CONSUMER]) {
     const share = kept({}, kind)
     t.ok(share > 0.04 && share < 0.06, `${share}`)
@@ -31,17 +31,17 @@ t.test('one in twenty of the traces that begin here is kept, unless it is told o
   t.equal(kept({ OTEL_TRACES_SAMPLER: 'always_off' }, SpanKind.SERVER), 0)
 })
 
-t.test('whoever calls with a trace has decided', async (t) => {
+t.test('the sampling decision of the caller is kept', async (t) => {
   t.equal(kept({}, SpanKind.SERVER, 'sampled'), 1)
   t.equal(kept({}, SpanKind.SERVER, 'unsampled'), 0)
 })
 
-t.test('a statement begins no trace, but is in one', async (t) => {
+t.test('a statement begins no trace, but joins one', async (t) => {
   t.equal(kept({ OTEL_TRACES_SAMPLER: 'always_on' }, SpanKind.CLIENT), 0)
   t.equal(kept({ OTEL_TRACES_SAMPLER: 'always_on' }, SpanKind.CLIENT, 'sampled'), 1)
 })
 
-t.test('a sampler that there is not ends the start', async (t) => {
+t.test('an unknown sampler or ratio is refused', async (t) => {
   t.throws(() => createSampler({ OTEL_TRACES_SAMPLER: 'sometimes' }), { message: /sometimes/ })
   t.throws(() => createSampler({ OTEL_TRACES_SAMPLER_ARG: '5' }), { message: /from 0 to 1/ })
 })

@@ -8,13 +8,14 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace'
 
-/** Of traces that begin here; one that was begun elsewhere is kept or not as it was decided there. */
+/** Share of the traces that begin in this process. The caller has decided about a trace that it began. */
 const DEFAULT_RATIO = 0.05
 
 /**
- * `OTEL_TRACES_SAMPLER` as the specification names them; without it 5 % of the traces that begin here.
+ * Creates the sampler that `OTEL_TRACES_SAMPLER` names, as in OpenTelemetry's specification. The default keeps 5 % of the
+ * traces that begin in this process.
  *
- * @throws RangeError when it is none of the names, or its argument no ratio
+ * @throws RangeError when the name is unknown, or the argument is not a ratio
  */
 export function createSampler({ OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG }: NodeJS.ProcessEnv): Sampler {
   const name = OTEL_TRACES_SAMPLER || 'parentbased_traceidratio'
@@ -29,14 +30,14 @@ export function createSampler({ OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG }: 
   }
   const root = roots[name.replace(/^parentbased_/, '')]?.()
   if (root === undefined) throw new RangeError(`OTEL_TRACES_SAMPLER has no sampler '${name}'.`)
-  return begunByWork(name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root)
+  return beginWithWork(name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root)
 }
 
 /**
- * A trace begins with a request or a job. The statement of a poller or the check of a breaker is not worth one: there
- * are some of them each second, all alike.
+ * Lets only requests and jobs begin a trace. Pollers and circuit breakers issue several identical calls a second, which
+ * would fill the trace store.
  */
-function begunByWork(sampler: Sampler): Sampler {
+function beginWithWork(sampler: Sampler): Sampler {
   return {
     shouldSample(context, traceId, name, kind, attributes, links) {
       const begins = trace.getSpanContext(context) === undefined
@@ -45,6 +46,6 @@ function begunByWork(sampler: Sampler): Sampler {
       }
       return sampler.shouldSample(context, traceId, name, kind, attributes, links)
     },
-    toString: () => `BegunByWork{${sampler.toString()}}`,
+    toString: () => `BeginWithWork{${sampler.toString()}}`,
   }
 }

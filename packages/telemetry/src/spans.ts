@@ -9,12 +9,12 @@ import {
   trace,
 } from '@opentelemetry/api'
 
-/** The trace that a message or the headers of a request brought along; none: a new one may begin. */
+/** The trace context in a message or in request headers; the root context without one. */
 export function carriedBy(carrier: object | undefined): Context {
   return carrier === undefined ? ROOT_CONTEXT : propagation.extract(ROOT_CONTEXT, carrier)
 }
 
-/** Starts a span below `parent`; what is run in the context `inside` has it as its own parent. */
+/** Starts a child span of `parent`. Spans that are started in the context `inside` become its children. */
 export function startSpan(
   tracer: Tracer,
   parent: Context,
@@ -25,7 +25,12 @@ export function startSpan(
   return { span, inside: trace.setSpan(parent, span) }
 }
 
-/** Ends a span, now unless told; an error is told by its code, never by its message, which may hold what a client sent. */
+/**
+ * Ends a span.
+ *
+ * @param error recorded by its code; its message may contain input of a client
+ * @param endedAt milliseconds since the epoch; now unless given
+ */
 export function endSpan(span: Span, error?: unknown, endedAt?: number): void {
   if (error !== undefined) {
     const { name, code } = error as { name?: string; code?: unknown }

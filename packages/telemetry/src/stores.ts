@@ -4,7 +4,7 @@ import type { TracedStatement } from '@reference/database'
 import { listen } from './listen.ts'
 import { endSpan } from './spans.ts'
 
-/** A span for each statement, by its name. Its text has places for values, and no value. */
+/** Creates a span for each statement, named by it. The text holds placeholders, no values. */
 export function traceDatabase(tracer: Tracer): () => void {
   return listen<TracedStatement>('reference:database.statement', (traced) => {
     if (!inKeptTrace()) return
@@ -22,7 +22,7 @@ export function traceDatabase(tracer: Tracer): () => void {
   })
 }
 
-/** A span for each operation of cache tier 2. Tier 1 has none: a hit there takes less than a span. */
+/** Creates a span for each operation of cache tier 2. A hit in tier 1 takes less time than a span would. */
 export function traceCache(tracer: Tracer): () => void {
   return listen<TracedCall>('reference:cache.call', (traced) => {
     if (!inKeptTrace()) return
@@ -34,5 +34,7 @@ export function traceCache(tracer: Tracer): () => void {
   })
 }
 
-/** Looked at before a span is made: most are of requests that are not kept, or of a poller's round. */
-const inKeptTrace = () => trace.getActiveSpan()?.isRecording() === true
+/** Most statements belong to requests that are not sampled, or to pollers: no span is created for them. */
+function inKeptTrace(): boolean {
+  return trace.getActiveSpan()?.isRecording() === true
+}

@@ -82,7 +82,7 @@ t.test('a request through both services and a job in a third process are one tra
   const { traceId, headers } = newTrace(true)
   const listed = await fetch(`${parallelUrl}/aggregate?limit=2`, { headers })
   t.equal(listed.status, 200)
-  // Three at once, so that pg-boss may hand them over together.
+  // Three at once, so that pg-boss may fetch them in one batch.
   const jobs = await Promise.all(
     [1, 2, 3].map(async (n) => {
       const answer = await fetch(`${apiUrl}/process-data`, {
@@ -141,7 +141,7 @@ t.test('a request through both services and a job in a third process are one tra
   t.notMatch(api.output.text, '"path":"/users/7"', 'a request whose trace is not kept has no line')
 })
 
-t.test('of requests that bring no trace a share is kept, each whole', async (t) => {
+t.test('a share of the requests without a trace context is kept, each with all its spans', async (t) => {
   const { url, spans } = await collector(t)
   const { parallelUrl } = await fleet(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: url,
@@ -155,7 +155,7 @@ t.test('of requests that bring no trace a share is kept, each whole', async (t) 
   const orders = () =>
     spans.filter(({ service, name }) => service === 'reference-api' && name === 'GET /orders')
   await until('what is held has been sent', () => roots().length > 0 && orders().length === roots().length)
-  // Of 40 by a fair coin: beyond these once in 10⁷ runs.
+  // 40 fair coin flips: outside these bounds once in 10⁷ runs.
   t.ok(roots().length > 3 && roots().length < 37, `${roots().length} of ${requests}`)
   t.same(
     new Set(roots().map(({ service, name }) => `${service} ${name}`)),
@@ -168,7 +168,7 @@ t.test('of requests that bring no trace a share is kept, each whole', async (t) 
   )
 })
 
-t.test('what is held is sent before the process ends', async (t) => {
+t.test('remaining spans are exported before the process ends', async (t) => {
   const { url, spans } = await collector(t)
   const api = startService(t, 'reference-api', {
     DATABASE_URL: (await testDatabase(t)).url,

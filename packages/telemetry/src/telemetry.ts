@@ -5,7 +5,7 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
-import manifest from '../../../package.json' with { type: 'json' }
+import manifest from '../package.json' with { type: 'json' }
 import { createHeadSampler } from './head-sampler.ts'
 import { nameLogLines } from './log-lines.ts'
 import { createSampler } from './sampler.ts'
@@ -15,24 +15,25 @@ import { traceJobs } from './traced-jobs.ts'
 import { traceRequests } from './traced-requests.ts'
 import { traceUpstream } from './upstream.ts'
 
-export type Telemetry = {
-  /** Sends what is held, and ends. */
+export interface Telemetry {
+  /** Exports the remaining spans and stops listening. */
   close(): Promise<void>
 }
 
-/** How long a span waits to be sent. The SDK's own 5 s is long for who looks at a trace right after its request. */
+/** Delay before spans are exported. With the SDK's 5 s a trace is not yet visible when a developer looks it up. */
 const SEND_EVERY_MS = 1_000
-/** How long the end of a process may wait for a collector that does not answer. */
+/** Limit for the last export when the collector does not respond. */
 const LAST_SEND_LIMIT_MS = 2_000
 
 /**
- * Makes spans of what the packages tell on their diagnostics channels, and sends them by OTLP over HTTP. Whoever is
- * loaded before this has begun stays silent.
+ * Creates spans from the diagnostics channels of the packages and exports them by OTLP over HTTP. A package that was
+ * loaded before this call publishes nothing.
  *
- * Read from the environment, by OpenTelemetry's own names: `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin (by the exporter),
+ * Settings have OpenTelemetry's own names: `OTEL_EXPORTER_OTLP_ENDPOINT` and its relatives (read by the exporter),
  * `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_SERVICE_NAME`, `OTEL_SDK_DISABLED`.
  *
- * @param entry the file that the process runs, for the service's name
+ * @param entry path of the file that the process runs; the service name is derived from it
+ * @throws RangeError when the sampler or its argument is unknown
  */
 export function startTelemetry(environment: NodeJS.ProcessEnv, entry: string | undefined): Telemetry {
   if (environment.OTEL_SDK_DISABLED === 'true') return { close: async () => {} }
@@ -65,12 +66,12 @@ export function startTelemetry(environment: NodeJS.ProcessEnv, entry: string | u
     nameLogLines(),
   ]
   const flush = () => provider.forceFlush({ timeoutMillis: LAST_SEND_LIMIT_MS }).catch(() => {})
-  const flushAtTheEnd = (waiting: unknown) => (waiting as Promise<void>[]).push(flush())
-  channel('reference:http.closed').subscribe(flushAtTheEnd)
+  const flushOnClose = (waiting: unknown) => (waiting as Promise<void>[]).push(flush())
+  channel('reference:http.closed').subscribe(flushOnClose)
 
   return {
     async close() {
-      channel('reference:http.closed').unsubscribe(flushAtTheEnd)
+      channel('reference:http.closed').unsubscribe(flushOnClose)
       for (const stop of stops) stop()
       await flush()
       await provider.shutdown()

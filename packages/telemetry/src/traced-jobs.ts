@@ -4,8 +4,8 @@ import { listen } from './listen.ts'
 import { carriedBy, endSpan, startSpan } from './spans.ts'
 
 /**
- * A span for each run of a handler, in the trace that has enqueued the job. pg-boss's own span around it is the parent
- * when it is in that trace, and a link when it stands for several jobs.
+ * Creates a span for each run of a handler, in the trace that enqueued the job. The span of pg-boss is its parent if it
+ * belongs to that trace, and a link if it covers several jobs.
  */
 export function traceJobs(tracer: Tracer): () => void {
   return listen<TracedJob>('reference:jobs.run', (traced) => {
@@ -39,7 +39,7 @@ export function traceJobs(tracer: Tracer): () => void {
   })
 }
 
-/** A handler that threw is told by its outcome. */
+/** The outcome, not an exception, reports a handler that threw. */
 function isFailure(result: unknown): boolean {
   if (typeof result !== 'object' || result === null) return false
   return Reflect.get(result, 'status') !== 'completed'

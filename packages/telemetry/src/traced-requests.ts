@@ -5,8 +5,8 @@ import { listen } from './listen.ts'
 import { carriedBy, startSpan } from './spans.ts'
 
 /**
- * A span for each request whose trace is kept, but those of probes and scrapers; it ends with the answer, and is named by
- * its route.
+ * Creates a span for each request whose trace is kept, except for probes and scrapes. The span is named by its route and
+ * ends with the reply.
  */
 export function traceRequests(tracer: Tracer, head: HeadSampler): () => void {
   return listen<TracedRequest>('reference:http.request', (traced) => {
@@ -14,7 +14,8 @@ export function traceRequests(tracer: Tracer, head: HeadSampler): () => void {
     if (Reflect.get(request.routeOptions.config, 'operational') === true) return
     const parent = carriedBy(request.headers.traceparent === undefined ? undefined : request.headers)
     if (!head.keeps(parent)) {
-      // Whom it calls is told so by what it brought along; without that an attempt says so by itself.
+      // Keep the unsampled parent active so that outgoing calls forward its `traceparent`. Without a parent, the sampler
+      // drops the client span.
       if (parent !== ROOT_CONTEXT) traced.run = (rest) => context.with(parent, rest)
       return
     }
