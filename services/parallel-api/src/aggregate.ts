@@ -1,8 +1,7 @@
+import { DeadlineError, fetchAll, type Part, PartFailedError } from '@reference/async'
 import { Order, Product, User } from '@reference/model'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { DeadlineError } from './abort-scope.ts'
-import { fetchAll, type Part, PartFailedError } from './fetch-all.ts'
 import type { Upstream } from './upstream.ts'
 import { UpstreamError, upstreamError } from './upstream-errors.ts'
 

@@ -1,5 +1,5 @@
+import { DeadlineError } from '@reference/async'
 import { BrokenCircuitError } from 'cockatiel'
-import { DeadlineError } from './abort-scope.ts'
 
 export type UpstreamCode =
   | 'UPSTREAM_UNAVAILABLE'

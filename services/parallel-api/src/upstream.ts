@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { createAbortScope, createSingleFlight, delay } from '@reference/async'
 import { ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel'
 import type { Registry } from 'prom-client'
 import { type Dispatcher, Pool } from 'undici'
-import { abortScope } from './abort-scope.ts'
 import { createRetryBudget } from './retry-budget.ts'
-import { createShare } from './share.ts'
 import { isRetryable, isTrouble, UpstreamError, upstreamError } from './upstream-errors.ts'
 import { createUpstreamMetrics, type Outcome } from './upstream-metrics.ts'
 import { createTracing } from './upstream-tracing.ts'
@@ -91,11 +89,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   })
   const budget = createRetryBudget()
   const beginTrace = createTracing(origin)
-  const share = createShare<unknown>()
+  const singleFlight = createSingleFlight<unknown>()
   const metrics = registry && createUpstreamMetrics(registry, () => breaker.state)
 
   async function attempt(path: string, { signal, headers }: UpstreamCall): Promise<unknown> {
-    const scope = abortScope(signal, attemptTimeoutMs)
+    const scope = createAbortScope({ parent: signal, timeoutMs: attemptTimeoutMs })
     const sent = { accept: 'application/json', ...headers }
     const traced = beginTrace?.(path, sent)
     try {
@@ -126,8 +124,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     }
     metrics?.retried()
     const { min, max } = RETRY_DELAY_MS
-    await sleep(min + Math.random() * (max - min), undefined, { signal: call.signal }).catch(() => {})
-    call.signal.throwIfAborted()
+    await delay(min + Math.random() * (max - min), { signal: call.signal })
     return attempt(path, call)
   }
 
@@ -159,7 +156,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         joined = false
         return guarded(path, { signal: whole, ...(headers && { headers }) })
       }
-      const result = await share(path, signal, work)
+      const result = await singleFlight(path, signal, work)
       if (joined) metrics?.shared()
       return result
     },

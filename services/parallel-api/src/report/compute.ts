@@ -1,7 +1,6 @@
+import { createAbortScope, createSemaphore, type Semaphore } from '@reference/async'
 import { type Attempt, type Database, queries, repeated, type Transaction } from '@reference/database'
-import { abortScope } from '../abort-scope.ts'
 import { createParts, type Parts } from './parts.ts'
-import { createPermits, type Permits } from './permits.ts'
 import { type Categories, sumPart } from './sum.ts'
 import { type Sums, sortedNames, writeReport } from './write.ts'
 
@@ -36,7 +35,7 @@ export function computeReport(options: ComputeOptions): Promise<Uint8Array<Array
 
 async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<Uint8Array<ArrayBuffer>> {
   const { database, lanes, atOnce, engine, statementTimeoutMs } = options
-  const scope = abortScope(options.signal, undefined)
+  const scope = createAbortScope({ parent: options.signal })
   const work = async (connections: Transaction[]): Promise<Sums> => {
     const [first] = connections
     const range = await first?.first(queries.orderIdRange, {})
@@ -47,9 +46,9 @@ async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<U
     const ids = { from: range.first, to: range.last }
     const share = Math.ceil((ids.to - ids.from + 1) / lanes)
     const parts = createParts(ids, Math.min(Math.max(share, PART_SIZE.min), PART_SIZE.max))
-    const permits = createPermits(atOnce)
+    const statements = createSemaphore(atOnce)
     const lane = (connection: Transaction) =>
-      runLane(connection, permits, parts, products, scope.signal).catch((error: unknown) => {
+      runLane(connection, statements, parts, products, scope.signal).catch((error: unknown) => {
         scope.abort(error)
         return new Float64Array()
       })
@@ -69,7 +68,7 @@ async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<U
 /** One connection: reads a part, adds it up, reads the next. So at most one part a lane is in memory, however many orders there are. */
 async function runLane(
   connection: Transaction,
-  permits: Permits,
+  statements: Semaphore,
   parts: Parts,
   products: Categories,
   signal: AbortSignal,
@@ -77,10 +76,7 @@ async function runLane(
   let sums: Float64Array = new Float64Array()
   for (let part = parts.next(); part !== undefined; part = parts.next()) {
     const range = part
-    const orders = await permits.run(async () => {
-      signal.throwIfAborted()
-      return connection.bytes(queries.orderPart, range)
-    })
+    const orders = await statements.run(() => connection.bytes(queries.orderPart, range), signal)
     signal.throwIfAborted()
     parts.held(part, orders.length / BYTES_AN_ORDER)
     sums = sumPart({ orders, products, before: sums })

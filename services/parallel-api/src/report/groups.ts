@@ -1,3 +1,5 @@
+import { AppError } from '@reference/errors'
+
 /** Sums by category and day. In flat numbers: no object a group. */
 export interface Groups {
   /** @throws ReportTooLargeError */
@@ -16,13 +18,10 @@ export interface Groups {
 export const MAX_GROUPS = 50_000
 
 /** More than `MAX_GROUPS`: trying again does not help. */
-export class ReportTooLargeError extends Error {
-  readonly code = 'REPORT_TOO_LARGE'
-  readonly statusCode = 500
-
+export class ReportTooLargeError extends AppError<'REPORT_TOO_LARGE'> {
   constructor() {
-    super(`A report has at most ${MAX_GROUPS.toLocaleString('en')} groups of category and day.`)
-    this.name = 'ReportTooLargeError'
+    const limit = MAX_GROUPS.toLocaleString('en')
+    super('REPORT_TOO_LARGE', 500, `A report has at most ${limit} groups of category and day`)
   }
 }
 

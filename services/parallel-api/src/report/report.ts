@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os'
+import { createAbortScope, createSerialSingleFlight } from '@reference/async'
 import { type Database, type DatabaseOptions, queries } from '@reference/database'
 import type { WorkerPool } from '@reference/jobs'
-import { abortScope } from '../abort-scope.ts'
-import { createTurns } from '../turns.ts'
 import { computeReport } from './compute.ts'
 import { reportInThread } from './in-thread.ts'
 
@@ -54,13 +53,13 @@ export function createReports(options: ReportsOptions): Reports {
     poolMax: lanes,
   }
 
-  // The deadline is the caller's and covers the wait for the turn; the work ends with the last of them.
+  // The deadline is the caller's and covers its wait for the run in flight; a run ends with the last of its callers.
   const limited = (work: (limits: Limits) => Promise<Buffer>) => {
-    const turns = createTurns((signal) => work({ signal, statementTimeoutMs: timeoutMs }))
+    const run = createSerialSingleFlight((signal) => work({ signal, statementTimeoutMs: timeoutMs }))
     return async (signal: AbortSignal) => {
-      const scope = abortScope(signal, timeoutMs)
+      const scope = createAbortScope({ parent: signal, timeoutMs })
       try {
-        return await turns(scope.signal)
+        return await run(scope.signal)
       } finally {
         scope.close()
       }

@@ -1,8 +1,8 @@
+import { fetchAll, fetchPartial, type Part, PartFailedError } from '@reference/async'
 import { type Database, queries, type Statement } from '@reference/database'
 import { type App, ProblemSchema, sendJson } from '@reference/http'
 import { Order, Product, User } from '@reference/model'
 import { Type } from 'typebox'
-import { fetchAll, fetchPartial, type Part, PartFailedError } from '../fetch-all.ts'
 import { forClient } from '../for-client.ts'
 
 const Query = Type.Object({

@@ -1,6 +1,6 @@
+import { DeadlineError } from '@reference/async'
 import { type App, ProblemSchema, problem, sendJson } from '@reference/http'
 import { Type } from 'typebox'
-import { DeadlineError } from '../abort-scope.ts'
 import { forClient } from '../for-client.ts'
 import type { Engine, Reports } from '../report/report.ts'
 import type { ReportCache } from '../report-cache.ts'

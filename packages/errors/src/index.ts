@@ -1,0 +1,1 @@
+export { AppError, type AppErrorOptions, type FieldError } from './app-error.ts'
