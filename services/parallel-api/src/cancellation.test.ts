@@ -151,9 +151,10 @@ for (const { path, hold, holdPart } of cases) {
   })
 
   t.test(`${path}: nothing is left past its deadline`, async (t) => {
-    // Long enough to see the call at work before, on a busy machine too.
+    // Long enough to see the call in flight on a busy machine too, once the thread of the report has started.
     const short = path === '/aggregate' ? { aggregateMs: 3_000 } : { allMs: 3_000, reportMs: 3_000 }
     const { api, upstream } = await start(t, short)
+    await until('a first call succeeds', async () => (await api.get(path)).status === 200)
     const release = await hold(api, upstream)
     const answer = api.get(path)
     await isUnderWay(t, path, api, upstream)
