@@ -24,7 +24,7 @@ export type Group = keyof typeof GROUPS
 
 /** The groups and single folders that the sources of a group may import. */
 export const ALLOWED: Readonly<Record<Group, readonly string[]>> = {
-  base: [],
+  base: ['packages/errors'],
   platform: ['base'],
   shop: ['base', 'platform'],
   optional: ['base', 'platform'],
