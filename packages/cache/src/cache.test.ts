@@ -480,7 +480,15 @@ t.test('the outbox can be scraped, also while the database does not answer', asy
     asked++
     return answer
   }
-  await open(t, { registry, outbox: { take: async () => [], remove: async () => {}, status } })
+  const outbox = {
+    take: async () => [],
+    remove: async () => {},
+    register: async () => {},
+    touch: async () => true,
+    expire: async () => {},
+    status,
+  }
+  await open(t, { registry, outbox })
   t.match(await registry.metrics(), /cache_outbox_depth 2\n(.*\n)*cache_outbox_oldest_seconds 1\.5\n/)
   t.equal(asked, 1, 'both by one statement')
   answer = new Promise(() => {})

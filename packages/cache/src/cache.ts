@@ -1,24 +1,22 @@
-import { performance } from 'node:perf_hooks'
-import { invalidOption, nodeUnavailable } from './errors.ts'
+import { createChecks } from './checks.ts'
+import { invalidOption, notAdmitted } from './errors.ts'
 import { createFlights } from './flights.ts'
 import type { Generation } from './generation.ts'
 import { createGeneration } from './generation.ts'
+import { isKey, namespaceOf, namespacePrefix, prefixOf } from './keys.ts'
 import { delay } from './limit.ts'
 import { createLossLog } from './loss-log.ts'
 import { registerMetrics } from './metrics.ts'
 import type { Namespace, NamespaceOptions } from './namespace.ts'
 import { checkNamespace, createNamespace } from './namespace.ts'
-import type { RedisNode } from './node.ts'
-import { createNode } from './node.ts'
-import type { CacheOptions, RedisTarget } from './options.ts'
+import type { CacheOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
-import type { Delivery, OutboxRow } from './outbox.ts'
+import type { Delivery, OutboxRow, OutboxStatus } from './outbox.ts'
 import { createOutbox } from './outbox.ts'
+import { RedisConnection } from './redis-connection.ts'
 import type { NamespaceStats } from './stats.ts'
 import { emptyStats } from './stats.ts'
 import { createTier1 } from './tier1.ts'
-import { createTier2 } from './tier2.ts'
-import { createTopology } from './topology.ts'
 
 export type CacheStats = {
   namespaces: Record<string, Readonly<NamespaceStats>>
@@ -30,17 +28,18 @@ export type Cache = {
   /** One kind of value. Types flow from `load`. A name can be used once. */
   namespace<K extends string | number, V>(options: NamespaceOptions<K, V>): Namespace<K, V>
   outbox: {
-    /** What a write puts into its outbox, in its own transaction. */
+    /** What a write puts into its outbox, in its own transaction; `keyOf` gives the same without a cache. */
     keysFor<K extends string | number>(
       namespace: Pick<Namespace<K, unknown>, 'keyOf'>,
       ids: readonly K[],
     ): string[]
   }
   /**
-   * Right after the commit and before the answer: removes the keys everywhere, trying for up to 250 ms. Rows (with their
-   * ids) are cleared from the outbox then. Never rejects: what is undelivered stays in the outbox for the poller.
+   * Right after the commit and before the answer: removes the keys from this process and its Redis, trying for up to 250 ms.
+   * The outbox rows for this Redis are cleared then. Never rejects: what is undelivered stays in the outbox for the poller,
+   * as do the rows for other caches.
    */
-  deliver(rows: readonly (OutboxRow | string)[]): Promise<Delivery>
+  deliver(keys: readonly string[], rows?: readonly OutboxRow[]): Promise<Delivery>
   /** A PING to every Redis in use; rejects when one does not answer. Resolves at once without Redis. */
   ready(signal?: AbortSignal): Promise<void>
   /** True once both tiers can be used on every node, false when that did not come within `limitMs`. */
@@ -50,10 +49,15 @@ export type Cache = {
   close(): Promise<void>
 }
 
+const EXPIRE_EVERY_CHECKS = 12
+/** A cache that stays registered for a while after its last process finds its values when one comes back. */
+const LEAST_KEPT_MS = 3_600_000
+const UNKNOWN_STATUS: OutboxStatus = { count: Number.NaN, oldestSeconds: Number.NaN }
+
 /**
  * A cache of two tiers, this process's memory and Redis, that stays coherent across processes and never makes a request
  * fail: without Redis, or while it does not answer, reads go to their loader. How it stays correct is told where it is
- * done: lease.ts, tracking.ts, outbox.ts, node.ts.
+ * done: lease.ts, tracking.ts, outbox.ts, admission.ts, node.ts.
  *
  * Returns at once; connections are made in the background.
  *
@@ -61,26 +65,44 @@ export type Cache = {
  */
 export function createCache(options: CacheOptions = {}): Cache {
   const settings = resolveOptions(options)
-  const { prefix, logger, timeoutMs } = settings
+  const { logger, timeoutMs, outbox: store } = settings
   const tier1 = settings.l1Enabled ? createTier1(settings) : undefined
   const flights = createFlights()
-  const namespaces = new Map<string, { stats: NamespaceStats; prefix: string; generationKey: string }>()
+  const namespaces = new Map<string, { stats: NamespaceStats }>()
   const generations = new Map<string, Generation>()
   const forgetAllOf = new Map<string, () => void>()
+  const closing = new AbortController()
+  let longestMs = 0
   let trackingLost = 0
 
-  const redis = settings.redis && connect(settings.redis)
+  const redis: RedisConnection | undefined =
+    settings.redis &&
+    new RedisConnection({
+      target: settings.redis,
+      settings,
+      store,
+      keepMs,
+      drain: (owned) => outbox.drain(owned),
+      onInvalidate,
+      onTrackingLost: () => {
+        trackingLost++
+        flush()
+      },
+      flush,
+    })
   const outbox = createOutbox({
-    store: settings.outbox,
+    store,
+    cacheId: () => redis?.admission.id,
     invalidate: async (keys, limitMs) => {
-      const ours = keys.filter((key) => key.startsWith(prefix))
-      const done = redis ? await redis.tier2.invalidate(ours, limitMs) : { applied: ours, acknowledged: ours }
+      const ours = keys.filter(isKey)
+      const done = redis ? await redis.invalidate(ours, limitMs) : { applied: ours, acknowledged: ours }
       // A row that is none of ours would stay in the outbox for ever.
-      const foreign = keys.filter((key) => !key.startsWith(prefix))
+      const foreign = keys.filter((key) => !isKey(key))
       return { applied: [...done.applied, ...foreign], acknowledged: [...done.acknowledged, ...foreign] }
     },
     timeoutMs,
     pollMs: settings.outboxPollMs,
+    onStoreFailure: () => checks?.soon(),
     logger,
   })
   const observeLoad =
@@ -89,12 +111,13 @@ export function createCache(options: CacheOptions = {}): Cache {
       namespaces: () => [...namespaces].map(([name, { stats }]) => [name, stats]),
       nodes: redis && nodes,
       trackingLost: () => trackingLost,
-      outboxStatus: settings.outbox?.status,
+      outboxStatus: store?.status && outboxStatus,
     })
-  const unreached = { id: 'unknown', usable: false, fault: 'no node of the Cluster could be reached' }
-  const endLossLog =
-    redis && logger && createLossLog(logger, () => (nodes().length === 0 ? [unreached] : nodes()))
-  if (settings.redis === undefined) logger?.info({}, 'cache: no Redis is set; tier 2 is off')
+  const endLossLog = redis && logger && createLossLog(logger, seenNodes)
+  if (redis === undefined) logger?.info({}, 'cache: no Redis is set; tier 2 is off')
+  else if (settings.installation === undefined) redis.use(prefixOf(settings.prefix))
+  let checksDone = 0
+  const checks = (redis || store) && createChecks(check, { everyMs: settings.checkMs, logger })
 
   return {
     namespace,
@@ -103,14 +126,11 @@ export function createCache(options: CacheOptions = {}): Cache {
     async ready(signal) {
       signal?.throwIfAborted()
       if (redis === undefined) return
-      if (nodes().length === 0) throw nodeUnavailable('cluster')
       await Promise.all(nodes().map((node) => node.ping()))
+      if (redis.reason !== undefined) throw notAdmitted(redis.reason)
     },
     async whenUsable(limitMs) {
-      const isUsable = () =>
-        nodes().length > 0 &&
-        nodes().every(({ usable, link }) => usable && link.provenUntil > performance.now())
-      for (const until = Date.now() + limitMs; redis !== undefined && !isUsable(); await delay(5)) {
+      for (const until = Date.now() + limitMs; redis !== undefined && !redis.usable; await delay(5)) {
         if (Date.now() > until) return false
       }
       return redis !== undefined
@@ -121,9 +141,11 @@ export function createCache(options: CacheOptions = {}): Cache {
       trackingLost,
     }),
     async close() {
+      closing.abort()
       endLossLog?.()
+      await checks?.close()
       await outbox.close()
-      redis?.topology.close()
+      redis?.close()
       tier1?.clear()
     },
   }
@@ -131,25 +153,22 @@ export function createCache(options: CacheOptions = {}): Cache {
   function namespace<K extends string | number, V>(of: NamespaceOptions<K, V>): Namespace<K, V> {
     checkNamespace(of)
     if (namespaces.has(of.name)) throw invalidOption(`the namespace "${of.name}" exists already`)
-    const own = {
-      stats: emptyStats(),
-      prefix: `${prefix}${of.name}:${of.version}:{`,
-      generationKey: `${prefix}${of.name}:${of.version}:generation`,
-    }
+    const own = { stats: emptyStats() }
+    const generationKey = `${namespacePrefix(of)}generation`
     const generation =
-      redis && createGeneration(own.generationKey, redis.tier2, redis.topology, redis.drainUsable)
+      redis && createGeneration(generationKey, redis.tier2, redis.topology, () => redis.drainUsable())
     const forgetAll = () => {
       generation?.forget()
-      tier1?.deleteAll(own.prefix)
-      flights.unproven(own.prefix)
+      tier1?.deleteAll(`${namespacePrefix(of)}{`)
+      flights.unproven(`${namespacePrefix(of)}{`)
     }
+    longestMs = Math.max(longestMs, of.ttlMs + (of.graceMs ?? 0))
     namespaces.set(of.name, own)
-    forgetAllOf.set(own.generationKey, forgetAll)
-    if (generation) generations.set(own.generationKey, generation)
+    forgetAllOf.set(generationKey, forgetAll)
+    if (generation) generations.set(generationKey, generation)
     return createNamespace(of, {
-      prefix,
       tier1,
-      redis: redis && generation && { ...redis, generation },
+      redis: redis && generation && { tier2: redis.tier2, topology: redis.topology, generation },
       l2Enabled: settings.l2Enabled,
       leases: settings.leases,
       joinMs: settings.trackingLeaseMs,
@@ -161,15 +180,13 @@ export function createCache(options: CacheOptions = {}): Cache {
     })
   }
 
-  function deliver(rows: readonly (OutboxRow | string)[]): Promise<Delivery> {
-    for (const row of rows) {
-      const key = typeof row === 'string' ? row : row.key
+  function deliver(keys: readonly string[], rows: readonly OutboxRow[] = []): Promise<Delivery> {
+    for (const key of keys) {
       changed(key)
-      const name = key.slice(prefix.length, key.indexOf(':', prefix.length))
-      const own = namespaces.get(name)
+      const own = namespaces.get(namespaceOf(key))
       if (own !== undefined) own.stats.invalidations++
     }
-    return outbox.deliver(rows)
+    return outbox.deliver(keys, rows)
   }
 
   /** A key was changed by somebody, this process included. */
@@ -192,31 +209,39 @@ export function createCache(options: CacheOptions = {}): Cache {
     for (const generation of generations.values()) generation.forget()
   }
 
-  function connect(target: RedisTarget) {
-    const topology = createTopology(
-      target,
-      (id, redisOptions, cluster) =>
-        createNode({
-          id,
-          redisOptions,
-          settings,
-          cluster,
-          drain: (node) => outbox.drain((key) => isOwnedBy(node, key)),
-          onInvalidate,
-          onTrackingLost: () => {
-            trackingLost++
-            flush()
-          },
-          onUnusable: () => void topology.refresh(),
-        }),
-      flush,
-    )
-    const isOwnedBy = (node: RedisNode, key: string) => (topology.findOwner(key) ?? node) === node
-    const drainUsable = () => outbox.drain((key) => topology.findOwner(key)?.usable === true)
-    return { topology, drainUsable, tier2: createTier2(topology, prefix, timeoutMs, settings.autoPipelining) }
+  /**
+   * The database may be replaced while this process runs, and its registration may be gone. Processes without Redis remove
+   * what has expired, too: they may be the last ones of the installation.
+   */
+  async function check() {
+    if (redis !== undefined) {
+      if (settings.installation !== undefined)
+        redis.use(prefixOf(settings.prefix, await settings.installation()))
+      await redis.admission.touch()
+      await redis.admission.verify()
+    }
+    checksDone++
+    if (checksDone % EXPIRE_EVERY_CHECKS === 0) await store?.expire(closing.signal)
   }
 
-  function nodes(): RedisNode[] {
-    return redis?.topology.nodes() ?? []
+  /** As long as anything may live in Redis, twice: half of it is for reading, see admission.ts. */
+  function keepMs() {
+    return Math.max(LEAST_KEPT_MS, 2 * longestMs)
+  }
+
+  async function outboxStatus(): Promise<OutboxStatus> {
+    if (redis === undefined || store?.status === undefined) return { count: 0, oldestSeconds: 0 }
+    const { id } = redis.admission
+    return id === undefined ? UNKNOWN_STATUS : store.status(id)
+  }
+
+  function seenNodes() {
+    const reason = redis?.reason
+    const known = nodes().map(({ id, usable, fault }) => ({ id, usable, fault: fault ?? reason }))
+    return known.length > 0 ? known : [{ id: 'unknown', usable: false, fault: reason }]
+  }
+
+  function nodes() {
+    return redis?.nodes() ?? []
   }
 }

@@ -38,6 +38,10 @@ export const callTimeout = (node: string, limitMs: number): CacheError =>
     statusCode: 503,
   })
 
+/** The cache answers, and may not be read yet. */
+export const notAdmitted = (reason: string): CacheError =>
+  new CacheError('CACHE_NOT_ADMITTED', `The cache is not in use: ${reason}`, { statusCode: 503 })
+
 export const nodeUnavailable = (node: string): CacheError =>
   new CacheError('CACHE_NODE_UNAVAILABLE', `Redis ${node} is not in use at the moment`, { statusCode: 503 })
 

@@ -5,6 +5,7 @@ import type { CacheOptions } from './options.ts'
 export function cacheSettings(config: Config) {
   return {
     redis: config.redis,
+    prefix: config.cachePrefix,
     l1: { enabled: config.cacheL1, maxEntries: config.cacheL1MaxEntries, maxBytes: config.cacheL1MaxBytes },
     l2: {
       enabled: config.cacheL2,

@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import { withLimit } from './limit.ts'
-import type { OutboxStatus, OutboxStore } from './outbox.ts'
+import type { OutboxStatus } from './outbox.ts'
 import type { NamespaceStats } from './stats.ts'
 
 type Sources = {
@@ -9,7 +9,7 @@ type Sources = {
   /** Undefined without Redis; none are known of a Cluster that was never reached. */
   nodes: (() => readonly { id: string; breakerState: number; usable: boolean }[]) | undefined
   trackingLost: () => number
-  outboxStatus: OutboxStore['status']
+  outboxStatus: (() => Promise<OutboxStatus>) | undefined
 }
 
 type CounterSource = {
@@ -145,12 +145,12 @@ function registerOutbox(registry: Registry, read: () => Promise<OutboxStatus>): 
     return withLimit(reading, OUTBOX_LIMIT_MS, () => new Error('no answer')).catch(() => UNKNOWN)
   }
   for (const [name, help, of] of [
-    ['cache_outbox_depth', 'Invalidations whose row is still in the outbox', 'count'],
     [
-      'cache_outbox_oldest_seconds',
-      'Age of the oldest row in the outbox, 0 when there is none',
-      'oldestSeconds',
+      'cache_outbox_depth',
+      'Invalidations for the Redis of this process whose row is still in the outbox',
+      'count',
     ],
+    ['cache_outbox_oldest_seconds', 'Age of the oldest of them, 0 when there is none', 'oldestSeconds'],
   ] as const) {
     new Gauge({
       name,

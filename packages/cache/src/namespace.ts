@@ -1,8 +1,9 @@
 import type { Codec } from './codec.ts'
 import { json } from './codec.ts'
-import { invalidKey, invalidOption, undelivered } from './errors.ts'
+import { invalidOption, undelivered } from './errors.ts'
 import type { Flights } from './flights.ts'
 import { type CacheHit, Hit } from './hit.ts'
+import { keyWithin, namespacePrefix } from './keys.ts'
 import { createLoader, type LoadContext } from './loader.ts'
 import type { Delivery } from './outbox.ts'
 import { createReader, type RedisSide } from './reader.ts'
@@ -41,7 +42,7 @@ export type NamespaceOptions<K extends string | number, V> = {
 }
 
 export type Namespace<K extends string | number, V> = {
-  /** The key in Redis, such as `c:user:1:{42}`: what goes into the outbox. */
+  /** What goes into the outbox, such as `c:user:1:{42}`; in Redis the installation's prefix stands before it. */
   keyOf(id: K): string
   /** A tier-1 hit, without a promise; undefined when the read has to go further. */
   getSync(id: K): CacheHit<V> | undefined
@@ -61,7 +62,6 @@ export type Namespace<K extends string | number, V> = {
 }
 
 export type NamespaceContext = {
-  prefix: string
   tier1: Tier1 | undefined
   redis: RedisSide | undefined
   l2Enabled: boolean
@@ -95,7 +95,7 @@ export function createNamespace<K extends string | number, V>(
   const redis = ttlOnly ? undefined : context.redis
   const codec: Codec<V> = { ...json<V>(), ...definedCodec(options) }
   const inTier2 = context.l2Enabled && !ttlOnly && options.tier1Only !== true
-  const keyPrefix = `${context.prefix}${name}:${version}:{`
+  const keyPrefix = `${namespacePrefix({ name, version })}{`
   const { load, loadMany, decodeOnRead = true } = options
   const reader = createReader<K, V>({
     ...context,
@@ -142,10 +142,7 @@ export function createNamespace<K extends string | number, V>(
   }
 
   function keyOf(id: K): string {
-    if (typeof id === 'number') return `${keyPrefix}${id}}`
-    if (id === '') throw invalidKey(`a key of "${name}" is empty`)
-    // A closing brace would end the hash tag, and the value and its lease would part.
-    return `${keyPrefix}${/[}%]/.test(id) ? id.replaceAll('%', '%25').replaceAll('}', '%7D') : id}}`
+    return keyWithin(name, keyPrefix, id)
   }
 
   function hitTier1(key: string): Hit<V> | undefined {

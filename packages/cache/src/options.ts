@@ -24,8 +24,14 @@ export type Safeguard = 'leases' | 'tracking' | 'proofOfLife' | 'outbox'
 export type CacheOptions = {
   /** Without it there is tier 1 alone, which then keeps a value for 5 s at most. */
   redis?: RedisTarget | undefined
-  /** The tracked prefix of every value's key. Default `c:`; leases lie under `l:`. */
+  /** What every key in Redis begins with, before what `installation` says. None by default. */
   prefix?: string | undefined
+  /**
+   * Says which installation's rows are cached, as a part of every key: two databases on one Redis must not meet, nor one that
+   * has taken the place of another. While it is not known, or rejects, neither tier is used; it is asked again as long as the
+   * cache is open, since the answer may change.
+   */
+  installation?: (() => Promise<string>) | undefined
   l1?:
     | { enabled?: boolean | undefined; maxEntries?: number | undefined; maxBytes?: number | undefined }
     | undefined
@@ -42,6 +48,8 @@ export type CacheOptions = {
   trackingLeaseMs?: number | undefined
   /** How often the outbox is looked through for what a dead process has left. Default 500. */
   outboxPollMs?: number | undefined
+  /** How often the installation and the registration of the cache are looked at. Default 5000. */
+  checkMs?: number | undefined
   registry?: Registry | undefined
   logger?: Logger | undefined
   /** For tests only. */
@@ -54,7 +62,8 @@ export type Settings = ReturnType<typeof resolveOptions>
 export function resolveOptions(options: CacheOptions) {
   const settings = {
     redis: options.redis,
-    prefix: options.prefix ?? 'c:',
+    prefix: options.prefix ?? '',
+    installation: options.installation,
     l1Enabled: options.l1?.enabled ?? true,
     maxEntries: options.l1?.maxEntries ?? 10_000,
     maxBytes: options.l1?.maxBytes ?? 64 * 1024 * 1024,
@@ -64,16 +73,26 @@ export function resolveOptions(options: CacheOptions) {
     outbox: options.without?.includes('outbox') ? undefined : options.outbox,
     trackingLeaseMs: options.trackingLeaseMs ?? 100,
     outboxPollMs: options.outboxPollMs ?? 500,
+    checkMs: options.checkMs ?? 5_000,
     registry: options.registry,
     logger: options.logger,
     leases: !options.without?.includes('leases'),
     tracking: !options.without?.includes('tracking'),
     proofOfLife: !options.without?.includes('proofOfLife'),
   }
-  if (!/^[a-z][a-z0-9-]*:$/.test(settings.prefix) || settings.prefix === 'l:') {
-    throw invalidOption(`prefix must be letters and a colon, and not "l:"; got "${settings.prefix}"`)
+  // A brace would be taken for the hash tag that a value shares with its lease.
+  if (!/^([A-Za-z0-9][A-Za-z0-9_.:-]*)?$/.test(settings.prefix)) {
+    throw invalidOption(`prefix must be letters, digits and _.:- only; got "${settings.prefix}"`)
   }
-  for (const name of ['maxEntries', 'maxBytes', 'timeoutMs', 'trackingLeaseMs', 'outboxPollMs'] as const) {
+  const positive = [
+    'maxEntries',
+    'maxBytes',
+    'timeoutMs',
+    'trackingLeaseMs',
+    'outboxPollMs',
+    'checkMs',
+  ] as const
+  for (const name of positive) {
     if (!(Number.isFinite(settings[name]) && settings[name] > 0)) {
       throw invalidOption(`${name} must be a positive number; got ${settings[name]}`)
     }

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openCache } from '../test-helpers/open-cache.ts'
-import { createOutboxTable, createPostgresOutbox } from '../test-helpers/postgres-outbox.ts'
+import { createOutboxTable, createPostgresOutbox, insertIntoOutbox } from '../test-helpers/postgres-outbox.ts'
 import { createCache } from './index.ts'
 
 const LIMIT_MS = 50
@@ -185,9 +185,10 @@ t.test(
 
     redis.pause()
     rows.set(1, 'new')
-    const outboxRows = await sql<{ id: number; key: string }[]>`
-    INSERT INTO cache_outbox (key) VALUES (${writer.items.keyOf(1)}) RETURNING id, key`
-    t.same(await writer.cache.deliver([...outboxRows]), { delivered: [], undelivered: ['c:item:1:{1}'] })
+    const keys = [writer.items.keyOf(1)]
+    const outboxRows = await insertIntoOutbox(sql, keys)
+    t.equal(outboxRows.length, 1, 'both have one cache')
+    t.same(await writer.cache.deliver(keys, outboxRows), { delivered: [], undelivered: ['c:item:1:{1}'] })
     await until(
       'tier 1 is not believed any more',
       async () => (await reader.items.get(1)).from === 'off',
@@ -219,7 +220,7 @@ t.test('rows that a dead process has left are delivered by another one within a 
   const admin = new Redis(redis.url)
   t.teardown(() => admin.disconnect())
   await admin.set('c:item:1:{1}', 'what the dead process has left')
-  await sql`INSERT INTO cache_outbox (key) VALUES ('c:item:1:{1}'), ('a key of nobody')`
+  await insertIntoOutbox(sql, ['c:item:1:{1}', 'not a key of a cache'])
   await until('it is delivered', async () => (await admin.exists('c:item:1:{1}')) === 0, 1_500)
   await until('the row is gone', async () => (await sql`SELECT 1 FROM cache_outbox`).length === 0)
 })

@@ -1,5 +1,6 @@
 import { coalesce } from './coalesce.ts'
 import { isWrongType, nodeUnavailable, redirectOf } from './errors.ts'
+import type { KeySpace } from './keys.ts'
 import type { LeaseRedis } from './lease.ts'
 import { withLimit } from './limit.ts'
 import type { RedisNode } from './node.ts'
@@ -20,13 +21,23 @@ export type Tier2 = ReturnType<typeof createTier2>
 type Acquire = { key: string; token: string; leaseMs: number; judged: Buffer | undefined; takeOver: boolean }
 type Fill = { key: string; token: string; bytes: Buffer; storedMs: number }
 
+/** What the keys are called in the Redis that is connected now. */
+export type KeyNames = Pick<KeySpace, 'toRedis' | 'leaseOf'>
+
 /**
  * Values and leases in Redis, on whichever nodes own them. Rejects when the owner cannot be used.
  *
+ * @param mayRead whether values may be read and stored at all; invalidations are sent either way
  * @param batching calls of one turn of the event loop go out together: as one command on a single Redis, in one pipeline
  * for each node of a Cluster (by ioredis)
  */
-export function createTier2(topology: Topology, prefix: string, timeoutMs: number, batching: boolean) {
+export function createTier2(
+  topology: Topology,
+  { toRedis, leaseOf }: KeyNames,
+  mayRead: () => boolean,
+  timeoutMs: number,
+  batching: boolean,
+) {
   const together = batching && !topology.cluster
   const getOne = together ? coalesce(getAll) : getAlone
   const acquireOne = together
@@ -60,39 +71,39 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
   }
 
   function getAlone(key: string): Promise<Buffer | null> {
-    return onOwner(key, (redis) => redis.getBuffer(key))
+    return onOwner(key, (redis) => redis.getBuffer(toRedis(key)))
   }
 
   /** All on one node, as the next two. */
   async function getAll(keys: readonly string[]): Promise<(Buffer | null)[]> {
-    return onOwner(keys[0] ?? '', (redis) => redis.mgetBuffer(keys as string[]))
+    return onOwner(keys[0] ?? '', (redis) => redis.mgetBuffer(keys.map(toRedis)))
   }
 
   async function acquireAll(items: readonly Acquire[]): Promise<(Buffer | number)[]> {
-    const keys = items.flatMap(({ key }) => [key, leaseKey(key)])
+    const keys = items.flatMap(({ key }) => [toRedis(key), leaseOf(key)])
     const args = items.flatMap(({ token, leaseMs, judged, takeOver }) => [
       token,
       leaseMs,
       judged ?? '',
       takeOver ? '1' : '0',
     ])
-    return onOwner(keys[0] ?? '', (redis) => redis.leaseAcquireBuffer(keys.length, ...keys, ...args))
+    return onOwner(items[0]?.key ?? '', (redis) => redis.leaseAcquireBuffer(keys.length, ...keys, ...args))
   }
 
   async function fillAll(items: readonly Fill[]): Promise<number[]> {
-    const keys = items.flatMap(({ key }) => [key, leaseKey(key)])
+    const keys = items.flatMap(({ key }) => [toRedis(key), leaseOf(key)])
     const args = items.flatMap(({ token, bytes, storedMs }) => [token, bytes, storedMs])
-    return onOwner(keys[0] ?? '', (redis) => redis.leaseFill(keys.length, ...keys, ...args))
+    return onOwner(items[0]?.key ?? '', (redis) => redis.leaseFill(keys.length, ...keys, ...args))
   }
 
   async function release(key: string, token: string): Promise<void> {
-    await onOwner(key, (redis) => redis.leaseRelease(1, leaseKey(key), token))
+    await onOwner(key, (redis) => redis.leaseRelease(1, leaseOf(key), token))
   }
 
   /** Without a lease; removes the lease of whoever is loading. */
   async function store(key: string, bytes: Buffer, storedMs: number): Promise<void> {
     await onOwner(key, (redis) =>
-      Promise.all([redis.del(leaseKey(key)), redis.set(key, bytes, 'PX', storedMs)]),
+      Promise.all([redis.del(leaseOf(key)), redis.set(toRedis(key), bytes, 'PX', storedMs)]),
     )
   }
 
@@ -129,11 +140,11 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
     const pipeline = node.writer.pipeline()
     for (const key of keys) {
       if (asking) pipeline.call('ASKING')
-      pipeline.del(leaseKey(key))
+      pipeline.del(leaseOf(key))
       if (asking) pipeline.call('ASKING')
-      pipeline.set(key, '', 'PX', 1)
+      pipeline.set(toRedis(key), '', 'PX', 1)
       if (asking) pipeline.call('ASKING')
-      pipeline.del(key)
+      pipeline.del(toRedis(key))
     }
     // A removal that no replica has can be undone by a failover. Without a replica nothing can be promoted.
     const waits = node.replicas > 0
@@ -169,16 +180,16 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
   }
 
   async function readGeneration(key: string): Promise<string | null> {
-    return onOwner(key, (redis) => redis.get(key))
+    return onOwner(key, (redis) => redis.get(toRedis(key)))
   }
 
   /** Sets the generation, or with `ifAbsent` replies the one that somebody else has set first. */
   async function writeGeneration(key: string, generation: string, ifAbsent: boolean): Promise<string> {
     if (ifAbsent)
-      return (await onOwner(key, (redis) => redis.set(key, generation, 'NX', 'GET'))) ?? generation
+      return (await onOwner(key, (redis) => redis.set(toRedis(key), generation, 'NX', 'GET'))) ?? generation
     const node = ownerOf(key)
     const waits = node.replicas > 0
-    const pipeline = node.writer.pipeline().set(key, generation)
+    const pipeline = node.writer.pipeline().set(toRedis(key), generation)
     if (waits) pipeline.wait(1, WAIT_MS)
     const replies = await withLimit(pipeline.exec(), timeoutMs + WAIT_MS, () => new Error('time limit'))
     const error = replies === null ? new Error('the pipeline was discarded') : replies[0]?.[0]
@@ -203,13 +214,9 @@ export function createTier2(topology: Topology, prefix: string, timeoutMs: numbe
   }
 
   function ownerOf(key: string): RedisNode {
-    const owner = topology.findOwner(key)
+    const owner = mayRead() ? topology.findOwner(key) : undefined
     if (owner === undefined) throw nodeUnavailable('cluster')
     return owner
-  }
-
-  function leaseKey(key: string): string {
-    return `l:${key.slice(prefix.length)}`
   }
 }
 

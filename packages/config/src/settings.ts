@@ -146,6 +146,11 @@ export const settings = {
     tuning: { section: guide.redis, scenario: 'auto-pipelining', naive: 'off' },
   }),
 
+  CACHE_PREFIX: text(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/, 'letters, digits and _.:-, 64 at most', {
+    description:
+      'What every key in Redis begins with. A name derived from the database always follows, so two databases never share keys.',
+    fallback: undefined,
+  }),
   CACHE_L1: onOff({
     description: 'Cache tier 1, in the process.',
     fallback: true,

@@ -82,6 +82,11 @@ export function isReadOnlyServer(error: unknown): boolean {
   return codeOf(error) === readOnlyServer
 }
 
+/** The server, or this role in it, lacks a function: it is absent, not permitted or not supported. */
+export function isNotSupported(error: unknown): boolean {
+  return ['42883', '42501', '0A000'].includes(codeOf(error))
+}
+
 /** The connection broke while it was in use, so that a statement without effects may be sent once more. */
 export function isBrokenConnection(error: unknown): boolean {
   return brokenCodes.has(codeOf(error))

@@ -7,6 +7,7 @@ export {
   isUniqueViolation,
 } from './errors.ts'
 export { databaseSettings } from './from-config.ts'
+export { createInstallationReader } from './installation.ts'
 export type { PoolFigures } from './metrics.ts'
 export { migrate } from './migrate.ts'
 export { createOutboxStore } from './outbox-store.ts'
@@ -20,7 +21,9 @@ export type { Setting } from './queries/settings.ts'
 export { type Attempt, type RepeatLimits, type RepeatReason, repeated } from './repeat.ts'
 export {
   cacheOutbox,
+  cacheRegistrations,
   idempotencyKeys,
+  installation,
   orders,
   products,
   settings,

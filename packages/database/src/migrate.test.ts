@@ -20,7 +20,10 @@ t.test('four migrations at once and one more leave one schema, with the limits o
     select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE' order by 1`
   t.same(
     tables.map(({ name }) => name),
-    ['cache_outbox', 'idempotency_keys', 'orders', 'products', 'settings', 'users'],
+    [
+      ...['cache_outbox', 'cache_registrations', 'idempotency_keys', 'installation', 'orders', 'products'],
+      ...['settings', 'users'],
+    ],
   )
   const indexes = await sql<{ definition: string }>`
     select regexp_replace(indexdef, '.* ON public.(\\S+) USING btree ', '\\1') || case when indexdef like '%UNIQUE%' then ' unique' else '' end as definition
@@ -35,6 +38,7 @@ t.test('four migrations at once and one more leave one schema, with the limits o
     'orders(status, created_at, id)',
     'orders(product_id)',
     'idempotency_keys(created_at)',
+    'cache_outbox(cache, id)',
   ]) {
     t.ok(definitions.includes(expected), expected)
   }

@@ -2,6 +2,7 @@ import { orderStatuses } from '@reference/model'
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  boolean,
   check,
   index,
   integer,
@@ -12,6 +13,7 @@ import {
   text,
   timestamp,
   unique,
+  uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
 import { isCents, isEmail, isMoment, isName, isQuantity, isStatus } from './representable.ts'
@@ -108,8 +110,37 @@ export const idempotencyKeys = pgTable(
   ],
 )
 
-export const cacheOutbox = pgTable('cache_outbox', {
-  id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  key: text('key').notNull(),
-  createdAt: moment('created_at').notNull().defaultNow(),
+/**
+ * Invalidations that are still to be delivered. A row names the cache that it is for: one write makes a row a key for each
+ * registered cache, and only processes that use that cache remove it.
+ */
+export const cacheOutbox = pgTable(
+  'cache_outbox',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    key: text('key').notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    // Null: written without knowledge of the caches. A trigger makes the named rows; see the migration.
+    cache: text('cache'),
+  },
+  // What an unreachable cache leaves behind must not be read by the processes of the others each time they look.
+  (table) => [index('cache_outbox_cache_id_idx').on(table.cache, table.id)],
+)
+
+/** The caches that hold rows of this database: every write inserts rows for all of them. */
+export const cacheRegistrations = pgTable('cache_registrations', {
+  /** Random, and stored in the cache itself. */
+  id: text('id').primaryKey(),
+  /** Moved on by the processes that use the cache. Later the registration is removed, and its id never used again. */
+  expiresAt: moment('expires_at').notNull(),
 })
+
+/** One row: what tells this database from a copy, and from another one that took its place. */
+export const installation = pgTable(
+  'installation',
+  {
+    single: boolean('single').primaryKey().default(true),
+    id: uuid('id').notNull().defaultRandom(),
+  },
+  (table) => [check('installation_single_check', sql`${table.single}`)],
+)

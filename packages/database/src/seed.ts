@@ -69,6 +69,8 @@ async function fill(
   const [found] = await tx<{ rows: boolean }[]>`
     select exists (select from users) or exists (select from products) or exists (select from orders) as rows`
   if (found?.rows) return false
+  // These are not the rows that were here before: whatever a cache kept of those is no longer asked for.
+  await tx`update installation set id = gen_random_uuid()`
 
   const rebuild = await dropIndexesAndKeys(tx)
   const total = counts.users + counts.products + counts.orders

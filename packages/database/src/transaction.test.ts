@@ -8,6 +8,8 @@ const backend = statement<object, { pid: number }>('test_pid', () => sql`select 
 
 t.test('what a transaction did is there after it, and nothing of it when it throws', async (t) => {
   const { database } = await open(t)
+  const cache = 'a'
+  await database.primary.run(queries.cacheRegister, { cache, keepMs: 60_000 })
   const add = (email: string, fail: boolean) =>
     database.primary.transaction(async (tx) => {
       const user = await tx.first(queries.insertUser, { email, name: 'Somebody' })
@@ -17,7 +19,7 @@ t.test('what a transaction did is there after it, and nothing of it when it thro
     })
   t.equal((await add('yes@example.com', false))?.email, 'yes@example.com')
   await t.rejects(add('no@example.com', true), { message: 'no' })
-  t.equal((await database.primary.run(queries.outboxTake, { limit: 10, minAgeMs: 0 })).length, 1)
+  t.equal((await database.primary.run(queries.outboxTake, { cache, limit: 10, minAgeMs: 0 })).length, 1)
   t.same(await database.primary.sql`select 1 from users where email = 'no@example.com'`, [])
 })
 

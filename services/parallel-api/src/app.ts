@@ -1,6 +1,11 @@
 import { cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import { createDatabase, createOutboxStore, databaseSettings } from '@reference/database'
+import {
+  createDatabase,
+  createInstallationReader,
+  createOutboxStore,
+  databaseSettings,
+} from '@reference/database'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
@@ -72,6 +77,7 @@ export async function createApp(
   })
   const cache = createCache({
     ...cacheSettings(config),
+    installation: createInstallationReader(database),
     // Writes nothing, but reads tier 2: after an outage of Redis not before what writers left undelivered is through.
     ...(config.cacheOutbox && { outbox: createOutboxStore(database) }),
     logger: app.log,

@@ -1,6 +1,12 @@
 import { type Cache, cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import { createDatabase, createOutboxStore, type Database, databaseSettings } from '@reference/database'
+import {
+  createDatabase,
+  createInstallationReader,
+  createOutboxStore,
+  type Database,
+  databaseSettings,
+} from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
 import { type BackgroundTasks, createBackgroundTasks, createWorkerPool, type Jobs } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
@@ -51,6 +57,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   })
   const cache = createCache({
     ...cacheSettings(config),
+    installation: createInstallationReader(database),
     ...(config.cacheOutbox ? { outbox: createOutboxStore(database) } : {}),
     logger: app.log,
     ...metrics,
@@ -76,7 +83,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     orderPages: createOrderPages(cache, database, config),
     jobs,
     background,
-    write: createWrite(database, cache, config.cacheOutbox),
+    write: createWrite(database, { cache, outbox: config.cacheOutbox }),
   }
   userRoutes(app, context)
   productRoutes(app, context)

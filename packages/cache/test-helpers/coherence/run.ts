@@ -39,7 +39,7 @@ const KEYS = 200
 export async function runCoherence(options: CoherenceOptions): Promise<CoherenceReport> {
   const { redis, databaseUrl, seconds, without = [], faults } = options
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
-  await sql`DROP TABLE IF EXISTS items, cache_outbox`
+  await sql`DROP TABLE IF EXISTS items, cache_outbox, cache_registrations`
   await sql`CREATE TABLE items (id int PRIMARY KEY, version int NOT NULL)`
   await sql`INSERT INTO items SELECT id, 1 FROM generate_series(1, ${KEYS}) AS id`
   await createOutboxTable(sql)

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import { createCache } from '../../src/index.ts'
-import { createPostgresOutbox } from '../postgres-outbox.ts'
+import { createPostgresOutbox, insertIntoOutbox } from '../postgres-outbox.ts'
 import { monotonicMs } from './clock.ts'
 import type { ReadRecord, WorkerMessage, WorkerOrders } from './messages.ts'
 
@@ -62,9 +62,7 @@ async function readAndWrite() {
   const writeOne = async () => {
     const { key, version, rows } = await commit(randomKey())
     if (Math.random() < 0.1) await delay(Math.random() * 30)
-    const { undelivered } = await cache.deliver(
-      without.includes('outbox') ? rows.map((row) => row.key) : rows,
-    )
+    const { undelivered } = await cache.deliver([items.keyOf(key)], without.includes('outbox') ? [] : rows)
     await send({
       kind: 'written',
       write: { key, version, at: monotonicMs(), delivered: undelivered.length === 0 },
@@ -95,8 +93,7 @@ async function commit(key: number) {
     const [row] = await tx<
       { version: number }[]
     >`UPDATE items SET version = version + 1 WHERE id = ${key} RETURNING version`
-    const rows = await tx<{ id: number; key: string }[]>`
-      INSERT INTO cache_outbox (key) VALUES (${items.keyOf(key)}) RETURNING id, key`
+    const rows = await insertIntoOutbox(tx, [items.keyOf(key)])
     return { key, version: row?.version ?? -1, rows: [...rows] }
   })
 }

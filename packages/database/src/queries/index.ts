@@ -1,4 +1,6 @@
+import * as caches from './caches.ts'
 import * as idempotency from './idempotency.ts'
+import * as installation from './installation.ts'
 import * as lists from './lists.ts'
 import * as orders from './orders.ts'
 import * as outbox from './outbox.ts'
@@ -15,6 +17,8 @@ export const queries = {
   ...settings,
   ...idempotency,
   ...outbox,
+  ...caches,
+  ...installation,
   ...lists,
   ...report,
 }

@@ -45,7 +45,7 @@ t.test('every hot statement reads by its index and none reads a whole table', as
     [queries.ordersPage({ userId: 1, status: 'paid' }), 'orders_user_id_'],
     [queries.settingByKey, 'settings_pkey'],
     [queries.idempotencyGet, 'idempotency_keys_'],
-    [queries.outboxTake, 'cache_outbox_pkey'],
+    [queries.outboxTake, 'cache_outbox_cache_id_idx'],
   ] as const) {
     const plan = await planOf(database.primary, statement as Statement<object, unknown>)
     t.match(plan, index, statement.name)
@@ -217,20 +217,24 @@ t.test('one of two calls with the same key works, the other finds its reply', as
 
 t.test('the outbox gives the oldest first, also while another process removes them', async (t) => {
   const { primary } = (await open(t)).database
+  const cache = 'a'
+  await primary.run(queries.cacheRegister, { cache, keepMs: 60_000 })
   const keys = ['c:user:1:{1}', 'with "quotes", \\ and ,', 'c:user:1:{3}']
   t.equal((await primary.run(queries.outboxInsert, { keys })).length, 3)
+  const take = (pool: Pick<typeof primary, 'run'>, limit: number, minAgeMs = 0) =>
+    pool.run(queries.outboxTake, { cache, limit, minAgeMs })
   const seen = await primary.transaction(async (tx) => {
-    const mine = await tx.run(queries.outboxTake, { limit: 2, minAgeMs: 0 })
+    const mine = await take(tx, 2)
     await tx.run(queries.outboxRemove, { ids: mine.map(({ id }) => id) })
-    const others = await primary.run(queries.outboxTake, { limit: 2, minAgeMs: 0 })
+    const others = await take(primary, 2)
     return [mine, others].map((rows) => rows.map(({ key }) => key))
   })
   t.same(seen, [keys.slice(0, 2), keys.slice(0, 2)])
-  t.match(await primary.first(queries.outboxStatus, {}), { count: 1, oldestAgeSeconds: Number })
-  t.same(await primary.run(queries.outboxTake, { limit: 2, minAgeMs: 60_000 }), [], 'what is young is left')
-  const [left] = await primary.run(queries.outboxTake, { limit: 2, minAgeMs: 0 })
+  t.match(await primary.first(queries.outboxStatus, { cache }), { count: 1, oldestAgeSeconds: Number })
+  t.same(await take(primary, 2, 60_000), [], 'what is young is left')
+  const [left] = await take(primary, 2)
   await primary.run(queries.outboxRemove, { ids: [left?.id ?? 0] })
-  t.same(await primary.first(queries.outboxStatus, {}), { count: 0, oldestAgeSeconds: null })
+  t.same(await primary.first(queries.outboxStatus, { cache }), { count: 0, oldestAgeSeconds: null })
 })
 
 t.test('lists that Postgres encodes are byte for byte what JSON.stringify makes', async (t) => {

@@ -1,0 +1,240 @@
+import { keyOf } from '@reference/cache'
+import { loadConfig } from '@reference/config'
+import { createDatabase, databaseSettings, queries } from '@reference/database'
+import { linkTo, startService, testDatabase, testRedis, until } from '@reference/local-stack'
+import { cachedAs } from '@reference/model'
+import { Redis } from 'ioredis'
+import postgres from 'postgres'
+import t from 'tap'
+import { createApp } from './app.ts'
+import { type Call, createCall } from './testing.ts'
+import { createWrite } from './write.ts'
+
+type Scope = Parameters<typeof testDatabase>[0]
+
+/** "Within about a second": the outbox is read every 600 ms at most for rows of 300 ms; the rest is for a busy machine. */
+const DELIVERY_LIMIT_MS = 5_000
+
+/** An API that is as good as a process of its own: nothing is shared but the servers. */
+async function openApi(environment: Record<string, string>): Promise<{ call: Call; close(): Promise<void> }> {
+  const { app, close } = await createApp(
+    loadConfig('reference-api', { LOG_LEVEL: 'silent', WORKER_THREADS: '1', ...environment }),
+  )
+  const call = createCall(await app.listen({ host: '127.0.0.1', port: 0 }))
+  let closing: Promise<void> | undefined
+  return {
+    call,
+    close() {
+      closing ??= app.close().then(close)
+      return closing
+    },
+  }
+}
+
+async function startApi(t: Scope, environment: Record<string, string>): Promise<Call> {
+  const { call, close } = await openApi(environment)
+  t.teardown(close)
+  return call
+}
+
+/** A database with rows, a connection to it past the services, and a Redis. */
+async function servers(t: Scope) {
+  const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]
+  const sql = postgres(database.superuserUrl, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  const registered = async () =>
+    (await sql<{ id: string }[]>`select id from cache_registrations order by id`).map(({ id }) => id)
+  return { url: database.url, superuserUrl: database.superuserUrl, redis, sql, registered }
+}
+
+const nameOf = async (call: Call, path = '/users/5') => (await call('GET', path)).body.name
+
+async function untilCached(call: Call, tier = 'l1', path = '/users/5'): Promise<void> {
+  await until(`${path} is answered from ${tier}`, async () => {
+    return (await call('GET', path)).headers['x-cache'] === tier
+  })
+}
+
+async function rename(call: Call, name: string): Promise<void> {
+  const { status } = await call('PATCH', '/users/5', { body: { name } })
+  if (status !== 200) throw new Error(`PATCH answered ${status}`)
+}
+
+const untilNamed = (call: Call, name: string) =>
+  until(`it is ${name}`, async () => (await nameOf(call)) === name, DELIVERY_LIMIT_MS)
+
+t.test('a write that did not reach Redis is not lost to a process without Redis', async (t) => {
+  const { url, redis, sql } = await servers(t)
+  const link = await linkTo(t, redis.url)
+  await link.mend()
+  const [a, b] = [
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: link.url }),
+    await startApi(t, { DATABASE_URL: url }),
+  ]
+  await untilCached(a)
+  await nameOf(b)
+  await link.cut()
+  await rename(a, 'While A was cut off')
+  const waiting = () => sql`select 1 from cache_outbox`
+  t.equal((await waiting()).length, 1)
+  await rename(b, 'By the process without Redis')
+  // Longer than the outbox is read anew: a process that took rows of another cache would have removed them.
+  const [{ at } = { at: '' }] = await sql<{ at: string }[]>`select now()::text as at`
+  await until('rows have grown old', async () => {
+    const [row] = await sql<
+      { old: boolean }[]
+    >`select now() > ${at}::timestamptz + interval '2 seconds' as old`
+    return row?.old
+  })
+  t.equal((await waiting()).length, 2, 'both wait for A')
+  await link.mend()
+  await until('A uses Redis again', async () => (await a('GET', '/users/5')).headers['x-cache'] !== 'off')
+  t.equal(await nameOf(a), 'By the process without Redis')
+  await until('they are delivered', async () => (await waiting()).length === 0)
+})
+
+t.test(
+  'a write by a process without Redis, and by a job without a cache, is seen by the others',
+  async (t) => {
+    const { url, redis } = await servers(t)
+    const [a, b] = [
+      await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
+      await startApi(t, { DATABASE_URL: url }),
+    ]
+    await untilCached(a)
+    await rename(b, 'Without Redis')
+    await untilNamed(a, 'Without Redis')
+
+    const config = loadConfig('reference-api', { DATABASE_URL: url })
+    const database = createDatabase({ ...databaseSettings(config), applicationName: 'job' })
+    t.teardown(() => database.close())
+    const write = createWrite(database, { outbox: true })
+    await untilCached(a)
+    await write(async (tx) => ({
+      result: await tx.first(queries.updateUser, { id: 5, email: null, name: 'By a job' }),
+      staleKeys: [keyOf(cachedAs('user', config), 5)],
+    }))
+    await untilNamed(a, 'By a job')
+  },
+)
+
+t.test('a row without a cache, as SQL by hand inserts it, reaches every cache', async (t) => {
+  const { url, redis, sql } = await servers(t)
+  const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url })
+  await untilCached(a)
+  await sql.begin(async (tx) => {
+    await tx`update users set name = 'By hand' where id = 5`
+    await tx`insert into cache_outbox (key) values ('c:user:1:{5}')`
+  })
+  await untilNamed(a, 'By hand')
+  await until('only the row of before is left', async () => {
+    const rows = await sql`select cache from cache_outbox`
+    return rows.length === 1 && rows[0]?.cache === null
+  })
+})
+
+t.test('two Redis of one database hear of each other’s writes, also with a tier off', async (t) => {
+  const { url, redis, registered } = await servers(t)
+  const other = await testRedis(t, { own: true })
+  const [a, b, c] = [
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: other.url }),
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url, CACHE_L2: 'off' }),
+  ]
+  for (const call of [a, b, c]) await untilCached(call)
+  t.equal((await registered()).length, 2, 'a Redis is one cache, whatever its processes do with it')
+  for (const [writer, name] of [
+    [a, 'By A'],
+    [b, 'By B'],
+    [c, 'By C'],
+  ] as const) {
+    await rename(writer, name)
+    for (const reader of [a, b, c]) await untilNamed(reader, name)
+    for (const reader of [a, b, c]) await untilCached(reader)
+  }
+})
+
+t.test('a Redis that is added while writes go on is used only once every open write names it', async (t) => {
+  const { url, superuserUrl, redis, sql, registered } = await servers(t)
+  const b = await startApi(t, { DATABASE_URL: url })
+  // Past the limit of the services' role for a transaction that idles.
+  const writer = postgres(superuserUrl, { max: 1, onnotice: () => {} })
+  t.teardown(() => writer.end())
+  const mayCommit = Promise.withResolvers<void>()
+  const inserted = Promise.withResolvers<void>()
+  const written = writer.begin(async (tx) => {
+    await tx`update users set name = 'Begun before' where id = 5`
+    await tx`insert into cache_outbox (key, cache)
+      select 'c:user:1:{5}', id from cache_registrations`
+    inserted.resolve()
+    await mayCommit.promise
+  })
+  await inserted.promise
+  const service = startService(t, 'reference-api', { DATABASE_URL: url, REDIS_URL: redis.url })
+  const a = createCall(await service.listening())
+  await until('it is registered', async () => (await registered()).length === 1)
+  for (let n = 0; n < 5; n++) t.equal((await a('GET', '/users/5')).headers['x-cache'], 'off')
+  t.match((await a('GET', '/ready')).body, {
+    status: 'degraded',
+    checks: [{ name: 'postgres' }, { name: 'redis', error: 'CACHE_NOT_ADMITTED' }],
+  })
+  await until('the log says why', () => /transactions that began before/.test(service.output.text))
+  t.same(await sql`select 1 from cache_outbox`, [], 'the write has no row for it')
+  mayCommit.resolve()
+  await written
+  await untilCached(a)
+  t.equal(await nameOf(a), 'Begun before')
+  await rename(b, 'After')
+  await untilNamed(a, 'After')
+})
+
+t.test('a known Redis is used at once, also while a write is open', async (t) => {
+  const { url, redis, sql, registered } = await servers(t)
+  const first = await openApi({ DATABASE_URL: url, REDIS_URL: redis.url })
+  await untilCached(first.call)
+  await first.close()
+  const [id] = await registered()
+  const again = await sql.begin(async (tx) => {
+    await tx`insert into cache_outbox (key, cache) select 'c:user:1:{6}', id from cache_registrations`
+    const call = await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url })
+    await untilCached(call, 'l2')
+    return call
+  })
+  await untilCached(again)
+  t.same(await registered(), [id])
+})
+
+t.test('a cache whose registration has expired begins empty when it comes back', async (t) => {
+  const { url, redis, sql, registered } = await servers(t)
+  const first = await openApi({ DATABASE_URL: url, REDIS_URL: redis.url })
+  const old = await nameOf(first.call)
+  await untilCached(first.call)
+  await first.close()
+  const ids = await registered()
+  await sql`delete from cache_registrations`
+  const b = await startApi(t, { DATABASE_URL: url })
+  await rename(b, 'While no one knew of it')
+  const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url })
+  await untilCached(a)
+  t.not(await nameOf(a), old)
+  t.equal((await registered()).length, 1)
+  t.notSame(await registered(), ids, 'an id is never used again')
+})
+
+t.test('FLUSHALL while running: a new id is registered, and the cache goes on', async (t) => {
+  const { url, redis, registered } = await servers(t)
+  const [a, b] = [
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
+  ]
+  await untilCached(a)
+  const ids = await registered()
+  const admin = new Redis(redis.url)
+  t.teardown(() => admin.disconnect())
+  await admin.flushall()
+  await until('a new id is registered', async () => (await registered()).length > ids.length)
+  await untilCached(a)
+  await untilCached(b)
+  await rename(b, 'After FLUSHALL')
+  await untilNamed(a, 'After FLUSHALL')
+})
