@@ -61,9 +61,11 @@ async function compare(rows: number, counts: number[]): Promise<void> {
     process.stdout.write(
       '| processes | until all may read | each row was applied | Redis’s core |\n|---:|---:|---:|---:|\n',
     )
+    await registerCache(url, server.url)
     for (const count of counts) {
       const fleet = await Promise.all(Array.from({ length: count }, () => start(url, server.url)))
-      await sql`INSERT INTO cache_outbox (key) SELECT 'c:user:1:{' || id || '}' FROM generate_series(1, ${rows}) AS id`
+      await sql`INSERT INTO cache_outbox (key, cache)
+        SELECT 'c:user:1:{' || n || '}', id FROM generate_series(1, ${rows}) AS n CROSS JOIN cache_registrations`
       await redis.config('RESETSTAT')
       const [cpu, began] = [await cpuSeconds(redis), performance.now()]
       const usable = await Promise.all(fleet.map((each) => ask(each)))
@@ -82,6 +84,18 @@ async function compare(rows: number, counts: number[]): Promise<void> {
     await sql.end()
     await Promise.all([database.stop(), server.stop()])
   }
+}
+
+/** Rows are for registered caches only: a process has to use this Redis once. */
+async function registerCache(url: string, redisUrl: string): Promise<void> {
+  const database = createDatabase({ url, preset: 'reference-api', applicationName: 'outbox-drain' })
+  const cache = createCache({
+    redis: { kind: 'single', url: redisUrl },
+    outbox: createOutboxStore(database),
+  })
+  await cache.whenUsable(LIMIT_MS)
+  await cache.close()
+  await database.close()
 }
 
 async function start(url: string, redisUrl: string): Promise<ChildProcess> {
