@@ -1,6 +1,6 @@
-import { answeredFrom, usesRedis } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
-import { proofOf } from '../src/switches.ts'
+import { answeredFrom, usesRedis } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
+import { proofOf } from '../src/run/switches.ts'
 import { hotUsers } from './paths.ts'
 import { tuned, withSettings } from './variants.ts'
 

@@ -1,5 +1,5 @@
-import { answers } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
+import { answers } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
 import { tuned } from './variants.ts'
 
 export const health: Scenario = {

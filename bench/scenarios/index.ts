@@ -1,4 +1,4 @@
-import type { Scenario } from '../src/scenario.ts'
+import type { Scenario } from '../src/run/scenario.ts'
 import { all } from './all.ts'
 import { autoPipelining } from './auto-pipelining.ts'
 import { encodings } from './encodings.ts'

@@ -1,6 +1,6 @@
-import { answers, hasIndexes } from '../src/proofs.ts'
-import { scatteredIds } from '../src/request.ts'
-import type { Scenario, Variant } from '../src/scenario.ts'
+import { scatteredIds } from '../src/load/request.ts'
+import { answers, hasIndexes } from '../src/proofs/proofs.ts'
+import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { tuned } from './variants.ts'
 
 const uncached = { CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off' }

@@ -1,7 +1,7 @@
-import { answers, exposesMetrics, logsRequests } from '../src/proofs.ts'
-import { type Request, scatteredIds, type World } from '../src/request.ts'
-import type { Scenario } from '../src/scenario.ts'
-import { naiveEnvironment } from '../src/switches.ts'
+import { type Request, scatteredIds, type World } from '../src/load/request.ts'
+import { answers, exposesMetrics, logsRequests } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
+import { naiveEnvironment } from '../src/run/switches.ts'
 import { tuned } from './variants.ts'
 
 /** Of 20 requests: 12 users, 4 pages of orders, 3 products, 1 order. */

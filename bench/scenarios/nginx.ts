@@ -1,6 +1,6 @@
-import { nginxKeptAlive, nginxWithoutKeepAlive } from '../src/nginx.ts'
-import { answeredFrom, answers, encodedAs, throughNginx } from '../src/proofs.ts'
-import type { Scenario, Variant } from '../src/scenario.ts'
+import { answeredFrom, answers, encodedAs, throughNginx } from '../src/proofs/proofs.ts'
+import type { Scenario, Variant } from '../src/run/scenario.ts'
+import { nginxKeptAlive, nginxWithoutKeepAlive } from '../src/stack/nginx.ts'
 import { hotUsers, orderPages } from './paths.ts'
 import { tuned } from './variants.ts'
 

@@ -1,5 +1,5 @@
-import { answers, encodedAs } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
+import { answers, encodedAs } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
 import { orderPages } from './paths.ts'
 import { tuned, withSettings } from './variants.ts'
 

@@ -1,4 +1,4 @@
-import { type Request, scatteredIds, type World } from '../src/request.ts'
+import { type Request, scatteredIds, type World } from '../src/load/request.ts'
 
 /** Users that many ask for: few enough to be cached, enough that no two callers ask for the same at once. */
 export const hotUsers = ({ users }: World): Request[] =>

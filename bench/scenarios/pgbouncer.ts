@@ -1,6 +1,6 @@
-import { pgbouncer as pooler } from '../src/pgbouncer.ts'
-import { answeredFrom, statementsPerRequest, throughPgbouncer } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
+import { answeredFrom, statementsPerRequest, throughPgbouncer } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
+import { pgbouncer as pooler } from '../src/stack/pgbouncer.ts'
 import { hotUsers } from './paths.ts'
 import { tuned, withSettings } from './variants.ts'
 

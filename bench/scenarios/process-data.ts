@@ -1,6 +1,6 @@
-import { answers, worksInBackground } from '../src/proofs.ts'
-import { json, type Request } from '../src/request.ts'
-import type { Scenario } from '../src/scenario.ts'
+import { json, type Request } from '../src/load/request.ts'
+import { answers, worksInBackground } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
 import { tuned, withSettings } from './variants.ts'
 
 /** Rows, 144 KiB of them: from 128 KiB on the job's work goes to a worker thread. */

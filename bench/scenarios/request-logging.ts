@@ -1,5 +1,5 @@
-import { answeredFrom, logsRequests } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
+import { answeredFrom, logsRequests } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
 import { hotUsers } from './paths.ts'
 import { tuned, withSettings } from './variants.ts'
 

@@ -1,5 +1,5 @@
-import { answers, startedWith } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
+import { answers, startedWith } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const responseSchemas: Scenario = {

@@ -1,6 +1,6 @@
-import { answers } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
-import { proofOf } from '../src/switches.ts'
+import { answers } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
+import { proofOf } from '../src/run/switches.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const upstreamKeepAlive: Scenario = {

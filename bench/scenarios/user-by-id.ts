@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answeredFrom, statementsPerRequest, usesRedis } from '../src/proofs.ts'
-import type { Scenario } from '../src/scenario.ts'
-import type { BenchStack } from '../src/stack.ts'
+import { answeredFrom, statementsPerRequest, usesRedis } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
+import type { BenchStack } from '../src/stack/stack.ts'
 import { allUsers, hotUsers } from './paths.ts'
 import { tuned, withSettings } from './variants.ts'
 

@@ -1,7 +1,7 @@
-import { answers } from '../src/proofs.ts'
-import { json, type Request, scatteredIds, type World } from '../src/request.ts'
-import type { Scenario } from '../src/scenario.ts'
-import { proofOf } from '../src/switches.ts'
+import { json, type Request, scatteredIds, type World } from '../src/load/request.ts'
+import { answers } from '../src/proofs/proofs.ts'
+import type { Scenario } from '../src/run/scenario.ts'
+import { proofOf } from '../src/run/switches.ts'
 import { tuned, withSettings } from './variants.ts'
 
 const updates = ({ users }: World): Request[] =>

@@ -1,6 +1,6 @@
-import type { Proof } from '../src/evidence.ts'
-import type { Variant } from '../src/scenario.ts'
-import { proofOf } from '../src/switches.ts'
+import type { Proof } from '../src/proofs/proof.ts'
+import type { Variant } from '../src/run/scenario.ts'
+import { proofOf } from '../src/run/switches.ts'
 
 /** The service as shipped. */
 export function tuned(proofs: readonly Proof[], more: Partial<Variant> = {}): Variant {

@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { readArguments } from './arguments.ts'
-import { readResults } from './results.ts'
+import { readArguments } from './commands/arguments.ts'
+import { readResults } from './report/results-file.ts'
 
 // Two of these start servers, fill them and measure.
 t.setTimeout(300_000)

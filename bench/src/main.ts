@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { type Arguments, help, readArguments } from './arguments.ts'
+import { type Arguments, help, readArguments } from './commands/arguments.ts'
 import { BenchError, UsageError } from './errors.ts'
 
 const exitUsage = 64
@@ -10,22 +10,22 @@ async function perform(args: Arguments, signal: AbortSignal): Promise<number> {
   switch (args.command) {
     case 'list': {
       const [{ renderList }, { scenarios }] = await Promise.all([
-        import('./list.ts'),
+        import('./commands/list.ts'),
         import('../scenarios/index.ts'),
       ])
       process.stdout.write(renderList(scenarios))
       return 0
     }
     case 'baseline':
-      return (await import('./baseline.ts')).baseline(args, signal)
+      return (await import('./commands/baseline.ts')).baseline(args, signal)
     case 'infra':
-      return (await import('./infra.ts')).infra(args, signal)
+      return (await import('./commands/infra.ts')).infra(args, signal)
     case 'tune':
-      return (await import('./tune.ts')).tune(args, signal)
+      return (await import('./commands/tune.ts')).tune(args, signal)
     case 'aa':
-      return (await import('./same.ts')).compareSame(args, signal)
+      return (await import('./commands/aa.ts')).compareSame(args, signal)
     case 'validate': {
-      const { readResults } = await import('./results.ts')
+      const { readResults } = await import('./report/results-file.ts')
       for (const file of args.files) {
         readResults(file)
         process.stdout.write(`${file} fits the schema\n`)
@@ -34,8 +34,8 @@ async function perform(args: Arguments, signal: AbortSignal): Promise<number> {
     }
     case 'run':
       if (args.url !== undefined)
-        return (await import('./deployment.ts')).measureDeployment(args, args.url, signal)
-      return (await import('./command.ts')).runCommand(args, signal)
+        return (await import('./commands/deployment.ts')).measureDeployment(args, args.url, signal)
+      return (await import('./commands/run.ts')).runCommand(args, signal)
   }
 }
 

@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { scenarios } from '../scenarios/index.ts'
-import { companionsOf } from './companion.ts'
-import { haveImage, withoutContainers } from './docker.ts'
-import { renderList } from './list.ts'
-import { nginxKeptAlive, nginxVariables, nginxWithoutKeepAlive } from './nginx.ts'
-import type { BenchStack } from './stack.ts'
+import { renderList } from './commands/list.ts'
+import { haveImage, withoutContainers } from './stack/docker.ts'
+import { nginxKeptAlive, nginxVariables, nginxWithoutKeepAlive } from './stack/nginx.ts'
+import { companionsOf } from './stack/sidecar.ts'
+import type { BenchStack } from './stack/stack.ts'
 
 const never = new AbortController().signal
 const missing = withoutContainers() ?? (await haveImage('nginx:1.30', never))

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
-import { type Load, startLoad } from '../../bench/src/load.ts'
-import type { Request } from '../../bench/src/request.ts'
-import { pairedEffect } from '../../bench/src/statistics.ts'
+import { type Load, startLoad } from '../../bench/src/load/load.ts'
+import type { Request } from '../../bench/src/load/request.ts'
+import { pairedEffect } from '../../bench/src/stats/effect.ts'
 import { send } from './load.ts'
 import { tell, theProduction } from './production.ts'
 

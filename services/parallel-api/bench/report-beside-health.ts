@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util'
 import { freePort, prepareDatabase, startPostgres, throwAwaySettings } from '@reference/local-stack'
 import postgresClient from 'postgres'
 import { request } from 'undici'
-import { type Histogram, mergeHistograms, percentilesOf } from '../../../bench/src/histogram.ts'
-import { type OpenLoopResult, openLoop } from '../../../bench/src/open-loop.ts'
+import { type OpenLoopResult, openLoop } from '../../../bench/src/load/open-loop.ts'
+import { type Histogram, mergeHistograms, percentilesOf } from '../../../bench/src/stats/histogram.ts'
 
 const HELP = `How long /health waits beside reports: idle, with worker threads, on the main thread, and with SQL, in one run.
 

@@ -1,0 +1,125 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import t from 'tap'
+import { curveOf, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
+import { closedLoop, isSteady } from './closed-loop.ts'
+import { openLoop } from './open-loop.ts'
+
+type Scope = { teardown(undo: () => void): void }
+
+async function listen(t: Scope, listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+}
+
+/** Answers at once, but for one second, once, when `afterRequests` have come, not at all. */
+function stallsOnce(afterRequests: number): RequestListener {
+  let count = 0
+  let until = 0
+  return (_request, response) => {
+    if (++count === afterRequests) until = performance.now() + 1000
+    setTimeout(() => response.end('ok'), Math.max(0, until - performance.now()))
+  }
+}
+
+t.test('a stall of one second shows in p99 of the open loop, and is hidden by a closed loop', async (t) => {
+  const origin = await listen(t, stallsOnce(100))
+  const open = await openLoop({ origin, ratePerSecond: 200, durationMs: 3000, requests: [{ path: '/' }] })
+  const histogram = mergeHistograms([open.histogram])
+  const { p99, max } = percentilesOf(histogram)
+  t.equal(open.sent, 600)
+  t.equal(histogram.totalCount, 600, 'every request has a latency, late ones too')
+  t.equal(open.errors, 0)
+  t.ok(p99 > 700, `p99 ${p99} ms: about 200 of 600 requests were due during the stall`)
+  t.ok(max >= 900, `the slowest waited for the whole stall: ${max} ms`)
+
+  // The same stall, seen by callers that wait for their answer: one slow request each, out of many.
+  const again = await listen(t, stallsOnce(100))
+  const slow: number[] = []
+  let asked = 0
+  const until = performance.now() + 2500
+  while (performance.now() < until) {
+    const began = performance.now()
+    await (await fetch(again)).arrayBuffer()
+    asked++
+    if (performance.now() - began > 500) slow.push(performance.now() - began)
+  }
+  // One, unless the machine is busy: the second in which nothing was sent is not counted.
+  t.ok(slow.length >= 1 && slow.length / asked < 0.05, `${slow.length} slow requests of ${asked}`)
+})
+
+t.test('failed requests and lost connections are counted as errors', async (t) => {
+  let count = 0
+  const origin = await listen(t, (request, response) => {
+    count++
+    if (count % 10 === 0) request.socket.destroy()
+    else response.writeHead(count % 10 === 5 ? 503 : 200).end()
+  })
+  const { sent, errors } = await openLoop({
+    origin,
+    ratePerSecond: 200,
+    durationMs: 500,
+    requests: [{ path: '/' }],
+  })
+  t.equal(sent, 100)
+  t.ok(errors >= 18 && errors <= 22, `${errors} errors`)
+})
+
+t.test('answers are told apart by x-cache, requests are sent in order', async (t) => {
+  const paths: string[] = []
+  const origin = await listen(t, (request, response) => {
+    paths.push(`${request.method} ${request.url}`)
+    response.setHeader('x-cache', request.url === '/a' ? 'l1' : 'miss').end()
+  })
+  const requests = [{ path: '/a' }, { path: '/b', method: 'POST', body: '{}' }] as const
+  const { cache } = await openLoop({ origin, ratePerSecond: 100, durationMs: 400, requests })
+  t.same(cache, { l1: 20, miss: 20 })
+  t.ok(paths.includes('POST /b'))
+})
+
+t.test('the closed loop counts what was answered, and what failed', async (t) => {
+  let count = 0
+  const seen = new Set<string | undefined>()
+  const origin = await listen(t, (request, response) => {
+    seen.add(request.url)
+    response.writeHead(++count % 50 === 0 ? 500 : 200).end('x'.repeat(100))
+  })
+  const requests = Array.from({ length: 40 }, (_, i) => ({ path: `/${i}` }))
+  const result = await closedLoop({ origin, connections: 4, durationMs: 600, requests })
+  t.ok(result.rate > 0)
+  t.ok(result.answered > 0 && result.answered <= count)
+  t.ok(result.errors > 0 && Math.abs(result.errors - count / 50) <= 5)
+  t.ok(result.bytesPerRequest > 100)
+  t.equal(seen.size, 40, 'all requests were sent, dealt out over the connections')
+})
+
+t.test('warm-up ends when two quarter seconds are alike', async (t) => {
+  t.notOk(isSteady([]))
+  t.notOk(isSteady([100, 100]), 'never before the third')
+  t.notOk(isSteady([50, 80, 100]))
+  t.ok(isSteady([50, 98, 100]))
+  t.ok(isSteady([50, 100, 96]))
+})
+
+t.test('the curve of percentiles goes as far as the samples reach', async (t) => {
+  const origin = await listen(t, (_request, response) => response.end())
+  const { histogram } = await openLoop({
+    origin,
+    ratePerSecond: 500,
+    durationMs: 400,
+    requests: [{ path: '/' }],
+  })
+  const curve = curveOf(mergeHistograms([histogram]))
+  t.ok(
+    curve.every(([, ms], i) => ms >= (curve[i - 1]?.[1] ?? 0)),
+    'never falls',
+  )
+  t.ok((curve.at(-1)?.[0] ?? 0) >= 99)
+  t.ok((curve.at(-1)?.[0] ?? 0) <= 99.5, 'two hundred samples say nothing beyond 99.5 %')
+})

@@ -1,0 +1,87 @@
+import { parseHTML } from 'linkedom'
+import t from 'tap'
+import { sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
+import { renderAblation } from './charts.ts'
+import { renderReport } from './html.ts'
+import { renderTable } from './table.ts'
+
+const results = sampleResults(
+  [
+    sampleMeasured(sampleScenario('naive', ['every tuning']), { tuned: 20_000, 'every tuning': 1000 }),
+    sampleMeasured(sampleScenario('user-by-id', ['CACHE_L1=off', 'miss']), {
+      tuned: 20_000,
+      'CACHE_L1=off': 9000,
+      miss: 5000,
+    }),
+    sampleMeasured(sampleScenario('all', ['PARALLEL_FETCH=off']), { tuned: 500, 'PARALLEL_FETCH=off': 500 }),
+    {
+      ...sampleMeasured(sampleScenario('report', ['WORKER_THREADS=0'], 'p99'), {}),
+      refused: 'tuned: no worker <threads>',
+    },
+  ],
+  { warnings: ['something & more'] },
+)
+const html = renderReport(results)
+
+t.test('the report asks the network for nothing', async (t) => {
+  const withoutNamespaces = html.replaceAll(/ xmlns(:\w+)?="[^"]*"/g, '')
+  t.notMatch(withoutNamespaces, /https?:\/\//)
+  t.notMatch(withoutNamespaces, /<(script|link|img|iframe|object)\b/i)
+  t.notMatch(withoutNamespaces, /@import|url\(/)
+})
+
+t.test('each chart is there for a screen and for a phone', async (t) => {
+  const { document } = parseHTML(html)
+  const wide = document.querySelectorAll('figure.wide svg').length
+  t.ok(wide >= 5, `${wide} charts: ablation, throughput against latency, a latency chart a scenario`)
+  t.equal(document.querySelectorAll('figure.narrow svg').length, wide)
+})
+
+t.test('each variant has its row, each comparison its verdict, a refusal its reason', async (t) => {
+  const { document } = parseHTML(html)
+  const rows = [...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)
+  for (const name of ['tuned', 'every tuning', 'CACHE_L1=off', 'miss', 'PARALLEL_FETCH=off'])
+    t.ok(rows.includes(name), name)
+  t.match(
+    document.querySelector('.verdict.better')?.textContent,
+    /every tuning: 2\d× the requests\/s .* better/,
+  )
+  t.match(html, /no difference seen; would have shown \d+ % and more/)
+  t.match(html, /no worker &lt;threads&gt;/, 'escaped')
+  t.match(document.querySelector('.headline strong')?.textContent, /^2\d×$/)
+})
+
+t.test('the chart is a file of its own, with colours for both grounds', async (t) => {
+  const svg = renderAblation(results, { standalone: true })
+  t.match(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/)
+  t.equal(svg.match(/xmlns="/g)?.length, 1)
+  t.match(svg, /prefers-color-scheme:dark/)
+  t.match(svg, /every tuning/)
+  t.notMatch(svg, /report/, 'what was refused has no bar')
+})
+
+t.test('a scenario that the machine cannot run says so, in the report and in the table', async (t) => {
+  const nginx = { ...sampleMeasured(sampleScenario('nginx', ['direct']), {}), notRun: 'no Docker engine' }
+  const withNginx = sampleResults([
+    sampleMeasured(sampleScenario('all', ['off']), { tuned: 500, off: 250 }),
+    nginx,
+  ])
+  t.match(renderReport(withNginx), /Title of nginx: not run: no Docker engine/)
+  t.match(renderTable(withNginx), /\(nginx, 32 callers\)\n {2}not run: no Docker engine/)
+  t.match(withNginx.scenarios[1], { notRun: 'no Docker engine', comparisons: [] })
+  t.match(renderAblation(withNginx), /off · all/)
+  t.notMatch(renderAblation(withNginx), /nginx/)
+})
+
+t.test('a run without any comparison has a report, too', async (t) => {
+  const health = sampleResults([sampleMeasured(sampleScenario('health', []), { tuned: 30_000 })])
+  t.match(renderReport(health), /Title of health/)
+  t.equal(renderAblation(health), '')
+})
+
+t.test('the table for the terminal has the same in short', async (t) => {
+  const table = renderTable(results)
+  t.match(table, /Title of user-by-id \(user-by-id, 32 callers\)/)
+  t.match(table, /CACHE_L1=off: 2\.\d\d× the requests\/s/)
+  t.match(table, /refused: tuned: no worker <threads>/)
+})

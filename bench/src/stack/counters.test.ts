@@ -1,0 +1,54 @@
+import t from 'tap'
+import { naiveEnvironment, tuningSwitches } from '../run/switches.ts'
+import { type Counters, costsBetween, parseCommandStats, totalsBetween } from './counters.ts'
+
+const at = (
+  statements: Record<string, number>,
+  commands: Record<string, number>,
+  more: Partial<Counters> = {},
+): Counters => ({
+  statements: new Map(Object.entries(statements).map(([text, calls]) => [text, { calls, plans: 0 }])),
+  commands: new Map(Object.entries(commands)),
+  redisBytes: 0,
+  redisReads: 0,
+  ...more,
+})
+
+t.test('what happens at every request is counted in whole numbers, the background is left out', async (t) => {
+  const before = at({ 'SELECT 1': 10, poll: 5 }, { get: 100, ping: 7 })
+  const after = at(
+    { 'SELECT 1': 60, poll: 8, 'INSERT  INTO\n x': 100 },
+    { get: 151, ping: 90, set: 2 },
+    { redisBytes: 5000 },
+  )
+  const costs = costsBetween(before, after, 50)
+  t.equal(costs.statements, 3)
+  t.same(costs.statementsByText, { 'SELECT 1': 1, 'INSERT INTO x': 2 })
+  t.equal(costs.commands, 1)
+  t.same(costs.commandsByName, { get: 1 })
+  t.equal(costs.redisBytes, 100)
+})
+
+t.test('over a whole load everything is counted but the upkeep of connections', async (t) => {
+  const totals = totalsBetween(at({ a: 0 }, {}), at({ a: 100, b: 1 }, { get: 50, info: 9 }), 100)
+  t.same(totals, { statements: 1.01, commands: 0.5 })
+})
+
+t.test('Redis’ own figures are read', async (t) => {
+  const text = '# Commandstats\r\ncmdstat_get:calls=12,usec=3\r\ncmdstat_client|tracking:calls=1,usec=1\r\n'
+  t.same(
+    [...parseCommandStats(text)],
+    [
+      ['get', 12],
+      ['client|tracking', 1],
+    ],
+  )
+})
+
+t.test('the untuned app is made from the settings table', async (t) => {
+  const environment = naiveEnvironment('reference-api')
+  for (const { name, services, naive } of tuningSwitches()) {
+    if (services.includes('reference-api')) t.equal(environment[name], naive, name)
+    else t.notOk(name in environment, name)
+  }
+})

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '@reference/local-stack'
+import postgres from 'postgres'
+import { BenchError } from '../errors.ts'
+import { makeImage, sharedFolder, startContainer, untilReady } from './docker.ts'
+import type { Companion, CompanionKind } from './sidecar.ts'
+import { type BenchStack, databaseName, inDatabase } from './stack.ts'
+
+const image = 'reference/pgbouncer:bench'
+const context = fileURLToPath(new URL('../../../infra/pgbouncer', import.meta.url))
+
+/** PgBouncer as infra ships it: its image and its file; only the addresses are this run's. */
+export const pgbouncer: CompanionKind = {
+  name: 'PgBouncer',
+  prepare: (signal) => makeImage(image, ['build', '--quiet', '--tag', image, context], signal),
+  async start({ behind, stack, cores, folder, signal }): Promise<Companion> {
+    const password = randomBytes(18).toString('base64url')
+    await letAskForPasswords(stack, behind, password)
+    const port = await freePort()
+    const shipped = readFileSync(join(context, 'pgbouncer.ini'), 'utf8')
+    const files = sharedFolder(mkdtempSync(join(folder, 'pgbouncer-')), {
+      'databases.ini': `[databases]\n${databaseName(behind)} = host=127.0.0.1 port=${new URL(behind).port}\n`,
+      'pgbouncer.ini': withSettings(shipped, { listen_addr: '127.0.0.1', listen_port: String(port) }),
+      pgbouncer_password: password,
+      pgbouncer_stats_password: password,
+    })
+    const container = startContainer({
+      image,
+      mounts: [
+        [files, '/bench'],
+        [join(files, 'pgbouncer.ini'), '/etc/pgbouncer/pgbouncer.ini'],
+        [join(files, 'databases.ini'), '/etc/pgbouncer/databases.ini'],
+      ],
+      environment: { PGBOUNCER_SECRETS: '/bench' },
+      cores,
+    })
+    const console = postgres(`postgres://pgbouncer_stats:${password}@127.0.0.1:${port}/pgbouncer`, {
+      max: 1,
+      fetch_types: false,
+      onnotice: () => {},
+    })
+    const counters = async () => countsOf(await console.unsafe('SHOW STATS').simple(), databaseName(behind))
+    const stop = async () => {
+      await console.end({ timeout: 1 })
+      await container.stop()
+    }
+    try {
+      await untilReady(container, counters, signal)
+    } catch (error) {
+      await stop()
+      throw error
+    }
+    const through = new URL(behind)
+    through.host = `127.0.0.1:${port}`
+    return { url: through.href, container: container.name, pid: container.pid, counters, stop }
+  },
+}
+
+/** The file with some lines changed. A section of its own after it would set all others back to their defaults. */
+function withSettings(ini: string, changes: Readonly<Record<string, string>>): string {
+  return Object.entries(changes).reduce((text, [name, value]) => {
+    const line = new RegExp(`^${name} = .*$`, 'm')
+    if (!line.test(text)) throw new BenchError('CONTAINER_FAILED', `pgbouncer.ini has no ${name}`)
+    return text.replace(line, `${name} = ${value}`)
+  }, ini)
+}
+
+function countsOf(rows: readonly Record<string, unknown>[], database: string): Record<string, number> {
+  const row = rows.find((candidate) => candidate.database === database)
+  const count = (name: string) => Number(row?.[name] ?? 0)
+  return {
+    transactions: count('total_xact_count'),
+    parsed: count('total_server_parse_count'),
+    bound: count('total_bind_count'),
+  }
+}
+
+/** The role and the function by which PgBouncer looks its users up, as deployments have them (`auth_query`). */
+async function letAskForPasswords(stack: BenchStack, url: string, password: string): Promise<void> {
+  const sql = postgres(inDatabase(stack.superuserUrl, databaseName(url)), { max: 1, onnotice: () => {} })
+  try {
+    await sql.unsafe(`
+      DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pgbouncer') THEN CREATE ROLE pgbouncer LOGIN; END IF;
+      END $$;
+      ALTER ROLE pgbouncer PASSWORD '${password}';
+      CREATE SCHEMA IF NOT EXISTS pgbouncer;
+      GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;
+      CREATE OR REPLACE FUNCTION pgbouncer.get_auth(name text, OUT usename text, OUT passwd text)
+        LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog
+        AS 'SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = name AND NOT rolsuper AND rolcanlogin';
+      REVOKE ALL ON FUNCTION pgbouncer.get_auth(text) FROM PUBLIC;
+      GRANT EXECUTE ON FUNCTION pgbouncer.get_auth(text) TO pgbouncer;`)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}

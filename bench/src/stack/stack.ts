@@ -1,0 +1,119 @@
+import { prepareDatabase, startStack } from '@reference/local-stack'
+import { Redis } from 'ioredis'
+import postgres from 'postgres'
+import { BenchError } from '../errors.ts'
+import type { World } from '../load/request.ts'
+
+/** The servers behind the services, filled with rows, and the benchmark's own access to them. */
+export interface BenchStack {
+  readonly databaseUrl: string
+  /** The database `postgres`, as the superuser. */
+  readonly superuserUrl: string
+  readonly redisUrl: string | undefined
+  readonly world: World
+  /** Postmaster and Redis. */
+  readonly pids: readonly number[]
+  /** Superuser, in a database of its own, so that its statements are not counted with those of the services. */
+  readonly admin: postgres.Sql
+  /** Connection to the Redis of the stack, undefined where there is none. */
+  readonly redis: Redis | undefined
+  readonly versions: { readonly postgres: string; readonly redis: string | undefined }
+  /** A copy of the database with `change` applied to it. No service may be connected while it is made. */
+  copy(name: string, change: string): Promise<string>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts Postgres and Redis with infra's files, migrates and seeds.
+ *
+ * @param say told of each step
+ */
+export async function startBenchStack(options: {
+  world: World
+  say: (step: string) => void
+  signal?: AbortSignal | undefined
+}): Promise<BenchStack> {
+  const { world, say, signal } = options
+  say('starting Postgres and Redis')
+  const stack = await startStack({ say })
+  const closers: (() => Promise<unknown>)[] = [() => stack.stop()]
+  const close = async () => {
+    for (const step of closers.toReversed()) await step()
+  }
+  try {
+    const { databaseUrl, redisUrl, superuserUrl } = stack
+    say(`migrating, seeding ${world.users} users, ${world.products} products, ${world.orders} orders`)
+    await prepareDatabase(databaseUrl, { ...world }, signal).catch((cause: Error) => {
+      throw signal?.aborted ? cause : new BenchError('STACK_FAILED', cause.message, { cause })
+    })
+
+    const admin = postgres(superuserUrl, {
+      max: 4,
+      onnotice: () => {},
+      connection: { application_name: 'bench' },
+    })
+    closers.push(() => admin.end({ timeout: 1 }))
+    await admin`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`
+    await maintain(superuserUrl, databaseUrl)
+    const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { maxRetriesPerRequest: 1 })
+    if (redis !== undefined) closers.push(async () => redis.disconnect())
+    const [{ version } = { version: 'unknown' }] = await admin<{ version: string }[]>`
+      SELECT current_setting('server_version') AS version`
+    const redisVersion = redis && /redis_version:(\S+)/.exec(await redis.info('server'))?.[1]
+    return {
+      databaseUrl,
+      superuserUrl,
+      redisUrl,
+      world,
+      pids: [stack.pids.postgres, ...stack.pids.redis],
+      admin,
+      redis,
+      versions: { postgres: version, redis: redisVersion },
+      copy: (name, change) => copyDatabase(admin, databaseUrl, superuserUrl, name, change),
+      stop: close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Statistics and visibility map as they would be after a while: without it the first measurements pay for them. */
+async function maintain(superuserUrl: string, databaseUrl: string): Promise<void> {
+  const sql = postgres(inDatabase(superuserUrl, databaseName(databaseUrl)), { max: 1, onnotice: () => {} })
+  await sql.unsafe('VACUUM (ANALYZE)')
+  await sql.unsafe('CHECKPOINT')
+  await sql.end()
+}
+
+async function copyDatabase(
+  admin: postgres.Sql,
+  databaseUrl: string,
+  superuserUrl: string,
+  name: string,
+  change: string,
+): Promise<string> {
+  const url = inDatabase(databaseUrl, name)
+  const owner = decodeURIComponent(new URL(databaseUrl).username)
+  const [existing] = await admin`SELECT 1 FROM pg_database WHERE datname = ${name}`
+  if (existing !== undefined) return url
+  const template = databaseName(databaseUrl)
+  await admin`SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = ${template}`
+  await admin`CREATE DATABASE ${admin(name)} TEMPLATE ${admin(template)} OWNER ${admin(owner)}`
+  const sql = postgres(inDatabase(superuserUrl, name), { max: 1, onnotice: () => {} })
+  await sql.unsafe(change)
+  await sql.unsafe('VACUUM (ANALYZE)')
+  await sql.end()
+  return url
+}
+
+export function databaseName(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1))
+}
+
+/** The same server, another database. */
+export function inDatabase(url: string, name: string): string {
+  const changed = new URL(url)
+  changed.pathname = `/${name}`
+  return changed.href
+}

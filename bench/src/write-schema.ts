@@ -1,5 +1,0 @@
-/** Writes `bench/results.schema.json` from the types in `schema.ts`: `node bench/src/write-schema.ts`. */
-import { writeFileSync } from 'node:fs'
-import { schemaText } from './schema-text.ts'
-
-writeFileSync(new URL('../results.schema.json', import.meta.url), schemaText())
