@@ -1,14 +1,12 @@
-import { answeredFrom, usesRedis } from '../src/proofs/proofs.ts'
+import { usesRedis } from '../src/proofs/database.ts'
+import { answeredFrom } from '../src/proofs/replies.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { proofOf } from '../src/run/switches.ts'
-import { hotUsers } from './paths.ts'
+import { hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
-const tier2 = { CACHE_L1: 'off' }
-const single = withSettings({ REDIS_AUTO_PIPELINING: 'off' }, 'auto-pipelining', [
-  answeredFrom('l2'),
-  usesRedis(true),
-])
+const environment = { CACHE_L1: 'off' }
+const proofs = [answeredFrom('l2'), usesRedis(true)]
 
 export const autoPipelining: Scenario = {
   name: 'auto-pipelining',
@@ -21,8 +19,6 @@ export const autoPipelining: Scenario = {
   primary: 'throughput',
   connections: 64,
   requests: hotUsers,
-  tuned: tuned([answeredFrom('l2'), usesRedis(true), proofOf('REDIS_AUTO_PIPELINING', 'on')], {
-    environment: tier2,
-  }),
-  variants: [{ ...single, environment: { ...tier2, ...single.environment } }],
+  tuned: tuned([...proofs, proofOfSwitch('REDIS_AUTO_PIPELINING', 'on')], { environment }),
+  variants: [withSettings({ REDIS_AUTO_PIPELINING: 'off' }, 'auto-pipelining', proofs, { environment })],
 }

@@ -1,16 +1,16 @@
-import { encodedAs } from '../src/proofs/proofs.ts'
+import { encodedAs } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { orderPages } from './paths.ts'
+import { orderPages } from './requests.ts'
 import { tuned } from './variants.ts'
 
-const onTheFly = { CACHE_PAGE_TTL_MS: '0' }
-const names = ['gzip', 'br', 'zstd'] as const
+const NOT_STORED = { CACHE_PAGE_TTL_MS: '0' }
+const ENCODINGS = ['gzip', 'br', 'zstd'] as const
 
 export const encodings: Scenario = {
   name: 'encodings',
   title: 'Content encodings, stored and on the fly',
   about:
-    'GET /orders?limit=100 with each content encoding, from the stored reply and made anew for each request. Compare the bytes a reply beside the rates.',
+    'GET /orders?limit=100 with each content encoding, from the stored reply and rendered for each request. Compare the bytes a reply as well as the rates.',
   guide: 'API Performance › Response Compression',
   service: 'reference-api',
   inDefaultRun: false,
@@ -19,17 +19,17 @@ export const encodings: Scenario = {
   requests: orderPages('identity'),
   tuned: tuned([encodedAs('identity')], { label: 'stored, not compressed' }),
   variants: [
-    ...names.map((encoding) => ({
+    ...ENCODINGS.map((encoding) => ({
       name: `${encoding} stored`,
       label: `not ${encoding}, stored`,
       environment: {},
       requests: orderPages(encoding),
       proofs: [encodedAs(encoding)],
     })),
-    ...names.map((encoding) => ({
+    ...ENCODINGS.map((encoding) => ({
       name: `${encoding} on the fly`,
       label: `not ${encoding} on the fly`,
-      environment: onTheFly,
+      environment: NOT_STORED,
       requests: orderPages(encoding),
       proofs: [encodedAs(encoding)],
     })),

@@ -1,11 +1,11 @@
-import { answers } from '../src/proofs/proofs.ts'
+import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { tuned } from './variants.ts'
 
 export const health: Scenario = {
   name: 'health',
   title: 'Liveness',
-  about: 'GET /health: no I/O, no cache. The ceiling of this machine, below which everything else lies.',
+  about: 'GET /health: no I/O, no cache. The upper limit of this machine for all other scenarios.',
   guide: 'Benchmarking › API Benchmarks',
   service: 'reference-api',
   inDefaultRun: true,

@@ -1,16 +1,17 @@
-import { scatteredIds } from '../src/load/request.ts'
-import { answers, hasIndexes } from '../src/proofs/proofs.ts'
+import { hasIndexes } from '../src/proofs/database.ts'
+import { answers } from '../src/proofs/replies.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
+import { scatteredIds } from '../src/stack/dataset.ts'
 import { tuned } from './variants.ts'
 
-const uncached = { CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off' }
+const UNCACHED_PAGES = { CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off' }
 
-/** The same on a copy of the database that lacks some indexes. */
+/** A variant on a copy of the database without some indexes. */
 function without(indexes: readonly string[], label: string): Variant {
   return {
     name: `without ${indexes.join(', ')}`,
     label,
-    environment: uncached,
+    environment: UNCACHED_PAGES,
     database: {
       name: `without_${indexes.join('_')}`.slice(0, 60),
       change: `DROP INDEX ${indexes.map((index) => `"${index}"`).join(', ')}`,
@@ -31,7 +32,7 @@ export const indexOnUser: Scenario = {
   connections: 16,
   requests: ({ users }) => scatteredIds(users, 2000).map((id) => ({ path: `/orders?userId=${id}&limit=20` })),
   tuned: tuned([answers(200), hasIndexes(['orders_user_id_idx', 'orders_user_id_created_at_idx'], true)], {
-    environment: uncached,
+    environment: UNCACHED_PAGES,
   }),
   variants: [
     without(['orders_user_id_created_at_idx'], 'index (user_id, created_at), where (user_id) exists'),
@@ -52,7 +53,7 @@ export const indexOnTime: Scenario = {
   connections: 16,
   requests: () => [{ path: '/orders?limit=20' }],
   tuned: tuned([answers(200), hasIndexes(['orders_created_at_idx', 'orders_created_at_id_idx'], true)], {
-    environment: uncached,
+    environment: UNCACHED_PAGES,
   }),
   variants: [
     without(['orders_created_at_id_idx'], 'index (created_at, id), where (created_at) exists'),

@@ -1,13 +1,12 @@
-import { answeredFrom, exposesMetrics } from '../src/proofs/proofs.ts'
+import { answeredFrom, exposesMetrics } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { hotUsers } from './paths.ts'
+import { hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const metrics: Scenario = {
   name: 'metrics',
   title: 'Prometheus metrics',
-  about:
-    'GET /users/:id from tier 1, with and without the histograms and counters behind /metrics: what being watched costs.',
+  about: 'GET /users/:id from tier 1, with and without the histograms and counters behind /metrics.',
   guide: 'Production Considerations › Monitoring Production Performance',
   service: 'reference-api',
   inDefaultRun: false,

@@ -1,11 +1,13 @@
-import { type Request, scatteredIds, type World } from '../src/load/request.ts'
-import { answers, exposesMetrics, logsRequests } from '../src/proofs/proofs.ts'
+import type { Request } from '../src/load/request.ts'
+import { logsRequests } from '../src/proofs/process.ts'
+import { answers, exposesMetrics } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { naiveEnvironment } from '../src/run/switches.ts'
+import { type Dataset, scatteredIds } from '../src/stack/dataset.ts'
 import { tuned } from './variants.ts'
 
 /** Of 20 requests: 12 users, 4 pages of orders, 3 products, 1 order. */
-function mix({ users, products, orders }: World): Request[] {
+function mix({ users, products, orders }: Dataset): Request[] {
   const headers = { 'accept-encoding': 'gzip' }
   const hot = {
     users: scatteredIds(users, 1000),
@@ -31,7 +33,7 @@ export const naive: Scenario = {
   name: 'naive',
   title: 'The naive app against the tuned one',
   about:
-    'A mix of reads (12 users, 4 pages of 100 orders, 3 products, 1 order of every 20 requests) with every switch as shipped, and with every switch as an app has it that was never tuned.',
+    'A mix of reads (12 users, 4 pages of 100 orders, 3 products, 1 order of every 20 requests) with every switch as shipped, and with every switch at its value in an untuned app.',
   guide: 'Summary › Quick Wins',
   service: 'reference-api',
   inDefaultRun: true,

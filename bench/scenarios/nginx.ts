@@ -1,34 +1,35 @@
-import { answeredFrom, answers, encodedAs, throughNginx } from '../src/proofs/proofs.ts'
+import { answeredFrom, answers, encodedAs } from '../src/proofs/replies.ts'
+import { throughNginx } from '../src/proofs/sidecars.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
-import { nginxKeptAlive, nginxWithoutKeepAlive } from '../src/stack/nginx.ts'
-import { hotUsers, orderPages } from './paths.ts'
+import { NGINX_KEEP_ALIVE, NGINX_WITHOUT_KEEP_ALIVE } from '../src/stack/nginx.ts'
+import { hotUsers, orderPages } from './requests.ts'
 import { tuned } from './variants.ts'
 
-const common = {
+const COMMON = {
   guide: 'Production Considerations › Scaling Strategies',
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',
 } as const satisfies Partial<Scenario>
 
-function ways(proofs: Variant['proofs'], environment: Variant['environment'] = {}) {
+function routes(proofs: Variant['proofs'], environment: Variant['environment'] = {}) {
   return {
     tuned: tuned([...proofs, throughNginx('kept alive')], {
       label: 'through nginx',
       environment,
-      front: nginxKeptAlive,
+      front: NGINX_KEEP_ALIVE,
     }),
     variants: [
       {
         name: 'HTTP/1.0 to the service',
         label: 'upstream keep-alive of nginx',
         environment,
-        front: nginxWithoutKeepAlive,
+        front: NGINX_WITHOUT_KEEP_ALIVE,
         proofs: [...proofs, throughNginx('one each')],
       },
       {
         name: 'direct',
-        label: 'nginx on the way',
+        label: 'nginx in front of the service',
         environment,
         proofs: [...proofs, throughNginx('direct')],
       },
@@ -37,23 +38,23 @@ function ways(proofs: Variant['proofs'], environment: Variant['environment'] = {
 }
 
 export const nginx: Scenario = {
-  ...common,
+  ...COMMON,
   name: 'nginx',
-  title: 'nginx before a quick reply',
+  title: 'nginx in front of a quick reply',
   about:
-    'GET /users/:id from tier 1: through nginx as infra ships it, through the same with HTTP/1.0 and a new connection for each request, and without nginx. Here it shares a core with the generator and stands before one process; what it is for is to spread requests over many.',
+    'GET /users/:id from tier 1: through nginx as shipped in infra, through nginx with HTTP/1.0 and a new connection for each request, and without nginx. The scenario shows the cost for one process, on the generator’s core; the purpose of nginx is to distribute requests over many processes.',
   connections: 32,
   requests: hotUsers,
-  ...ways([answeredFrom('l1')]),
+  ...routes([answeredFrom('l1')]),
 }
 
 export const nginxOrderPage: Scenario = {
-  ...common,
+  ...COMMON,
   name: 'nginx-order-page',
-  title: 'nginx before a large reply',
+  title: 'nginx in front of a large reply',
   about:
-    'GET /orders?limit=100 made anew each time and compressed by the service: through nginx with and without upstream keep-alive, and without nginx.',
+    'GET /orders?limit=100 rendered for each request and compressed by the service: through nginx with and without upstream keep-alive, and without nginx.',
   connections: 16,
   requests: orderPages('gzip'),
-  ...ways([answers(200), encodedAs('gzip')], { CACHE_PAGE_TTL_MS: '0' }),
+  ...routes([answers(200), encodedAs('gzip')], { CACHE_PAGE_TTL_MS: '0' }),
 }

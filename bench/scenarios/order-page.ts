@@ -1,13 +1,13 @@
-import { answers, encodedAs } from '../src/proofs/proofs.ts'
+import { answers, encodedAs } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { orderPages } from './paths.ts'
+import { orderPages } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const orderPage: Scenario = {
   name: 'order-page',
   title: 'Page of orders',
   about:
-    'GET /orders?limit=100, five pages that are asked for again and again, with accept-encoding: gzip. Compression saves bytes on the wire, which a loopback does not charge for; the stored reply saves making it anew.',
+    'GET /orders?limit=100, five pages that are requested again and again, with accept-encoding: gzip. Compression saves bytes, which cost nothing on a loopback; the stored reply saves rendering.',
   guide: 'API Performance › Response Compression',
   service: 'reference-api',
   inDefaultRun: true,

@@ -1,39 +1,38 @@
-import { answeredFrom, statementsPerRequest, throughPgbouncer } from '../src/proofs/proofs.ts'
+import { throughPgbouncer } from '../src/proofs/sidecars.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { pgbouncer as pooler } from '../src/stack/pgbouncer.ts'
-import { hotUsers } from './paths.ts'
+import { PGBOUNCER } from '../src/stack/pgbouncer.ts'
+import { hotUsers } from './requests.ts'
+import { READS_DATABASE, UNCACHED } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
-
-const uncached = { CACHE_L1: 'off', CACHE_L2: 'off' }
-const readsDatabase = [answeredFrom('off'), statementsPerRequest(1)]
-const unprepared = withSettings({ DB_PREPARE: 'off' }, 'prepared statements through PgBouncer', [
-  ...readsDatabase,
-  throughPgbouncer('unprepared'),
-])
 
 export const pgbouncer: Scenario = {
   name: 'pgbouncer',
-  title: 'PgBouncer on the way to Postgres',
+  title: 'PgBouncer in front of Postgres',
   about:
-    'GET /users/:id without caches: every request is a query, through PgBouncer (transaction mode, prepared statements) as infra ships it, and straight to Postgres. What it costs one service; what it is for is that many services share few connections.',
+    'GET /users/:id without caches: every request is a query, through PgBouncer (transaction mode, prepared statements) as shipped in infra, and directly to Postgres. The scenario shows the cost for one service; the purpose of PgBouncer is to share few connections between many services.',
   guide: 'Database Performance › PostgreSQL › Connection Pooling',
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',
   connections: 32,
   requests: hotUsers,
-  tuned: tuned([...readsDatabase, throughPgbouncer('prepared')], {
+  tuned: tuned([...READS_DATABASE, throughPgbouncer('prepared')], {
     label: 'through PgBouncer',
-    environment: uncached,
-    pooler,
+    environment: UNCACHED,
+    pooler: PGBOUNCER,
   }),
   variants: [
     {
       name: 'direct',
-      label: 'PgBouncer on the way',
-      environment: uncached,
-      proofs: [...readsDatabase, throughPgbouncer('direct')],
+      label: 'PgBouncer in front of Postgres',
+      environment: UNCACHED,
+      proofs: [...READS_DATABASE, throughPgbouncer('direct')],
     },
-    { ...unprepared, environment: { ...uncached, ...unprepared.environment }, pooler },
+    withSettings(
+      { DB_PREPARE: 'off' },
+      'prepared statements through PgBouncer',
+      [...READS_DATABASE, throughPgbouncer('unprepared')],
+      { environment: UNCACHED, pooler: PGBOUNCER },
+    ),
   ],
 }

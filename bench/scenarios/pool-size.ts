@@ -1,10 +1,8 @@
-import { answeredFrom, holdsSessions, statementsPerRequest } from '../src/proofs/proofs.ts'
+import { holdsSessions } from '../src/proofs/database.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { hotUsers } from './paths.ts'
+import { hotUsers } from './requests.ts'
+import { READS_DATABASE, UNCACHED } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
-
-const uncached = { CACHE_L1: 'off', CACHE_L2: 'off' }
-const readsDatabase = [answeredFrom('off'), statementsPerRequest(1)]
 
 export const poolSize: Scenario = {
   name: 'pool-size',
@@ -17,13 +15,14 @@ export const poolSize: Scenario = {
   primary: 'throughput',
   connections: 64,
   requests: hotUsers,
-  tuned: tuned([...readsDatabase, holdsSessions(50)], { environment: uncached }),
-  variants: ['1', '5'].map((size) => {
-    // Besides the main pool there are the one for slow queries and the queue's own.
-    const variant = withSettings({ DB_POOL_MAX: size }, `a pool of 30 instead of ${size}`, [
-      ...readsDatabase,
-      holdsSessions(Number(size) * 3 + 12),
-    ])
-    return { ...variant, environment: { ...uncached, ...variant.environment } }
-  }),
+  tuned: tuned([...READS_DATABASE, holdsSessions(50)], { environment: UNCACHED }),
+  variants: ['1', '5'].map((size) =>
+    withSettings(
+      { DB_POOL_MAX: size },
+      `a pool of 30 instead of ${size}`,
+      // Besides the main pool, the pool for slow queries and the job queue have sessions.
+      [...READS_DATABASE, holdsSessions(Number(size) * 3 + 12)],
+      { environment: UNCACHED },
+    ),
+  ),
 }

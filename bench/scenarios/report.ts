@@ -1,13 +1,13 @@
-import { answers } from '../src/proofs/proofs.ts'
+import { answers } from '../src/proofs/replies.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { proofOf } from '../src/run/switches.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const report: Scenario = {
   name: 'report',
   title: 'A report beside quick requests',
   about:
-    'GET /report is computed again and again by one caller, while /health is asked for 200 times a second. What counts is the p99 of /health: how long quick requests wait behind the computation.',
+    'One caller requests /report again and again, with 200 requests a second to /health. The metric is the p99 of /health: how long quick requests wait for the computation.',
   guide: 'API Performance › Background Tasks',
   service: 'parallel-api',
   inDefaultRun: true,
@@ -17,6 +17,6 @@ export const report: Scenario = {
   open: { requests: () => [{ path: '/health' }], ratePerSecond: 200, beside: true },
   everyCore: true,
   counted: 3,
-  tuned: tuned([answers(200), proofOf('WORKER_THREADS', 'some')]),
+  tuned: tuned([answers(200), proofOfSwitch('WORKER_THREADS', 'some')]),
   variants: [withSettings({ WORKER_THREADS: '0' }, 'worker threads', [answers(200)])],
 }

@@ -1,12 +1,13 @@
-import { answeredFrom, logsRequests } from '../src/proofs/proofs.ts'
+import { logsRequests } from '../src/proofs/process.ts'
+import { answeredFrom } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { hotUsers } from './paths.ts'
+import { hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const requestLogging: Scenario = {
   name: 'request-logging',
   title: 'A log line per request',
-  about: 'GET /users/:id from tier 1, without and with a line of JSON for each request, written to a file.',
+  about: 'GET /users/:id from tier 1, without and with a JSON log line for each request, written to a file.',
   guide: 'Production Considerations › Monitoring Production Performance',
   service: 'reference-api',
   inDefaultRun: false,

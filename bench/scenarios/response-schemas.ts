@@ -1,11 +1,13 @@
-import { answers, startedWith } from '../src/proofs/proofs.ts'
+import { startedWith } from '../src/proofs/process.ts'
+import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const responseSchemas: Scenario = {
   name: 'response-schemas',
   title: 'Serialising by schema',
-  about: 'GET /users?limit=100: each reply is made from rows, by the compiled schema or by JSON.stringify.',
+  about:
+    'GET /users?limit=100: each reply is serialised from rows, by the compiled schema or by JSON.stringify.',
   guide: 'API Performance › FastAPI Optimization',
   service: 'reference-api',
   inDefaultRun: false,

@@ -1,13 +1,13 @@
-import { answers } from '../src/proofs/proofs.ts'
+import { answers } from '../src/proofs/replies.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { proofOf } from '../src/run/switches.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const upstreamKeepAlive: Scenario = {
   name: 'upstream-keep-alive',
   title: 'Keep-alive to the upstream',
   about:
-    'GET /aggregate?limit=20 on parallel-api, which asks reference-api for orders, users and products: over connections that stay open, or new ones each time.',
+    'GET /aggregate?limit=20 on parallel-api, which requests orders, users and products from reference-api: over persistent connections, or over a new one for each request.',
   guide: 'API Performance › Connection Pooling',
   service: 'parallel-api',
   inDefaultRun: false,
@@ -15,6 +15,6 @@ export const upstreamKeepAlive: Scenario = {
   connections: 8,
   requests: () => [{ path: '/aggregate?limit=20' }],
   upstream: true,
-  tuned: tuned([answers(200), proofOf('HTTP_KEEP_ALIVE', 'on')]),
+  tuned: tuned([answers(200), proofOfSwitch('HTTP_KEEP_ALIVE', 'on')]),
   variants: [withSettings({ HTTP_KEEP_ALIVE: 'off' }, 'keep-alive to the upstream', [answers(200)])],
 }

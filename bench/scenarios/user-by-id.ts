@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answeredFrom, statementsPerRequest, usesRedis } from '../src/proofs/proofs.ts'
+import { statementsPerRequest, usesRedis } from '../src/proofs/database.ts'
+import { answeredFrom } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import type { BenchStack } from '../src/stack/stack.ts'
-import { allUsers, hotUsers } from './paths.ts'
+import { allUsers, hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const userById: Scenario = {
   name: 'user-by-id',
   title: 'One user by id',
   about:
-    'GET /users/:id over 1,000 users that are asked for again and again: from tier 1 (in the process), from tier 2 (Redis), from Postgres; and over users that no tier holds yet.',
+    'GET /users/:id over 1,000 users that are requested again and again: from tier 1 (in the process), from tier 2 (Redis), from Postgres; and over users that are in no tier yet.',
   guide: 'API Performance › Caching Strategy',
   service: 'reference-api',
   inDefaultRun: true,
@@ -46,15 +47,15 @@ export const userById: Scenario = {
 }
 
 /**
- * Empties Redis, which tells each process to empty its own tier, and waits until the service has heard it. It is asked
- * for the users that the measurement comes to last.
+ * Empties Redis, which notifies each process to empty its tier 1, and waits for the first miss. The requests are for the
+ * users that the measurement requests last.
  */
-async function emptyCaches({ redis, world }: BenchStack, origin: string): Promise<void> {
+async function emptyCaches({ redis, dataset }: BenchStack, origin: string): Promise<void> {
   await redis?.flushall()
-  for (const { path } of allUsers(world).slice(-50).toReversed()) {
-    const answer = await fetch(`${origin}${path}`)
-    await answer.arrayBuffer()
-    if (answer.headers.get('x-cache') === 'miss') return
+  for (const { path } of allUsers(dataset).slice(-50).toReversed()) {
+    const reply = await fetch(`${origin}${path}`)
+    await reply.arrayBuffer()
+    if (reply.headers.get('x-cache') === 'miss') return
     await sleep(20)
   }
 }

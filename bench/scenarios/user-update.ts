@@ -1,16 +1,18 @@
-import { json, type Request, scatteredIds, type World } from '../src/load/request.ts'
-import { answers } from '../src/proofs/proofs.ts'
+import { JSON_HEADERS, type Request } from '../src/load/request.ts'
+import { answers } from '../src/proofs/replies.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { proofOf } from '../src/run/switches.ts'
+import { type Dataset, scatteredIds } from '../src/stack/dataset.ts'
 import { tuned, withSettings } from './variants.ts'
 
-const updates = ({ users }: World): Request[] =>
-  scatteredIds(users, 2000).map((id) => ({
+function updates({ users }: Dataset): Request[] {
+  return scatteredIds(users, 2000).map((id) => ({
     method: 'PATCH',
     path: `/users/${id}`,
-    headers: json,
+    headers: JSON_HEADERS,
     body: JSON.stringify({ name: `Renamed ${id}` }),
   }))
+}
 
 export const userUpdate: Scenario = {
   name: 'user-update',
@@ -23,6 +25,6 @@ export const userUpdate: Scenario = {
   primary: 'throughput',
   connections: 16,
   requests: updates,
-  tuned: tuned([answers(200), proofOf('CACHE_OUTBOX', 'on')]),
+  tuned: tuned([answers(200), proofOfSwitch('CACHE_OUTBOX', 'on')]),
   variants: [withSettings({ CACHE_OUTBOX: 'off' }, 'the outbox', [answers(200)])],
 }

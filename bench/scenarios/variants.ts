@@ -1,6 +1,6 @@
 import type { Proof } from '../src/proofs/proof.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Variant } from '../src/run/scenario.ts'
-import { proofOf } from '../src/run/switches.ts'
 
 /** The service as shipped. */
 export function tuned(proofs: readonly Proof[], more: Partial<Variant> = {}): Variant {
@@ -8,22 +8,23 @@ export function tuned(proofs: readonly Proof[], more: Partial<Variant> = {}): Va
 }
 
 /**
- * The service with some settings changed; each is proven in the way that fits it, besides what the scenario adds.
+ * The service with some settings changed, and a proof of each besides those of the scenario.
  *
- * @param label what the tuned side has and this one lacks
+ * @param label the tuning that this variant lacks
+ * @param more.environment settings that all variants of the scenario share
  */
 export function withSettings(
-  environment: Readonly<Record<string, string>>,
+  settings: Readonly<Record<string, string>>,
   label: string,
   proofs: readonly Proof[] = [],
   more: Partial<Variant> = {},
 ): Variant {
-  const settings = Object.entries(environment)
+  const changes = Object.entries(settings)
   return {
-    name: settings.map(([name, value]) => `${name}=${value}`).join(' '),
+    name: changes.map(([name, value]) => `${name}=${value}`).join(' '),
     label,
-    environment,
-    proofs: [...settings.map(([name, value]) => proofOf(name, value)), ...proofs],
+    proofs: [...changes.map(([name, value]) => proofOfSwitch(name, value)), ...proofs],
     ...more,
+    environment: { ...more.environment, ...settings },
   }
 }

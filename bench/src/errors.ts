@@ -1,4 +1,4 @@
-/** A fault that the benchmark tells of in one sentence, without a stack. */
+/** A failure that is reported as one sentence, without a stack. */
 export class BenchError extends Error {
   readonly code: string
 
@@ -9,18 +9,10 @@ export class BenchError extends Error {
   }
 }
 
-/** What a scenario compares was not proven to be on, or off. */
+/** The difference that a scenario compares was not observed. */
 export class UnprovenError extends BenchError {
   constructor(message: string) {
     super('UNPROVEN', message)
     this.name = 'UnprovenError'
-  }
-}
-
-/** The command line is wrong; the process ends with `EX_USAGE`. */
-export class UsageError extends BenchError {
-  constructor(message: string) {
-    super('USAGE', message)
-    this.name = 'UsageError'
   }
 }

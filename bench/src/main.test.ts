@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { readArguments } from './commands/arguments.ts'
+import { duration, httpUrl, share } from './commands/options.ts'
 import { readResults } from './report/results-file.ts'
 
-// Two of these start servers, fill them and measure.
+// Two tests start servers, fill them and measure.
 t.setTimeout(300_000)
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
@@ -26,19 +26,19 @@ async function run(args: readonly string[], onStderr: (text: string, stop: () =>
   return { code, stdout, stderr, pid: child.pid }
 }
 
-t.test('wrong arguments end with 64 and say what is wrong', async (t) => {
+t.test('wrong arguments exit with 64 and a message', async (t) => {
   const wrong: [string[], RegExp][] = [
     [['--nope'], /--nope/],
     [['no-such-scenario'], /no scenario no-such-scenario; there are naive, health/],
     [['--off', 'NOPE'], /no switch NOPE/],
-    [['--budget', 'soon'], /--budget needs a time/],
+    [['--budget', 'soon'], /--budget takes a time/],
     [['--rounds', '0'], /--rounds/],
     [['--margin', '500'], /--margin/],
     [['--url', 'ftp://x'], /--url/],
-    [['list', 'more'], /list takes no more/],
+    [['list', 'more'], /Unexpected argument 'more'/],
     [['tune', '--goal', 'fame'], /--goal is one of throughput, p99/],
-    [['validate'], /validate needs a file/],
-    [['--record', 'x.json'], /--record is an option of bench aa/],
+    [['validate'], /An argument is missing: FILE/],
+    [['--record', 'x.json'], /Unknown option '--record'/],
     [['aa', 'no-such-scenario'], /no scenario no-such-scenario/],
   ]
   await Promise.all(
@@ -51,40 +51,44 @@ t.test('wrong arguments end with 64 and say what is wrong', async (t) => {
   )
 })
 
-t.test('--help and list answer without starting anything', async (t) => {
+t.test('--help and list answer without starting a server', async (t) => {
   const [help, list] = await Promise.all([run(['tune', '--help']), run(['list'])])
   t.match(help, { code: 0, stdout: /pnpm bench tune/ })
   t.match(list, { code: 0, stdout: /user-by-id \*/ })
   t.match(list.stdout, /CACHE_L1 +on \(untuned: off\) +user-by-id/)
 })
 
-t.test('times and numbers are read', async (t) => {
-  t.match(readArguments(['--budget', '90s']), { budgetMs: 90_000, command: 'run', margin: 0.05 })
-  t.match(readArguments(['tune', '--budget=2m', '--goal', 'p99']), {
-    budgetMs: 120_000,
-    command: 'tune',
-    goal: 'p99',
-  })
-  t.match(readArguments(['user-by-id', 'all']), { scenarios: ['user-by-id', 'all'] })
-  t.match(readArguments(['--url', 'http://x:1/']), { url: 'http://x:1' })
+t.test('times, percentages and URLs are parsed', async (t) => {
+  const time = duration('')
+  t.equal(time.parse(undefined, 'budget'), undefined)
+  t.same(
+    ['90s', '2m', '1h', '1.5'].map((text) => time.parse([text], 'budget')),
+    [90_000, 120_000, 3_600_000, 1500],
+  )
+  const margin = share('', '5')
+  t.same([margin.parse(undefined, 'margin'), margin.parse(['2.5%'], 'margin')], [0.05, 0.025])
+  t.equal(httpUrl('').parse(['http://x:1/'], 'url'), 'http://x:1')
 })
 
-t.test('validate tells results from what is none', async (t) => {
+t.test('validate rejects files that are not results', async (t) => {
   const baseline = fileURLToPath(new URL('../baselines/2-cores.json', import.meta.url))
   const none = fileURLToPath(new URL('../results.schema.json', import.meta.url))
-  t.match(await run(['validate', baseline]), { code: 0, stdout: /2-cores\.json fits the schema/ })
-  t.match(await run(['validate', baseline, none]), { code: 1, stderr: /does not fit results\.schema\.json/ })
+  t.match(await run(['validate', baseline]), { code: 0, stdout: /2-cores\.json matches the schema/ })
+  t.match(await run(['validate', baseline, none]), {
+    code: 1,
+    stderr: /does not match results\.schema\.json/,
+  })
 })
 
-t.test('a missing file for --compare is told before anything is measured', async (t) => {
+t.test('a missing file for --compare is reported before the measurement', async (t) => {
   t.match(await run(['--compare', join(t.testdir({}), 'none.json')]), {
     code: 1,
-    stderr: /none\.json: ENOENT/,
+    stderr: /none\.json cannot be read: ENOENT/,
   })
 })
 
 t.test(
-  'one switch off, measured on real servers: proven, valid, with a report',
+  'a run with one switch off on real servers has proofs, valid results and a report',
   { timeout: 180_000 },
   async (t) => {
     const out = join(t.testdir({}), 'run.json')
@@ -116,7 +120,7 @@ t.test(
   },
 )
 
-t.test('Ctrl-C stops all that was started and writes what there is', { timeout: 180_000 }, async (t) => {
+t.test('Ctrl-C stops all processes and writes the results so far', { timeout: 180_000 }, async (t) => {
   const out = join(t.testdir({}), 'run.json')
   let stopped = false
   const { code, pid } = await run(
@@ -129,5 +133,5 @@ t.test('Ctrl-C stops all that was started and writes what there is', { timeout: 
   )
   t.equal(code, 130)
   t.match(readResults(out), { complete: false, scenarios: [{ variants: [{ boots: [{ round: 0 }] }] }] })
-  if (process.platform === 'linux') t.notOk(existsSync(`/proc/${pid}/task`), 'the process itself is gone')
+  if (process.platform === 'linux') t.notOk(existsSync(`/proc/${pid}/task`), 'the process has exited')
 })

@@ -1,11 +1,11 @@
 import type { Results } from '../src/report/schema.ts'
-import type { MeasuredBoot } from '../src/run/boot.ts'
-import type { Measured } from '../src/run/rounds.ts'
+import type { MeasuredBoot } from '../src/run/boot-result.ts'
+import type { MeasuredScenario } from '../src/run/rounds.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { summarise } from '../src/run/summary.ts'
 import { createHistogram, encodeHistogram, percentilesOf } from '../src/stats/histogram.ts'
 
-/** Numbers from 0 to 1 that look random and are the same each time (mulberry32). */
+/** Pseudo-random numbers from 0 to 1, the same for each seed (mulberry32). */
 export function createRandom(seed: number): () => number {
   let state = seed
   return () => {
@@ -21,13 +21,8 @@ export function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 }
 
-/** A boot as a run would have recorded it. */
-export function sampleBoot(
-  round: number,
-  throughput: number,
-  p50Ms: number,
-  random: () => number,
-): MeasuredBoot {
+/** A boot as a run records it. */
+function sampleBoot(round: number, throughput: number, p50Ms: number, random: () => number): MeasuredBoot {
   const histogram = createHistogram()
   for (let i = 0; i < 2000; i++) {
     histogram.recordValue(
@@ -82,7 +77,7 @@ export function sampleScenario(
   return {
     name,
     title: `Title of ${name}`,
-    about: 'What is sent.',
+    about: 'The requests.',
     guide: 'API Performance › Caching Strategy',
     service: 'reference-api',
     inDefaultRun: true,
@@ -103,7 +98,7 @@ export function sampleMeasured(
   scenario: Scenario,
   rates: Readonly<Record<string, number>>,
   options: { rounds?: number; spread?: number; random?: () => number } = {},
-): Measured {
+): MeasuredScenario {
   const { rounds = 6, spread = 0.03, random = createRandom(1) } = options
   const boots = Object.entries(rates).map(([name, rate]) => {
     const of = Array.from({ length: rounds }, (_, round) =>
@@ -114,7 +109,7 @@ export function sampleMeasured(
   return { scenario, boots: new Map(boots), refused: undefined }
 }
 
-export function sampleResults(measured: readonly Measured[], more: Partial<Results> = {}): Results {
+export function sampleResults(measured: readonly MeasuredScenario[], more: Partial<Results> = {}): Results {
   return {
     schemaVersion: 1,
     startedAt: '2026-01-02T03:04:05.000Z',

@@ -1,7 +1,6 @@
+import { type Load, type Request, startLoad } from '@reference/bench/load'
+import { pairedEffect } from '@reference/bench/stats'
 import t, { type Test } from 'tap'
-import { type Load, startLoad } from '../../bench/src/load/load.ts'
-import type { Request } from '../../bench/src/load/request.ts'
-import { pairedEffect } from '../../bench/src/stats/effect.ts'
 import { send } from './load.ts'
 import { tell, theProduction } from './production.ts'
 

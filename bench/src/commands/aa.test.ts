@@ -3,12 +3,12 @@ import { scenarios } from '../../scenarios/index.ts'
 import { createRandom, sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
 import { pairedEffect } from '../stats/effect.ts'
 import { judge } from '../stats/verdict.ts'
-import { againstItself, judgeSame } from './aa.ts'
-import { readRecordedBoots, recordBoots } from './aa-recording.ts'
-import { selectScenarios } from './select.ts'
+import { againstItself, judgeAa } from './aa.ts'
+import { readRecordedPairs, recordPairs } from './aa-recording.ts'
+import { selectScenarios } from './select-scenarios.ts'
 
-// Boots of an A/A run of the default set, kept as they were measured (`pnpm bench aa --record`).
-const recorded = readRecordedBoots(new URL('../../testing/recorded-a-a.json', import.meta.url))
+// Boots of an A/A run of the default set, as measured (`pnpm bench aa --record`).
+const recorded = readRecordedPairs(new URL('../../testing/recorded-a-a.json', import.meta.url))
 
 interface RecordedComparison {
   readonly name: string
@@ -35,7 +35,7 @@ t.test('recorded boots of identical set-ups: "no difference" in at least 19 of 2
   t.ok(different.length * 20 <= comparisons.length, different.map(({ item }) => item.name).join(', '))
 })
 
-t.test('the same, whichever of two recorded boots is called the tuned one', async (t) => {
+t.test('the same holds for any assignment of the recorded boots to the two sides', async (t) => {
   const random = createRandom(1)
   const relabelled = () =>
     comparisons.map(({ name, pairs }) => ({
@@ -51,23 +51,20 @@ t.test('the same, whichever of two recorded boots is called the tuned one', asyn
   t.ok(different * 20 <= all, `${different} of ${all}`)
 })
 
-// The pairs of all set-ups together, since one set-up has few: what is noise in each is the same kind of noise.
+// The pairs of all set-ups together, because one set-up has few.
 const allPairs = throughputs.flatMap(({ pairs }) => pairs)
 const verdictOf = (slower: number) => {
   const effect = pairedEffect(allPairs.map(([a, b]) => (a * slower) / b))
   return judge([{ name: 'all set-ups', effect }])[0]?.verdict
 }
 
-t.test(
-  'a planted slow-down of 10 % is found in the recorded boots, and nothing where none is planted',
-  async (t) => {
-    t.equal(verdictOf(1), 'no difference')
-    t.equal(verdictOf(0.9), 'worse')
-    t.equal(verdictOf(1 / 0.9), 'better')
-  },
-)
+t.test('a planted slow-down of 10 % is detected in the recorded boots, and none without it', async (t) => {
+  t.equal(verdictOf(1), 'no difference')
+  t.equal(verdictOf(0.9), 'worse')
+  t.equal(verdictOf(1 / 0.9), 'better')
+})
 
-t.test('every set-up of the default set is compared with itself, exactly as it is', async (t) => {
+t.test('every set-up of the default set is compared with an identical one', async (t) => {
   const chosen = selectScenarios(scenarios, { names: [], off: [], full: false })
   const same = chosen.flatMap(againstItself)
   t.equal(
@@ -83,7 +80,7 @@ t.test('every set-up of the default set is compared with itself, exactly as it i
   }
 })
 
-t.test('more than one difference in 20 where there is none fails the run', async (t) => {
+t.test('more than one false difference in 20 fails the run', async (t) => {
   const run = (fast: number) =>
     sampleResults(
       Array.from({ length: 20 }, (_, i) => {
@@ -95,22 +92,22 @@ t.test('more than one difference in 20 where there is none fails the run', async
         )
       }),
     )
-  t.match(judgeSame(run(0)), { passed: true, text: /20 comparisons.* 0 called different/ })
-  t.match(judgeSame(run(1)), { passed: true, text: /1 called different/ })
-  t.match(judgeSame(run(2)), { passed: false, text: /2 called different .* FAILED\n[\s\S]*s0: 1\.\d+, p/ })
-  t.match(judgeSame(sampleResults([])), { passed: false })
+  t.match(judgeAa(run(0)), { passed: true, text: /20 comparisons.* 0 false differences/ })
+  t.match(judgeAa(run(1)), { passed: true, text: /1 false differences/ })
+  t.match(judgeAa(run(2)), { passed: false, text: /2 false differences .* FAILED\n[\s\S]*s0: 1\.\d+, p/ })
+  t.match(judgeAa(sampleResults([])), { passed: false })
 })
 
-t.test('what is recorded is read back, without boots that do not count', async (t) => {
+t.test('a recording is read back, without boots that do not count', async (t) => {
   const results = sampleResults([
     sampleMeasured(sampleScenario('all: tuned', ['B']), { tuned: 1000, B: 1010 }, { rounds: 4 }),
   ])
   const [boot] = results.scenarios[0]?.variants[1]?.boots ?? []
   boot?.objections.push('other programs used 0.50 cores')
-  const file = t.testdir({ 'a-a.json': recordBoots(results) })
-  const { setUps } = readRecordedBoots(`${file}/a-a.json`)
+  const file = t.testdir({ 'a-a.json': recordPairs(results) })
+  const { setUps } = readRecordedPairs(`${file}/a-a.json`)
   t.match(setUps, [{ name: 'all: tuned', throughput: { length: 3 }, p99: { length: 3 } }])
-  t.throws(() => readRecordedBoots(new URL('../../results.schema.json', import.meta.url)), {
+  t.throws(() => readRecordedPairs(new URL('../../results.schema.json', import.meta.url)), {
     code: 'RECORDING_INVALID',
   })
 })

@@ -5,7 +5,7 @@ import { renderBaseline, takeBaseline } from './baseline.ts'
 
 const never = new AbortController().signal
 
-/** A service whose `/services` answers with these rows, or with this status. */
+/** A service whose `/services` answers with these rows or this status. */
 async function serve(t: Test, services: unknown, status = 200): Promise<string> {
   const server = createServer((request, response) => {
     const ours = request.url === '/services'
@@ -17,7 +17,7 @@ async function serve(t: Test, services: unknown, status = 200): Promise<string> 
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-t.test('every system that /services names has its row, those that are down included', async (t) => {
+t.test('every system of /services has a row, including systems that are down', async (t) => {
   const origin = await serve(t, [
     { name: 'postgres', responseMs: 0.8, thresholdMs: 1000, status: 'ok' },
     { name: 'mongodb', responseMs: 1664, thresholdMs: 1000, status: 'slow' },
@@ -37,7 +37,7 @@ t.test('every system that /services names has its row, those that are down inclu
 })
 
 t.test(
-  'a service that keeps /services to its internal port, and one that is not there, are told apart',
+  'a service with /services on its internal port and an unavailable service have different errors',
   async (t) => {
     const hidden = await serve(t, {}, 404)
     await t.rejects(takeBaseline(hidden, never), { code: 'NO_SERVICES', message: /INTERNAL_PORT/ })

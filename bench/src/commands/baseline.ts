@@ -1,11 +1,14 @@
+import { EXIT_CODES } from '@reference/cli'
 import { BenchError } from '../errors.ts'
+import { alignColumns } from '../report/format.ts'
 import { withBench } from '../run/bench.ts'
-import { shortDurations } from '../run/plan.ts'
+import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
+import type { Dataset } from '../stack/dataset.ts'
 import { startServer } from '../stack/server.ts'
 import { createHistogram, type Histogram } from '../stats/histogram.ts'
-import type { Arguments } from './arguments.ts'
 
+/** A row of `GET /services`. */
 interface ServiceRow {
   readonly name: string
   readonly responseMs: number
@@ -13,8 +16,8 @@ interface ServiceRow {
   readonly status: string
 }
 
-/** One line of the guide's table, with what the guide leaves out: how often it was asked, and the tail. */
-export interface BaselineRow {
+/** A line of the guide's table, with the number of samples and the tail. */
+interface BaselineRow {
   readonly name: string
   readonly samples: number
   readonly failures: number
@@ -23,104 +26,106 @@ export interface BaselineRow {
   readonly thresholdMs: number
 }
 
-const samples = 100
-/** Systems that are down answer late; then fewer samples have to do. */
-const limitMs = 60_000
+const SAMPLES = 100
+/** Unavailable systems answer late; then fewer samples are taken. */
+const LIMIT_MS = 60_000
 /** The guide's threshold for an API. */
-const apiThresholdMs = 500
+const API_THRESHOLD_MS = 500
 
-/** `bench baseline`: every configured system, one real command of its protocol each, against its threshold. */
-export async function baseline(args: Arguments, signal: AbortSignal): Promise<number> {
+/**
+ * `bench baseline`: one command of its protocol to every configured system, against its threshold.
+ *
+ * @returns the exit code
+ */
+export async function baseline(
+  { url, dataset }: { readonly url: string | undefined; readonly dataset: Dataset },
+  signal: AbortSignal,
+): Promise<number> {
   const progress = createProgress()
-  if (args.url !== undefined) {
-    progress.step(`asking ${args.url} ${samples} times`)
-    const rows = await takeBaseline(args.url, signal)
+  const measure = async (origin: string) => {
+    progress.step(`${SAMPLES} requests to ${origin}/services`)
+    const rows = await takeBaseline(origin, signal)
     progress.done()
     return print(rows)
   }
-  return withBench({ world: args.world, durations: shortDurations, progress, signal }, async (bench) => {
-    const { stack, placement, folder } = bench
-    const environment = {
-      DATABASE_URL: stack.databaseUrl,
-      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
-    }
+  if (url !== undefined) return measure(url)
+  const options = { dataset, durations: durationsFor({ full: false }), progress, signal }
+  return withBench(options, async ({ stack, placement, folder, load }) => {
     const server = await startServer({
       service: 'reference-api',
-      environment,
+      environment: {
+        DATABASE_URL: stack.databaseUrl,
+        ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+      },
       cores: placement.server,
       folder,
       signal,
     })
-    bench.load.guard([server.pid])
+    load.reapOnExit({ pids: [server.pid] })
     try {
-      progress.step(`asking each system ${samples} times`)
-      const rows = await takeBaseline(server.origin, signal)
-      progress.done()
-      return print(rows)
+      return await measure(server.origin)
     } finally {
       await server.stop()
     }
   })
 }
 
-/** Asks `/services` again and again, and `/health` for the service itself: whatever is configured gets a row. */
+/** Requests `/services` repeatedly, and `/health` for the service itself. Every configured system has a row. */
 export async function takeBaseline(
   origin: string,
   signal: AbortSignal,
-  times = samples,
+  times = SAMPLES,
 ): Promise<BaselineRow[]> {
-  const systems = new Map<string, { times: Histogram; failures: number; thresholdMs: number }>()
+  const systems = new Map<string, { latencies: Histogram; failures: number; thresholdMs: number }>()
   const record = (name: string, ms: number, thresholdMs: number, failed: boolean) => {
-    const system = systems.get(name) ?? { times: createHistogram(), failures: 0, thresholdMs }
+    const system = systems.get(name) ?? { latencies: createHistogram(), failures: 0, thresholdMs }
     systems.set(name, system)
     if (failed) system.failures++
-    else system.times.recordValue(Math.max(1, Math.round(ms * 1000)))
+    else system.latencies.recordValue(Math.max(1, Math.round(ms * 1000)))
   }
-  const until = performance.now() + limitMs
+  const until = performance.now() + LIMIT_MS
   for (let i = 0; i < times && performance.now() < until; i++) {
     const began = performance.now()
-    const { status } = await ask(`${origin}/health`, signal)
-    record('the service (/health)', performance.now() - began, apiThresholdMs, status !== 200)
-    for (const row of await askServices(origin, signal))
+    const { status } = await get(`${origin}/health`, signal)
+    record('the service (/health)', performance.now() - began, API_THRESHOLD_MS, status !== 200)
+    for (const row of await getServices(origin, signal))
       record(row.name, row.responseMs, row.thresholdMs, row.status === 'down')
   }
-  return [...systems].map(([name, { times, failures, thresholdMs }]) => ({
+  return [...systems].map(([name, { latencies, failures, thresholdMs }]) => ({
     name,
-    samples: times.totalCount + failures,
+    samples: latencies.totalCount + failures,
     failures,
-    p50Ms: times.getValueAtPercentile(50) / 1000,
-    p99Ms: times.getValueAtPercentile(99) / 1000,
+    p50Ms: latencies.getValueAtPercentile(50) / 1000,
+    p99Ms: latencies.getValueAtPercentile(99) / 1000,
     thresholdMs,
   }))
 }
 
-async function askServices(origin: string, signal: AbortSignal): Promise<ServiceRow[]> {
-  const { status, body } = await ask(`${origin}/services`, signal)
+async function getServices(origin: string, signal: AbortSignal): Promise<ServiceRow[]> {
+  const { status, body } = await get(`${origin}/services`, signal)
   if (status === 404) {
     throw new BenchError(
       'NO_SERVICES',
-      `${origin} has no /services: with INTERNAL_PORT set, it answers at that port (--url http://…:<INTERNAL_PORT>)`,
+      `${origin} has no /services. With INTERNAL_PORT set, that port has it: --url http://…:<INTERNAL_PORT>`,
     )
   }
   if (status !== 200) throw new BenchError('NO_SERVICES', `${origin}/services answers ${status}`)
   const rows: unknown = JSON.parse(body)
-  return Array.isArray(rows) ? rows.filter(isRow) : []
+  return Array.isArray(rows) ? rows.filter(isServiceRow) : []
 }
 
-async function ask(url: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
+async function get(url: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
   try {
-    const answer = await fetch(url, { signal })
-    return { status: answer.status, body: await answer.text() }
+    const reply = await fetch(url, { signal })
+    return { status: reply.status, body: await reply.text() }
   } catch (error) {
     signal.throwIfAborted()
     const { cause = error } = error as Error
-    throw new BenchError('UNREACHABLE', `${url} does not answer: ${(cause as Error).message}`, {
-      cause: error,
-    })
+    throw new BenchError('UNREACHABLE', `${url} is unavailable`, { cause })
   }
 }
 
-function isRow(row: unknown): row is ServiceRow {
+function isServiceRow(row: unknown): row is ServiceRow {
   return (
     typeof row === 'object' &&
     row !== null &&
@@ -132,22 +137,14 @@ function isRow(row: unknown): row is ServiceRow {
   )
 }
 
-/** The guide's table, with the tail and the number of samples in place of an adjective. */
+/** The guide's table, with the number of samples and the tail. */
 export function renderBaseline(rows: readonly BaselineRow[]): string {
-  const width = Math.max(...rows.map(({ name }) => name.length))
   const lines = rows.map((row) => {
     const { name, p50Ms, p99Ms, thresholdMs, samples, failures } = row
-    const known = samples > failures
-    const cells = [
-      known ? p50Ms.toFixed(2) : '–',
-      known ? p99Ms.toFixed(2) : '–',
-      `< ${thresholdMs}`,
-      String(samples),
-    ]
-    return `  ${name.padEnd(width)}${cells.map((cell) => cell.padStart(11)).join('')}  ${verdictOf(row)}\n`
+    const latencies = samples > failures ? [p50Ms.toFixed(2), p99Ms.toFixed(2)] : ['–', '–']
+    return [name, ...latencies, `< ${thresholdMs}`, String(samples), verdictOf(row)]
   })
-  const head = ['p50 ms', 'p99 ms', 'threshold', 'samples'].map((cell) => cell.padStart(11)).join('')
-  return `  ${''.padEnd(width)}${head}\n${lines.join('')}`
+  return `${alignColumns([['', 'p50 ms', 'p99 ms', 'threshold', 'samples', ''], ...lines], 5)}\n`
 }
 
 function verdictOf({ failures, samples, p99Ms, thresholdMs }: BaselineRow): string {
@@ -158,7 +155,8 @@ function verdictOf({ failures, samples, p99Ms, thresholdMs }: BaselineRow): stri
 
 function print(rows: readonly BaselineRow[]): number {
   process.stdout.write(
-    `${renderBaseline(rows)}\nOne real command of its protocol each, asked one after the other. Thresholds are the guide's: they tell slow from broken,\nnot fast from slow.\n`,
+    `${renderBaseline(rows)}\nOne command of each system's protocol, in sequence. The thresholds are the guide's: they separate broken from working\nsystems, not slow from fast ones.\n`,
   )
-  return rows.every(({ failures, p99Ms, thresholdMs }) => failures === 0 && p99Ms <= thresholdMs) ? 0 : 1
+  const passed = rows.every(({ failures, p99Ms, thresholdMs }) => failures === 0 && p99Ms <= thresholdMs)
+  return passed ? EXIT_CODES.OK : EXIT_CODES.FAILED
 }

@@ -1,48 +1,62 @@
+import { abortable } from '@reference/async'
+import { EXIT_CODES, UsageError } from '@reference/cli'
+import type { ServiceName } from '@reference/config'
 import { scenarios as allScenarios } from '../../scenarios/index.ts'
-import { BenchError, UsageError } from '../errors.ts'
+import { BenchError } from '../errors.ts'
 import { type Load, startLoad } from '../load/load.ts'
-import { resultsName, writeResults } from '../report/results-file.ts'
-import { renderTable } from '../report/table.ts'
-import { abortable } from '../run/abortable.ts'
-import type { MeasuredBoot } from '../run/boot.ts'
+import type { Request } from '../load/request.ts'
+import { type MeasuredBoot, toMeasuredBoot, UNKNOWN_SERVER } from '../run/boot-result.ts'
 import { takeFingerprint } from '../run/fingerprint.ts'
-import { longDurations, shortDurations } from '../run/plan.ts'
+import { type Durations, durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
-import { startRecording } from '../run/results-builder.ts'
-import type { Scenario } from '../run/scenario.ts'
-import { objections } from '../run/validity.ts'
-import { mergeHistograms, percentilesOf } from '../stats/histogram.ts'
-import type { Arguments } from './arguments.ts'
+import { createResultsBuilder } from '../run/results-builder.ts'
+import { openLoopRate, type Scenario } from '../run/scenario.ts'
+import { publish, type SetArguments } from './measure-set.ts'
 
-/** What can be asked of any deployment: reads, nothing that changes rows. */
-const readable = ['health', 'user-by-id', 'order-page', 'naive']
-const names: Readonly<Record<'reference-api' | 'parallel-api', readonly string[]>> = {
-  'reference-api': readable,
+/** Scenarios that only read, and therefore suit any deployment. */
+const READ_SCENARIOS: Readonly<Record<ServiceName, readonly string[]>> = {
+  'reference-api': ['health', 'user-by-id', 'order-page', 'naive'],
   'parallel-api': ['all'],
+}
+const DEFAULT_ROUNDS = 5
+
+interface DeploymentArguments extends Omit<SetArguments, 'budgetMs'> {
+  readonly url: string
+  readonly service: ServiceName
+  /** Requests a second of the open loop; default: half of the throughput. */
+  readonly rate: number | undefined
+}
+
+interface DeployedScenario {
+  readonly scenario: Scenario
+  readonly requests: readonly Request[]
+  readonly boots: MeasuredBoot[]
 }
 
 /**
- * `--url`: loads a deployment that already runs, such as the load balancer. It is one set-up, so nothing is compared,
- * and its databases are not asked, so nothing is counted or proven.
+ * `--url`: loads a running deployment, such as its load balancer. A deployment is one set-up, so nothing is compared; its
+ * databases are not reachable, so nothing is counted or proven.
+ *
+ * @returns the exit code
  */
-export async function measureDeployment(args: Arguments, url: string, signal: AbortSignal): Promise<number> {
-  const recording = startRecording(args)
+export async function measureDeployment(args: DeploymentArguments, signal: AbortSignal): Promise<number> {
+  const { url } = args
+  const builder = createResultsBuilder(args)
   const progress = createProgress()
-  const chosen = args.scenarios.length > 0 ? args.scenarios : names[args.service]
-  const scenarios = chosen.map((name) => asDeployed(name))
-  const durations = args.full ? longDurations : shortDurations
-  const rounds = args.rounds ?? 5
+  const { origin, pathname } = new URL(url)
+  const names = args.scenarios.length > 0 ? args.scenarios : READ_SCENARIOS[args.service]
+  const deployed = names.map((name) => asDeployed(name, pathname === '/' ? '' : pathname, args))
+  const durations = durationsFor(args)
+  const rounds = args.rounds ?? DEFAULT_ROUNDS
   const load = startLoad()
-  const boots = new Map<string, MeasuredBoot[]>(scenarios.map(({ name }) => [name, []]))
   let complete = true
   try {
-    await reach(url)
+    await checkHealth(url)
     for (let round = 0; round < rounds; round++) {
-      for (const scenario of scenarios) {
-        progress.step(`round ${round + 1} of ${rounds}  ${scenario.name}`)
-        const rate = boots.get(scenario.name)?.[0]?.boot.throughput
-        const boot = await abortable(measureRound(load, url, scenario, args, round, rate, durations), signal)
-        boots.get(scenario.name)?.push(boot)
+      for (const scenario of deployed) {
+        progress.step(`round ${round + 1} of ${rounds}  ${scenario.scenario.name}`)
+        const measuring = measureRound(load, origin, scenario, { durations, round, rate: args.rate })
+        scenario.boots.push(await abortable(measuring, signal))
       }
     }
   } catch (error) {
@@ -52,109 +66,53 @@ export async function measureDeployment(args: Arguments, url: string, signal: Ab
     progress.done()
     await load.close()
   }
-  const results = recording.finish({
+  const results = builder.finish({
     fingerprint: takeFingerprint({ placement: `generator only; deployment at ${url}` }),
-    measured: scenarios.map((scenario) => ({
+    measured: deployed.map(({ scenario, boots }) => ({
       scenario,
-      boots: new Map([[scenario.tuned.name, boots.get(scenario.name) ?? []]]),
+      boots: new Map([[scenario.tuned.name, boots]]),
       refused: undefined,
     })),
     complete,
   })
-  const json = args.out ?? `${resultsName(recording.startedAt)}.json`
-  const report = writeResults(json, results)
-  process.stdout.write(`${renderTable(results)}\n${json}\n${report}\n`)
-  return complete ? 0 : 130
+  publish(results, args.out)
+  return complete ? EXIT_CODES.OK : EXIT_CODES.FAILED
 }
 
-function asDeployed(name: string): Scenario {
+function asDeployed(name: string, pathPrefix: string, { dataset }: DeploymentArguments): DeployedScenario {
   const scenario = allScenarios.find((candidate) => candidate.name === name)
   if (scenario === undefined) throw new UsageError(`no scenario ${name}; see pnpm bench list`)
+  const tuned = { name: 'as deployed', label: 'as deployed', environment: {}, proofs: [] }
   return {
-    ...scenario,
-    variants: [],
-    tuned: { name: 'as deployed', label: 'as deployed', environment: {}, proofs: [] },
+    scenario: { ...scenario, variants: [], tuned },
+    requests: scenario
+      .requests(dataset)
+      .map((request) => ({ ...request, path: `${pathPrefix}${request.path}` })),
+    boots: [],
   }
 }
 
-async function reach(url: string): Promise<void> {
+async function checkHealth(url: string): Promise<void> {
   try {
-    const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) })
-    if (answer.status === 200) return
-    throw new Error(`status ${answer.status}`)
+    const { status } = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) })
+    if (status !== 200) throw new Error(`status ${status}`)
   } catch (error) {
-    throw new BenchError('UNREACHABLE', `${url}/health does not answer: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw new BenchError('UNREACHABLE', `${url}/health is unavailable`, { cause: error })
   }
 }
 
 async function measureRound(
   load: Load,
-  url: string,
-  scenario: Scenario,
-  args: Arguments,
-  round: number,
-  throughput: number | undefined,
-  durations: typeof shortDurations,
+  origin: string,
+  { scenario, requests, boots }: DeployedScenario,
+  { durations, round, rate }: { durations: Durations; round: number; rate: number | undefined },
 ): Promise<MeasuredBoot> {
-  const { connections } = scenario
-  const target = new URL(url)
-  const prefix = target.pathname === '/' ? '' : target.pathname
-  const requests = scenario
-    .requests(args.world)
-    .map((request) => ({ ...request, path: `${prefix}${request.path}` }))
-  const { origin } = target
-  const warmup = await load.closed({
-    origin,
-    connections,
-    requests,
-    durationMs: durations.warmupMs,
-    untilSteady: true,
-  })
-  const closed = await load.closed({ origin, connections, requests, durationMs: durations.closedMs })
-  const ratePerSecond = args.rate ?? Math.max(1, Math.min(2000, Math.round((throughput ?? closed.rate) / 2)))
-  const open = await load.open({ origin, requests, durationMs: durations.openMs, ratePerSecond })
-  const against = objections({
-    disturbance: { steal: 0, otherCores: 0 },
-    generatorUtilisation: closed.utilisation,
-    lagP99Ms: open.lagP99Ms,
-    errorShare: (closed.errors + open.errors) / Math.max(1, closed.answered + open.sent),
-  })
-  return {
-    noisy: false,
-    proof: [],
-    costs: {
-      statements: 0,
-      commands: 0,
-      statementsByText: {},
-      commandsByName: {},
-      redisBytes: 0,
-    },
-    boot: {
-      round,
-      bootMs: 0,
-      warmup: { slices: warmup.slices.length, steady: warmup.steady },
-      throughput: closed.rate,
-      errors: closed.errors,
-      cpuMsPerRequest: 0,
-      rssBytes: 0,
-      responseBytes: closed.bytesPerRequest,
-      statements: 0,
-      commands: 0,
-      redisBytes: 0,
-      generatorUtilisation: closed.utilisation,
-      steal: 0,
-      otherCores: 0,
-      objections: against.map(({ message }) => message),
-      latency: {
-        ratePerSecond,
-        sent: open.sent,
-        errors: open.errors,
-        ...percentilesOf(mergeHistograms([open.histogram])),
-        lagP99Ms: open.lagP99Ms,
-        histogram: open.histogram,
-      },
-    },
-  }
+  const { warmupMs, closedMs, openMs } = durations
+  const options = { origin, connections: scenario.connections, requests }
+  const warmup = await load.closed({ ...options, durationMs: warmupMs, untilSteady: true })
+  const closed = await load.closed({ ...options, durationMs: closedMs })
+  // The same rate in all rounds.
+  const ratePerSecond = rate ?? openLoopRate(boots[0]?.boot.throughput ?? closed.rate)
+  const open = await load.open({ origin, requests, durationMs: openMs, ratePerSecond })
+  return toMeasuredBoot(round, { warmup, closed, open: { ...open, ratePerSecond } }, UNKNOWN_SERVER, [])
 }

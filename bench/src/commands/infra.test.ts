@@ -1,7 +1,7 @@
 import t from 'tap'
 import { renderInfra } from './infra.ts'
 
-t.test('each figure stands beside what the guide expects, and how far it is from it', async (t) => {
+t.test('each figure has the range of the guide and its position in it', async (t) => {
   const table = renderInfra([
     { what: 'Postgres, transactions', perSecond: 1000, expected: [2000, 3000] },
     { what: 'Redis SET', perSecond: 61_234.5, expected: [50_000, 80_000] },

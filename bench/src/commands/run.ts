@@ -1,67 +1,46 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { EXIT_CODES } from '@reference/cli'
 import { scenarios as allScenarios } from '../../scenarios/index.ts'
-import { renderAblation } from '../report/charts.ts'
+import { renderAblation } from '../report/ablation-chart.ts'
 import { compareResults } from '../report/compare.ts'
-import { readResults, resultsName, writeResults } from '../report/results-file.ts'
-import type { Results } from '../report/schema.ts'
-import { renderTable } from '../report/table.ts'
-import { withBench } from '../run/bench.ts'
-import { longDurations, shortDurations } from '../run/plan.ts'
-import { createProgress } from '../run/progress.ts'
-import { startRecording } from '../run/results-builder.ts'
-import { runScenarios } from '../run/rounds.ts'
-import type { Arguments } from './arguments.ts'
-import { selectScenarios } from './select.ts'
+import { readResults, writeFile } from '../report/results-file.ts'
+import { measureSet, type SetArguments } from './measure-set.ts'
+import { selectScenarios } from './select-scenarios.ts'
 
-const defaultBudgetMs = { default: 165_000, full: 30 * 60_000, scenario: 60_000 }
-/** Stopping everything and writing the report. */
-const closingMs = 4000
+const DEFAULT_BUDGET_MS = 165_000
+const FULL_BUDGET_MS = 30 * 60_000
+const SCENARIO_BUDGET_MS = 60_000
 
-/** `pnpm bench`: measures, prints, writes JSON and report, compares. Returns the exit code. */
-export async function runCommand(args: Arguments, signal: AbortSignal): Promise<number> {
-  const recording = startRecording(args)
+interface RunArguments extends SetArguments {
+  /** Switches. */
+  readonly off: readonly string[]
+  /** A file of results. */
+  readonly compare: string | undefined
+  /** Accepted loss, 0.05 for 5 %. */
+  readonly margin: number
+  /** A file for the chart. */
+  readonly chart: string | undefined
+}
+
+/**
+ * `pnpm bench`: measures, writes the results and compares them.
+ *
+ * @returns the exit code
+ */
+export async function run(args: RunArguments, signal: AbortSignal): Promise<number> {
+  // Before the measurement, so that a missing file is reported at once.
   const old = args.compare === undefined ? undefined : readResults(args.compare)
   const scenarios = selectScenarios(allScenarios, { names: args.scenarios, off: args.off, full: args.full })
-  const named = args.scenarios.length + args.off.length > 0
-  const budgetMs =
-    args.budgetMs ??
-    (args.full
-      ? defaultBudgetMs.full
-      : named
-        ? defaultBudgetMs.scenario * scenarios.length
-        : defaultBudgetMs.default)
-  const progress = createProgress()
-
-  const results = await withBench(
-    { world: args.world, durations: args.full ? longDurations : shortDurations, progress, signal },
-    async (bench, fingerprint): Promise<Results> => {
-      progress.note(fingerprint.placement)
-      const { measured, complete } = await runScenarios(bench, {
-        scenarios,
-        progress,
-        deadlineMs: recording.beganMs + budgetMs - closingMs,
-        leastRounds: args.rounds ?? 3,
-        mostRounds: args.rounds ?? 30,
-        allowNoise: args.allowNoise,
-      })
-      return recording.finish({ fingerprint, measured, complete })
-    },
-  )
-
-  const json = args.out ?? `${resultsName(recording.startedAt)}.json`
-  const report = writeResults(json, results)
-  if (args.chart !== undefined) {
-    mkdirSync(dirname(args.chart), { recursive: true })
-    writeFileSync(args.chart, renderAblation(results, { standalone: true }))
-  }
-  process.stdout.write(`${renderTable(results)}\n`)
-  for (const warning of results.warnings) process.stdout.write(`warning: ${warning}\n`)
-  process.stdout.write(`${json}\n${report}\n`)
-  if (!results.complete) return 130
+  const budgetMs = args.budgetMs ?? defaultBudgetMs(args, scenarios.length)
+  const results = await measureSet(args, { scenarios, budgetMs }, signal)
+  if (args.chart !== undefined) writeFile(args.chart, renderAblation(results, { standalone: true }))
+  if (!results.complete) return EXIT_CODES.FAILED
   const refused = results.scenarios.some((scenario) => scenario.refused !== undefined)
-  if (old === undefined) return refused ? 1 : 0
-  const { text, loss } = compareResults(old, results, args.margin)
-  process.stdout.write(`\n${text}`)
-  return loss || refused ? 1 : 0
+  const comparison = old && compareResults(old, results, args.margin)
+  if (comparison) process.stdout.write(`\n${comparison.text}`)
+  return refused || comparison?.loss ? EXIT_CODES.FAILED : EXIT_CODES.OK
+}
+
+function defaultBudgetMs({ full, scenarios, off }: RunArguments, selected: number): number {
+  if (full) return FULL_BUDGET_MS
+  return scenarios.length + off.length > 0 ? SCENARIO_BUDGET_MS * selected : DEFAULT_BUDGET_MS
 }

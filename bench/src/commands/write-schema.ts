@@ -1,5 +1,5 @@
-/** Writes `bench/results.schema.json` from the types in `schema.ts`: `node bench/src/commands/write-schema.ts`. */
+/** Generates `bench/results.schema.json` from `report/schema.ts`: `node bench/src/commands/write-schema.ts`. */
 import { writeFileSync } from 'node:fs'
-import { schemaText } from '../report/schema-text.ts'
+import { schemaText } from '../report/schema.ts'
 
 writeFileSync(new URL('../../results.schema.json', import.meta.url), schemaText())

@@ -5,36 +5,36 @@ export interface ClosedLoopOptions {
   readonly origin: string
   readonly connections: number
   readonly durationMs: number
-  /** Dealt out over the connections; each starts again from its first when it has sent its share. */
+  /** Distributed over the connections; each connection repeats its own share. */
   readonly requests: readonly Request[]
-  /** End early once the rate is steady (warm-up). */
+  /** Ends early once the rate is steady (warm-up). */
   readonly untilSteady?: boolean
 }
 
 export interface ClosedLoopResult {
-  /** Requests a second, over the measured part. */
+  /** Requests a second over the measured time. */
   readonly rate: number
-  /** All answered requests, including those before the measured part began. */
+  /** All answered requests, including those before the measured time. */
   readonly answered: number
   readonly errors: number
   readonly bytesPerRequest: number
-  /** Rates of successive quarter seconds. */
+  /** Rate of each quarter of a second. */
   readonly slices: readonly number[]
   readonly steady: boolean
 }
 
-const settleMs = 50
-const sliceMs = 250
+const SETTLE_MS = 50
+const SLICE_MS = 250
 
 /**
- * As many requests as the server answers: each connection sends its next request when the last one is answered.
+ * Sends as many requests as the server answers: each connection sends its next request after the reply to the last one.
  *
- * The load is autocannon's; the rate is counted here, from the first answers on, because a run of autocannon includes
- * the opening of its connections and ends on a whole sample.
+ * autocannon sends the load. The rate is counted here, because autocannon's own figure includes the opening of its
+ * connections and ends on a whole sample.
  */
 export async function closedLoop(options: ClosedLoopOptions): Promise<ClosedLoopResult> {
   const { origin, connections, durationMs, requests, untilSteady = false } = options
-  const shares = deal(requests, connections)
+  const shares = distribute(requests, connections)
   let next = 0
   const { promise: finished, resolve, reject } = Promise.withResolvers<autocannon.Result>()
   const run = autocannon(
@@ -46,7 +46,7 @@ export async function closedLoop(options: ClosedLoopOptions): Promise<ClosedLoop
       timeout: 30,
       excludeErrorStats: true,
       setupClient(client) {
-        forgetBodies(client)
+        discardBodies(client)
         client.setRequests((shares[next++ % shares.length] ?? []).map(toAutocannon))
       },
     },
@@ -57,15 +57,15 @@ export async function closedLoop(options: ClosedLoopOptions): Promise<ClosedLoop
   run.on('response', () => {
     count++
   })
-  await wait(settleMs)
+  await wait(SETTLE_MS)
   const slices: number[] = []
   const began = performance.now()
   const countAtBegin = count
   let [sliceBegan, sliceCount] = [began, count]
   while (performance.now() - began < durationMs && !(untilSteady && isSteady(slices))) {
-    await wait(Math.min(sliceMs, durationMs - (performance.now() - began)))
+    await wait(Math.min(SLICE_MS, durationMs - (performance.now() - began)))
     const now = performance.now()
-    if (now - sliceBegan > sliceMs / 2) slices.push(((count - sliceCount) * 1000) / (now - sliceBegan))
+    if (now - sliceBegan > SLICE_MS / 2) slices.push(((count - sliceCount) * 1000) / (now - sliceBegan))
     ;[sliceBegan, sliceCount] = [now, count]
   }
   const rate = ((count - countAtBegin) * 1000) / (performance.now() - began)
@@ -82,15 +82,15 @@ export async function closedLoop(options: ClosedLoopOptions): Promise<ClosedLoop
   }
 }
 
-/** Steady: at least three quarter seconds, and the last two within 5 % of each other. */
+/** Steady: at least three quarters of a second, and the last two rates within 5 % of each other. */
 export function isSteady(slices: readonly number[]): boolean {
   const [before, last] = slices.slice(-2)
   if (slices.length < 3 || before === undefined || last === undefined) return false
   return Math.abs(last - before) <= 0.05 * Math.max(before, last)
 }
 
-/** Connection k gets requests k, k + n, k + 2n …, so that no two ask for the same at the same time. */
-function deal(requests: readonly Request[], connections: number): Request[][] {
+/** Connection k of n gets requests k, k + n, k + 2n …, so that no two connections send the same request at once. */
+function distribute(requests: readonly Request[], connections: number): Request[][] {
   const shares = Array.from({ length: Math.min(connections, requests.length) }, (): Request[] => [])
   requests.forEach((request, i) => {
     shares[i % shares.length]?.push(request)
@@ -107,10 +107,10 @@ function wait(ms: number): Promise<void> {
 }
 
 /**
- * autocannon keeps each body as text, and reading gzip as UTF-8 is slow: with bodies of 2.6 KB it sent 28 k requests a
- * second where it sends 56 k without (and wrk too), so it, not the server, was measured.
+ * autocannon decodes each body as UTF-8, which is slow for gzip: with bodies of 2.6 KB it sent 28 k requests a second, without
+ * decoding 56 k (as many as wrk). The decoding, not the server, was the limit.
  */
-function forgetBodies(client: autocannon.Client): void {
+function discardBodies(client: autocannon.Client): void {
   const queue: unknown = Reflect.get(client, 'pipelinedRequests')
   if (typeof queue === 'object' && queue !== null) Reflect.set(queue, 'addBody', () => {})
 }

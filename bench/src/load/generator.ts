@@ -1,7 +1,7 @@
 /**
- * The load generator's own process: takes jobs over IPC, one at a time or side by side, and answers with their results.
+ * The load generator's own process: receives jobs over IPC, runs them concurrently, and replies with their results.
  *
- * It ends with its parent, and ends the servers that the parent told it of: a benchmark that is killed leaves no process behind.
+ * It exits with its parent and first ends the registered servers, so that a killed benchmark leaves no process behind.
  */
 import { spawnSync } from 'node:child_process'
 import { type ClosedLoopOptions, type ClosedLoopResult, closedLoop } from './closed-loop.ts'
@@ -14,20 +14,23 @@ export type Job =
 export type JobResult<Kind extends Job['kind']> = (Kind extends 'closed'
   ? ClosedLoopResult
   : OpenLoopResult) & {
-  /** Share of the time in which the generator's event loop was busy, 0–1. */
+  /** Share of the time for which the generator's event loop was busy, 0–1. */
   readonly utilisation: number
 }
 
-export type ToGenerator =
-  | { readonly id: number; readonly job: Job }
-  | { readonly guarded: readonly number[]; readonly containers: readonly string[] }
+export type ToGenerator = { readonly id: number; readonly job: Job } | { readonly reapOnExit: Reaped }
+
+/** Processes and containers to end when the benchmark is killed. */
+export interface Reaped {
+  readonly pids: readonly number[]
+  readonly containers: readonly string[]
+}
 
 export type FromGenerator =
   | { readonly id: number; readonly result: JobResult<'closed'> | JobResult<'open'> }
   | { readonly id: number; readonly error: string }
 
-let guarded: readonly number[] = []
-let containers: readonly string[] = []
+let reaped: Reaped = { pids: [], containers: [] }
 
 async function perform(job: Job): Promise<JobResult<'closed'> | JobResult<'open'>> {
   const before = performance.eventLoopUtilization()
@@ -37,8 +40,8 @@ async function perform(job: Job): Promise<JobResult<'closed'> | JobResult<'open'
 
 function listen(): void {
   process.on('message', (message: ToGenerator) => {
-    if ('guarded' in message) {
-      ;({ guarded, containers } = message)
+    if ('reapOnExit' in message) {
+      reaped = message.reapOnExit
       return
     }
     const { id, job } = message
@@ -49,19 +52,20 @@ function listen(): void {
     )
   })
   process.on('disconnect', () => {
-    for (const pid of guarded) endQuietly(pid)
+    const { pids, containers } = reaped
+    for (const pid of pids) killIfRunning(pid)
     if (containers.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...containers])
     process.exit(0)
   })
-  // Ctrl-C reaches the whole group; the parent decides when this process ends.
+  // Ctrl-C reaches the whole process group; the parent decides when this process ends.
   process.on('SIGINT', () => {})
 }
 
-function endQuietly(pid: number): void {
+function killIfRunning(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
-    // It had ended by itself.
+    // It has exited already.
   }
 }
 

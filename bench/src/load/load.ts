@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { ClosedLoopOptions } from './closed-loop.ts'
-import type { FromGenerator, Job, JobResult, ToGenerator } from './generator.ts'
+import type { FromGenerator, Job, JobResult, Reaped, ToGenerator } from './generator.ts'
 import type { OpenLoopOptions } from './open-loop.ts'
 
 /** The load generator, in a process of its own. */
@@ -10,35 +10,35 @@ export interface Load {
   readonly pid: number
   closed(options: ClosedLoopOptions): Promise<JobResult<'closed'>>
   open(options: OpenLoopOptions): Promise<JobResult<'open'>>
-  /** Processes and containers that must not outlive this run, should it be killed. */
-  guard(pids: readonly number[], containers?: readonly string[]): void
+  /** Sets the processes and containers that the generator ends if this process is killed. */
+  reapOnExit(of: Partial<Reaped>): void
   close(): Promise<void>
 }
 
-/** Starts the generator's process. It inherits the cores of this one. */
+/** Starts the generator's process, on the cores of this one. */
 export function startLoad(): Load {
   const child = fork(fileURLToPath(new URL('generator.ts', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    // A session of its own: the scheduler weighs sessions against each other.
+    // A session of its own, because Linux' scheduler distributes CPU time between sessions.
     detached: true,
   })
-  const waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
+  const callers = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   let ids = 0
   let closing = false
   child.on('message', (answer: FromGenerator) => {
-    const caller = waiting.get(answer.id)
-    waiting.delete(answer.id)
+    const caller = callers.get(answer.id)
+    callers.delete(answer.id)
     if ('error' in answer) caller?.reject(new Error(`load generator: ${answer.error}`))
     else caller?.resolve(answer.result as never)
   })
   const exited = once(child, 'exit')
   void exited.then(([code, signal]) => {
     if (closing) return
-    for (const { reject } of waiting.values()) reject(new Error(`load generator ended (${signal ?? code})`))
-    waiting.clear()
+    for (const { reject } of callers.values()) reject(new Error(`load generator ended (${signal ?? code})`))
+    callers.clear()
   })
 
-  const tell = (message: ToGenerator) => {
+  const post = (message: ToGenerator) => {
     if (child.connected) child.send(message)
   }
   const perform = <Kind extends Job['kind']>(job: Job & { kind: Kind }): Promise<JobResult<Kind>> =>
@@ -48,18 +48,17 @@ export function startLoad(): Load {
         return
       }
       const id = ids++
-      waiting.set(id, { resolve, reject })
-      tell({ id, job })
+      callers.set(id, { resolve, reject })
+      post({ id, job })
     })
 
   return {
     pid: child.pid ?? 0,
     closed: (options) => perform({ kind: 'closed', options }),
     open: (options) => perform({ kind: 'open', options }),
-    guard: (guarded, containers = []) => tell({ guarded, containers }),
+    reapOnExit: ({ pids = [], containers = [] }) => post({ reapOnExit: { pids, containers } }),
     async close() {
       closing = true
-      tell({ guarded: [], containers: [] })
       child.kill('SIGKILL')
       await exited
     },

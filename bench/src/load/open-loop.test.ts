@@ -5,7 +5,9 @@ import { curveOf, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { closedLoop, isSteady } from './closed-loop.ts'
 import { openLoop } from './open-loop.ts'
 
-type Scope = { teardown(undo: () => void): void }
+interface Scope {
+  teardown(undo: () => void): void
+}
 
 async function listen(t: Scope, listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, '127.0.0.1')
@@ -18,7 +20,7 @@ async function listen(t: Scope, listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
 }
 
-/** Answers at once, but for one second, once, when `afterRequests` have come, not at all. */
+/** Answers at once, except for one stall of a second after `afterRequests` requests. */
 function stallsOnce(afterRequests: number): RequestListener {
   let count = 0
   let until = 0
@@ -28,18 +30,18 @@ function stallsOnce(afterRequests: number): RequestListener {
   }
 }
 
-t.test('a stall of one second shows in p99 of the open loop, and is hidden by a closed loop', async (t) => {
+t.test('the open loop shows a stall of one second in p99, a closed loop hides it', async (t) => {
   const origin = await listen(t, stallsOnce(100))
   const open = await openLoop({ origin, ratePerSecond: 200, durationMs: 3000, requests: [{ path: '/' }] })
   const histogram = mergeHistograms([open.histogram])
   const { p99, max } = percentilesOf(histogram)
   t.equal(open.sent, 600)
-  t.equal(histogram.totalCount, 600, 'every request has a latency, late ones too')
+  t.equal(histogram.totalCount, 600, 'every request has a latency, including late ones')
   t.equal(open.errors, 0)
   t.ok(p99 > 700, `p99 ${p99} ms: about 200 of 600 requests were due during the stall`)
   t.ok(max >= 900, `the slowest waited for the whole stall: ${max} ms`)
 
-  // The same stall, seen by callers that wait for their answer: one slow request each, out of many.
+  // The same stall for a caller that waits for each reply: one slow request out of many.
   const again = await listen(t, stallsOnce(100))
   const slow: number[] = []
   let asked = 0
@@ -50,7 +52,7 @@ t.test('a stall of one second shows in p99 of the open loop, and is hidden by a 
     asked++
     if (performance.now() - began > 500) slow.push(performance.now() - began)
   }
-  // One, unless the machine is busy: the second in which nothing was sent is not counted.
+  // One, or more on a busy machine: a closed loop sends nothing during the stall.
   t.ok(slow.length >= 1 && slow.length / asked < 0.05, `${slow.length} slow requests of ${asked}`)
 })
 
@@ -71,7 +73,7 @@ t.test('failed requests and lost connections are counted as errors', async (t) =
   t.ok(errors >= 18 && errors <= 22, `${errors} errors`)
 })
 
-t.test('answers are told apart by x-cache, requests are sent in order', async (t) => {
+t.test('replies are counted by x-cache, requests are sent in order', async (t) => {
   const paths: string[] = []
   const origin = await listen(t, (request, response) => {
     paths.push(`${request.method} ${request.url}`)
@@ -83,7 +85,7 @@ t.test('answers are told apart by x-cache, requests are sent in order', async (t
   t.ok(paths.includes('POST /b'))
 })
 
-t.test('the closed loop counts what was answered, and what failed', async (t) => {
+t.test('the closed loop counts replies and failures', async (t) => {
   let count = 0
   const seen = new Set<string | undefined>()
   const origin = await listen(t, (request, response) => {
@@ -96,10 +98,10 @@ t.test('the closed loop counts what was answered, and what failed', async (t) =>
   t.ok(result.answered > 0 && result.answered <= count)
   t.ok(result.errors > 0 && Math.abs(result.errors - count / 50) <= 5)
   t.ok(result.bytesPerRequest > 100)
-  t.equal(seen.size, 40, 'all requests were sent, dealt out over the connections')
+  t.equal(seen.size, 40, 'all requests were sent, distributed over the connections')
 })
 
-t.test('warm-up ends when two quarter seconds are alike', async (t) => {
+t.test('warm-up ends when two quarters of a second have similar rates', async (t) => {
   t.notOk(isSteady([]))
   t.notOk(isSteady([100, 100]), 'never before the third')
   t.notOk(isSteady([50, 80, 100]))
@@ -107,7 +109,7 @@ t.test('warm-up ends when two quarter seconds are alike', async (t) => {
   t.ok(isSteady([50, 100, 96]))
 })
 
-t.test('the curve of percentiles goes as far as the samples reach', async (t) => {
+t.test('the curve ends at the highest percentile that the samples support', async (t) => {
   const origin = await listen(t, (_request, response) => response.end())
   const { histogram } = await openLoop({
     origin,
@@ -121,5 +123,5 @@ t.test('the curve of percentiles goes as far as the samples reach', async (t) =>
     'never falls',
   )
   t.ok((curve.at(-1)?.[0] ?? 0) >= 99)
-  t.ok((curve.at(-1)?.[0] ?? 0) <= 99.5, 'two hundred samples say nothing beyond 99.5 %')
+  t.ok((curve.at(-1)?.[0] ?? 0) <= 99.5, 'two hundred samples support no percentile above 99.5')
 })

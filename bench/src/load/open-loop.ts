@@ -1,6 +1,6 @@
 import { Pool } from 'undici'
 import { createHistogram, encodeHistogram } from '../stats/histogram.ts'
-import { monotonicMs, startMetronome } from './pacer.ts'
+import { monotonicMs, pace } from './pacer.ts'
 import type { Request } from './request.ts'
 
 export interface OpenLoopOptions {
@@ -8,28 +8,36 @@ export interface OpenLoopOptions {
   readonly origin: string
   readonly ratePerSecond: number
   readonly durationMs: number
-  /** Sent in this order, again from the start when used up. */
+  /** Sent in this order, then again from the first. */
   readonly requests: readonly Request[]
   readonly maxConnections?: number
-  /** A request without an answer for this long counts as an error, at its full latency. */
+  /** A request without a reply for this long counts as an error, with its full latency. */
   readonly timeoutMs?: number
 }
 
 export interface OpenLoopResult {
   readonly sent: number
   readonly errors: number
-  /** Encoded HDR histogram of microseconds from when a request was due to the end of its answer. */
+  /** Encoded HDR histogram of microseconds from the due time of a request to the end of its reply. */
   readonly histogram: string
-  /** How late requests left the generator: its own part of every latency, in milliseconds. */
+  /** How late the generator sent its requests: its own share of every latency, in milliseconds. */
   readonly lagP99Ms: number
-  /** Answers by their `x-cache` header. */
+  /** Replies by their `x-cache` header. */
   readonly cache: Readonly<Record<string, number>>
 }
 
+interface Reply {
+  readonly failed: boolean
+  readonly tier: string | undefined
+}
+
+const MAX_LATENCY_US = 120_000_000
+
 /**
- * Sends requests at a fixed rate, whether or not earlier ones have been answered, and counts latency from the time a
- * request was due. A server that stalls for a second thereby delays every request of that second, as it would for
- * visitors, who do not wait for one another; a closed loop would have sent one slow request and paused.
+ * Sends requests at a fixed rate, independent of earlier replies, and counts latency from the due time of each request.
+ *
+ * A server that stalls for a second therefore delays every request of that second, as it does for independent visitors. A
+ * closed loop would send one slow request and pause (coordinated omission).
  */
 export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult> {
   const { origin, ratePerSecond, durationMs, requests, maxConnections = 256, timeoutMs = 30_000 } = options
@@ -39,63 +47,32 @@ export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
   })
+  const requestAt = (index: number): Request => requests[index % requests.length] ?? { path: '/' }
+  // Connections open before the first request is due: a handshake is no part of the steady state.
+  await Promise.all(Array.from({ length: Math.min(maxConnections, 8) }, () => send(pool, requestAt(0))))
+
   const latencies = createHistogram()
   const lags = createHistogram()
   const cache: Record<string, number> = {}
   const pending = new Set<Promise<void>>()
   let sent = 0
   let errors = 0
-
-  const send = (request: Request, onEnd: (failed: boolean, tier?: string) => void): Promise<void> =>
-    new Promise((resolve) => {
-      let failed = false
-      let tier: string | undefined
-      const end = (broken: boolean) => {
-        onEnd(broken || failed, tier)
-        resolve()
-      }
-      pool.dispatch(
-        {
-          method: request.method ?? 'GET',
-          path: request.path,
-          headers: request.headers ?? null,
-          body: request.body ?? null,
-        },
-        {
-          onRequestStart: () => {},
-          onResponseStart: (_controller, statusCode, headers) => {
-            failed = statusCode >= 400
-            const header = headers['x-cache']
-            if (typeof header === 'string') tier = header
-          },
-          onResponseData: () => {},
-          onResponseEnd: () => end(false),
-          onResponseError: () => end(true),
-        },
-      )
-    })
-
-  const requestAt = (index: number): Request => requests[index % requests.length] ?? { path: '/' }
-
-  // Connections are opened before the first request is due: a handshake is no part of the steady state.
-  const connections = Math.min(maxConnections, 8)
-  await Promise.all(Array.from({ length: connections }, () => send(requestAt(0), () => {})))
-
-  const metronome = startMetronome({
+  const sendAndRecord = async (request: Request, dueMs: number): Promise<void> => {
+    const { failed, tier } = await send(pool, request)
+    latencies.recordValue(Math.min(MAX_LATENCY_US, microsecondsSince(dueMs)))
+    if (failed) errors++
+    if (tier !== undefined) cache[tier] = (cache[tier] ?? 0) + 1
+  }
+  await pace({
     ratePerSecond,
     durationMs,
-    onBeat: (dueMs) => {
-      lags.recordValue(Math.max(1, Math.round((monotonicMs() - dueMs) * 1000)))
-      const answered = send(requestAt(sent++), (failed, tier) => {
-        latencies.recordValue(Math.max(1, Math.min(120_000_000, Math.round((monotonicMs() - dueMs) * 1000))))
-        if (failed) errors++
-        if (tier !== undefined) cache[tier] = (cache[tier] ?? 0) + 1
-      })
-      pending.add(answered)
-      void answered.then(() => pending.delete(answered))
+    onTick: (dueMs) => {
+      lags.recordValue(microsecondsSince(dueMs))
+      const recorded = sendAndRecord(requestAt(sent++), dueMs)
+      pending.add(recorded)
+      void recorded.then(() => pending.delete(recorded))
     },
   })
-  await metronome.done
   await Promise.all(pending)
   await pool.destroy()
   return {
@@ -105,4 +82,30 @@ export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult
     lagP99Ms: lags.getValueAtPercentile(99) / 1000,
     cache,
   }
+}
+
+function microsecondsSince(ms: number): number {
+  return Math.max(1, Math.round((monotonicMs() - ms) * 1000))
+}
+
+/** Resolves at the end of the reply; never rejects. */
+function send(pool: Pool, { method = 'GET', path, headers, body }: Request): Promise<Reply> {
+  return new Promise((resolve) => {
+    let failed = false
+    let tier: string | undefined
+    pool.dispatch(
+      { method, path, headers: headers ?? null, body: body ?? null },
+      {
+        onRequestStart: () => {},
+        onResponseStart: (_controller, statusCode, replyHeaders) => {
+          failed = statusCode >= 400
+          const header = replyHeaders['x-cache']
+          if (typeof header === 'string') tier = header
+        },
+        onResponseData: () => {},
+        onResponseEnd: () => resolve({ failed, tier }),
+        onResponseError: () => resolve({ failed: true, tier }),
+      },
+    )
+  })
 }

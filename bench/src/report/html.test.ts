@@ -1,7 +1,7 @@
 import { parseHTML } from 'linkedom'
 import t from 'tap'
 import { sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
-import { renderAblation } from './charts.ts'
+import { renderAblation } from './ablation-chart.ts'
 import { renderReport } from './html.ts'
 import { renderTable } from './table.ts'
 
@@ -23,21 +23,21 @@ const results = sampleResults(
 )
 const html = renderReport(results)
 
-t.test('the report asks the network for nothing', async (t) => {
+t.test('the report needs no network', async (t) => {
   const withoutNamespaces = html.replaceAll(/ xmlns(:\w+)?="[^"]*"/g, '')
   t.notMatch(withoutNamespaces, /https?:\/\//)
   t.notMatch(withoutNamespaces, /<(script|link|img|iframe|object)\b/i)
   t.notMatch(withoutNamespaces, /@import|url\(/)
 })
 
-t.test('each chart is there for a screen and for a phone', async (t) => {
+t.test('each chart has a version for a screen and one for a phone', async (t) => {
   const { document } = parseHTML(html)
   const wide = document.querySelectorAll('figure.wide svg').length
   t.ok(wide >= 5, `${wide} charts: ablation, throughput against latency, a latency chart a scenario`)
   t.equal(document.querySelectorAll('figure.narrow svg').length, wide)
 })
 
-t.test('each variant has its row, each comparison its verdict, a refusal its reason', async (t) => {
+t.test('each variant has a row, each comparison a verdict, each refusal a reason', async (t) => {
   const { document } = parseHTML(html)
   const rows = [...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)
   for (const name of ['tuned', 'every tuning', 'CACHE_L1=off', 'miss', 'PARALLEL_FETCH=off'])
@@ -46,21 +46,21 @@ t.test('each variant has its row, each comparison its verdict, a refusal its rea
     document.querySelector('.verdict.better')?.textContent,
     /every tuning: 2\d× the requests\/s .* better/,
   )
-  t.match(html, /no difference seen; would have shown \d+ % and more/)
+  t.match(html, /no difference detected; \d+ % or more would be detected/)
   t.match(html, /no worker &lt;threads&gt;/, 'escaped')
   t.match(document.querySelector('.headline strong')?.textContent, /^2\d×$/)
 })
 
-t.test('the chart is a file of its own, with colours for both grounds', async (t) => {
+t.test('the standalone chart has colours for light and dark backgrounds', async (t) => {
   const svg = renderAblation(results, { standalone: true })
   t.match(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/)
   t.equal(svg.match(/xmlns="/g)?.length, 1)
   t.match(svg, /prefers-color-scheme:dark/)
   t.match(svg, /every tuning/)
-  t.notMatch(svg, /report/, 'what was refused has no bar')
+  t.notMatch(svg, /report/, 'a refused scenario has no bar')
 })
 
-t.test('a scenario that the machine cannot run says so, in the report and in the table', async (t) => {
+t.test('the report and the table show why a scenario did not run', async (t) => {
   const nginx = { ...sampleMeasured(sampleScenario('nginx', ['direct']), {}), notRun: 'no Docker engine' }
   const withNginx = sampleResults([
     sampleMeasured(sampleScenario('all', ['off']), { tuned: 500, off: 250 }),
@@ -73,13 +73,13 @@ t.test('a scenario that the machine cannot run says so, in the report and in the
   t.notMatch(renderAblation(withNginx), /nginx/)
 })
 
-t.test('a run without any comparison has a report, too', async (t) => {
+t.test('a run without comparisons has a report', async (t) => {
   const health = sampleResults([sampleMeasured(sampleScenario('health', []), { tuned: 30_000 })])
   t.match(renderReport(health), /Title of health/)
   t.equal(renderAblation(health), '')
 })
 
-t.test('the table for the terminal has the same in short', async (t) => {
+t.test('the table for the terminal has figures, verdicts and refusals', async (t) => {
   const table = renderTable(results)
   t.match(table, /Title of user-by-id \(user-by-id, 32 callers\)/)
   t.match(table, /CACHE_L1=off: 2\.\d\d× the requests\/s/)

@@ -1,43 +1,38 @@
-import {
-  darkColours,
-  lightColours,
-  renderAblation,
-  renderLatencies,
-  renderThroughputAgainstLatency,
-  throughputLegend,
-} from './charts.ts'
+import { renderAblation } from './ablation-chart.ts'
+import { DARK_COLOURS, LIGHT_COLOURS, seriesColour } from './chart.ts'
+import { number, times } from './format.ts'
+import { REPORT_STYLE } from './html-style.ts'
+import { renderLatencies, renderThroughputAgainstLatency, throughputLegend } from './latency-charts.ts'
 import type { ComparisonResult, Results, ScenarioResult, VariantResult } from './schema.ts'
-import { reportStyle } from './style.ts'
-import { costs, number, sentence, times } from './table.ts'
+import { costCells, sentence } from './table.ts'
 
-/** The results as one HTML file that needs no network: charts, tables, what was proven, how it was measured. */
+const TITLE = 'What each tuning is worth on this machine'
+
+/** The results as one HTML file without network access: charts, tables, proofs, method. */
 export function renderReport(results: Results): string {
-  const { fingerprint, startedAt, scenarios } = results
-  const title = 'What each tuning is worth on this machine'
+  const { complete, warnings, scenarios } = results
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<style>:root{${lightColours}}@media (prefers-color-scheme:dark){:root{${darkColours}}}
-${reportStyle}</style>
+<title>${TITLE}</title>
+<style>:root{${LIGHT_COLOURS}}@media (prefers-color-scheme:dark){:root{${DARK_COLOURS}}}
+${REPORT_STYLE}</style>
 </head>
 <body>
 <header>
-<h1>${title}</h1>
+<h1>${TITLE}</h1>
 ${headline(results)}
-<p class="meta">${escapeHtml(
-    `${fingerprint.cores} × ${fingerprint.cpuModel}, ${(fingerprint.memoryBytes / 2 ** 30).toFixed(0)} GiB · Node ${fingerprint.node} · Postgres ${fingerprint.postgres ?? '–'} · Redis ${fingerprint.redis ?? 'none'}`,
-  )}<br>${escapeHtml(`${startedAt.slice(0, 16).replace('T', ' ')} UTC · ${Math.round(results.seconds)} s · ${fingerprint.commit?.slice(0, 10) ?? 'no commit'}${fingerprint.dirty ? ' + changes' : ''} · ${fingerprint.placement}`)}</p>
-${results.complete ? '' : '<p class="warning">Interrupted: this is what there was.</p>'}
-${results.warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
+<p class="meta">${machineLines(results).map(escapeHtml).join('<br>')}</p>
+${complete ? '' : '<p class="warning">Interrupted: these are the results so far.</p>'}
+${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
 </header>
 <main>
-${section('Each tuning, with and without', 'Requests a second (p99 where said) as shipped, divided by the same with one thing changed; the line is the 95 % interval over pairs of fresh processes. Above 1 the tuning helps. Grey: no difference could be shown; beside it, how large one would have had to be.', (width) => renderAblation(results, { width }))}
+${section('Each tuning, with and without', 'Requests a second (p99 where the label says so) as shipped, divided by the same figure with one thing changed; the line is the 95 % interval over pairs of fresh processes. Above 1 the tuning helps. Grey: no difference was detected; the text gives the smallest difference that would be.', (width) => renderAblation(results, { width }))}
 ${refusals(results)}
-${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario is a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
+${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario has a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
 ${scenarios.map(renderScenario).join('\n')}
 ${method(results)}
 </main>
@@ -49,33 +44,41 @@ ${method(results)}
 function headline({ scenarios }: Results): string {
   const naive = scenarios.find(({ name }) => name === 'naive')?.comparisons[0]
   if (naive?.verdict !== 'better') return ''
-  const { low, high, ratio } = naive.effect
+  const { low, high, ratio, pairs } = naive.effect
   const interval = `${times(low)} to ${high === null ? '∞' : times(high)}`
-  return `<p class="headline"><strong>${times(ratio)}</strong> the requests a second of the same app with nothing tuned <span>95 % interval ${interval}, ${naive.effect.pairs} pairs</span></p>`
+  return `<p class="headline"><strong>${times(ratio)}</strong> the requests a second of the same app with nothing tuned <span>95 % interval ${interval}, ${pairs} pairs</span></p>`
+}
+
+function machineLines({ fingerprint, startedAt, seconds }: Results): string[] {
+  const { cores, cpuModel, memoryBytes, node, postgres, redis, commit, dirty, placement } = fingerprint
+  const code = `${commit?.slice(0, 10) ?? 'no commit'}${dirty ? ' + changes' : ''}`
+  return [
+    `${cores} × ${cpuModel}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB · Node ${node} · Postgres ${postgres ?? '–'} · Redis ${redis ?? 'none'}`,
+    `${startedAt.slice(0, 16).replace('T', ' ')} UTC · ${Math.round(seconds)} s · ${code} · ${placement}`,
+  ]
 }
 
 function section(title: string, text: string, chart: (width: number) => string, below = ''): string {
-  const wide = chart(760)
-  if (wide === '') return ''
-  return `<section><h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${below}${bothWidths(wide, chart(350), title)}</section>`
+  const figures = bothWidths(title, chart)
+  if (figures === '') return ''
+  return `<section><h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${below}${figures}</section>`
 }
 
-/** A chart drawn for a screen and for a phone: shrinking one would shrink its letters. */
-function bothWidths(wide: string, narrow: string, title: string): string {
+/** A chart for a screen and one for a phone, because scaling a chart down makes its text unreadable. */
+function bothWidths(title: string, chart: (width: number) => string): string {
+  const wide = chart(760)
+  if (wide === '') return ''
   const label = escapeHtml(title)
-  return `<figure class="wide" role="img" aria-label="${label}">${wide}</figure><figure class="narrow" role="img" aria-label="${label}">${narrow}</figure>`
+  return `<figure class="wide" role="img" aria-label="${label}">${wide}</figure><figure class="narrow" role="img" aria-label="${label}">${chart(350)}</figure>`
 }
 
 function refusals({ scenarios }: Results): string {
-  const refused = scenarios.flatMap((scenario) => [
-    ...(scenario.notRun === undefined ? [] : [`${scenario.title}: not run: ${scenario.notRun}`]),
-    ...(scenario.refused === undefined ? [] : [`${scenario.title}: ${scenario.refused}`]),
-    ...(scenario.refused === undefined
-      ? scenario.comparisons
-          .filter(({ verdict }) => verdict === 'refused')
-          .map((comparison) => `${scenario.title}, ${sentence(comparison)}`)
-      : []),
-  ])
+  const refused = scenarios.flatMap(({ title, notRun, refused, comparisons }) => {
+    const notRunText = notRun === undefined ? [] : [`${title}: not run: ${notRun}`]
+    if (refused !== undefined) return [...notRunText, `${title}: ${refused}`]
+    const withoutVerdict = comparisons.filter(({ verdict }) => verdict === 'refused')
+    return [...notRunText, ...withoutVerdict.map((comparison) => `${title}, ${sentence(comparison)}`)]
+  })
   if (refused.length === 0) return ''
   return `<section><h2>Not counted, not run</h2><ul>${refused.map((text) => `<li class="pre">${escapeHtml(text)}</li>`).join('')}</ul></section>`
 }
@@ -83,7 +86,6 @@ function refusals({ scenarios }: Results): string {
 function renderScenario(scenario: ScenarioResult): string {
   const { title, about, guide, comparisons, variants, name, connections, refused, notRun } = scenario
   if (refused !== undefined || notRun !== undefined) return ''
-  const wide = renderLatencies(scenario, { width: 760 })
   const rate = variants.find(({ summary }) => summary.latency)?.summary.latency?.ratePerSecond
   return `<section id="${escapeHtml(name)}">
 <h2>${escapeHtml(title)}</h2>
@@ -93,37 +95,44 @@ ${comparisons.map(verdictLine).join('\n')}
 <thead><tr><th></th><th>requests/s</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>errors</th><th>SQL</th><th>Redis</th><th>reply</th><th>CPU</th><th>RSS</th><th>boots</th></tr>
 <tr class="unit"><th></th><th>closed loop</th><th>ms</th><th>ms</th><th>ms</th><th>ms</th><th></th><th>per req.</th><th>per req.</th><th>bytes</th><th>ms/req.</th><th>MB</th><th></th></tr></thead>
 <tbody>${variants.map(row).join('')}</tbody></table></div>
-${wide === '' ? '' : `<h3>Latency, ${scenario.beside ? 'of /health meanwhile' : 'at the fixed rate'}</h3>${legend(variants.map(({ name }, index) => ({ name, colour: `var(--s${index % 7})` })))}${bothWidths(wide, renderLatencies(scenario, { width: 350 }), `Latency: ${title}`)}`}
-<details><summary>What was proven before a number counted</summary>${variants.map(proof).join('')}</details>
+${latencySection(scenario)}
+<details><summary>Proofs of each variant</summary>${variants.map(proofs).join('')}</details>
 </section>`
 }
 
+function latencySection(scenario: ScenarioResult): string {
+  const { title, beside, variants } = scenario
+  const figures = bothWidths(`Latency: ${title}`, (width) => renderLatencies(scenario, { width }))
+  if (figures === '') return ''
+  const colours = variants.map(({ name }, index) => ({ name, colour: seriesColour(index) }))
+  const heading = beside ? 'of concurrent requests to /health' : 'at the fixed rate'
+  return `<h3>Latency, ${heading}</h3>${legend(colours)}${figures}`
+}
+
 function verdictLine(comparison: ComparisonResult): string {
-  const kind = { better: 'better', worse: 'worse', 'no difference': 'none', refused: 'none' }[
-    comparison.verdict
-  ]
-  return `<p class="verdict ${kind}">${escapeHtml(sentence(comparison))}</p>`
+  const { verdict } = comparison
+  const style = verdict === 'better' || verdict === 'worse' ? verdict : 'none'
+  return `<p class="verdict ${style}">${escapeHtml(sentence(comparison))}</p>`
 }
 
 function row({ name, summary, boots }: VariantResult): string {
-  const { latency } = summary
-  const ms = (value: number | undefined) =>
-    value === undefined ? '–' : value < 10 ? value.toFixed(2) : value.toFixed(0)
+  const { p50, p95, p99, p999 } = summary.latency ?? {}
   const errors = boots.reduce((sum, boot) => sum + boot.errors + (boot.latency?.errors ?? 0), 0)
   const cells = [
     number(summary.throughput),
-    ms(latency?.p50),
-    ms(latency?.p95),
-    ms(latency?.p99),
-    ms(latency?.p999),
+    ...[p50, p95, p99, p999].map(milliseconds),
     String(errors),
-    ...costs(summary),
+    ...costCells(summary),
     String(boots.filter(({ objections }) => objections.length === 0).length),
   ]
   return `<tr><th scope="row">${breakable(escapeHtml(name))}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
 }
 
-/** Names of settings may break behind their joints, not within a word. */
+function milliseconds(value: number | undefined): string {
+  return value === undefined ? '–' : value < 10 ? value.toFixed(2) : value.toFixed(0)
+}
+
+/** Allows line breaks in names of settings only after `=` and `_`. */
 function breakable(html: string): string {
   return html.replaceAll(/[=_]/g, '$&<wbr>')
 }
@@ -135,23 +144,25 @@ function legend(entries: readonly { name: string; colour: string }[]): string {
   return `<ul class="legend">${items.join('')}</ul>`
 }
 
-function proof({ name, proof, statementsByText, commandsByName, environment }: VariantResult): string {
-  const settings = Object.entries(environment).map(([key, value]) => `${key}=${value}`)
-  const costs = [
-    ...Object.entries(statementsByText).map(([text, times]) => `${times} × ${text}`),
-    ...Object.entries(commandsByName).map(([command, times]) => `${times} × Redis ${command.toUpperCase()}`),
+function proofs({ name, proof, statementsByText, commandsByName, environment }: VariantResult): string {
+  const facts = [
+    ...Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+    ...proof,
+    ...Object.entries(statementsByText).map(([text, count]) => `${count} × ${text}`),
+    ...Object.entries(commandsByName).map(([command, count]) => `${count} × Redis ${command.toUpperCase()}`),
   ]
-  return `<h4>${escapeHtml(name)}</h4><ul>${[...settings, ...proof, ...costs].map((text) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>`
+  return `<h4>${escapeHtml(name)}</h4><ul>${facts.map((text) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>`
 }
 
 function method({ fingerprint, world, command }: Results): string {
+  const { cores, cpuModel, kernel, platform, settings } = fingerprint
   const rows = Object.entries(world).map(([table, count]) => `${count.toLocaleString('en')} ${table}`)
-  return `<section><h2>How it was measured</h2>
-<p>One figure is one fresh process: started as it is really run, warmed up until two successive quarter seconds differ by less than 5 %, then measured. Variants are booted in the order A B, B A, A B …, and the ratio within each pair is what counts, so that drift of the machine cancels out. The interval is Student’s t over the logarithms of those ratios; verdicts are corrected for the number of comparisons (Holm). Throughput is closed loop: each caller sends when it has its answer. Latency is open loop: requests are due at a fixed rate, at most half of what the slowest variant can do, and count from when they were due, so that a stall delays all that fall into it.</p>
-<p>Statements and commands are those that Postgres and Redis counted themselves. ${escapeHtml(rows.join(', '))}. <code>${escapeHtml(command)}</code></p>
+  return `<section><h2>Method</h2>
+<p>One figure is one fresh process: started as in production, warmed up until two successive quarters of a second differ by less than 5 %, then measured. Variants are booted in the order A B, B A, A B …, and only the ratio within each pair counts, so that drift of the machine cancels out. The interval is Student’s t over the logarithms of those ratios; verdicts are corrected for the number of comparisons (Holm). Throughput is closed loop: each caller sends its next request after the reply. Latency is open loop: requests are due at a fixed rate, at most half of the slowest variant’s throughput, and latency counts from the due time, so that a stall delays all requests that are due during it.</p>
+<p>Postgres and Redis count statements and commands themselves. ${escapeHtml(rows.join(', '))}. <code>${escapeHtml(command)}</code></p>
 <details><summary>Machine and settings</summary><ul>
-<li>${escapeHtml(`${fingerprint.cores} × ${fingerprint.cpuModel}, ${fingerprint.kernel}, ${fingerprint.platform}`)}</li>
-${Object.entries(fingerprint.settings)
+<li>${escapeHtml(`${cores} × ${cpuModel}, ${kernel}, ${platform}`)}</li>
+${Object.entries(settings)
   .map(([name, value]) => `<li><code>${escapeHtml(name)}=${escapeHtml(value)}</code></li>`)
   .join('')}</ul></details></section>`
 }

@@ -4,46 +4,52 @@ import { fileURLToPath } from 'node:url'
 import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
 import { renderReport } from './html.ts'
-import { type Results, ResultsSchema } from './schema.ts'
+import { RESULTS_SCHEMA, type Results } from './schema.ts'
 
-export const resultsFolder = fileURLToPath(new URL('../../results', import.meta.url))
+const RESULTS_FOLDER = fileURLToPath(new URL('../../results', import.meta.url))
 
-/** Where a run that began at this time is written, without the suffix. */
+/** The default file of a run, without suffix. */
 export function resultsName(startedAt: string): string {
-  return join(resultsFolder, startedAt.replaceAll(':', '-'))
+  return join(RESULTS_FOLDER, startedAt.replaceAll(':', '-'))
+}
+
+/** Writes a file and creates its folder. */
+export function writeFile(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, text)
 }
 
 /**
- * Checks results against the schema and writes them, and the report beside them: under their name, to keep, and as
- * `report.html`, which is always the newest of its folder.
+ * Checks results against the schema and writes them with a report of the same name. `report.html` in the same folder is
+ * always the newest report.
  *
- * @param file the JSON; its folder is made
- * @returns the report's own file
+ * @param file the JSON file
+ * @returns the file of the report
+ * @throws BenchError when the results do not match the schema
  */
 export function writeResults(file: string, results: Results): string {
   check(results, file)
   const report = `${file.replace(/\.json$/, '')}.html`
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
-  writeFileSync(report, renderReport(results))
+  writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+  writeFile(report, renderReport(results))
   copyFileSync(report, join(dirname(file), 'report.html'))
   return report
 }
 
-/** @throws BenchError when the file cannot be read or is no result of this benchmark */
+/** @throws BenchError when the file cannot be read or does not match the schema */
 export function readResults(file: string): Results {
   let value: unknown
   try {
     value = JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    throw new BenchError('RESULTS_UNREADABLE', `${file}: ${(error as Error).message}`, { cause: error })
+    throw new BenchError('RESULTS_UNREADABLE', `${file} cannot be read`, { cause: error })
   }
   return check(value, file)
 }
 
 function check(value: unknown, file: string): Results {
-  if (Value.Check(ResultsSchema, value)) return value
-  const faults = [...Value.Errors(ResultsSchema, value)].slice(0, 5)
-  const list = faults.map(({ instancePath, message }) => `  ${instancePath || '/'}: ${message}`).join('\n')
-  throw new BenchError('RESULTS_INVALID', `${file} does not fit results.schema.json:\n${list}`)
+  if (Value.Check(RESULTS_SCHEMA, value)) return value
+  const errors = [...Value.Errors(RESULTS_SCHEMA, value)].slice(0, 5)
+  const list = errors.map(({ instancePath, message }) => `  ${instancePath || '/'}: ${message}`).join('\n')
+  throw new BenchError('RESULTS_INVALID', `${file} does not match results.schema.json:\n${list}`)
 }

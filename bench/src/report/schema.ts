@@ -1,170 +1,139 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TProperties, Type } from 'typebox'
 
 const Count = Type.Integer({ minimum: 0 })
-const Share = Type.Number({ minimum: 0 })
-const Ms = Type.Number({ minimum: 0, description: 'milliseconds' })
+const NonNegative = (description?: string) => Type.Number({ minimum: 0, ...(description && { description }) })
+const Ms = NonNegative('milliseconds')
 const Tally = Type.Record(Type.String(), Type.Number())
-const strict = { additionalProperties: false } as const
+const Metric = Type.Union([Type.Literal('throughput'), Type.Literal('p99')])
 
-const Fingerprint = Type.Object(
-  {
-    cpuModel: Type.String(),
-    cores: Count,
-    memoryBytes: Count,
-    platform: Type.String(),
-    kernel: Type.String(),
-    node: Type.String(),
-    postgres: Type.Optional(Type.String()),
-    redis: Type.Optional(Type.String()),
-    placement: Type.String({ description: 'which cores ran what' }),
-    commit: Type.Optional(Type.String()),
-    dirty: Type.Optional(Type.Boolean({ description: 'the working tree differed from the commit' })),
-    settings: Type.Record(Type.String(), Type.String(), { description: 'tuning switches as shipped' }),
-  },
-  strict,
-)
+function strictObject<Properties extends TProperties>(properties: Properties) {
+  return Type.Object(properties, { additionalProperties: false })
+}
 
-const Latency = Type.Object(
-  {
-    ratePerSecond: Type.Number({ exclusiveMinimum: 0 }),
-    sent: Count,
-    errors: Count,
-    p50: Ms,
-    p95: Ms,
-    p99: Ms,
-    p999: Ms,
-    max: Ms,
-    lagP99Ms: Type.Number({ description: 'how late the generator itself sent, p99' }),
-    histogram: Type.String({ description: 'HdrHistogram V2, compressed, base64; microseconds' }),
-  },
-  strict,
-)
+const Fingerprint = strictObject({
+  cpuModel: Type.String(),
+  cores: Count,
+  memoryBytes: Count,
+  platform: Type.String(),
+  kernel: Type.String(),
+  node: Type.String(),
+  postgres: Type.Optional(Type.String()),
+  redis: Type.Optional(Type.String()),
+  placement: Type.String({ description: 'which cores ran which processes' }),
+  commit: Type.Optional(Type.String()),
+  dirty: Type.Optional(Type.Boolean({ description: 'the working tree differed from the commit' })),
+  settings: Type.Record(Type.String(), Type.String(), { description: 'tuning switches as shipped' }),
+})
 
-const Boot = Type.Object(
-  {
-    round: Count,
-    bootMs: Ms,
-    warmup: Type.Object({ slices: Count, steady: Type.Boolean() }, strict),
-    throughput: Type.Number({ minimum: 0, description: 'requests a second, closed loop' }),
-    errors: Count,
-    cpuMsPerRequest: Type.Number({ minimum: 0, description: 'of the server, over the closed loop' }),
-    rssBytes: Count,
-    responseBytes: Type.Number({ minimum: 0, description: 'headers and body' }),
-    statements: Type.Number({ minimum: 0, description: 'SQL statements a request' }),
-    commands: Type.Number({ minimum: 0, description: 'Redis commands a request' }),
-    redisBytes: Type.Number({ description: 'bytes to and from Redis a request' }),
-    generatorUtilisation: Share,
-    steal: Share,
-    otherCores: Share,
-    latency: Type.Optional(Latency),
-    objections: Type.Array(Type.String(), { description: 'why this boot does not count; empty: it does' }),
-  },
-  strict,
-)
+const Percentiles = { p50: Ms, p95: Ms, p99: Ms, p999: Ms, max: Ms }
 
-const Variant = Type.Object(
-  {
-    name: Type.String(),
-    label: Type.String(),
-    environment: Type.Record(Type.String(), Type.String()),
-    proof: Type.Array(Type.String(), { description: 'what was established about it, in words' }),
-    statementsByText: Tally,
-    commandsByName: Tally,
-    boots: Type.Array(Boot),
-    summary: Type.Object(
-      {
-        throughput: Type.Number({ minimum: 0, description: 'geometric mean over the boots that count' }),
-        cpuMsPerRequest: Ms,
-        rssBytes: Type.Number({ minimum: 0 }),
-        responseBytes: Type.Number({ minimum: 0 }),
-        statements: Type.Number({ minimum: 0 }),
-        commands: Type.Number({ minimum: 0 }),
-        redisBytes: Type.Number(),
-        bootMs: Ms,
-        latency: Type.Optional(
-          Type.Object(
-            {
-              ratePerSecond: Type.Number(),
-              p50: Ms,
-              p95: Ms,
-              p99: Ms,
-              p999: Ms,
-              max: Ms,
-              errors: Count,
-              curve: Type.Array(Type.Tuple([Type.Number(), Type.Number()]), {
-                description: '[percentile, ms]',
-              }),
-            },
-            strict,
-          ),
-        ),
-      },
-      strict,
-    ),
-  },
-  strict,
-)
+const Latency = strictObject({
+  ratePerSecond: Type.Number({ exclusiveMinimum: 0 }),
+  sent: Count,
+  errors: Count,
+  ...Percentiles,
+  lagP99Ms: Type.Number({ description: 'how late the generator sent its requests, p99' }),
+  histogram: Type.String({ description: 'HdrHistogram V2, compressed, base64; microseconds' }),
+})
 
-const Interval = Type.Object(
-  {
-    pairs: Count,
-    ratio: Type.Number({ description: 'above 1: the tuned side is better' }),
-    low: Type.Number({ description: 'lower end of the 95 % interval' }),
-    high: Type.Union([Type.Number(), Type.Null()], { description: 'upper end; null: unbounded' }),
-    p: Type.Number(),
-  },
-  strict,
-)
+const Boot = strictObject({
+  round: Count,
+  bootMs: Ms,
+  warmup: strictObject({ slices: Count, steady: Type.Boolean() }),
+  throughput: NonNegative('requests a second, closed loop'),
+  errors: Count,
+  cpuMsPerRequest: NonNegative('of the server, over the closed loop'),
+  rssBytes: Count,
+  responseBytes: NonNegative('headers and body'),
+  statements: NonNegative('SQL statements a request'),
+  commands: NonNegative('Redis commands a request'),
+  redisBytes: Type.Number({ description: 'bytes to and from Redis a request' }),
+  generatorUtilisation: NonNegative(),
+  steal: NonNegative(),
+  otherCores: NonNegative(),
+  latency: Type.Optional(Latency),
+  objections: Type.Array(Type.String(), { description: 'why this boot does not count; empty: it counts' }),
+})
 
-const Comparison = Type.Object(
-  {
-    variant: Type.String(),
-    label: Type.String(),
-    metric: Type.Union([Type.Literal('throughput'), Type.Literal('p99')]),
-    effect: Interval,
-    pHolm: Type.Number({ description: 'p after Holm’s correction over all comparisons of the run' }),
-    detectable: Type.Union([Type.Number(), Type.Null()], {
-      description: 'the smallest ratio that would have been seen in 4 runs of 5',
+const Summary = strictObject({
+  throughput: NonNegative('geometric mean over the boots that count'),
+  cpuMsPerRequest: Ms,
+  rssBytes: NonNegative(),
+  responseBytes: NonNegative(),
+  statements: NonNegative(),
+  commands: NonNegative(),
+  redisBytes: Type.Number(),
+  bootMs: Ms,
+  latency: Type.Optional(
+    strictObject({
+      ratePerSecond: Type.Number(),
+      ...Percentiles,
+      errors: Count,
+      curve: Type.Array(Type.Tuple([Type.Number(), Type.Number()]), { description: '[percentile, ms]' }),
     }),
-    verdict: Type.Union([
-      Type.Literal('better'),
-      Type.Literal('worse'),
-      Type.Literal('no difference'),
-      Type.Literal('refused'),
-    ]),
-    refused: Type.Optional(Type.String()),
-  },
-  strict,
-)
+  ),
+})
 
-const Scenario = Type.Object(
-  {
-    name: Type.String(),
-    title: Type.String(),
-    about: Type.String(),
-    guide: Type.String(),
-    service: Type.String(),
-    primary: Type.Union([Type.Literal('throughput'), Type.Literal('p99')]),
-    connections: Count,
-    beside: Type.Optional(
-      Type.Boolean({ description: 'latency is that of other requests meanwhile, of /health' }),
-    ),
-    variants: Type.Array(Variant),
-    comparisons: Type.Array(Comparison),
-    refused: Type.Optional(Type.String({ description: 'why nothing of this scenario counts' })),
-    notRun: Type.Optional(Type.String({ description: 'what the machine lacks for this scenario' })),
-  },
-  strict,
-)
+const Variant = strictObject({
+  name: Type.String(),
+  label: Type.String(),
+  environment: Type.Record(Type.String(), Type.String()),
+  proof: Type.Array(Type.String(), { description: 'the established facts, in words' }),
+  statementsByText: Tally,
+  commandsByName: Tally,
+  boots: Type.Array(Boot),
+  summary: Summary,
+})
 
-/** The shape of `bench/results/<time>.json`; `results.schema.json` is made from it. */
-export const ResultsSchema = Type.Object(
+const Interval = strictObject({
+  pairs: Count,
+  ratio: Type.Number({ description: 'above 1: the tuned side is better' }),
+  low: Type.Number({ description: 'lower end of the 95 % interval' }),
+  high: Type.Union([Type.Number(), Type.Null()], { description: 'upper end; null: unbounded' }),
+  p: Type.Number(),
+})
+
+const Comparison = strictObject({
+  variant: Type.String(),
+  label: Type.String(),
+  metric: Metric,
+  effect: Interval,
+  pHolm: Type.Number({ description: 'p after Holm’s correction over all comparisons of the run' }),
+  detectable: Type.Union([Type.Number(), Type.Null()], {
+    description: 'the smallest ratio that would be detected in 4 runs of 5',
+  }),
+  verdict: Type.Union([
+    Type.Literal('better'),
+    Type.Literal('worse'),
+    Type.Literal('no difference'),
+    Type.Literal('refused'),
+  ]),
+  refused: Type.Optional(Type.String()),
+})
+
+const Scenario = strictObject({
+  name: Type.String(),
+  title: Type.String(),
+  about: Type.String(),
+  guide: Type.String(),
+  service: Type.String(),
+  primary: Metric,
+  connections: Count,
+  beside: Type.Optional(Type.Boolean({ description: 'latency is that of concurrent requests to /health' })),
+  variants: Type.Array(Variant),
+  comparisons: Type.Array(Comparison),
+  refused: Type.Optional(Type.String({ description: 'why no figure of this scenario counts' })),
+  notRun: Type.Optional(Type.String({ description: 'what the machine lacks for this scenario' })),
+})
+
+/** The shape of `bench/results/<time>.json`; `results.schema.json` is generated from it. */
+export const RESULTS_SCHEMA = Type.Object(
   {
     schemaVersion: Type.Literal(1),
     startedAt: Type.String({ description: 'ISO 8601' }),
     finishedAt: Type.String({ description: 'ISO 8601' }),
     seconds: Type.Number({ minimum: 0 }),
-    complete: Type.Boolean({ description: 'false: interrupted, what there was is here' }),
+    complete: Type.Boolean({ description: 'false: interrupted, with the results so far' }),
     command: Type.String(),
     fingerprint: Fingerprint,
     world: Type.Record(Type.String(), Count, { description: 'rows in the database' }),
@@ -172,13 +141,18 @@ export const ResultsSchema = Type.Object(
     scenarios: Type.Array(Scenario),
   },
   {
-    ...strict,
+    additionalProperties: false,
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Results of pnpm bench',
   },
 )
 
-export type Results = Static<typeof ResultsSchema>
+/** The text of `bench/results.schema.json`. */
+export function schemaText(): string {
+  return `${JSON.stringify(RESULTS_SCHEMA, null, 2)}\n`
+}
+
+export type Results = Static<typeof RESULTS_SCHEMA>
 export type ScenarioResult = Static<typeof Scenario>
 export type VariantResult = Static<typeof Variant>
 export type BootResult = Static<typeof Boot>

@@ -1,32 +1,45 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startLoad } from '../load/load.ts'
-import type { World } from '../load/request.ts'
+import { abortable } from '@reference/async'
+import { type Load, startLoad } from '../load/load.ts'
 import type { FingerprintResult } from '../report/schema.ts'
-import { allowedCores, pinSelf, planPlacement, preferGenerator } from '../stack/placement.ts'
-import { startBenchStack } from '../stack/stack.ts'
-import { abortable } from './abortable.ts'
-import type { Bench } from './boot.ts'
+import type { Dataset } from '../stack/dataset.ts'
+import { allowedCores, type Placement, pinSelf, planPlacement, preferGenerator } from '../stack/placement.ts'
+import { type BenchStack, startBenchStack } from '../stack/stack.ts'
 import { takeFingerprint } from './fingerprint.ts'
 import type { Durations } from './plan.ts'
 import type { Progress } from './progress.ts'
 
-/**
- * Gives `use` everything that measuring takes: servers with rows, a load generator, a place for logs. All of it is
- * stopped when `use` ends, however it ends.
- */
+/** The servers and settings that all boots of a run share. */
+export interface Bench {
+  readonly stack: BenchStack
+  readonly load: Load
+  readonly placement: Placement
+  /** For logs. */
+  readonly folder: string
+  readonly durations: Durations
+  readonly signal: AbortSignal
+}
+
+interface BenchOptions {
+  readonly dataset: Dataset
+  readonly durations: Durations
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** Starts the stack and the load generator, calls `use`, and stops everything again, also after an error. */
 export async function withBench<T>(
-  options: { world: World; durations: Durations; progress: Progress; signal: AbortSignal },
+  { dataset, durations, progress, signal }: BenchOptions,
   use: (bench: Bench, fingerprint: FingerprintResult) => Promise<T>,
 ): Promise<T> {
-  const { world, durations, progress, signal } = options
   const placement = planPlacement(allowedCores())
-  // Whatever is started from here on inherits it; servers are moved to their own cores as they start.
+  // All processes started from here on inherit the cores; servers move to their own cores as they start.
   if (placement.pinned) pinSelf(placement.rest)
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const load = startLoad()
-  const starting = startBenchStack({ world, signal, say: (step) => progress.step(step) })
+  const starting = startBenchStack({ dataset, signal, say: (step) => progress.step(step) })
   try {
     const stack = await abortable(starting, signal)
     const preference = preferGenerator(load.pid, stack.pids)

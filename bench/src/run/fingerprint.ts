@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url'
 import type { FingerprintResult } from '../report/schema.ts'
 import { tuningSwitches } from './switches.ts'
 
-/** What a result depends on besides the code that is compared. */
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** The machine and set-up that a result depends on. */
 export function takeFingerprint(known: {
   placement: string
   versions?: { postgres: string; redis: string | undefined }
@@ -26,26 +28,7 @@ export function takeFingerprint(known: {
   }
 }
 
-/** In which points two machines or set-ups differ, in words; commit and settings aside, since they are what is compared. */
-export function differences(before: FingerprintResult, after: FingerprintResult): string[] {
-  const names = [
-    'cpuModel',
-    'cores',
-    'memoryBytes',
-    'platform',
-    'kernel',
-    'node',
-    'postgres',
-    'redis',
-    'placement',
-  ] as const
-  return names.flatMap((name) =>
-    before[name] === after[name] ? [] : [`${name}: ${before[name] ?? 'none'} → ${after[name] ?? 'none'}`],
-  )
-}
-
 function git(...args: string[]): string | undefined {
-  const root = fileURLToPath(new URL('../../..', import.meta.url))
-  const { status, stdout } = spawnSync('git', args, { cwd: root, encoding: 'utf8' })
+  const { status, stdout } = spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' })
   return status === 0 ? stdout.trim() : undefined
 }

@@ -1,26 +1,31 @@
-import type { Arguments } from '../commands/arguments.ts'
 import type { FingerprintResult, Results } from '../report/schema.ts'
-import type { Measured } from './rounds.ts'
+import type { Dataset } from '../stack/dataset.ts'
+import type { MeasuredScenario } from './rounds.ts'
 import { summarise } from './summary.ts'
 import { warningsOf } from './warnings.ts'
 
-/** What every command that writes results says of itself. */
-export interface Recording {
-  /** ISO 8601; results are named after it. */
+/** Builds the results of one run. */
+export interface ResultsBuilder {
+  /** ISO 8601; the result files are named after it. */
   readonly startedAt: string
   /** On the clock of `performance.now()`. */
   readonly beganMs: number
-  /** The results as of now: head, verdicts over all that was measured, warnings. */
   finish(of: {
     readonly fingerprint: FingerprintResult
-    readonly measured: readonly Measured[]
-    /** False when it was interrupted. */
+    readonly measured: readonly MeasuredScenario[]
+    /** False after an interruption. */
     readonly complete: boolean
   }): Results
 }
 
-/** Begins a run: the head of its results is made here, whichever command it is. */
-export function startRecording({ world, allowNoise }: Arguments): Recording {
+/** Call at the start of a run. */
+export function createResultsBuilder({
+  dataset,
+  allowNoise,
+}: {
+  readonly dataset: Dataset
+  readonly allowNoise: boolean
+}): ResultsBuilder {
   const startedAt = new Date().toISOString()
   const beganMs = performance.now()
   return {
@@ -35,7 +40,7 @@ export function startRecording({ world, allowNoise }: Arguments): Recording {
         complete,
         command: ['pnpm bench', ...process.argv.slice(2)].join(' '),
         fingerprint,
-        world: { ...world },
+        world: { ...dataset },
         warnings: [],
         scenarios: summarise(measured),
       }

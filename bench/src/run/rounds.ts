@@ -1,161 +1,151 @@
-import { BenchError, UnprovenError } from '../errors.ts'
-import { prepareCompanions } from '../stack/sidecar.ts'
-import { type Bench, type MeasuredBoot, measureBoot } from './boot.ts'
-import { anotherRound, orderOf, roundMs } from './plan.ts'
+import type { Bench } from './bench.ts'
+import { attemptBoot } from './boot.ts'
+import { type MeasuredBoot, withoutObjections } from './boot-result.ts'
+import { orderOf, roundMs } from './plan.ts'
 import type { Progress } from './progress.ts'
-import type { Scenario, Variant } from './scenario.ts'
+import { openLoopRate, type Scenario, type Variant } from './scenario.ts'
+import { prepareSidecars } from './sidecars.ts'
 
-export interface RunOptions {
+interface RunOptions {
   readonly scenarios: readonly Scenario[]
   readonly progress: Progress
-  /** On the clock of `performance.now()`: no round is begun that is not expected to end by then. */
+  /** On the clock of `performance.now()`: no round starts that is expected to end later. */
   readonly deadlineMs: number
-  readonly leastRounds: number
-  readonly mostRounds: number
+  readonly minimumRounds: number
+  readonly maximumRounds: number
   /** Boots count even when other programs were busy. */
   readonly allowNoise: boolean
 }
 
 /** All boots of a scenario, by the name of the variant. */
-export interface Measured {
+export interface MeasuredScenario {
   readonly scenario: Scenario
   readonly boots: ReadonlyMap<string, readonly MeasuredBoot[]>
-  /** Why nothing of it counts. */
+  /** Why no figure of it counts. */
   readonly refused: string | undefined
   /** What this machine lacks for it. */
   readonly notRun?: string | undefined
 }
 
-interface Tracked {
+interface ScenarioState {
   readonly scenario: Scenario
   readonly boots: Map<string, MeasuredBoot[]>
+  /** Of the open loop; undefined until the first round has shown the throughput. */
   rate: number | undefined
   refused: string | undefined
 }
 
-/** Time for boots that are taken again: on a machine that is always busy it would double the run and help nothing. */
-interface Retakes {
-  allowed(): boolean
-  spend(ms: number): void
-}
-
-function createRetakes(budgetMs: number): Retakes {
-  let left = budgetMs
-  return {
-    allowed: () => left > 0,
-    spend: (ms) => {
-      left -= ms
-    },
-  }
-}
-
-/** Most that the open loop is sent at: beyond, its own timing would be what is measured. */
-const mostRate = 2000
-
 /**
- * Measures the scenarios in rounds: each round boots every variant of every scenario once, in the opposite order of
- * the round before. Each round gives one pair to every comparison; when the run is interrupted, all have as many.
+ * Measures the scenarios in rounds. Each round boots every variant of every scenario once, in the opposite order of the
+ * previous round, and gives one pair to every comparison. After an interruption all comparisons have equally many pairs.
  */
 export async function runScenarios(
   bench: Bench,
   options: RunOptions,
-): Promise<{ measured: Measured[]; complete: boolean }> {
-  const { progress, deadlineMs, leastRounds, mostRounds } = options
-  const notRun = await prepareCompanions(options.scenarios, (step) => progress.step(step), bench.signal)
+): Promise<{ measured: MeasuredScenario[]; complete: boolean }> {
+  const { progress } = options
+  const notRun = await prepareSidecars(options.scenarios, (step) => progress.step(step), bench.signal)
   for (const [name, reason] of notRun) progress.note(`not run: ${name}: ${reason}`)
   const scenarios = options.scenarios.filter(({ name }) => !notRun.has(name))
-  const records = scenarios.map(
-    (scenario): Tracked => ({
-      scenario,
-      boots: new Map(),
-      rate: scenario.open?.ratePerSecond,
-      refused: undefined,
-    }),
-  )
-  let lastMs = roundMs(scenarios, bench.durations)
-  const retakes = createRetakes(Math.max(0, deadlineMs - performance.now()) / 10)
+  const rounds = new Rounds(bench, { ...options, scenarios })
   let complete = true
   try {
-    for (let round = 0; ; round++) {
-      const began = performance.now()
-      if (!anotherRound(deadlineMs - began, lastMs, round, leastRounds, mostRounds)) break
-      const endMs = Math.max(deadlineMs, began + lastMs * Math.max(1, leastRounds - round))
-      for (const record of records) await runRound(bench, options, record, round, endMs, retakes)
-      lastMs = performance.now() - began
-      // The first round settles the rates of the open loops, so the next ones take longer.
-      if (round === 0)
-        lastMs += records.filter(({ scenario }) => !scenario.open?.beside).length * bench.durations.openMs
-      if (records.every(({ refused }) => refused !== undefined)) break
-    }
+    await rounds.run()
   } catch (error) {
     if (!bench.signal.aborted) throw error
     complete = false
   }
   progress.done()
-  const measured = options.scenarios.map((scenario): Measured => {
-    const record = records.find((candidate) => candidate.scenario === scenario)
-    return {
+  const measured = options.scenarios.map(
+    (scenario): MeasuredScenario => ({
+      boots: new Map(),
+      refused: undefined,
+      ...rounds.states.find((state) => state.scenario === scenario),
       scenario,
-      boots: record?.boots ?? new Map(),
-      refused: record?.refused,
       notRun: notRun.get(scenario.name),
-    }
-  })
+    }),
+  )
   return { measured, complete }
 }
 
-async function runRound(
-  bench: Bench,
-  { progress, allowNoise }: RunOptions,
-  record: Tracked,
-  round: number,
-  endMs: number,
-  retakes: Retakes,
-): Promise<void> {
-  const { scenario, boots } = record
-  for (const variant of orderOf(scenario, round)) {
-    if (record.refused !== undefined) return
-    progress.step(`round ${round + 1}  ${scenario.name}: ${variant.name}`, endMs - performance.now())
-    const boot = await measured(bench, record, variant, round, allowNoise, retakes)
-    if (boot !== undefined) boots.set(variant.name, [...(boots.get(variant.name) ?? []), boot])
-    else progress.note(`refused: ${scenario.name}: ${record.refused}`)
-  }
-  record.rate ??= commonRate(record)
-}
+class Rounds {
+  readonly states: readonly ScenarioState[]
+  readonly #bench: Bench
+  readonly #options: RunOptions
+  #expectedRoundMs: number
+  /** Time for repeating noisy boots: on a machine that is always busy repeating all would only double the run. */
+  #retryMs: number
 
-/**
- * A boot, taken again once when other programs disturbed it or a proof failed (a disturbed cache answers `off`, too);
- * undefined, and a reason in the record, when it failed twice.
- */
-async function measured(
-  bench: Bench,
-  record: Tracked,
-  variant: Variant,
-  round: number,
-  allowNoise: boolean,
-  retakes: Retakes,
-): Promise<MeasuredBoot | undefined> {
-  const { scenario, rate } = record
-  for (let attempt = 1; ; attempt++) {
-    const began = performance.now()
-    try {
-      const taken = await measureBoot(bench, { scenario, variant, round, rate })
-      if (attempt === 2) retakes.spend(performance.now() - began)
-      if (taken.noisy && allowNoise) return { ...taken, boot: { ...taken.boot, objections: [] } }
-      if (!taken.noisy || attempt === 2 || !retakes.allowed()) return taken
-    } catch (error) {
-      bench.signal.throwIfAborted()
-      if (!(error instanceof BenchError)) throw error
-      if (error instanceof UnprovenError && attempt === 1) continue
-      record.refused = `${variant.name}: ${error.message}`
-      return undefined
+  constructor(bench: Bench, options: RunOptions) {
+    this.#bench = bench
+    this.#options = options
+    this.#expectedRoundMs = roundMs(options.scenarios, bench.durations)
+    this.#retryMs = (options.deadlineMs - performance.now()) / 10
+    this.states = options.scenarios.map((scenario) => ({
+      scenario,
+      boots: new Map(),
+      rate: scenario.open?.ratePerSecond,
+      refused: undefined,
+    }))
+  }
+
+  async run(): Promise<void> {
+    const { deadlineMs, minimumRounds } = this.#options
+    for (let round = 0; this.#mayStart(round); round++) {
+      const began = performance.now()
+      const endMs = Math.max(deadlineMs, began + this.#expectedRoundMs * Math.max(1, minimumRounds - round))
+      for (const state of this.states) await this.#runRound(state, round, endMs)
+      this.#expectedRoundMs = performance.now() - began
+      // The first round determines the rates of the open loops, which make the next rounds longer.
+      if (round === 0) {
+        const opening = this.states.filter(({ scenario }) => !scenario.open?.beside)
+        this.#expectedRoundMs += opening.length * this.#bench.durations.openMs
+      }
     }
   }
+
+  #mayStart(round: number): boolean {
+    const { deadlineMs, minimumRounds, maximumRounds } = this.#options
+    if (round > 0 && this.states.every(({ refused }) => refused !== undefined)) return false
+    if (round < minimumRounds) return true
+    return round < maximumRounds && performance.now() + this.#expectedRoundMs <= deadlineMs
+  }
+
+  async #runRound(state: ScenarioState, round: number, endMs: number): Promise<void> {
+    const { progress } = this.#options
+    const { scenario, boots } = state
+    for (const variant of orderOf(scenario, round)) {
+      if (state.refused !== undefined) return
+      progress.step(`round ${round + 1}  ${scenario.name}: ${variant.name}`, endMs - performance.now())
+      const boot = await this.#measure(state, variant, round)
+      if (typeof boot === 'string') {
+        state.refused = `${variant.name}: ${boot}`
+        progress.note(`refused: ${scenario.name}: ${state.refused}`)
+      } else boots.set(variant.name, [...(boots.get(variant.name) ?? []), boot])
+    }
+    state.rate ??= commonRate(state)
+  }
+
+  /** Measures a boot, and once more when other programs disturbed it and there is time left for it. */
+  async #measure(
+    { scenario, rate }: ScenarioState,
+    variant: Variant,
+    round: number,
+  ): Promise<MeasuredBoot | string> {
+    const plan = { scenario, variant, round, rate }
+    const boot = await attemptBoot(this.#bench, plan)
+    if (typeof boot === 'string' || !boot.noisy) return boot
+    if (this.#options.allowNoise) return withoutObjections(boot)
+    if (this.#retryMs <= 0) return boot
+    const began = performance.now()
+    const repeated = await attemptBoot(this.#bench, plan)
+    this.#retryMs -= performance.now() - began
+    return repeated
+  }
 }
 
-/** Half of what the slowest variant can do: below saturation for each, and the same for all. */
-function commonRate({ boots }: Tracked): number | undefined {
+/** An open-loop rate below the saturation of the slowest variant, the same for all. */
+function commonRate({ boots }: ScenarioState): number | undefined {
   const rates = [...boots.values()].flatMap((of) => of.map(({ boot }) => boot.throughput))
-  if (rates.length === 0) return undefined
-  return Math.max(1, Math.min(mostRate, Math.round(Math.min(...rates) / 2)))
+  return rates.length === 0 ? undefined : openLoopRate(Math.min(...rates))
 }

@@ -1,72 +1,83 @@
 import type { ServiceName } from '@reference/config'
-import type { Request, World } from '../load/request.ts'
+import type { Request } from '../load/request.ts'
 import type { Proof } from '../proofs/proof.ts'
-import type { CompanionKind } from '../stack/sidecar.ts'
+import type { Dataset } from '../stack/dataset.ts'
+import type { SidecarKind } from '../stack/sidecar.ts'
 import type { BenchStack } from '../stack/stack.ts'
 
-/** One thing that is measured: requests to one service, as tuned and with something changed. */
+/** One measurement: requests to one service, as shipped and with something changed. */
 export interface Scenario {
   /** As `pnpm bench <name>` takes it. */
   readonly name: string
   readonly title: string
-  /** What is sent and what is read off, in a sentence or two. */
+  /** The requests and the figure of interest, in a sentence or two. */
   readonly about: string
   /** Heading of the performance tuning guide. */
   readonly guide: string
   readonly service: ServiceName
   /** Part of `pnpm bench` without names. */
   readonly inDefaultRun: boolean
-  /** What verdicts are about. Throughput: closed loop, higher is better; p99: open loop, lower is better. */
+  /** The metric of the verdicts. Throughput: closed loop, higher is better; p99: open loop, lower is better. */
   readonly primary: 'throughput' | 'p99'
-  /** Closed loop: callers that each wait for their answer. */
+  /** Closed loop: number of callers, each of which waits for its reply. */
   readonly connections: number
-  /** Closed loop, and open loop unless `open` says otherwise. */
-  readonly requests: (world: World) => readonly Request[]
-  readonly open?: {
-    readonly requests?: (world: World) => readonly Request[]
-    /** Fixed rate; otherwise half of what the slowest variant reached in the closed loop of the first round. */
-    readonly ratePerSecond?: number
-    /** Runs while the closed loop runs: what does one kind of request do to the other? */
-    readonly beside?: boolean
-    /** Low rates need longer for a p99. */
-    readonly leastMs?: number
-  }
+  /** For the closed loop, and for the open loop unless `open.requests` is set. */
+  readonly requests: (dataset: Dataset) => readonly Request[]
+  readonly open?: OpenLoad
   /**
-   * Instead of the closed loop: requests at this rate, so that both sides do the same work. There is no throughput to
-   * compare then.
+   * Requests a second in place of the closed loop, so that all variants do the same work. The scenario then has no
+   * throughput.
    */
   readonly pacedPerSecond?: number
-  /** The server computes in threads: it may use more cores than one, where there are. */
+  /** The server works in threads and may use more than one core. */
   readonly everyCore?: boolean
-  /** A reference-api runs too, and the service is told of it. */
+  /** Also starts a reference-api and passes its URL to the service. */
   readonly upstream?: boolean
-  /** Requests sent one by one to count what each costs. */
+  /** Number of requests that are sent one by one to count the cost of each. */
   readonly counted?: number
   /** All as shipped. */
   readonly tuned: Variant
-  /** What is compared with it. */
+  /** The variants that are compared with it. */
   readonly variants: readonly Variant[]
+}
+
+interface OpenLoad {
+  readonly requests?: (dataset: Dataset) => readonly Request[]
+  /** Default: half of the slowest variant's throughput in the first round. */
+  readonly ratePerSecond?: number
+  /** Runs during the closed loop, to measure the effect of one kind of request on the other. */
+  readonly beside?: boolean
+  /** Low rates need a longer time for a p99. */
+  readonly leastMs?: number
 }
 
 export interface Variant {
   /** Such as `CACHE_L1=off`; unique in its scenario. */
   readonly name: string
-  /** What the tuned side has that this one has not: the bar's label, such as `cache tier 1`. */
+  /** The tuning that this variant lacks: the bar's label, such as `cache tier 1`. */
   readonly label: string
   /** Settings that differ from the defaults. */
   readonly environment: Readonly<Record<string, string>>
-  /** Where the requests, not the settings, differ. */
-  readonly requests?: (world: World) => readonly Request[]
+  /** For variants that differ in their requests. */
+  readonly requests?: (dataset: Dataset) => readonly Request[]
   /** Runs on a copy of the database, changed by this SQL. */
   readonly database?: { readonly name: string; readonly change: string }
   /** A container that the requests go through. */
-  readonly front?: CompanionKind
-  /** A container that the service's statements go through; migrations and LISTEN go past it. */
-  readonly pooler?: CompanionKind
-  /** Before each measurement, such as emptying Redis. */
+  readonly front?: SidecarKind
+  /** A container that the service's statements go through; migrations and LISTEN connect directly. */
+  readonly pooler?: SidecarKind
+  /** Runs before each measurement, for example to empty Redis. */
   readonly before?: (stack: BenchStack, origin: string) => Promise<void>
-  /** What must hold before a number of this variant counts. */
+  /** Facts that must hold before a figure of this variant counts. */
   readonly proofs: readonly Proof[]
   /** Only with `--full`. */
   readonly fullOnly?: boolean
 }
+
+/** The rate of the open loop for this throughput: below saturation, and within the precision of the generator. */
+export function openLoopRate(throughput: number): number {
+  return Math.max(1, Math.min(MAX_OPEN_LOOP_RATE, Math.round(throughput / 2)))
+}
+
+/** Above this rate the generator's own timing would dominate the latencies. */
+const MAX_OPEN_LOOP_RATE = 2000

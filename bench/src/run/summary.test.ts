@@ -4,14 +4,14 @@ import { summarise } from './summary.ts'
 
 const scenario = sampleScenario('user-by-id', ['off'])
 
-t.test('the effect is what the tuning is worth: above 1 when it helps', async (t) => {
+t.test('the effect is above 1 when the tuning helps', async (t) => {
   const [result] = summarise([sampleMeasured(scenario, { tuned: 20_000, off: 10_000 })])
   const [comparison] = result?.comparisons ?? []
   t.equal(comparison?.verdict, 'better')
   t.ok(Math.abs((comparison?.effect.ratio ?? 0) - 2) < 0.15)
 })
 
-t.test('for p99 lower is better, and the ratio still is above 1 when the tuning helps', async (t) => {
+t.test('for p99, where lower is better, the ratio is above 1 when the tuning helps', async (t) => {
   // Samples of a slower variant have higher latencies.
   const [result] = summarise([
     sampleMeasured(sampleScenario('report', ['off'], 'p99'), { tuned: 4000, off: 400 }),
@@ -19,30 +19,33 @@ t.test('for p99 lower is better, and the ratio still is above 1 when the tuning 
   t.match(result?.comparisons, [{ metric: 'p99', verdict: 'better' }])
 })
 
-t.test('a tuning that harms is said to be worse', async (t) => {
+t.test('a harmful tuning has the verdict worse', async (t) => {
   const [result] = summarise([sampleMeasured(scenario, { tuned: 8000, off: 10_000 })])
   t.match(result?.comparisons, [{ verdict: 'worse' }])
 })
 
-t.test('a pair with an objection does not count; too few pairs are refused with the reason', async (t) => {
-  const measured = sampleMeasured(scenario, { tuned: 20_000, off: 10_000 }, { rounds: 4 })
-  const boots = new Map(
-    [...measured.boots].map(([name, of]) => [
-      name,
-      of.map((boot, round) =>
-        name === 'off' && round > 1
-          ? { ...boot, boot: { ...boot.boot, objections: ['other programs used 0.50 cores'] } }
-          : boot,
-      ),
-    ]),
-  )
-  const [result] = summarise([{ ...measured, boots }])
-  t.match(result?.comparisons, [{ verdict: 'refused', refused: /other programs/, effect: { pairs: 2 } }])
-})
+t.test(
+  'a pair with an objection does not count, and too few pairs are refused with the reason',
+  async (t) => {
+    const measured = sampleMeasured(scenario, { tuned: 20_000, off: 10_000 }, { rounds: 4 })
+    const boots = new Map(
+      [...measured.boots].map(([name, of]) => [
+        name,
+        of.map((boot, round) =>
+          name === 'off' && round > 1
+            ? { ...boot, boot: { ...boot.boot, objections: ['other programs used 0.50 cores'] } }
+            : boot,
+        ),
+      ]),
+    )
+    const [result] = summarise([{ ...measured, boots }])
+    t.match(result?.comparisons, [{ verdict: 'refused', refused: /other programs/, effect: { pairs: 2 } }])
+  },
+)
 
-t.test('nothing of a refused scenario gets a verdict', async (t) => {
+t.test('a refused scenario has no verdicts', async (t) => {
   const measured = sampleMeasured(scenario, { tuned: 20_000, off: 10_000 })
-  const [result] = summarise([{ ...measured, refused: 'off: x-cache was to be l2' }])
+  const [result] = summarise([{ ...measured, refused: 'off: expected x-cache l2' }])
   t.match(result, { refused: /x-cache/, comparisons: [{ verdict: 'refused', refused: /x-cache/ }] })
 })
 

@@ -14,7 +14,7 @@ const at = (
   ...more,
 })
 
-t.test('what happens at every request is counted in whole numbers, the background is left out', async (t) => {
+t.test('work of every request is counted in whole numbers, without background work', async (t) => {
   const before = at({ 'SELECT 1': 10, poll: 5 }, { get: 100, ping: 7 })
   const after = at(
     { 'SELECT 1': 60, poll: 8, 'INSERT  INTO\n x': 100 },
@@ -29,12 +29,12 @@ t.test('what happens at every request is counted in whole numbers, the backgroun
   t.equal(costs.redisBytes, 100)
 })
 
-t.test('over a whole load everything is counted but the upkeep of connections', async (t) => {
+t.test('over a whole load everything except connection maintenance is counted', async (t) => {
   const totals = totalsBetween(at({ a: 0 }, {}), at({ a: 100, b: 1 }, { get: 50, info: 9 }), 100)
   t.same(totals, { statements: 1.01, commands: 0.5 })
 })
 
-t.test('Redis’ own figures are read', async (t) => {
+t.test('the counters of Redis are parsed', async (t) => {
   const text = '# Commandstats\r\ncmdstat_get:calls=12,usec=3\r\ncmdstat_client|tracking:calls=1,usec=1\r\n'
   t.same(
     [...parseCommandStats(text)],
@@ -45,7 +45,7 @@ t.test('Redis’ own figures are read', async (t) => {
   )
 })
 
-t.test('the untuned app is made from the settings table', async (t) => {
+t.test('the untuned app has the untuned value of every switch of its service', async (t) => {
   const environment = naiveEnvironment('reference-api')
   for (const { name, services, naive } of tuningSwitches()) {
     if (services.includes('reference-api')) t.equal(environment[name], naive, name)

@@ -1,6 +1,6 @@
 import { type BenchStack, databaseName } from './stack.ts'
 
-/** What the databases have done so far, as they count it themselves. */
+/** Counters of the databases, as the databases keep them. */
 export interface Counters {
   readonly statements: ReadonlyMap<string, { readonly calls: number; readonly plans: number }>
   readonly commands: ReadonlyMap<string, number>
@@ -40,20 +40,20 @@ function infoNumber(text: string, name: string): number {
   return Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0)
 }
 
-/** What one request costs the databases. */
+/** Database work of one request. */
 export interface DatabaseCosts {
-  /** Whole numbers where every request does the same: each statement's count is rounded to times per request. */
+  /** Sum of the counts by text, each rounded to a whole number a request. */
   readonly statements: number
   readonly commands: number
-  /** By text (whitespace folded) and by name, those that count. */
+  /** By text (whitespace folded) and by name, without background work. */
   readonly statementsByText: Readonly<Record<string, number>>
   readonly commandsByName: Readonly<Record<string, number>>
   /** Bytes between service and Redis, heartbeats included. */
   readonly redisBytes: number
 }
 
-/** Upkeep of connections and of this benchmark, no request's doing. */
-const upkeep = new Set([
+/** Commands of connections and of this benchmark, which no request causes. */
+const MAINTENANCE_COMMANDS = new Set([
   'ping',
   'info',
   'client|tracking',
@@ -67,8 +67,8 @@ const upkeep = new Set([
 /**
  * The difference of two readings, per request.
  *
- * What runs in the background (polls of queues and outboxes, heartbeats) happens a few times in the span, not once a
- * request: rounding each statement's count to times per request leaves it out, and makes the sum exact.
+ * Background work (polls of queues and outboxes, heartbeats) runs a few times in the interval, not once a request.
+ * Rounding the count of each statement to a whole number a request removes it and makes the sum exact.
  */
 export function costsBetween(before: Counters, after: Counters, requests: number): DatabaseCosts {
   const statementsByText: Record<string, number> = {}
@@ -82,7 +82,7 @@ export function costsBetween(before: Counters, after: Counters, requests: number
   const commandsByName: Record<string, number> = {}
   for (const [name, now] of after.commands) {
     const difference = now - (before.commands.get(name) ?? 0)
-    const times = upkeep.has(name) ? 0 : Math.round(difference / requests)
+    const times = MAINTENANCE_COMMANDS.has(name) ? 0 : Math.round(difference / requests)
     if (times > 0) commandsByName[name] = times
   }
   return {
@@ -94,14 +94,14 @@ export function costsBetween(before: Counters, after: Counters, requests: number
   }
 }
 
-/** All statements and commands of the span, background included, per request: what a whole slice of load did. */
+/** All statements and commands of the interval per request, background work included. */
 export function totalsBetween(before: Counters, after: Counters, requests: number) {
   const statements = [...after.statements].reduce(
     (total, [text, { calls }]) => total + calls - (before.statements.get(text)?.calls ?? 0),
     0,
   )
   const commands = [...after.commands]
-    .filter(([name]) => !upkeep.has(name))
+    .filter(([name]) => !MAINTENANCE_COMMANDS.has(name))
     .reduce((total, [name, calls]) => total + calls - (before.commands.get(name) ?? 0), 0)
   return { statements: statements / requests, commands: commands / requests }
 }

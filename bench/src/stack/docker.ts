@@ -2,33 +2,31 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '@reference/async'
 import { BenchError } from '../errors.ts'
 
-/** A container on the host's network, on its own cores. */
-export interface Container {
+/** A container on the host's network. */
+interface Container {
   readonly name: string
   readonly image: string
-  /** Its first process, as this machine sees it. */
+  /** Process id of its first process on this machine. */
   readonly pid: number
-  /** What it has written, for messages. */
+  /** Its last lines, for error messages. */
   logs(): string
   stop(): Promise<void>
 }
 
-export interface ContainerOptions {
+interface ContainerOptions {
   readonly image: string
   /** Files and folders of this machine, read-only in the container: `[here, there]`. */
   readonly mounts: readonly (readonly [from: string, to: string])[]
   readonly environment?: Readonly<Record<string, string>>
-  readonly command?: readonly string[]
-  readonly flags?: readonly string[]
   readonly cores: readonly number[]
 }
 
-/** Why containers cannot be measured here; undefined where they can. Asks the engine once. */
-export function withoutContainers(): string | undefined {
-  // Elsewhere the engine is a virtual machine: its host's network is not this machine's.
+/** Why containers cannot run on this machine; undefined where they can. */
+export function whyNoContainers(): string | undefined {
+  // Elsewhere the engine is a virtual machine with a network of its own.
   if (process.platform !== 'linux') return 'containers on the host’s network need Linux'
   const { status } = spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 10_000 })
   return status === 0 ? undefined : 'no Docker engine'
@@ -37,32 +35,32 @@ export function withoutContainers(): string | undefined {
 /**
  * Makes an image available.
  *
- * @param make a docker command, such as `build …` or `pull …`
- * @returns why it cannot be had, or undefined
+ * @param command a docker command, such as `build …` or `pull …`
+ * @returns why the image is not available, or undefined
  */
 export async function makeImage(
   image: string,
-  make: readonly string[],
+  command: readonly string[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const child = spawn('docker', make, { stdio: ['ignore', 'ignore', 'pipe'], signal })
+  const child = spawn('docker', command, { stdio: ['ignore', 'ignore', 'pipe'], signal })
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors = (errors + text).slice(-2000)
   })
   const [code] = await once(child, 'close')
   if (code === 0) return undefined
-  return `no image ${image}: ${errors.trim().split('\n').at(-1) ?? `docker ${make[0]} ended with ${code}`}`
+  return `no image ${image}: ${errors.trim().split('\n').at(-1) ?? `docker ${command[0]} ended with ${code}`}`
 }
 
-/** As it is on this machine, else from its registry. */
-export async function haveImage(image: string, signal: AbortSignal): Promise<string | undefined> {
+/** Pulls an image unless this machine has it. */
+export async function pullImage(image: string, signal: AbortSignal): Promise<string | undefined> {
   if (docker('image', 'inspect', '--format', '{{.Id}}', image).status === 0) return undefined
   return makeImage(image, ['pull', image], signal)
 }
 
-/** Files that a container's own user may read. */
-export function sharedFolder(folder: string, files: Readonly<Record<string, string>>): string {
+/** Writes files that the container's user may read. */
+export function writeSharedFiles(folder: string, files: Readonly<Record<string, string>>): string {
   chmodSync(folder, 0o755)
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(join(folder, name), text)
@@ -71,28 +69,35 @@ export function sharedFolder(folder: string, files: Readonly<Record<string, stri
   return folder
 }
 
-/** Waits until `ask` succeeds. @throws BenchError with what the container says, after five seconds */
+/**
+ * Waits until `probe` succeeds.
+ *
+ * @throws BenchError with the container's log, after five seconds
+ */
 export async function untilReady(
   container: Container,
-  ask: () => Promise<unknown>,
+  probe: () => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
-  const until = performance.now() + 5000
-  for (;;) {
+  const succeeds = async () => {
+    await probe()
+    return true
+  }
+  try {
+    await until('the container answers', succeeds, {
+      timeoutMs: 5000,
+      intervalMs: 20,
+      signal,
+      retryErrors: true,
+    })
+  } catch (error) {
     signal.throwIfAborted()
-    try {
-      await ask()
-      return
-    } catch (error) {
-      if (performance.now() > until) {
-        throw new BenchError(
-          'CONTAINER_FAILED',
-          `${container.image} does not answer: ${(error as Error).message}\n${container.logs()}`,
-          { cause: error },
-        )
-      }
-    }
-    await sleep(20)
+    const { cause } = error as Error
+    const reason = cause instanceof Error ? `: ${cause.message}` : ''
+    throw new BenchError(
+      'CONTAINER_FAILED',
+      `${container.image} does not answer${reason}\n${container.logs()}`,
+    )
   }
 }
 
@@ -100,14 +105,14 @@ let containers = 0
 
 /** @throws BenchError when the engine does not start it */
 export function startContainer(options: ContainerOptions): Container {
-  const { image, mounts, environment = {}, command = [], flags = [], cores } = options
+  const { image, mounts, environment = {}, cores } = options
   const name = `bench-${process.pid}-${containers++}`
   const started = docker(
     ...['run', '--detach', '--name', name, '--network', 'host', '--pull', 'never'],
     ...(cores.length > 0 ? ['--cpuset-cpus', cores.join(',')] : []),
     ...mounts.flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]),
     ...Object.entries(environment).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
-    ...[...flags, image, ...command],
+    image,
   )
   if (started.status !== 0) {
     removeContainer(name)

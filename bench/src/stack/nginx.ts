@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '@reference/local-stack'
 import { BenchError } from '../errors.ts'
-import { haveImage, sharedFolder, startContainer, untilReady } from './docker.ts'
+import { pullImage, startContainer, untilReady, writeSharedFiles } from './docker.ts'
 import { connectionsOpened } from './process-stats.ts'
-import type { Companion, CompanionKind } from './sidecar.ts'
+import type { Sidecar, SidecarKind } from './sidecar.ts'
 
-const image = 'nginx:1.30'
-const shipped = fileURLToPath(new URL('../../../infra/nginx', import.meta.url))
+const IMAGE = 'nginx:1.30'
+const SHIPPED = fileURLToPath(new URL('../../../infra/nginx', import.meta.url))
 
-/** What the compose file sets, but for limits: one machine sends the load of many clients. */
-export const nginxVariables = {
+/** The variables of the compose file, with higher limits, because one machine sends the load of many clients. */
+export const NGINX_VARIABLES = {
   NGINX_TRUSTED_PROXY: '127.0.0.1',
   NGINX_UNLIMITED: '127.0.0.1',
   NGINX_RATE: '1000',
@@ -22,29 +22,29 @@ export const nginxVariables = {
   NGINX_UPSTREAM_KEEPALIVE: '64',
 }
 
-/** nginx as infra ships it; the addresses are this run's. */
-export const nginxKeptAlive: CompanionKind = nginx('nginx', {})
+/** nginx with the files of `infra/` and this run's addresses. */
+export const NGINX_KEEP_ALIVE: SidecarKind = nginx('nginx', {})
 
-/** The same as proxies are often set up: HTTP/1.0 to the service, a new connection for each request. */
-export const nginxWithoutKeepAlive: CompanionKind = nginx('nginx without upstream keep-alive', {
+/** nginx with a common misconfiguration: HTTP/1.0 to the service, a new connection for each request. */
+export const NGINX_WITHOUT_KEEP_ALIVE: SidecarKind = nginx('nginx without upstream keep-alive', {
   NGINX_UPSTREAM_HTTP: '1.0',
   NGINX_UPSTREAM_KEEPALIVE: '0',
 })
 
-function nginx(name: string, changes: Readonly<Record<string, string>>): CompanionKind {
+function nginx(name: string, changes: Readonly<Record<string, string>>): SidecarKind {
   return {
     name,
-    prepare: (signal) => haveImage(image, signal),
-    async start({ behind, cores, folder, signal }): Promise<Companion> {
+    prepare: (signal) => pullImage(IMAGE, signal),
+    async start({ behind, cores, folder, signal }): Promise<Sidecar> {
       const ports = { public: await freePort(), inside: await freePort(), status: await freePort() }
       const files = configure(mkdtempSync(join(folder, 'nginx-')), new URL(behind).host, ports)
       const container = startContainer({
-        image,
+        image: IMAGE,
         mounts: [
           [join(files, 'nginx.conf'), '/etc/nginx/nginx.conf'],
           [join(files, 'templates'), '/etc/nginx/templates'],
         ],
-        environment: { ...nginxVariables, ...changes },
+        environment: { ...NGINX_VARIABLES, ...changes },
         cores,
       })
       const counters = async () => {
@@ -71,22 +71,22 @@ function nginx(name: string, changes: Readonly<Record<string, string>>): Compani
 }
 
 /**
- * A copy of infra's files with other addresses, and with the access log in a file: what Docker does with standard output
- * is no part of nginx.
+ * Copies the files of `infra/nginx` with other addresses, and with the access log in a file, because Docker's handling of
+ * standard output would be measured as nginx.
  */
 function configure(
   folder: string,
   service: string,
   ports: { public: number; inside: number; status: number },
 ): string {
-  cpSync(shipped, folder, { recursive: true })
-  sharedFolder(folder, {})
-  change(join(folder, 'nginx.conf'), [[/access_log \/dev\/stdout /, 'access_log /tmp/access.log ']])
-  change(join(folder, 'templates/20-upstreams.conf.template'), [
+  cpSync(SHIPPED, folder, { recursive: true })
+  writeSharedFiles(folder, {})
+  replaceIn(join(folder, 'nginx.conf'), [[/access_log \/dev\/stdout /, 'access_log /tmp/access.log ']])
+  replaceIn(join(folder, 'templates/20-upstreams.conf.template'), [
     [/server reference-api:8000 resolve /, `server ${service} `],
     [/server parallel-api:8001 resolve /, `server ${service} `],
   ])
-  change(join(folder, 'templates/30-servers.conf.template'), [
+  replaceIn(join(folder, 'templates/30-servers.conf.template'), [
     [/^( *)listen 80 /m, `$1listen 127.0.0.1:${ports.public} `],
     [/^( *)listen 8000;/m, `$1listen 127.0.0.1:${ports.inside};`],
     [/^( *)listen 8080;/m, `$1listen 127.0.0.1:${ports.status};`],
@@ -94,7 +94,7 @@ function configure(
   return folder
 }
 
-function change(file: string, replacements: readonly (readonly [RegExp, string])[]): void {
+function replaceIn(file: string, replacements: readonly (readonly [RegExp, string])[]): void {
   let text = readFileSync(file, 'utf8')
   for (const [pattern, replacement] of replacements) {
     if (!pattern.test(text)) throw new BenchError('CONTAINER_FAILED', `${file} has nothing like ${pattern}`)

@@ -5,30 +5,30 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '@reference/local-stack'
 import postgres from 'postgres'
 import { BenchError } from '../errors.ts'
-import { makeImage, sharedFolder, startContainer, untilReady } from './docker.ts'
-import type { Companion, CompanionKind } from './sidecar.ts'
+import { makeImage, startContainer, untilReady, writeSharedFiles } from './docker.ts'
+import type { Sidecar, SidecarKind } from './sidecar.ts'
 import { type BenchStack, databaseName, inDatabase } from './stack.ts'
 
-const image = 'reference/pgbouncer:bench'
-const context = fileURLToPath(new URL('../../../infra/pgbouncer', import.meta.url))
+const IMAGE = 'reference/pgbouncer:bench'
+const CONTEXT = fileURLToPath(new URL('../../../infra/pgbouncer', import.meta.url))
 
-/** PgBouncer as infra ships it: its image and its file; only the addresses are this run's. */
-export const pgbouncer: CompanionKind = {
+/** PgBouncer with the image and the file of `infra/` and this run's addresses. */
+export const PGBOUNCER: SidecarKind = {
   name: 'PgBouncer',
-  prepare: (signal) => makeImage(image, ['build', '--quiet', '--tag', image, context], signal),
-  async start({ behind, stack, cores, folder, signal }): Promise<Companion> {
+  prepare: (signal) => makeImage(IMAGE, ['build', '--quiet', '--tag', IMAGE, CONTEXT], signal),
+  async start({ behind, stack, cores, folder, signal }): Promise<Sidecar> {
     const password = randomBytes(18).toString('base64url')
-    await letAskForPasswords(stack, behind, password)
+    await createAuthQuery(stack, behind, password)
     const port = await freePort()
-    const shipped = readFileSync(join(context, 'pgbouncer.ini'), 'utf8')
-    const files = sharedFolder(mkdtempSync(join(folder, 'pgbouncer-')), {
+    const shipped = readFileSync(join(CONTEXT, 'pgbouncer.ini'), 'utf8')
+    const files = writeSharedFiles(mkdtempSync(join(folder, 'pgbouncer-')), {
       'databases.ini': `[databases]\n${databaseName(behind)} = host=127.0.0.1 port=${new URL(behind).port}\n`,
       'pgbouncer.ini': withSettings(shipped, { listen_addr: '127.0.0.1', listen_port: String(port) }),
       pgbouncer_password: password,
       pgbouncer_stats_password: password,
     })
     const container = startContainer({
-      image,
+      image: IMAGE,
       mounts: [
         [files, '/bench'],
         [join(files, 'pgbouncer.ini'), '/etc/pgbouncer/pgbouncer.ini'],
@@ -37,14 +37,15 @@ export const pgbouncer: CompanionKind = {
       environment: { PGBOUNCER_SECRETS: '/bench' },
       cores,
     })
-    const console = postgres(`postgres://pgbouncer_stats:${password}@127.0.0.1:${port}/pgbouncer`, {
+    const adminConsole = postgres(`postgres://pgbouncer_stats:${password}@127.0.0.1:${port}/pgbouncer`, {
       max: 1,
       fetch_types: false,
       onnotice: () => {},
     })
-    const counters = async () => countsOf(await console.unsafe('SHOW STATS').simple(), databaseName(behind))
+    const counters = async () =>
+      countsOf(await adminConsole.unsafe('SHOW STATS').simple(), databaseName(behind))
     const stop = async () => {
-      await console.end({ timeout: 1 })
+      await adminConsole.end({ timeout: 1 })
       await container.stop()
     }
     try {
@@ -59,7 +60,7 @@ export const pgbouncer: CompanionKind = {
   },
 }
 
-/** The file with some lines changed. A section of its own after it would set all others back to their defaults. */
+/** Changes lines of the file. A second section of the same name would reset all others to their defaults. */
 function withSettings(ini: string, changes: Readonly<Record<string, string>>): string {
   return Object.entries(changes).reduce((text, [name, value]) => {
     const line = new RegExp(`^${name} = .*$`, 'm')
@@ -78,8 +79,8 @@ function countsOf(rows: readonly Record<string, unknown>[], database: string): R
   }
 }
 
-/** The role and the function by which PgBouncer looks its users up, as deployments have them (`auth_query`). */
-async function letAskForPasswords(stack: BenchStack, url: string, password: string): Promise<void> {
+/** Creates the role and the function for PgBouncer's `auth_query`, as in a deployment. */
+async function createAuthQuery(stack: BenchStack, url: string, password: string): Promise<void> {
   const sql = postgres(inDatabase(stack.superuserUrl, databaseName(url)), { max: 1, onnotice: () => {} })
   try {
     await sql.unsafe(`

@@ -2,26 +2,26 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
-/** Which processor cores run what. */
+/** Which processor cores run which processes. */
 export interface Placement {
   readonly pinned: boolean
-  /** Cores of a server that does its work on the main thread. */
+  /** Cores of a server that works on its main thread. */
   readonly server: readonly number[]
   /**
-   * Cores of a server that computes in threads: all but the last. On two cores that is its own one, since threads beside
-   * the generator delay it, which then shows as the server's latency (seen: 55 ms at p99).
+   * Cores of a server that works in threads: all but the last. On two cores that leaves one, because threads on the
+   * generator's core delay the generator, which appears as latency of the server (seen: 55 ms at p99).
    */
   readonly threads: readonly number[]
-  /** Cores of everything else: generator, databases, this process. */
+  /** Cores of all other processes: generator, databases, this process. */
   readonly rest: readonly number[]
   readonly note: string
 }
 
 /**
- * The server gets the first core for itself; generator and databases share the others. On two cores the databases
- * are thereby beside the generator: what is measured is what one core of Node can do, undisturbed.
+ * Reserves the first core for the server; generator and databases share the others. On two cores the benchmark therefore
+ * measures what one undisturbed core of Node can do.
  *
- * @param cores the cores that this process may use, undefined where the system cannot pin
+ * @param cores the cores that this process may use; undefined where processes cannot be pinned
  */
 export function planPlacement(cores: readonly number[] | undefined): Placement {
   if (cores === undefined)
@@ -50,22 +50,22 @@ export function parseCoreList(text: string): number[] {
   })
 }
 
-/** Moves this process, and whatever it starts from now on, to `cores`. */
+/** Moves this process and all processes that it starts from now on to `cores`. */
 export function pinSelf(cores: readonly number[]): void {
   spawnSync('taskset', ['-acp', cores.join(','), String(process.pid)])
 }
 
 /**
- * Lets the generator run before the databases that share its cores: a query that computes for 10 ms would otherwise
- * delay what is due meanwhile (seen beside /report: 8 ms late at p99).
+ * Gives the generator priority over the databases on the same cores: a query that computes for 10 ms would otherwise delay
+ * the requests that are due meanwhile (seen with /report: 8 ms late at p99).
  *
- * Where Linux groups processes by session, `nice` counts within the session only, and between them what
- * `/proc/<pid>/autogroup` says; both are set. Each of these processes leads a session of its own.
+ * Where Linux groups processes by session, `nice` applies within a session and `/proc/<pid>/autogroup` between sessions.
+ * Both are set, since each of these processes leads a session of its own.
  *
- * @returns how it was done, in words
+ * @returns the measure taken, in words
  */
 export function preferGenerator(generator: number, databases: readonly number[]): string {
-  // Only root may raise; everybody may lower what is theirs.
+  // Only root may raise a priority; every user may lower the priority of its own processes.
   if (reprioritise(generator, -15)) return 'generator preferred'
   return databases.every((pid) => reprioritise(pid, 10))
     ? 'databases below the generator'

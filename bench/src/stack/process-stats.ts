@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 
-const tickMs = 10
-const linux = process.platform === 'linux'
+const TICK_MS = 10
+const IS_LINUX = process.platform === 'linux'
 
-/** CPU time that a process has used with all its threads, in ms; undefined when it is gone. */
+/** CPU time of a process with all its threads, in ms; undefined when it has exited. */
 export function cpuMsOf(pid: number): number | undefined {
-  if (linux) return statOf(pid)?.cpuMs
+  if (IS_LINUX) return statOf(pid)?.cpuMs
   try {
     const [minutes = '0', seconds = '0'] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
       encoding: 'utf8',
@@ -20,10 +20,10 @@ export function cpuMsOf(pid: number): number | undefined {
   }
 }
 
-/** Resident memory in bytes; undefined when the process is gone. */
+/** Resident memory in bytes; undefined when the process has exited. */
 export function residentBytesOf(pid: number): number | undefined {
   try {
-    if (linux) {
+    if (IS_LINUX) {
       const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
       return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
     }
@@ -35,7 +35,7 @@ export function residentBytesOf(pid: number): number | undefined {
 
 /** Names of the threads of a process and the CPU time of each, in ms; undefined off Linux. */
 export function threadsOf(pid: number): { name: string; cpuMs: number }[] | undefined {
-  if (!linux) return undefined
+  if (!IS_LINUX) return undefined
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
       const stat = parseStat(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8'))
@@ -48,21 +48,16 @@ export function threadsOf(pid: number): { name: string; cpuMs: number }[] | unde
 
 /** CPU time of the whole machine since it started, in ms; undefined off Linux. */
 export function machineCpu(): { busyMs: number; stealMs: number } | undefined {
-  if (!linux) return undefined
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync(
-    '/proc/stat',
-    'utf8',
-  )
-    .split('\n', 1)
-    .join('')
-    .trim()
+  if (!IS_LINUX) return undefined
+  const [total = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1)
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = total
     .split(/\s+/)
     .slice(1)
     .map(Number)
-  return { busyMs: (user + nice + system + irq + softirq) * tickMs, stealMs: steal * tickMs }
+  return { busyMs: (user + nice + system + irq + softirq) * TICK_MS, stealMs: steal * TICK_MS }
 }
 
-/** CPU time of a process and everything below it, in ms, those that ended and were waited for included. */
+/** CPU time of a process and all its descendants, including exited children, in ms. */
 export function treeCpuMs(root: number): number {
   const children = new Map<number, number[]>()
   const used = new Map<number, number>()
@@ -78,9 +73,9 @@ export function treeCpuMs(root: number): number {
   return sum(root)
 }
 
-/** Connections that this machine has opened since it started; undefined off Linux. */
+/** Number of connections that this machine has opened since its start; undefined off Linux. */
 export function connectionsOpened(): number | undefined {
-  if (!linux) return undefined
+  if (!IS_LINUX) return undefined
   const [names, values] = readFileSync('/proc/net/snmp', 'utf8')
     .split('\n')
     .filter((line) => line.startsWith('Tcp:'))
@@ -97,25 +92,20 @@ function statOf(pid: number) {
   }
 }
 
-/** proc(5): the name stands in parentheses and may hold spaces; fields are counted from behind it. */
+/** proc(5): the name is in parentheses and may contain spaces; fields are counted from the closing one. */
 function parseStat(text: string) {
   const close = text.lastIndexOf(')')
   const fields = text
     .slice(close + 2)
     .split(' ')
     .map(Number)
-  const [parent, user, system, childUser, childSystem] = [
-    fields[1],
-    fields[11],
-    fields[12],
-    fields[13],
-    fields[14],
-  ]
+  const parent = fields[1]
+  const [user, system, childUser = 0, childSystem = 0] = fields.slice(11)
   if (parent === undefined || user === undefined || system === undefined) return undefined
   return {
     name: text.slice(text.indexOf('(') + 1, close),
     parent,
-    cpuMs: (user + system) * tickMs,
-    childrenMs: ((childUser ?? 0) + (childSystem ?? 0)) * tickMs,
+    cpuMs: (user + system) * TICK_MS,
+    childrenMs: (childUser + childSystem) * TICK_MS,
   }
 }

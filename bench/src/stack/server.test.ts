@@ -3,17 +3,17 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { startServer } from './server.ts'
 
-// A busy machine takes its time to start a service.
+// Starting a service takes long on a busy machine.
 t.setTimeout(120_000)
 
-t.test('a service whose port is taken is not measured: the start fails and says so', async (t) => {
+t.test('the start of a service on a taken port fails with its log', async (t) => {
   const other = createServer()
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
   t.teardown(() => other.close())
   const { port } = other.address() as AddressInfo
   const starting = startServer({
     service: 'reference-api',
-    environment: { PORT: String(port), DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' },
+    environment: { PORT: String(port), DATABASE_URL: 'postgres://user@127.0.0.1:1/none' },
     cores: [],
     folder: t.testdir({}),
   })

@@ -9,22 +9,22 @@ import { freePort } from '@reference/local-stack'
 import { BenchError } from '../errors.ts'
 import { pinned } from './placement.ts'
 
-/** A service in a fresh process, started as it is really run. */
+/** A service in a fresh process, started as in production. */
 export interface Server {
   readonly origin: string
   readonly pid: number
   /** From the start of the process until `/ready` answered 200. */
   readonly bootMs: number
-  /** Size of what it has logged. */
+  /** Size of its log. */
   logBytes(): number
   stop(): Promise<void>
 }
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly service: ServiceName
-  /** Settings, as the environment takes them; those not named have their defaults. */
+  /** Settings as environment variables; all others have their defaults. */
   readonly environment: Readonly<Record<string, string>>
-  /** Cores to run on; empty: wherever the system likes. */
+  /** Cores to run on; empty: no restriction. */
   readonly cores: readonly number[]
   /** Folder for the log. */
   readonly folder: string
@@ -32,13 +32,13 @@ export interface ServerOptions {
   readonly readyTimeoutMs?: number
 }
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 let logs = 0
 
 /** Starts `services/<name>/src/main.ts` on a free port and waits until it is ready. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { service, environment, cores, folder, signal, readyTimeoutMs = 30_000 } = options
-  // Should another program take the port before the service does, the service ends, and that is told.
+  // If another program takes the port first, the service exits and this function reports its log.
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const logFile = join(folder, `${service}-${logs++}.log`)
@@ -46,15 +46,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const began = performance.now()
   const [command = '', ...args] = pinned(cores, [process.execPath, `services/${service}/src/main.ts`])
   const child = spawn(command, args, {
-    cwd: root,
-    // A pipe would put this process into the way of every log line.
+    cwd: ROOT,
+    // A file, because this process would have to read every log line from a pipe.
     stdio: ['ignore', log, log],
     env: {
       ...cleanEnvironment(),
       HOST: '127.0.0.1',
       PORT: String(port),
       AUTH: 'off',
-      // A boot is a third faster when the modules were compiled by an earlier one; nothing else of it changes.
+      // Modules compiled by an earlier boot make this one a third faster and change nothing else.
       NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
       ...environment,
     },
@@ -72,16 +72,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await ready(child, origin, readyTimeoutMs, signal)
   } catch (error) {
     await server.stop()
-    const tail = tellingLines(readFileSync(logFile, 'utf8'))
-    throw new BenchError('SERVER_NOT_READY', `${service}: ${(error as Error).message}\n${tail}`, {
-      cause: error,
-    })
+    const tail = lastMessages(readFileSync(logFile, 'utf8'))
+    throw new BenchError('SERVER_NOT_READY', `${service}: ${(error as Error).message}\n${tail}`)
   }
   return { ...server, bootMs: performance.now() - began }
 }
 
-/** The last lines of a log that say something: no stack frames. */
-function tellingLines(log: string): string {
+/** The last lines of a log, without stack frames. */
+function lastMessages(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '' && !/^\s+(at |\^)/.test(line))
   return lines
     .slice(-6)
@@ -89,11 +87,11 @@ function tellingLines(log: string): string {
     .join('\n')
 }
 
-/** The environment of this process without any setting of the services, so that none leaks into a measurement. */
+/** The environment of this process without the services' settings, so that none leaks into a measurement. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const ours = new Set(Object.keys(settings).flatMap((name) => [name, `${name}_FILE`]))
+  const settingNames = new Set(Object.keys(settings).flatMap((name) => [name, `${name}_FILE`]))
   return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !ours.has(name) && name !== 'NODE_OPTIONS'),
+    Object.entries(process.env).filter(([name]) => !settingNames.has(name) && name !== 'NODE_OPTIONS'),
   )
 }
 
@@ -121,10 +119,7 @@ async function ready(
   throw new Error(`not ready within ${limitMs / 1000} s: ${last}`)
 }
 
-/**
- * At once: the process is thrown away, and in order it would wait a second for connections that may still send. That it
- * ends well when it is asked to is tested elsewhere.
- */
+/** Kills the process: a graceful shutdown would wait a second for open connections, and has tests of its own. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')

@@ -2,38 +2,38 @@ import { prepareDatabase, startStack } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { BenchError } from '../errors.ts'
-import type { World } from '../load/request.ts'
+import type { Dataset } from './dataset.ts'
 
-/** The servers behind the services, filled with rows, and the benchmark's own access to them. */
+/** Postgres and Redis, filled with rows, and the benchmark's own connections to them. */
 export interface BenchStack {
   readonly databaseUrl: string
   /** The database `postgres`, as the superuser. */
   readonly superuserUrl: string
   readonly redisUrl: string | undefined
-  readonly world: World
+  readonly dataset: Dataset
   /** Postmaster and Redis. */
   readonly pids: readonly number[]
-  /** Superuser, in a database of its own, so that its statements are not counted with those of the services. */
+  /** Superuser in another database, so that its statements are not counted with those of the services. */
   readonly admin: postgres.Sql
-  /** Connection to the Redis of the stack, undefined where there is none. */
+  /** Undefined where Redis is not installed. */
   readonly redis: Redis | undefined
   readonly versions: { readonly postgres: string; readonly redis: string | undefined }
-  /** A copy of the database with `change` applied to it. No service may be connected while it is made. */
+  /** Creates a copy of the database with `change` applied. No service may be connected meanwhile. */
   copy(name: string, change: string): Promise<string>
   stop(): Promise<void>
 }
 
 /**
- * Starts Postgres and Redis with infra's files, migrates and seeds.
+ * Starts Postgres and Redis with the files of `infra/`, migrates and seeds.
  *
- * @param say told of each step
+ * @param options.say called with each step
  */
 export async function startBenchStack(options: {
-  world: World
+  dataset: Dataset
   say: (step: string) => void
   signal?: AbortSignal | undefined
 }): Promise<BenchStack> {
-  const { world, say, signal } = options
+  const { dataset, say, signal } = options
   say('starting Postgres and Redis')
   const stack = await startStack({ say })
   const closers: (() => Promise<unknown>)[] = [() => stack.stop()]
@@ -42,9 +42,11 @@ export async function startBenchStack(options: {
   }
   try {
     const { databaseUrl, redisUrl, superuserUrl } = stack
-    say(`migrating, seeding ${world.users} users, ${world.products} products, ${world.orders} orders`)
-    await prepareDatabase(databaseUrl, { ...world }, signal).catch((cause: Error) => {
-      throw signal?.aborted ? cause : new BenchError('STACK_FAILED', cause.message, { cause })
+    say(`migrating, seeding ${dataset.users} users, ${dataset.products} products, ${dataset.orders} orders`)
+    await prepareDatabase(databaseUrl, { ...dataset }, signal).catch((cause: Error) => {
+      throw signal?.aborted
+        ? cause
+        : new BenchError('STACK_FAILED', 'the database was not prepared', { cause })
     })
 
     const admin = postgres(superuserUrl, {
@@ -54,7 +56,7 @@ export async function startBenchStack(options: {
     })
     closers.push(() => admin.end({ timeout: 1 }))
     await admin`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`
-    await maintain(superuserUrl, databaseUrl)
+    await vacuum(superuserUrl, databaseUrl)
     const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { maxRetriesPerRequest: 1 })
     if (redis !== undefined) closers.push(async () => redis.disconnect())
     const [{ version } = { version: 'unknown' }] = await admin<{ version: string }[]>`
@@ -64,7 +66,7 @@ export async function startBenchStack(options: {
       databaseUrl,
       superuserUrl,
       redisUrl,
-      world,
+      dataset,
       pids: [stack.pids.postgres, ...stack.pids.redis],
       admin,
       redis,
@@ -78,8 +80,8 @@ export async function startBenchStack(options: {
   }
 }
 
-/** Statistics and visibility map as they would be after a while: without it the first measurements pay for them. */
-async function maintain(superuserUrl: string, databaseUrl: string): Promise<void> {
+/** Builds statistics and the visibility map; otherwise autovacuum does so during the first measurements. */
+async function vacuum(superuserUrl: string, databaseUrl: string): Promise<void> {
   const sql = postgres(inDatabase(superuserUrl, databaseName(databaseUrl)), { max: 1, onnotice: () => {} })
   await sql.unsafe('VACUUM (ANALYZE)')
   await sql.unsafe('CHECKPOINT')
@@ -111,7 +113,7 @@ export function databaseName(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1))
 }
 
-/** The same server, another database. */
+/** The URL of another database on the same server. */
 export function inDatabase(url: string, name: string): string {
   const changed = new URL(url)
   changed.pathname = `/${name}`

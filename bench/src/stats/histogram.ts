@@ -16,14 +16,14 @@ export function encodeHistogram(histogram: Histogram): string {
   return hdr.encodeIntoCompressedBase64(histogram)
 }
 
-/** One histogram of all of them. */
+/** Merges encoded histograms into one. */
 export function mergeHistograms(encoded: readonly string[]): Histogram {
   const merged = createHistogram()
   for (const text of encoded) merged.add(hdr.decodeFromCompressedBase64(text))
   return merged
 }
 
-export interface Percentiles {
+interface Percentiles {
   readonly p50: number
   readonly p95: number
   readonly p99: number
@@ -37,7 +37,7 @@ export function percentilesOf(histogram: Histogram): Percentiles {
   return { p50: at(50), p95: at(95), p99: at(99), p999: at(99.9), max: histogram.maxValue / 1000 }
 }
 
-/** Points `[percentile, ms]` of the distribution, denser towards the tail, as far as the samples reach. */
+/** Points `[percentile, ms]` of the distribution, denser towards the tail, up to the highest percentile that the samples support. */
 export function curveOf(histogram: Histogram): [percentile: number, ms: number][] {
   const points: [number, number][] = []
   for (let tail = 1; tail * histogram.totalCount >= 1 && tail > 1e-6; tail *= 0.85) {

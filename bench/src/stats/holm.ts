@@ -1,7 +1,8 @@
 /**
- * Holm's step-down correction: p-values that may all be held against the same level at once.
+ * Holm's step-down correction for multiple comparisons.
  *
- * With twenty comparisons at 5 % one would be "significant" by chance; after this, the chance that any is stays at 5 %.
+ * Of twenty comparisons at a level of 5 % one is "significant" by chance. After the correction the chance of even one such
+ * false result in the whole family is 5 %.
  *
  * @returns the adjusted p-values, in the order of the input
  */

@@ -2,7 +2,7 @@
  * Student's t distribution: distribution function and quantile.
  *
  * The regularised incomplete beta function is computed with its continued fraction (Lentz's method), as in
- * Numerical Recipes §6.4; the quantile by bisection, since it is asked for a handful of times a run.
+ * Numerical Recipes §6.4. The quantile is found by bisection, which is fast enough for a few calls a run.
  */
 
 /** P(T ≤ t) with `degrees` > 0 degrees of freedom. */

@@ -1,27 +1,24 @@
 import type { Effect } from './effect.ts'
 import { holm } from './holm.ts'
 
-export type Verdict = 'better' | 'worse' | 'no difference' | 'refused'
+type Verdict = 'better' | 'worse' | 'no difference' | 'refused'
 
-/** Fewer pairs than this give intervals too wide for any verdict. */
-export const leastPairs = 3
+/** With fewer pairs the interval is too wide for any verdict. */
+export const MINIMUM_PAIRS = 3
 
-export interface Judged<T> {
+interface Judged<T> {
   readonly item: T
   /** p-value after Holm's correction over all items. */
   readonly pHolm: number
   readonly verdict: Verdict
 }
 
-/**
- * Judges a family of comparisons together. An item with a reason to be refused gets no verdict and takes no part in
- * the correction.
- */
+/** Judges a family of comparisons together. A refused item gets no verdict and does not count in the correction. */
 export function judge<T extends { readonly effect: Effect; readonly refused?: string | undefined }>(
   items: readonly T[],
   level = 0.05,
 ): Judged<T>[] {
-  const counted = items.filter((item) => item.refused === undefined && item.effect.pairs >= leastPairs)
+  const counted = items.filter((item) => item.refused === undefined && item.effect.pairs >= MINIMUM_PAIRS)
   const adjusted = holm(counted.map(({ effect }) => effect.p))
   return items.map((item) => {
     const index = counted.indexOf(item)

@@ -1,7 +1,7 @@
 export { type Action, action, type Command, type Group, type LazyCommand } from './command.ts'
 export { CommandError, describeError, SettingsError, UsageError } from './errors.ts'
 export { EXIT_CODES } from './exit-codes.ts'
-export { flag, integer, oneOf, parseInteger, port, text, texts } from './options.ts'
+export { flag, integer, type Option, oneOf, parseInteger, port, text, texts } from './options.ts'
 export { REPOSITORY_ROOT } from './repository-root.ts'
 export { runCommand } from './run-command.ts'
 export { excerpt, formatBytes, formatPercent, formatTable } from './table.ts'

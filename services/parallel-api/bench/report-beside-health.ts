@@ -5,11 +5,11 @@ import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { type OpenLoopResult, openLoop } from '@reference/bench/load'
+import { type Histogram, mergeHistograms, percentilesOf } from '@reference/bench/stats'
 import { freePort, prepareDatabase, startPostgres, throwAwaySettings } from '@reference/local-stack'
 import postgresClient from 'postgres'
 import { request } from 'undici'
-import { type OpenLoopResult, openLoop } from '../../../bench/src/load/open-loop.ts'
-import { type Histogram, mergeHistograms, percentilesOf } from '../../../bench/src/stats/histogram.ts'
 
 const HELP = `How long /health waits beside reports: idle, with worker threads, on the main thread, and with SQL, in one run.
 

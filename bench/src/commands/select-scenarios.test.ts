@@ -1,15 +1,14 @@
 import t from 'tap'
 import { scenarios } from '../../scenarios/index.ts'
-import { UsageError } from '../errors.ts'
-import { scatteredIds } from '../load/request.ts'
 import { orderOf } from '../run/plan.ts'
 import { tuningSwitches } from '../run/switches.ts'
-import { selectScenarios } from './select.ts'
+import { scatteredIds } from '../stack/dataset.ts'
+import { selectScenarios } from './select-scenarios.ts'
 
-const world = { users: 10_000, products: 1000, orders: 50_000 }
+const dataset = { users: 10_000, products: 1000, orders: 50_000 }
 
 t.test(
-  'every tuning switch of the settings table has its scenario, and a variant with only this one untuned',
+  'every tuning switch of the settings table has a scenario and a variant with only this switch untuned',
   async (t) => {
     for (const { name, naive, scenario: home, services } of tuningSwitches()) {
       const [scenario] = selectScenarios(scenarios, { names: [], off: [name], full: false })
@@ -30,18 +29,18 @@ t.test(
   },
 )
 
-t.test('names are unique, requests are the same each time, every variant is proven', async (t) => {
+t.test('names are unique, requests are reproducible, every variant has a proof', async (t) => {
   t.equal(new Set(scenarios.map(({ name }) => name)).size, scenarios.length)
   for (const { name, requests, tuned, variants } of scenarios) {
-    t.same(requests(world), requests(world), name)
-    t.ok(requests(world).length > 0 && requests(world).every(({ path }) => path.startsWith('/')), name)
+    t.same(requests(dataset), requests(dataset), name)
+    t.ok(requests(dataset).length > 0 && requests(dataset).every(({ path }) => path.startsWith('/')), name)
     const all = [tuned, ...variants]
     t.equal(new Set(all.map((variant) => variant.name)).size, all.length, name)
     for (const variant of all) t.ok(variant.proofs.length > 0, `${name}: ${variant.name}`)
   }
 })
 
-t.test('the order of a round is the reverse of the one before', async (t) => {
+t.test('each round has the reverse order of the previous round', async (t) => {
   const [scenario] = selectScenarios(scenarios, { names: ['all'], off: [], full: false })
   const names = (round: number) => (scenario ? orderOf(scenario, round).map(({ name }) => name) : [])
   t.same(names(0), ['tuned', 'PARALLEL_FETCH=off'])
@@ -50,21 +49,24 @@ t.test('the order of a round is the reverse of the one before', async (t) => {
   t.same(names(2), names(0))
 })
 
-t.test('the default run is a part of the full one', async (t) => {
+t.test('the default run is a subset of the full run', async (t) => {
   const [some, full] = [false, true].map((full) => selectScenarios(scenarios, { names: [], off: [], full }))
   const count = (of: typeof some) => of?.reduce((sum, { variants }) => sum + variants.length + 1, 0) ?? 0
   t.ok(count(some) <= 14, `${count(some)} boots a round in the default run`)
   t.ok(count(full) > count(some))
 })
 
-t.test('what does not exist is a mistake on the command line that says what does', async (t) => {
-  t.throws(() => selectScenarios(scenarios, { names: ['nope'], off: [], full: false }), UsageError)
+t.test('an unknown scenario or switch is a usage error that lists the known ones', async (t) => {
+  t.throws(() => selectScenarios(scenarios, { names: ['nope'], off: [], full: false }), {
+    exitCode: 64,
+    message: /there are naive, health/,
+  })
   t.throws(() => selectScenarios(scenarios, { names: [], off: ['NOPE'], full: false }), {
     message: /CACHE_L1/,
   })
 })
 
-t.test('ids look random, and are all different', async (t) => {
+t.test('ids are scattered and unique', async (t) => {
   for (const limit of [1, 2, 10, 1000, 9973]) {
     const ids = scatteredIds(limit)
     t.equal(new Set(ids).size, limit)

@@ -1,5 +1,5 @@
-/** The report's looks: one column, two colour schemes, a phone, and paper. */
-export const reportStyle = `
+/** The report's style: one column, light and dark, for a screen, a phone and paper. */
+export const REPORT_STYLE = `
 :root{--ground:#fff;--panel:#f5f7f9;--strong:#17202a}
 @media (prefers-color-scheme:dark){:root{--ground:#0f1419;--panel:#182028;--strong:#eef2f6}}
 *{box-sizing:border-box}

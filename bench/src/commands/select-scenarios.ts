@@ -1,9 +1,9 @@
+import { UsageError } from '@reference/cli'
 import { withSettings } from '../../scenarios/variants.ts'
-import { UsageError } from '../errors.ts'
 import type { Scenario } from '../run/scenario.ts'
 import { type Switch, tuningSwitches } from '../run/switches.ts'
 
-/** What the command line asks to be measured. */
+/** The scenarios that the command line selects. */
 export function selectScenarios(
   scenarios: readonly Scenario[],
   wanted: { readonly names: readonly string[]; readonly off: readonly string[]; readonly full: boolean },
@@ -12,7 +12,7 @@ export function selectScenarios(
   if (off.length > 0) {
     const switches = off.map(findSwitch)
     return [...new Set(switches.map(({ scenario }) => scenario))].map((name) =>
-      onlyWithout(
+      withSwitchesOff(
         findScenario(scenarios, name),
         switches.filter(({ scenario }) => scenario === name),
       ),
@@ -44,18 +44,20 @@ function findSwitch(name: string): Switch {
   return found
 }
 
-/** The scenario with one variant a switch: only that one is at its untuned value. */
-function onlyWithout(scenario: Scenario, switches: readonly Switch[]): Scenario {
+/** The scenario with one variant a switch, in which only this switch has its untuned value. */
+function withSwitchesOff(scenario: Scenario, switches: readonly Switch[]): Scenario {
   const { environment } = scenario.tuned
   const variants = switches.map(({ name, naive }) => {
-    const known = scenario.variants.find((variant) => turns(variant.environment, environment, name) === naive)
-    return known ?? withSettings({ ...environment, [name]: naive }, name)
+    const existing = scenario.variants.find(
+      (variant) => onlyDifference(variant.environment, environment, name) === naive,
+    )
+    return existing ?? withSettings({ ...environment, [name]: naive }, name)
   })
   return { ...scenario, variants }
 }
 
-/** The value of `name` when it is all that differs between two environments. */
-function turns(
+/** The value of `name` when it is the only difference of two environments. */
+function onlyDifference(
   changed: Readonly<Record<string, string>>,
   base: Readonly<Record<string, string>>,
   name: string,

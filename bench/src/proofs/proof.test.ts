@@ -1,21 +1,17 @@
 import t from 'tap'
-import type { Evidence, Proof, Subject } from './proof.ts'
 import {
-  answeredFrom,
-  answers,
-  encodedAs,
   holdsSessions,
-  logsRequests,
-  opensConnections,
   pipelinesCommands,
   statementsPerRequest,
-  throughNginx,
-  throughPgbouncer,
   usesRedis,
   writesOutbox,
-} from './proofs.ts'
+} from './database.ts'
+import { logsRequests, opensConnections } from './process.ts'
+import type { Observations, Proof, Target } from './proof.ts'
+import { answeredFrom, answers, encodedAs } from './replies.ts'
+import { throughNginx, throughPgbouncer } from './sidecars.ts'
 
-const evidence: Evidence = {
+const observed: Observations = {
   cache: { l1: 50 },
   loadCache: { l1: 990, miss: 10 },
   encoding: { gzip: 50 },
@@ -32,15 +28,15 @@ const evidence: Evidence = {
   loadReadsPerRequest: 0.1,
   connectionsPerRequest: 0.02,
   logBytesPerRequest: 0,
-  companion: {},
+  sidecar: {},
   sessions: 30,
 }
-const subject = { databaseUrl: 'postgres://x@127.0.0.1:5432/reference' } as Subject
+const target = { databaseUrl: 'postgres://x@127.0.0.1:5432/reference' } as Target
 
-t.test('each proof holds with what speaks for it, and with the opposite nothing counts', async (t) => {
+t.test('each proof accepts matching observations and rejects the opposite', async (t) => {
   const pooled = { transactions: 0.3, parsed: 0.001, bound: 1 }
   const throughProxy = { requests: 1, connections: 0.01 }
-  const cases: [Proof, Partial<Evidence>, Partial<Evidence>][] = [
+  const cases: [Proof, Partial<Observations>, Partial<Observations>][] = [
     [answers(200), {}, { status: { '200': 49, '503': 1 } }],
     [answeredFrom('l1'), {}, { loadCache: { l1: 90, miss: 10 } }],
     [answeredFrom('l1'), {}, { cache: {} }],
@@ -55,18 +51,18 @@ t.test('each proof holds with what speaks for it, and with the opposite nothing 
     [
       writesOutbox(false),
       {},
-      { costs: { ...evidence.costs, statementsByText: { 'INSERT INTO cache_outbox …': 1 } } },
+      { costs: { ...observed.costs, statementsByText: { 'INSERT INTO cache_outbox …': 1 } } },
     ],
-    [throughPgbouncer('prepared'), { companion: pooled }, { companion: { ...pooled, bound: 0 } }],
-    [throughPgbouncer('prepared'), { companion: pooled }, {}],
-    [throughPgbouncer('unprepared'), { companion: { ...pooled, bound: 0 } }, { companion: pooled }],
-    [throughPgbouncer('direct'), {}, { companion: pooled }],
-    [throughNginx('kept alive'), { companion: throughProxy }, { companion: { requests: 1, connections: 1 } }],
-    [throughNginx('one each'), { companion: { requests: 1, connections: 1 } }, { companion: throughProxy }],
+    [throughPgbouncer('prepared'), { sidecar: pooled }, { sidecar: { ...pooled, bound: 0 } }],
+    [throughPgbouncer('prepared'), { sidecar: pooled }, {}],
+    [throughPgbouncer('unprepared'), { sidecar: { ...pooled, bound: 0 } }, { sidecar: pooled }],
+    [throughPgbouncer('direct'), {}, { sidecar: pooled }],
+    [throughNginx('kept alive'), { sidecar: throughProxy }, { sidecar: { requests: 1, connections: 1 } }],
+    [throughNginx('one each'), { sidecar: { requests: 1, connections: 1 } }, { sidecar: throughProxy }],
     [throughNginx('direct'), { server: { none: 50 } }, {}],
   ]
   for (const [proof, good, bad] of cases) {
-    t.type(await proof({ ...evidence, ...good }, subject), 'string')
-    await t.rejects(async () => proof({ ...evidence, ...bad }, subject), { code: 'UNPROVEN' })
+    t.type(await proof({ ...observed, ...good }, target), 'string')
+    await t.rejects(async () => proof({ ...observed, ...bad }, target), { code: 'UNPROVEN' })
   }
 })

@@ -1,0 +1,198 @@
+import { action, type Command, EXIT_CODES, flag, integer, oneOf, text, texts } from '@reference/cli'
+import { duration, httpUrl, share } from './options.ts'
+
+const rows = (table: string, fallback: number) =>
+  integer({ help: `rows in ${table}`, minimum: 1, maximum: 99_999_999, fallback })
+
+const DATASET = {
+  users: rows('users', 10_000),
+  products: rows('products', 1_000),
+  orders: rows('orders', 50_000),
+}
+const OUT = {
+  out: text({
+    placeholder: 'FILE',
+    help: 'JSON file for the results (bench/results/<time>.json); the report has the same name, report.html is always the newest',
+  }),
+}
+const ALLOW_NOISE = { 'allow-noise': flag({ help: 'count boots even when other programs were busy' }) }
+const ROUNDS = {
+  full: flag({ help: 'every scenario and every switch, with longer rounds' }),
+  rounds: integer({ help: 'exactly N rounds, whatever the budget', minimum: 1 }),
+}
+const SERVICE = {
+  service: oneOf(['reference-api', 'parallel-api'], { help: 'the service', fallback: 'reference-api' }),
+}
+const RATE = integer({ help: 'requests a second of the open loop (half of the throughput)', minimum: 1 })
+const GOAL = oneOf(['throughput', 'p99'], { help: 'the metric to improve', fallback: 'throughput' })
+const FROM = oneOf(['shipped', 'naive'], { help: 'initial settings', fallback: 'shipped' })
+const SCENARIOS = { placeholder: '[SCENARIO…]', help: 'names of scenarios; the default set without any' }
+
+const INTERRUPTED = 130
+
+/** Each command of `pnpm bench`; `run` is `pnpm bench` itself. Modules are loaded on demand, so that `--help` answers at once. */
+export function commands(signal: AbortSignal): Record<string, Command> & { run: Command } {
+  return {
+    run: run(signal),
+    aa: aa(signal),
+    tune: tune(signal),
+    baseline: baseline(signal),
+    ...tools(signal),
+  }
+}
+
+function run(signal: AbortSignal): Command {
+  return action({
+    summary: 'Measure what each tuning is worth on this machine, on a Postgres and a Redis of its own.',
+    positionals: SCENARIOS,
+    options: {
+      ...ROUNDS,
+      off: texts({
+        placeholder: 'SWITCH',
+        help: 'one switch at its untuned value, in the scenario that shows it; may be repeated',
+      }),
+      budget: duration('total time, such as 90s or 10m (165s; with --full 30m)'),
+      compare: text({
+        placeholder: 'FILE',
+        help: 'compare with older results; exit code 1 on a significant loss',
+      }),
+      margin: share('accepted loss for --compare', '5'),
+      url: httpUrl(
+        'load a running deployment instead; nothing is compared, because its settings are unknown',
+      ),
+      ...SERVICE,
+      rate: RATE,
+      chart: text({ placeholder: 'FILE', help: 'also write the ablation chart as SVG' }),
+      ...OUT,
+      ...DATASET,
+      ...ALLOW_NOISE,
+    },
+    details: `Commands
+  pnpm bench list            scenarios, variants and switches
+  pnpm bench baseline        every configured system: response time against its threshold
+  pnpm bench infra           pgbench and redis-benchmark against the stack
+  pnpm bench tune            find settings for this machine: change one, measure, keep or roll back
+  pnpm bench aa [SCENARIO…]  A/A test: compare every set-up with itself and count false differences
+  pnpm bench validate FILE…  check results against bench/results.schema.json
+
+Exit codes: 0 success; 1 a loss or a refused scenario; 64 wrong arguments; 130 interrupted, with the results so far written.`,
+    async run({ users, products, orders, 'allow-noise': allowNoise, budget, url, ...values }, scenarios) {
+      const common = { ...values, scenarios, dataset: { users, products, orders }, allowNoise }
+      return unlessInterrupted(signal, async () => {
+        if (url !== undefined) {
+          const { measureDeployment } = await import('./deployment.ts')
+          return measureDeployment({ ...common, url }, signal)
+        }
+        return (await import('./run.ts')).run({ ...common, budgetMs: budget }, signal)
+      })
+    },
+  })
+}
+
+function aa(signal: AbortSignal): Command {
+  return action({
+    summary: 'Compare every set-up with itself and count false differences (A/A test).',
+    positionals: SCENARIOS,
+    options: {
+      ...ROUNDS,
+      budget: duration('total time (8m)'),
+      record: text({
+        placeholder: 'FILE',
+        help: 'write the figures of each pair of boots, in the format of bench/testing/recorded-a-a.json',
+      }),
+      ...OUT,
+      ...DATASET,
+      ...ALLOW_NOISE,
+    },
+    details: 'Exit code 1 when more than 1 in 20 comparisons finds a difference.',
+    async run({ users, products, orders, 'allow-noise': allowNoise, budget, ...values }, scenarios) {
+      const { runAa } = await import('./aa.ts')
+      const dataset = { users, products, orders }
+      return unlessInterrupted(signal, () =>
+        runAa({ ...values, scenarios, dataset, allowNoise, budgetMs: budget }, signal),
+      )
+    },
+  })
+}
+
+function tune(signal: AbortSignal): Command {
+  return action({
+    summary: 'Find settings for this machine: change one, measure, keep or roll back.',
+    options: {
+      ...SERVICE,
+      goal: GOAL,
+      rate: RATE,
+      from: FROM,
+      budget: duration('total time (5m)'),
+      settings: text({
+        placeholder: 'FILE',
+        help: 'env file for the settings (bench/results/<time>.env)',
+      }),
+      ...OUT,
+      ...DATASET,
+      ...ALLOW_NOISE,
+    },
+    async run({ users, products, orders, 'allow-noise': allowNoise, budget, settings, ...values }) {
+      const module = await import('./tune.ts')
+      const dataset = { users, products, orders }
+      const args = { ...values, dataset, allowNoise, budgetMs: budget, envFile: settings }
+      return unlessInterrupted(signal, () => module.tune(args, signal))
+    },
+  })
+}
+
+function baseline(signal: AbortSignal): Command {
+  return action({
+    summary: 'Send one command to every configured system and compare response times with thresholds.',
+    options: { url: httpUrl('a running service (starts a reference-api)'), ...DATASET },
+    async run({ url, ...dataset }) {
+      const module = await import('./baseline.ts')
+      return unlessInterrupted(signal, () => module.baseline({ url, dataset }, signal))
+    },
+  })
+}
+
+function tools(signal: AbortSignal): Record<string, Command> {
+  return {
+    infra: action({
+      summary: 'Run pgbench and redis-benchmark against the stack.',
+      async run() {
+        const { infra } = await import('./infra.ts')
+        return unlessInterrupted(signal, () => infra(signal))
+      },
+    }),
+    list: action({
+      summary: 'List scenarios, variants and switches.',
+      async run() {
+        const { renderList } = await import('./list.ts')
+        const { whyNoContainers } = await import('../stack/docker.ts')
+        const { scenarios } = await import('../../scenarios/index.ts')
+        process.stdout.write(renderList(scenarios, whyNoContainers()))
+        return EXIT_CODES.OK
+      },
+    }),
+    validate: action({
+      summary: 'Check results against bench/results.schema.json.',
+      positionals: { placeholder: 'FILE…', help: 'JSON files of results', minimum: 1 },
+      async run(_, files) {
+        const { readResults } = await import('../report/results-file.ts')
+        for (const file of files) {
+          readResults(file)
+          process.stdout.write(`${file} matches the schema\n`)
+        }
+        return EXIT_CODES.OK
+      },
+    }),
+  }
+}
+
+/** After Ctrl-C an error is a consequence of the interruption and is not reported. */
+async function unlessInterrupted(signal: AbortSignal, run: () => Promise<number>): Promise<number> {
+  try {
+    const code = await run()
+    return signal.aborted ? INTERRUPTED : code
+  } catch (error) {
+    if (signal.aborted) return INTERRUPTED
+    throw error
+  }
+}

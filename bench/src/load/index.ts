@@ -1,0 +1,3 @@
+export { type Load, startLoad } from './load.ts'
+export { type OpenLoopResult, openLoop } from './open-loop.ts'
+export type { Request } from './request.ts'

@@ -1,0 +1,2 @@
+export { pairedEffect } from './effect.ts'
+export { type Histogram, mergeHistograms, percentilesOf } from './histogram.ts'
