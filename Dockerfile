@@ -8,10 +8,10 @@ FROM node:26-slim AS base
 ARG SOURCE_DATE_EPOCH=1767225600
 WORKDIR /app
 
-# The manifests alone: the packages below are installed anew only when one of these changed.
+# The manifests alone, and the patches that the lock file names: the packages below are installed anew only when one of these changed.
 FROM base AS manifests
 COPY . /source
-RUN cd /source && find . -name package.json -o -name pnpm-lock.yaml -o -name pnpm-workspace.yaml | xargs cp --parents -t /app
+RUN cd /source && find . -name package.json -o -name pnpm-lock.yaml -o -name pnpm-workspace.yaml -o -path './patches/*.patch' | xargs cp --parents -t /app
 
 FROM base AS pnpm
 # Behind a proxy that has its own certificates: `--secret id=ca,src=bundle.pem` lets Node trust them in this build.

@@ -1,71 +1,276 @@
-export type Counts = { passed: number; failed: number; skipped: number }
+export interface Counts {
+  passed: number
+  failed: number
+  /** Neither passed nor failed: skip and todo. */
+  skipped: number
+}
+
+/** A test, or an assertion within one, that did not count, and why. */
+export interface Skipped {
+  readonly file: string
+  readonly name: string
+  readonly reason: string
+}
+
+export interface Report {
+  /** Takes one line of tap's output, without its line feed. */
+  line(text: string): void
+  /**
+   * To be called after the last line.
+   *
+   * @param exitCode tap's own; not 0 is a failure, whatever the lines say
+   */
+  end(exitCode: number): void
+  readonly total: Readonly<Counts>
+  /** Skipped by name or condition in the test file; a filter of the command line is counted in `total` alone. */
+  readonly skipped: readonly Skipped[]
+}
+
+interface Result {
+  readonly indent: number
+  readonly ok: boolean
+  readonly name: string
+  readonly time: string
+  readonly directive?: { readonly kind: 'SKIP' | 'TODO'; readonly reason: string }
+}
+
+interface File extends Counts {
+  lines: string[]
+  skips: Omit<Skipped, 'file'>[]
+  /** N of the line `1..N`. */
+  planned: number | undefined
+}
+
+/** What was seen below a line `# Subtest: …` whose own result is still to come. */
+interface Subtest {
+  readonly name: string
+  results: number
+  failed: boolean
+  planned: number | undefined
+}
+
+const SUBTEST_INDENT = 4
+const FILTERED = /^filter: /
 
 /**
  * Turns tap's output into one line a file with what failed below it, and counts tests: a test is what stands at the top
- * of a file, a `t.test(…)` as a rule; a file that fails without naming one (it crashed or timed out) is a failed test.
- * Neither passed nor failed: skip and todo.
+ * of a file, a `t.test(…)` as a rule.
+ *
+ * A run never reports fewer failures than there were. These count as a failed test each: a file that failed without
+ * naming one (it crashed or timed out), that ended before its plan, that holds no test, or of which nothing was
+ * reported; and a count of tap's that differs from the one made here.
+ *
+ * @param files the files of the run, by the names that tap prints
  */
-export const createReport = (print: (line: string) => void) => {
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 }
-  let file = { passed: 0, failed: 0, skipped: 0, lines: [] as string[] }
-  // How far the YAML that is being read is indented; what it holds may look like a result.
-  let yamlIndent: number | undefined
+export function createReport(print: (line: string) => void, files: readonly string[]): Report {
+  return new TapReport(print, files)
+}
 
-  const line = (text: string): void => {
-    const indent = text.length - text.trimStart().length
-    if (yamlIndent !== undefined) {
-      if (indent > 0) file.lines.push(text)
-      if (indent === yamlIndent && text.trim() === '...') yamlIndent = undefined
-      return
-    }
-    const result = /^( *)(not )?ok\b(?: \d+)?(?: - )?(.*)$/.exec(text)
-    if (text.trim() === '---') yamlIndent = indent
-    if (result === null || indent > 4) {
-      if (indent > 0) file.lines.push(text)
-      else if (text.startsWith('Bail out!')) print(text)
-      return
-    }
-    const failed = result[2] !== undefined
-    const skipped = /# (SKIP|TODO)\b/i.test(text)
-    if (indent === 4) {
-      file.lines.push(text)
-      if (skipped) file.skipped++
-      else if (failed) file.failed++
-      else file.passed++
-    } else if (indent === 0) {
-      endFile(result[3] ?? '', failed && !skipped)
-    }
+class TapReport implements Report {
+  readonly total: Counts = { passed: 0, failed: 0, skipped: 0 }
+  readonly skipped: Skipped[] = []
+  readonly #print: (line: string) => void
+  readonly #missing: Set<string>
+  #file = emptyFile()
+  /** How far the YAML block is indented that is being read; its lines may look like results. */
+  #blockIndent: number | undefined
+  /** How far a block below the line before would be indented. */
+  #nextBlockIndent: number | undefined
+  /** By the indent of their own results. */
+  readonly #open = new Map<number, Subtest>()
+  #assertions = { total: 0, failed: 0 }
+  #countedByTap: { total: number; failed: number } | undefined
+
+  constructor(print: (line: string) => void, files: readonly string[]) {
+    this.#print = (line) => print(printable(line))
+    this.#missing = new Set(files)
   }
 
-  const endFile = (description: string, failed: boolean): void => {
-    const [name = '', time = ''] = description.split(' # time=')
+  line(text: string): void {
+    const indent = text.length - text.trimStart().length
+    if (this.#isInBlock(text, indent)) {
+      if (indent > 0) this.#file.lines.push(text)
+      return
+    }
+    const mayOpenBlock = this.#nextBlockIndent === indent && text.trim() === '---'
+    if (mayOpenBlock) this.#blockIndent = indent
+    if (text.trim() !== '') this.#nextBlockIndent = undefined
+    const result = parseResult(text, indent)
+    if (result !== undefined) this.#result(result, text)
+    else if (indent > 0) this.#insideFile(text, indent)
+    else this.#topLevel(text)
+  }
+
+  end(exitCode: number): void {
+    for (const file of this.#missing) this.#fault(file, 'reported nothing')
+    const tap = this.#countedByTap
+    const ours = this.#assertions
+    // Fewer results may be tap's own: it leaves out those of a file whose standard output it could not follow.
+    if (tap === undefined || tap.total > ours.total || tap.failed !== ours.failed) {
+      const theirs = tap === undefined ? 'none' : `${tap.total}, ${tap.failed} of them failed`
+      this.#fault(
+        'tap',
+        `its results are ${theirs}; read here were ${ours.total}, ${ours.failed} of them failed`,
+      )
+    }
+    if (this.total.passed + this.total.failed === 0) this.#fault('tap', 'ran no test')
+    // tap may fail for what is no test, such as a wrong option.
+    if (exitCode !== 0 && this.total.failed === 0) this.#fault('tap', `ended with exit code ${exitCode}`)
+  }
+
+  /** A block ends at its closing line, and at a smaller indent: tap leaves out the closing line of a block that it could not read. */
+  #isInBlock(text: string, indent: number): boolean {
+    if (this.#blockIndent === undefined) return false
+    const isEnd = indent === this.#blockIndent && text.trim() === '...'
+    const isBehind = text.trim() !== '' && indent < this.#blockIndent
+    if (isEnd || isBehind) this.#blockIndent = undefined
+    return !isBehind
+  }
+
+  #result(result: Result, text: string): void {
+    this.#nextBlockIndent = result.indent + 2
+    this.#countAssertion(result)
+    if (result.indent === 0) {
+      this.#endFile(result)
+      return
+    }
+    const file = this.#file
+    file.lines.push(text)
+    if (result.directive !== undefined) {
+      file.skips.push({
+        name: result.name,
+        reason: `${result.directive.reason || result.directive.kind.toLowerCase()}`,
+      })
+    }
+    if (result.indent !== SUBTEST_INDENT) return
+    if (result.directive !== undefined) file.skipped++
+    else if (result.ok) file.passed++
+    else file.failed++
+  }
+
+  #insideFile(text: string, indent: number): void {
+    this.#file.lines.push(text)
+    this.#openSubtest(text, indent)
+    const plan = /^ *1\.\.(\d+)(?: |$)/.exec(text)
+    const below = this.#open.get(indent - SUBTEST_INDENT)
+    if (plan !== null && below !== undefined) below.planned ??= Number(plan[1])
+    if (plan !== null && indent === SUBTEST_INDENT) this.#file.planned ??= Number(plan[1])
+  }
+
+  #topLevel(text: string): void {
+    if (text.startsWith('Bail out!')) this.#fault('tap', text)
+    this.#openSubtest(text, 0)
+    const counts = /^# \{ total: (\d+)(?:, pass: \d+)?(?:, fail: (\d+))?/.exec(text)
+    if (counts !== null) this.#countedByTap = { total: Number(counts[1]), failed: Number(counts[2] ?? 0) }
+  }
+
+  #openSubtest(text: string, indent: number): void {
+    const match = /^ *# Subtest(?:: (.*))?$/s.exec(text)
+    if (match === null) return
+    const name = nameOf(match[1] ?? '')
+    this.#open.set(indent, { name, results: 0, failed: false, planned: undefined })
+  }
+
+  /** As tap counts: the result of a subtest only repeats what is below it, unless nothing is, or the two differ. */
+  #countAssertion({ indent, ok, name, directive }: Result): void {
+    const below = this.#open.get(indent)
+    this.#open.delete(indent)
+    const parent = this.#open.get(indent - SUBTEST_INDENT)
+    const fails = !ok && directive === undefined
+    if (parent !== undefined) {
+      parent.results++
+      parent.failed ||= fails
+    }
+    if (below !== undefined && below.results > 0 && below.name === name && directive === undefined) {
+      const belowOk = !below.failed && below.results === below.planned
+      if (belowOk === ok) return
+    }
+    this.#assertions.total++
+    if (fails) this.#assertions.failed++
+  }
+
+  #endFile({ ok, name, time, directive }: Result): void {
+    const file = this.#file
+    this.#file = emptyFile()
+    this.#missing.delete(name)
+    const fault = faultOf(file, ok || directive !== undefined, directive?.reason)
+    const failed = file.failed > 0 || fault !== undefined
     if (failed && file.failed === 0) file.failed = 1
+    if (directive !== undefined && !failed) {
+      file.skipped++
+      file.skips.push({ name: 'all of it', reason: directive.reason })
+    }
     const parts = [`${file.passed} passed`]
     if (file.failed > 0) parts.push(`${file.failed} failed`)
     if (file.skipped > 0) parts.push(`${file.skipped} skipped`)
-    print(`${failed ? 'FAIL' : 'ok  '} ${name.trim()}  ${parts.join(', ')}  ${time}`.trimEnd())
-    if (failed) for (const text of failures(file.lines)) print(`     ${text}`)
-    total.passed += file.passed
-    total.failed += file.failed
-    total.skipped += file.skipped
-    file = { passed: 0, failed: 0, skipped: 0, lines: [] }
+    this.#print(`${failed ? 'FAIL' : 'ok  '} ${name}  ${parts.join(', ')}  ${time}`.trimEnd())
+    if (failed) for (const text of failures(file.lines)) this.#print(`     ${text}`)
+    if (fault !== undefined) this.#print(`     ${fault}`)
+    this.total.passed += file.passed
+    this.total.failed += file.failed
+    this.total.skipped += file.skipped
+    for (const skip of file.skips) if (!FILTERED.test(skip.reason)) this.skipped.push({ file: name, ...skip })
   }
 
-  return { line, total }
+  #fault(name: string, message: string): void {
+    this.total.failed++
+    this.#print(`FAIL ${name}  ${message}`)
+  }
+}
+
+function emptyFile(): File {
+  return { passed: 0, failed: 0, skipped: 0, lines: [], skips: [], planned: undefined }
+}
+
+/** What is wrong with a file besides the tests that it names as failed. */
+function faultOf(file: File, ok: boolean, skipReason: string | undefined): string | undefined {
+  const results = file.passed + file.failed + file.skipped
+  if (!ok) return file.failed === 0 ? 'the file failed, and no test of it did' : undefined
+  if (results !== file.planned) return `${results} tests reported, ${file.planned ?? 'none'} planned`
+  if (results === 0 && (skipReason === undefined || skipReason === 'no tests found'))
+    return 'the file holds no test'
+  return undefined
+}
+
+function parseResult(text: string, indent: number): Result | undefined {
+  const match = /^ *(not )?ok\b(?: \d+)?(?: - )?(.*)$/s.exec(text)
+  if (match === null || indent % SUBTEST_INDENT !== 0) return undefined
+  // A `#` of the name itself is escaped.
+  const [name = '', ...comments] = (match[2] ?? '').split(/(?<!\\)#/)
+  const comment = comments.join('#').trim()
+  const directive = /^(SKIP|TODO)\b\s*(.*)$/is.exec(comment)
+  return {
+    indent,
+    ok: match[1] === undefined,
+    name: nameOf(name),
+    time: comment.startsWith('time=') ? comment.slice(5) : '',
+    ...(directive !== null && {
+      directive: {
+        kind: directive[1]?.toUpperCase() === 'SKIP' ? 'SKIP' : 'TODO',
+        reason: directive[2] ?? '',
+      } as const,
+    }),
+  }
+}
+
+function nameOf(escaped: string): string {
+  return escaped.trim().replaceAll('\\#', '#')
 }
 
 /** Of a file's lines those that failed and what tap says about each. */
-const failures = (lines: string[]): string[] => {
+function failures(lines: readonly string[]): string[] {
   const kept: string[] = []
-  let inDiagnosis = false
+  let blockIndent: number | undefined
   let failed = false
   for (const text of lines) {
     const trimmed = text.trim()
-    if (inDiagnosis) {
+    const indent = text.length - text.trimStart().length
+    if (blockIndent !== undefined && trimmed !== '' && indent < blockIndent) blockIndent = undefined
+    if (blockIndent !== undefined) {
       if (failed) kept.push(text)
-      if (trimmed === '...') inDiagnosis = false
+      if (trimmed === '...' && indent === blockIndent) blockIndent = undefined
     } else if (trimmed === '---') {
-      inDiagnosis = true
+      blockIndent = indent
       if (failed) kept.push(text)
     } else if (/^# Subtest/.test(trimmed) || /^ok\b/.test(trimmed)) {
       failed = false
@@ -75,4 +280,12 @@ const failures = (lines: string[]): string[] => {
     }
   }
   return kept
+}
+
+/** With an escape for each character that a terminal or a reader of lines takes for a command or the end of a line. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to find
+  return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
 }

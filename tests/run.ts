@@ -13,7 +13,7 @@ const help = `pnpm test [file, folder or part of a path â€¦] [--option=of-tap â€
 
 Starts a Postgres and a Redis for all tests, makes a migrated and seeded template database, and runs tap over
 packages, services, bench, tests and tools. The last line is "N passed, N failed" and counts tests (what stands at the top of
-a file), not assertions.
+a file), not assertions; above it stands what was skipped, and why. No test needs a Docker engine.
 
   pnpm test                      all
   pnpm test packages/cache       a folder
@@ -47,6 +47,22 @@ const findFiles = (names: string[]): string[] => {
 
 class UsageError extends Error {}
 
+/** Options of tap that this command cannot pass on, and why. */
+const unsupportedOptions: Readonly<Record<string, string>> = {
+  '--watch': 'the servers of a run end with it; repeat the command with the file that you work on',
+  '--reporter': 'the results are counted from the output of the reporter `tap`',
+  '--output-file': 'the results are counted from standard output',
+}
+
+const checkOptions = (options: string[]): string[] => {
+  for (const option of options) {
+    const [name = ''] = option.replace(/^-w$/, '--watch').replace(/^-R.*/, '--reporter').split('=')
+    const reason = unsupportedOptions[name]
+    if (reason !== undefined) throw new UsageError(`No option ${name}: ${reason}`)
+  }
+  return options
+}
+
 const main = async (args: string[]): Promise<number> => {
   const given = args.filter((argument) => argument !== '--')
   if (given.includes('--help') || given.includes('-h')) {
@@ -54,6 +70,7 @@ const main = async (args: string[]): Promise<number> => {
     return 0
   }
   const files = findFiles(given.filter((argument) => !argument.startsWith('-')))
+  const options = checkOptions(given.filter((argument) => argument.startsWith('-')))
   const stack = await startStack({
     // Test files run side by side, each with pools of its own.
     postgres: { settings: { ...throwAwaySettings, max_connections: '400' } },
@@ -67,7 +84,7 @@ const main = async (args: string[]): Promise<number> => {
     return await runTap(files, {
       jobs: Math.min(4, availableParallelism()),
       timeoutSeconds: fileTimeoutSeconds,
-      options: given.filter((argument) => argument.startsWith('-')),
+      options,
       env: {
         TEST_DATABASE_URL: stack.superuserUrl,
         TEST_TEMPLATE_DATABASE: templateDatabase,

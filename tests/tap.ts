@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { delimiter, dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { createReport } from './report.ts'
+import { createReport, type Skipped } from './report.ts'
 
 /** The repository's root; test files are named from there. */
 export const root = fileURLToPath(new URL('../', import.meta.url))
@@ -11,16 +11,24 @@ export const root = fileURLToPath(new URL('../', import.meta.url))
  * Runs test files with tap, prints a line a file and, as the last one, "N passed, N failed". Ctrl-C and SIGTERM are
  * passed on.
  *
+ * @param files by their paths from the folder
  * @param run.jobs how many files at once
  * @param run.timeoutSeconds a file's limit
  * @param run.options more of tap's own
+ * @param run.folder the repository's root unless given
  * @returns the exit code: not 0 when a test failed or none ran
  */
 export async function runTap(
   files: readonly string[],
-  run: { jobs: number; timeoutSeconds: number; options?: readonly string[]; env?: NodeJS.ProcessEnv },
+  run: {
+    jobs: number
+    timeoutSeconds: number
+    options?: readonly string[]
+    env?: NodeJS.ProcessEnv
+    folder?: string
+  },
 ): Promise<number> {
-  const report = createReport((line) => process.stdout.write(`${line}\n`))
+  const report = createReport((line) => process.stdout.write(`${line}\n`), files)
   const tap = spawn(
     join(root, 'node_modules', '.bin', 'tap'),
     [
@@ -33,7 +41,7 @@ export async function runTap(
       ...files,
     ],
     {
-      cwd: root,
+      cwd: run.folder ?? root,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {
         ...process.env,
@@ -47,14 +55,27 @@ export async function runTap(
   const ended = new Promise<number>((settle, fail) => {
     tap.once('error', fail).once('close', (code, signal) => settle(signal === null ? (code ?? 1) : 130))
   })
-  for await (const line of createInterface({ input: tap.stdout })) report.line(line)
+  for await (const line of linesOf(tap.stdout)) report.line(line)
   const code = await ended
+  report.end(code)
   const { passed, failed, skipped } = report.total
-  const ran = passed + failed
-  if (skipped > 0) process.stdout.write(`\n${skipped} skipped or to do\n`)
-  if (ran === 0) process.stderr.write('No test ran\n')
-  // tap may fail for what is no test, such as a wrong option.
-  if (code !== 0 && failed === 0) process.stderr.write(`tap ended with ${code}\n`)
+  if (skipped > 0 || report.skipped.length > 0) process.stdout.write(skippedText(skipped, report.skipped))
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`)
-  return failed > 0 || ran === 0 ? 1 : code
+  return failed > 0 ? (code === 130 ? 130 : 1) : 0
+}
+
+/** Lines end at a line feed and nowhere else: `node:readline` also ends them at U+2028, U+2029 and a lone carriage return. */
+async function* linesOf(stream: Readable): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of stream.setEncoding('utf8')) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  if (rest !== '') yield rest
+}
+
+function skippedText(count: number, skipped: readonly Skipped[]): string {
+  const rows = skipped.map(({ file, name, reason }) => `  ${file} › ${name}: ${reason}\n`)
+  return `\n${count} skipped or to do\n${rows.join('')}`
 }
