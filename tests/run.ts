@@ -1,19 +1,15 @@
 import { existsSync, globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
-import {
-  makeTemplate,
-  startStack,
-  templateDatabase,
-  throwAwaySettings,
-} from '../packages/local-stack/src/index.ts'
 import { root, runTap } from './tap.ts'
+import { isDockerTest, withTestServers } from './test-servers.ts'
 
 const help = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
 
 Starts a Postgres and a Redis for all tests, makes a migrated and seeded template database, and runs tap over
 packages, services, bench, tests and tools. The last line is "N passed, N failed" and counts tests (what stands at the top of
-a file), not assertions; above it stands what was skipped, and why. No test needs a Docker engine.
+a file), not assertions; above it stands what was skipped, and why. Tests that need a Docker engine are not here: pnpm
+test:compose, pnpm test:prod and pnpm test:observability run them.
 
   pnpm test                      all
   pnpm test packages/cache       a folder
@@ -29,7 +25,9 @@ const findFiles = (names: string[]): string[] => {
     cwd: root,
     // Those of tests/prod need what `pnpm test:prod` starts.
     exclude: (path) => /(^|\/)(node_modules|results)$|^tests\/(prod|compose)$/.test(path),
-  }).sort()
+  })
+    .filter((path) => !isDockerTest(path))
+    .sort()
   if (names.length === 0) return all
   const chosen = new Set<string>()
   for (const name of names) {
@@ -39,7 +37,10 @@ const findFiles = (names: string[]): string[] => {
       if (!isPath) return file.includes(name)
       return statSync(name).isDirectory() ? path === '' || file.startsWith(`${path}/`) : file === path
     })
-    if (found.length === 0) throw new UsageError(`No test file matches ${name}`)
+    if (found.length === 0) {
+      const elsewhere = isDockerTest(path) ? '; those that need a Docker engine run in pnpm test:compose' : ''
+      throw new UsageError(`No test file matches ${name}${elsewhere}`)
+    }
     for (const file of found) chosen.add(file)
   }
   return [...chosen].sort()
@@ -71,29 +72,14 @@ const main = async (args: string[]): Promise<number> => {
   }
   const files = findFiles(given.filter((argument) => !argument.startsWith('-')))
   const options = checkOptions(given.filter((argument) => argument.startsWith('-')))
-  const stack = await startStack({
-    // Test files run side by side, each with pools of its own.
-    postgres: { settings: { ...throwAwaySettings, max_connections: '400' } },
-  })
-  try {
-    if (stack.redisUrl === undefined) {
-      process.stderr.write('\nThe tests need Redis: install redis-server as said above and run them again\n')
-      return 1
-    }
-    await makeTemplate(stack.superuserUrl, templateDatabase)
-    return await runTap(files, {
+  return withTestServers((env) =>
+    runTap(files, {
       jobs: Math.min(4, availableParallelism()),
       timeoutSeconds: fileTimeoutSeconds,
       options,
-      env: {
-        TEST_DATABASE_URL: stack.superuserUrl,
-        TEST_TEMPLATE_DATABASE: templateDatabase,
-        TEST_REDIS_URL: stack.redisUrl,
-      },
-    })
-  } finally {
-    await stack.stop()
-  }
+      env,
+    }),
+  )
 }
 
 try {

@@ -1,0 +1,38 @@
+import {
+  makeTemplate,
+  startStack,
+  templateDatabase,
+  throwAwaySettings,
+} from '../packages/local-stack/src/index.ts'
+
+/** Test files beside others that need a Docker engine: `pnpm test:compose` runs them, `pnpm test` does not. */
+export function isDockerTest(path: string): boolean {
+  return path.endsWith('.docker.test.ts')
+}
+
+/**
+ * Starts the Postgres and the Redis that all test files of a run share, with a migrated and seeded template database.
+ *
+ * @param work gets the environment for the test files
+ * @returns what `work` returns, or 1 where there is no Redis
+ */
+export async function withTestServers(work: (env: NodeJS.ProcessEnv) => Promise<number>): Promise<number> {
+  const stack = await startStack({
+    // Test files run side by side, each with pools of its own.
+    postgres: { settings: { ...throwAwaySettings, max_connections: '400' } },
+  })
+  try {
+    if (stack.redisUrl === undefined) {
+      process.stderr.write('\nThe tests need Redis: install redis-server as said above and run them again\n')
+      return 1
+    }
+    await makeTemplate(stack.superuserUrl, templateDatabase)
+    return await work({
+      TEST_DATABASE_URL: stack.superuserUrl,
+      TEST_TEMPLATE_DATABASE: templateDatabase,
+      TEST_REDIS_URL: stack.redisUrl,
+    })
+  } finally {
+    await stack.stop()
+  }
+}
