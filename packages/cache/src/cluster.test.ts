@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { redisCluster, until } from '@reference/local-stack'
+import { findRedisCli, redisCluster, until } from '@reference/local-stack'
 import t from 'tap'
 import { admin, failOver } from '../test-helpers/faults.ts'
 import { openCache } from '../test-helpers/open-cache.ts'
@@ -106,7 +106,7 @@ t.test('values survive a resharding, and invalidations reach keys whose slot is 
       if (undelivered.length === 0 && hit.value?.version !== version) wrong.push({ id, version, hit })
     }
   })()
-  await promisify(execFile)('redis-cli', [
+  await promisify(execFile)(await findRedisCli(), [
     ...['--cluster', 'reshard', `127.0.0.1:${source.port}`, '--cluster-from', from, '--cluster-to', to],
     ...['--cluster-slots', '400', '--cluster-yes'],
   ])

@@ -9,6 +9,7 @@ export {
   type RedisTarget,
   readSettings,
 } from './load.ts'
+export { type Misspelt, misspeltSettings, type WarningLog, warnOfMisspelt } from './misspelt.ts'
 export { withVaultSecrets, withVaultSecretsOrExit } from './secrets.ts'
 export { type ServiceName, type Setting, serviceNames, type Tuning } from './setting.ts'
 export { type SettingName, settings } from './settings.ts'

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import postgres from 'postgres'
 import t from 'tap'
@@ -36,7 +36,7 @@ t.test('should a guard be killed, its server ends', async (t) => {
   const stack = await startStack({ dir, postgres: { settings: throwAwaySettings }, redis: 'single' })
   t.teardown(stack.stop)
   const redis = stack.pids.redis[0] ?? 0
-  const guard = Number(execFileSync('ps', ['-o', 'ppid=', '-p', String(redis)], { encoding: 'utf8' }))
+  const guard = await parentOf(redis)
   process.kill(guard, 'SIGKILL')
   t.ok(await eventually(() => !isAlive(redis)))
 })
@@ -63,3 +63,11 @@ t.test('two stacks stand side by side', async (t) => {
   })
   t.ok(refused, `nobody listens on ${port}`)
 })
+
+/** Linux answers from /proc: a small installation has no `ps`. */
+async function parentOf(pid: number): Promise<number> {
+  if (process.platform === 'linux') {
+    return Number(/^PPid:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1])
+  }
+  return Number(execFileSync('ps', ['-o', 'ppid=', '-p', String(pid)], { encoding: 'utf8' }))
+}

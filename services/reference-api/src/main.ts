@@ -1,8 +1,9 @@
-import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
+import { loadConfigOrExit, warnOfMisspelt, withVaultSecretsOrExit } from '@reference/config'
 import { runServer, runSettings } from '@reference/http'
 import { createApp } from './app.ts'
 
 const config = loadConfigOrExit('reference-api', await withVaultSecretsOrExit())
 const { app, close } = await createApp(config)
+warnOfMisspelt(app.log)
 
 await runServer(app, { ...runSettings(config), onClose: close })

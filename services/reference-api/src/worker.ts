@@ -1,4 +1,4 @@
-import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
+import { loadConfigOrExit, warnOfMisspelt, withVaultSecretsOrExit } from '@reference/config'
 import { createDatabase, databaseSettings } from '@reference/database'
 import { createServer, runServer, runSettings, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
@@ -32,6 +32,7 @@ const app = await createServer({
   ],
   ...metrics,
 })
+warnOfMisspelt(app.log)
 const jobs = createJobQueue(config, { applicationName: SERVICE, logger: app.log, ...metrics })
 const workers = createWorkerPool({
   filename: new URL('./jobs/digest.ts', import.meta.url),

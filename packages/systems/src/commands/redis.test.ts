@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { redisCluster, testRedis, until } from '@reference/local-stack'
+import { findRedisCli, redisCluster, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
 import { clusterFaults, parseClusterNodes } from '../cluster-nodes.ts'
 
@@ -19,7 +19,7 @@ function run(args: string[], env: Record<string, string | undefined>) {
 }
 
 const cli = async (port: number, ...args: string[]) =>
-  (await promisify(execFile)('redis-cli', ['-p', `${port}`, ...args])).stdout
+  (await promisify(execFile)(await findRedisCli(), ['-p', `${port}`, ...args])).stdout
 
 t.test('a cluster is shown node by node, and its slots are spread again', async (t) => {
   const cluster = await redisCluster(t)
@@ -42,7 +42,7 @@ t.test('a cluster is shown node by node, and its slots are spread again', async 
   t.match((await run(['stats'], env)).stdout, /^server +role +ops\/s +commands +hits +keys +used +of /)
 
   const ids = async (of: number) => (await cli(of, 'cluster', 'myid')).trim()
-  await promisify(execFile)('redis-cli', [
+  await promisify(execFile)(await findRedisCli(), [
     ...['--cluster', 'reshard', `127.0.0.1:${port}`, '--cluster-from', await ids(port)],
     ...['--cluster-to', await ids(second?.port ?? 0), '--cluster-slots', '2000', '--cluster-yes'],
   ])
