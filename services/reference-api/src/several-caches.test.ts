@@ -5,7 +5,7 @@ import { linkTo, startService, testDatabase, testRedis, until } from '@reference
 import { cachedAs } from '@reference/model'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createApp } from './app.ts'
 import { type Call, createCall } from './testing.ts'
 import { createWrite } from './write.ts'
@@ -63,21 +63,28 @@ async function rename(call: Call, name: string): Promise<void> {
 const untilNamed = (call: Call, name: string) =>
   until(`it is ${name}`, async () => (await nameOf(call)) === name, DELIVERY_LIMIT_MS)
 
-t.test('a write that did not reach Redis is not lost to a process without Redis', async (t) => {
-  const { url, redis, sql } = await servers(t)
+for (const other of ['without Redis', 'with another Redis']) {
+  t.test(`a write that did not reach Redis is not lost to a process ${other}`, (t) => cutOff(t, other))
+}
+
+async function cutOff(t: Test, other: string): Promise<void> {
+  const { url, redis, sql, registered } = await servers(t)
   const link = await linkTo(t, redis.url)
   await link.mend()
-  const [a, b] = [
-    await startApi(t, { DATABASE_URL: url, REDIS_URL: link.url }),
-    await startApi(t, { DATABASE_URL: url }),
-  ]
+  const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: link.url })
   await untilCached(a)
-  await nameOf(b)
+  const [id = ''] = await registered()
+  const b = await startApi(t, {
+    DATABASE_URL: url,
+    ...(other === 'with another Redis' && { REDIS_URL: (await testRedis(t, { own: true })).url }),
+  })
+  if (other === 'with another Redis') await untilCached(b)
+  else await nameOf(b)
   await link.cut()
   await rename(a, 'While A was cut off')
-  const waiting = () => sql`select 1 from cache_outbox`
+  const waiting = () => sql`select 1 from cache_outbox where cache = ${id}`
   t.equal((await waiting()).length, 1)
-  await rename(b, 'By the process without Redis')
+  await rename(b, 'By the other process')
   // Longer than the outbox is read anew: a process that took rows of another cache would have removed them.
   const [{ at } = { at: '' }] = await sql<{ at: string }[]>`select now()::text as at`
   await until('rows have grown old', async () => {
@@ -89,9 +96,9 @@ t.test('a write that did not reach Redis is not lost to a process without Redis'
   t.equal((await waiting()).length, 2, 'both wait for A')
   await link.mend()
   await until('A uses Redis again', async () => (await a('GET', '/users/5')).headers['x-cache'] !== 'off')
-  t.equal(await nameOf(a), 'By the process without Redis')
+  t.equal(await nameOf(a), 'By the other process')
   await until('they are delivered', async () => (await waiting()).length === 0)
-})
+}
 
 t.test(
   'a write by a process without Redis, and by a job without a cache, is seen by the others',
