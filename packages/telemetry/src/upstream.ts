@@ -1,16 +1,9 @@
 import { context, propagation, SpanKind, type Tracer } from '@opentelemetry/api'
+import type { TracedAttempt } from '@reference/upstream'
 import { listen } from './listen.ts'
 import { endSpan, startSpan } from './spans.ts'
 
-/** What the client of the parallel-api tells of an attempt. */
-interface TracedAttempt {
-  readonly origin: string
-  readonly path: string
-  readonly headers: Record<string, string>
-  end(error?: unknown, status?: number): void
-}
-
-/** A span for each attempt of a call, and its trace in the headers: the service that is called goes on with it. */
+/** Makes a span for each attempt, and sends its context in the headers, so that the upstream continues the trace. */
 export function traceUpstream(tracer: Tracer): () => void {
   return listen<TracedAttempt>('reference:upstream.attempt', (traced) => {
     const { hostname, port } = new URL(traced.origin)

@@ -1,16 +1,15 @@
 import { DeadlineError, fetchAll, type Part, PartFailedError } from '@reference/async'
 import { Order, Product, User } from '@reference/model'
+import { type Upstream, UpstreamError } from '@reference/upstream'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Upstream } from './upstream.ts'
-import { UpstreamError, upstreamError } from './upstream-errors.ts'
 
 export type AggregatedOrder = Static<typeof AggregatedOrder>
 export const AggregatedOrder = Type.Object({ ...Order.properties, user: User, product: Product })
 
 export interface AggregateCall {
   readonly signal: AbortSignal
-  /** Passed on with each call to the upstream. */
+  /** Sent with each call to the upstream. */
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -18,11 +17,11 @@ export interface AggregateCall {
 export type Aggregate = (limit: number, call: AggregateCall) => Promise<AggregatedOrder[]>
 
 /**
- * Joins over HTTP what the upstream keeps apart: a page of orders, then each user and product that they name, once each
- * however often it is named. The upstream's pool bounds how many calls are in flight.
+ * Joins rows of the upstream over HTTP: a page of orders, then each user and product that the orders name, once each. The
+ * upstream's connection pool limits how many calls are in flight.
  *
  * @param parallel `false` fetches one row after the other
- * @param timeoutMs deadline of the whole
+ * @param timeoutMs deadline of the whole call
  */
 export function createAggregate(options: {
   upstream: Upstream
@@ -33,9 +32,9 @@ export function createAggregate(options: {
 
   return (limit, { signal, headers }) => {
     const get =
-      <T>(path: string, read: (body: unknown, path: string) => T): Part<T> =>
+      <T>(path: string, read: Reader<T>): Part<T> =>
       async (signal) =>
-        read(await upstream.get(path, { signal, headers }), path)
+        read(await upstream.get(path, { signal, headers }), path, upstream.name)
 
     const join = async (signal: AbortSignal): Promise<AggregatedOrder[]> => {
       const { items } = await get(`/orders?limit=${limit}`, readPage)(signal)
@@ -56,7 +55,7 @@ export function createAggregate(options: {
     }
     return fetchAll({ aggregate: join }, { signal, timeoutMs }).then(
       ({ aggregate }) => aggregate,
-      rethrowUpstream,
+      (error) => rethrowUpstream(upstream.name, error),
     )
   }
 }
@@ -73,32 +72,33 @@ function rowsById<Row>(
   }
 }
 
-/** What the upstream was is the answer (502, 503 or 504), not that it was part of something. */
-function rethrowUpstream(error: unknown): never {
+/** The reply names the upstream's failure (502, 503 or 504) and not the part of the join in which it occurred. */
+function rethrowUpstream(upstream: string, error: unknown): never {
   let cause = error
   while (cause instanceof PartFailedError) cause = cause.cause
-  throw cause instanceof DeadlineError
-    ? upstreamError(cause, 0)
-    : cause instanceof UpstreamError
-      ? cause
-      : error
+  if (cause instanceof DeadlineError)
+    throw new UpstreamError(upstream, 'UPSTREAM_TIMED_OUT', cause.message, { cause })
+  throw cause instanceof UpstreamError ? cause : error
 }
 
 const readPage = reader(Type.Object({ items: Type.Array(open(Order)) }))
 const readUser = reader(open(User))
 const readProduct = reader(open(Product))
 
-/** A newer upstream may say more than we know of; the reply's schema leaves that out. */
+/** Accepts further fields, which a newer upstream may send; the schema of the reply leaves them out. */
 function open<Properties extends Record<string, TSchema>>(schema: { properties: Properties }) {
   return Type.Object(schema.properties)
 }
 
-function reader<Schema extends TSchema>(schema: Schema): (body: unknown, path: string) => Static<Schema> {
+/** Checks a body from the upstream. */
+type Reader<T> = (body: unknown, path: string, upstream: string) => T
+
+function reader<Schema extends TSchema>(schema: Schema): Reader<Static<Schema>> {
   const validator = Compile(schema)
-  return (body, path) => {
-    if (body === undefined) throw new UpstreamError('UPSTREAM_REFUSED', `has nothing at ${path}`)
+  return (body, path, upstream) => {
+    if (body === undefined) throw new UpstreamError(upstream, 'UPSTREAM_REFUSED', `has nothing at ${path}`)
     if (!validator.Check(body))
-      throw new UpstreamError('UPSTREAM_MALFORMED', `answered ${path} in an unknown form`)
+      throw new UpstreamError(upstream, 'UPSTREAM_MALFORMED', `answered ${path} in an unknown form`)
     return body as Static<Schema>
   }
 }

@@ -9,6 +9,7 @@ import {
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
+import { createUpstream } from '@reference/upstream'
 import { Registry } from 'prom-client'
 import { createAggregate } from './aggregate.ts'
 import { dependenciesOf } from './dependencies.ts'
@@ -18,7 +19,6 @@ import { aggregateRoute } from './routes/aggregate.ts'
 import { allRoute } from './routes/all.ts'
 import { reportRoute } from './routes/report.ts'
 import { userRoute } from './routes/users.ts'
-import { createUpstream } from './upstream.ts'
 import { createUserCache } from './user-cache.ts'
 
 /** Deadlines of the calls. Each is below the 60 s after which the proxy gives up, and above what a loaded machine needs. */
@@ -59,6 +59,7 @@ export async function createApp(
 
   const database = createDatabase({ ...databaseSettings(config), ...metrics })
   const upstream = createUpstream({
+    name: 'reference-api',
     url: config.upstreamUrl,
     keepAlive: config.httpKeepAlive,
     attemptTimeoutMs: upstreamAttemptMs,

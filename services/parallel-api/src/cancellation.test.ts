@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { testDatabase, until } from '@reference/local-stack'
+import type { TestUpstream } from '@reference/upstream/testing'
 import t from 'tap'
-
-import { lockTable, type Scope, startApi, startUpstream, type TestApi, type TestUpstream } from './testing.ts'
+import { lockTable, type Scope, startApi, startUpstream, type TestApi } from './testing.ts'
 
 // What ends a call early, for each call that fans out, and what is left of it: counted in the service, in the server of
 // the database while the lock that held the statements is still there, and at the upstream.

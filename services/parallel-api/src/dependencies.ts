@@ -2,7 +2,7 @@ import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import type { Database } from '@reference/database'
 import { type Dependency, dataStores } from '@reference/http'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from '@reference/upstream'
 
 /** What `/ready` and `/services` ask: only without the database is there nothing that this service can do. */
 export function dependenciesOf(
@@ -17,6 +17,6 @@ export function dependenciesOf(
   })
   return [
     ...stores,
-    { name: 'reference-api', required: false, thresholdMs: 500, check: (signal) => upstream.ping(signal) },
+    { name: upstream.name, required: false, thresholdMs: 500, check: (signal) => upstream.ping(signal) },
   ]
 }

@@ -1,14 +1,8 @@
-import { once } from 'node:events'
-import {
-  createServer,
-  request as httpRequest,
-  type IncomingHttpHeaders,
-  type ServerResponse,
-} from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { loadConfig } from '@reference/config'
 import { type TestDatabase, testDatabase } from '@reference/local-stack'
 import type { Order, Product, User } from '@reference/model'
+import { startTestUpstream, type TestUpstream } from '@reference/upstream/testing'
 import postgres from 'postgres'
 import { createApp, type Deadlines } from './app.ts'
 
@@ -149,59 +143,9 @@ export async function joinedNames(sql: postgres.Sql, limit: number): Promise<Joi
   return rows.map((row) => ({ ...row }))
 }
 
-export interface TestUpstream {
-  readonly url: string
-  /** What was asked for, in order. */
-  readonly calls: { path: string; headers: IncomingHttpHeaders; port: number | undefined }[]
-  /** Answers this path (by its start) in another way, until it is given back. */
-  readonly answers: Map<string, (response: ServerResponse) => void>
-  /** Calls that have no answer yet. */
-  open(): number
-  /** Goes away as a killed process does; `start` brings it back on the same port. */
-  stop(): Promise<void>
-  start(): Promise<void>
-}
-
-/** An upstream of the test's own, with the rows of the reference-api: 30 orders, of 10 users and 5 products. */
-export async function startUpstream(t: Scope): Promise<TestUpstream> {
-  const calls: TestUpstream['calls'] = []
-  const answers: TestUpstream['answers'] = new Map()
-  const sockets = new Set<Socket>()
-  let open = 0
-  const server = createServer((request, response) => {
-    const path = request.url ?? ''
-    calls.push({ path, headers: request.headers, port: request.socket.remotePort })
-    open++
-    response.on('close', () => {
-      open--
-    })
-    const [, other] = [...answers].find(([start]) => path.startsWith(start)) ?? []
-    if (other !== undefined) return other(response)
-    const row = rowAt(path)
-    response.statusCode = row === undefined ? 404 : 200
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify(row ?? { code: 'NOT_FOUND' }))
-  })
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  let port = 0
-  const start = async () => {
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-    port = (server.address() as AddressInfo).port
-  }
-  const stop = async () => {
-    if (!server.listening) return
-    const closed = once(server, 'close')
-    server.close()
-    for (const socket of sockets) socket.destroy()
-    await closed
-  }
-  t.teardown(stop)
-  await start()
-  return { url: `http://127.0.0.1:${port}`, calls, answers, open: () => open, stop, start }
+/** An upstream of the test's own, with the rows of the reference-api: 30 orders of 10 users and 5 products. */
+export function startUpstream(t: Scope): Promise<TestUpstream> {
+  return startTestUpstream(t, rowAt)
 }
 
 export const upstreamOrder = (id: number): Order => ({

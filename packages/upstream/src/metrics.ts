@@ -9,14 +9,14 @@ export interface UpstreamMetrics {
   shared(): void
 }
 
-/** `breakerState` is cockatiel's: 0 closed, 1 open, 2 half-open, as that of the cache's nodes. */
+/** @param breakerState cockatiel's: 0 closed, 1 open, 2 half-open; the same numbers as for the cache's nodes */
 export function createUpstreamMetrics(registry: Registry, breakerState: () => number): UpstreamMetrics {
   const registers = [registry]
   const duration = new Histogram({
     name: 'upstream_request_duration_seconds',
     help: 'Calls to the upstream, retries included, by outcome',
     labelNames: ['outcome'],
-    // Two attempts of 2 s at most, and the pause between them.
+    // Up to two attempts of 2 s and the pause between them.
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,
   })
@@ -32,7 +32,7 @@ export function createUpstreamMetrics(registry: Registry, breakerState: () => nu
   })
   new Gauge({
     name: 'upstream_suspended',
-    help: '1 while the breaker keeps calls from the upstream',
+    help: '1 while the breaker is open',
     registers,
     collect() {
       this.set(breakerState() === 1 ? 1 : 0)

@@ -1,19 +1,24 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** What a subscriber to `reference:upstream.attempt` is told before one is sent. */
+/** What a subscriber to the diagnostics channel `reference:upstream.attempt` receives before an attempt is sent. */
 export interface TracedAttempt {
   readonly origin: string
   readonly path: string
-  /** Sent with it; a subscriber may add to them. */
+  /** The headers of the request; a subscriber may add to them. */
   readonly headers: Record<string, string>
-  /** Set by a subscriber to hear how it ended. */
+  /** A subscriber replaces this to learn how the attempt ended. */
   end(error?: unknown, status?: number): void
 }
 
-/** Undefined when nobody listened as the client was made. */
+/** Publishes an attempt; the result's `end` is called when it has ended. */
 export type BeginAttempt = (path: string, headers: Record<string, string>) => TracedAttempt
 
-/** Told here and not by undici's own channels: those speak in the context of whoever made room in the pool. */
+/**
+ * Own events instead of undici's channels, which are published in the context of the request that freed a connection of the
+ * pool, so a span would get the wrong parent.
+ *
+ * @returns undefined when the channel has no subscriber as the client is made
+ */
 export function createTracing(origin: string): BeginAttempt | undefined {
   const attempts = channel('reference:upstream.attempt')
   if (!attempts.hasSubscribers) return undefined

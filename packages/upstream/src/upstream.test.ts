@@ -1,14 +1,27 @@
-import { until } from '@reference/local-stack'
+import { until } from '@reference/async'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { type Scope, startUpstream, type TestUpstream, upstreamUser } from './testing.ts'
+import { startTestUpstream, type TestUpstream } from './testing/test-upstream.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
 
+/** Of a caller that never aborts. */
 const { signal: staying } = new AbortController()
 
+const user = (id: number) => ({ id, name: `User ${id} "Ü"` })
+
+/** The users 1 to 10, and `/health`. */
+function bodyOf(path: string): unknown {
+  const id = Number(path.replace('/users/', ''))
+  return path === '/health' ? { status: 'ok' } : id <= 10 ? user(id) : undefined
+}
+
+interface Scope {
+  teardown(fn: () => unknown): unknown
+}
+
 async function start(t: Scope, options: Partial<UpstreamOptions> = {}) {
-  const server = await startUpstream(t)
-  const upstream = createUpstream({ url: server.url, ...options })
+  const server = await startTestUpstream(t, bodyOf)
+  const upstream = createUpstream({ name: 'users-api', url: server.url, ...options })
   t.teardown(() => upstream.close())
   const get = (path: string, signal = staying) => upstream.get(path, { signal })
   return { server, upstream, get }
@@ -16,17 +29,17 @@ async function start(t: Scope, options: Partial<UpstreamOptions> = {}) {
 
 const ports = ({ calls }: TestUpstream) => new Set(calls.map(({ port }) => port))
 
-t.test('gets JSON, and nothing for what is absent', async (t) => {
+t.test('gets JSON, and undefined for 404', async (t) => {
   const { get } = await start(t)
-  t.same(await get('/users/3'), upstreamUser(3))
+  t.same(await get('/users/3'), user(3))
   t.equal(await get('/users/11'), undefined)
 })
 
-t.test('a path in the base URL stands before every path', async (t) => {
-  const server = await startUpstream(t)
+t.test('a path in the base URL precedes every path', async (t) => {
+  const server = await startTestUpstream(t, bodyOf)
   server.answers.set('/api/users/1', (response) => response.end('1'))
   server.answers.set('/api/health', (response) => response.end())
-  const upstream = createUpstream({ url: `${server.url}/api/` })
+  const upstream = createUpstream({ name: 'users-api', url: `${server.url}/api/` })
   t.teardown(() => upstream.close())
   t.equal(await upstream.get('/users/1', { signal: staying }), 1)
   await upstream.ping(staying)
@@ -36,7 +49,7 @@ t.test('a path in the base URL stands before every path', async (t) => {
   )
 })
 
-t.test('keeps its connection, and without keep-alive opens one for each call', async (t) => {
+t.test('keeps its connection; without keep-alive it opens one for each call', async (t) => {
   for (const [keepAlive, connections] of [
     [true, 1],
     [false, 3],
@@ -53,7 +66,7 @@ t.test('has no more calls in flight than connections', async (t) => {
   server.answers.set('/users', (response) => replies.push(() => response.end('{}')))
   const calls = [1, 2, 3, 4].map((id) => get(`/users/${id}`))
   for (let answered = 0; answered < 4; answered++) {
-    await until('calls arrive', () => replies.length === Math.min(4, answered + 2))
+    await until('the calls have arrived', () => replies.length === Math.min(4, answered + 2))
     t.equal(server.open(), Math.min(2, 4 - answered))
     replies[answered]?.()
     await calls[answered]
@@ -61,12 +74,12 @@ t.test('has no more calls in flight than connections', async (t) => {
   }
 })
 
-t.test('identical calls in flight share one, which lives until the last caller has left', async (t) => {
+t.test('identical calls in flight share one, which is cancelled when its last caller has left', async (t) => {
   const { server, get } = await start(t)
   server.answers.set('/users/1', () => {})
   const [first, second] = [new AbortController(), new AbortController()]
   const [one, two] = [get('/users/1', first.signal), get('/users/1', second.signal)]
-  await until('the call arrives', () => server.open() === 1)
+  await until('the call has arrived', () => server.open() === 1)
   first.abort(new Error('first left'))
   await t.rejects(one, { message: 'first left' })
   t.equal(server.open(), 1)
@@ -82,21 +95,21 @@ t.test('a call that fails is tried once more', async (t) => {
     server.answers.clear()
     response.writeHead(503).end()
   })
-  t.same(await get('/users/1'), upstreamUser(1))
+  t.same(await get('/users/1'), user(1))
   t.equal(server.calls.length, 2)
 })
 
-t.test('a connection that breaks in the middle of a reply is tried once more', async (t) => {
+t.test('a call whose connection breaks in the middle of the reply is tried once more', async (t) => {
   const { server, get } = await start(t)
   server.answers.set('/users/1', (response) => {
     server.answers.clear()
     response.writeHead(200, { 'content-length': 100 }).write('{"id":')
     response.socket?.destroy()
   })
-  t.same(await get('/users/1'), upstreamUser(1))
+  t.same(await get('/users/1'), user(1))
 })
 
-t.test('a reply that would be the same again is not tried twice', async (t) => {
+t.test('a call that would get the same reply again is not tried twice', async (t) => {
   const { server, get } = await start(t)
   server.answers.set('/users/1', (response) => response.writeHead(429).end())
   await t.rejects(get('/users/1'), { code: 'UPSTREAM_REFUSED', statusCode: 502, message: /answered 429/ })
@@ -128,7 +141,7 @@ t.test('retries stay within a share of the calls', async (t) => {
   t.ok(retries >= 10 && retries <= 17, `${retries} retries`)
 })
 
-t.test('an upstream that keeps failing is left alone for a moment, then tried by one call', async (t) => {
+t.test('after repeated failures calls are suspended for a moment, then one call tries', async (t) => {
   const registry = new Registry()
   const { server, get } = await start(t, { suspendMs: 300, registry })
   await server.stop()
@@ -138,7 +151,7 @@ t.test('an upstream that keeps failing is left alone for a moment, then tried by
   await t.rejects(get('/users/1'), { code: 'UPSTREAM_SUSPENDED', statusCode: 503, retryAfterSeconds: 1 })
   t.match(await registry.metrics(), 'upstream_suspended 1')
   await server.start()
-  await until('the upstream is used again', () =>
+  await until('the upstream is called again', () =>
     get('/users/1').then(
       () => true,
       () => false,
@@ -148,21 +161,21 @@ t.test('an upstream that keeps failing is left alone for a moment, then tried by
   t.match(await registry.metrics(), 'upstream_suspended 0')
 })
 
-t.test('who leaves counts neither for nor against the upstream', async (t) => {
+t.test('a call that its caller aborted does not count for the breaker', async (t) => {
   const { server, get } = await start(t)
   server.answers.set('/users/1', () => {})
   for (let i = 0; i < 12; i++) {
     const client = new AbortController()
     const call = get('/users/1', client.signal)
-    await until('the call arrives', () => server.open() === 1)
+    await until('the call has arrived', () => server.open() === 1)
     client.abort(new Error('left'))
     await t.rejects(call, { message: 'left' })
     await until('the call is cancelled', () => server.open() === 0)
   }
-  t.same(await get('/users/2'), upstreamUser(2))
+  t.same(await get('/users/2'), user(2))
 })
 
-t.test('ping tells what is, whatever the breaker thinks', async (t) => {
+t.test('ping bypasses the breaker', async (t) => {
   const { server, upstream, get } = await start(t, { suspendMs: 60_000 })
   await upstream.ping(staying)
   await server.stop()
@@ -173,19 +186,16 @@ t.test('ping tells what is, whatever the breaker thinks', async (t) => {
   await t.rejects(get('/users/1'), { code: 'UPSTREAM_SUSPENDED' })
 })
 
-t.test(
-  'a connection that the upstream closed while it was idle, or as a call was sent, is replaced',
-  async (t) => {
-    const { server, get } = await start(t, { connections: 1 })
-    await get('/users/1')
-    await server.stop()
-    await server.start()
-    t.same(await get('/users/2'), upstreamUser(2))
-    server.answers.set('/users/3', (response) => {
-      server.answers.clear()
-      response.socket?.destroy()
-    })
-    t.same(await get('/users/3'), upstreamUser(3))
-    t.equal(ports(server).size, 3)
-  },
-)
+t.test('a connection that the upstream closed while idle or during a call is replaced', async (t) => {
+  const { server, get } = await start(t, { connections: 1 })
+  await get('/users/1')
+  await server.stop()
+  await server.start()
+  t.same(await get('/users/2'), user(2))
+  server.answers.set('/users/3', (response) => {
+    server.answers.clear()
+    response.socket?.destroy()
+  })
+  t.same(await get('/users/3'), user(3))
+  t.equal(ports(server).size, 3)
+})
