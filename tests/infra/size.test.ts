@@ -152,7 +152,7 @@ t.test('the worst case of the APIs has the bounds that they are started with', a
   }
   const { 'report: old generation': old, 'report: young generation': young } = reportThread
   has(read('services/parallel-api/src/app.ts'), `const REPORT_HEAP_MB = ${old}`)
-  has(read('packages/jobs/src/worker-pool.ts'), `const YOUNG_MB = ${young}`)
+  has(read('packages/threads/src/threads.ts'), `const YOUNG_MB = ${young}`)
 })
 
 t.test('Kubernetes: no pod of an API can outgrow its limit', async (t) => {

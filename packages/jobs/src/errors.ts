@@ -73,58 +73,6 @@ export class QueueUnknownError extends Error {
   }
 }
 
-export class WorkerQueueFullError extends Error {
-  readonly code = 'WORKER_QUEUE_FULL'
-  readonly statusCode = 503
-  readonly retryAfterSeconds = 1
-
-  constructor(maxQueue: number) {
-    super(`The worker threads are busy and ${maxQueue} tasks already wait.`)
-    this.name = 'WorkerQueueFullError'
-  }
-}
-
-export class WorkerTimeoutError extends Error {
-  readonly code = 'WORKER_TIMEOUT'
-  readonly statusCode = 504
-
-  constructor(timeoutMs: number) {
-    super(`The task was not done within ${timeoutMs} ms.`)
-    this.name = 'WorkerTimeoutError'
-  }
-}
-
-export class WorkerCrashedError extends Error {
-  readonly code = 'WORKER_CRASHED'
-  readonly statusCode = 500
-
-  constructor(cause: unknown) {
-    super('The worker thread died while it ran the task.', { cause })
-    this.name = 'WorkerCrashedError'
-  }
-}
-
-export class WorkerPoolClosedError extends Error {
-  readonly code = 'WORKER_POOL_CLOSED'
-  readonly statusCode = 503
-
-  constructor() {
-    super('The worker pool is closed.')
-    this.name = 'WorkerPoolClosedError'
-  }
-}
-
-export class BackgroundQueueFullError extends Error {
-  readonly code = 'BACKGROUND_QUEUE_FULL'
-  readonly statusCode = 503
-  readonly retryAfterSeconds = 1
-
-  constructor(message: string) {
-    super(message)
-    this.name = 'BackgroundQueueFullError'
-  }
-}
-
 const CONNECTION_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

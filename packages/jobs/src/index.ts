@@ -1,21 +1,11 @@
-export {
-  type BackgroundTasks,
-  type BackgroundTasksOptions,
-  createBackgroundTasks,
-} from './background-tasks.ts'
 export { DEAD_LETTER_QUEUE, defineJob, type JobDefinition, type JobOptions } from './definition.ts'
 export {
-  BackgroundQueueFullError,
   JobDataError,
   JobPermanentError,
   JobResultError,
   JobsUnavailableError,
   JobUnknownError,
   QueueUnknownError,
-  WorkerCrashedError,
-  WorkerPoolClosedError,
-  WorkerQueueFullError,
-  WorkerTimeoutError,
 } from './errors.ts'
 export {
   type ChangedJob,
@@ -32,4 +22,3 @@ export type { JobState, JobStatus } from './status.ts'
 export type { DeadLetterRef } from './store.ts'
 export type { TracedJob } from './tracing.ts'
 export type { JobContext, JobHandler, WorkOptions } from './worker.ts'
-export { createWorkerPool, type RunOptions, type WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Gauge, Histogram, type Registry } from 'prom-client'
 import { DEAD_LETTER_QUEUE } from './definition.ts'
 
 export type QueueDepth = {
@@ -115,84 +115,4 @@ export function createJobMetrics(
   return {
     finished: (queue, outcome, seconds) => duration.observe({ queue, outcome }, seconds),
   }
-}
-
-const TASK_OUTCOMES = ['ok', 'error', 'timeout', 'crashed', 'aborted'] as const
-
-export type WorkerPoolMetrics = {
-  finished(outcome: (typeof TASK_OUTCOMES)[number], seconds: number): void
-  rejected(): void
-}
-
-export function createWorkerPoolMetrics(
-  registry: Registry,
-  read: () => { threads: number; running: number; waiting: number },
-): WorkerPoolMetrics {
-  new Gauge({
-    name: 'worker_pool_threads',
-    help: 'Worker threads; 0 when tasks run on the main thread',
-    registers: [registry],
-    collect() {
-      this.set(read().threads)
-    },
-  })
-  createTaskGauge(registry, 'worker_pool_tasks', 'Tasks in the pool', read)
-  const duration = new Histogram({
-    name: 'worker_pool_task_duration_seconds',
-    help: 'From the call to its answer, the wait for a thread included',
-    labelNames: ['outcome'] as const,
-    buckets: [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60],
-    registers: [registry],
-  })
-  const rejected = new Counter({
-    name: 'worker_pool_rejected_total',
-    help: 'Tasks refused because the queue was full',
-    registers: [registry],
-  })
-  for (const outcome of TASK_OUTCOMES) duration.zero({ outcome })
-  return {
-    finished: (outcome, seconds) => duration.observe({ outcome }, seconds),
-    rejected: () => rejected.inc(),
-  }
-}
-
-const BACKGROUND_OUTCOMES = ['done', 'failed', 'refused'] as const
-
-export type BackgroundMetrics = {
-  finished(outcome: (typeof BACKGROUND_OUTCOMES)[number]): void
-}
-
-export function createBackgroundMetrics(
-  registry: Registry,
-  read: () => { running: number; waiting: number },
-): BackgroundMetrics {
-  createTaskGauge(registry, 'background_tasks', 'Tasks in this process after their reply', read)
-  const total = new Counter({
-    name: 'background_tasks_total',
-    help: 'Tasks by what became of them; refused: too many waited, or the process was ending',
-    labelNames: ['outcome'] as const,
-    registers: [registry],
-  })
-  for (const outcome of BACKGROUND_OUTCOMES) total.inc({ outcome }, 0)
-  return { finished: (outcome) => total.inc({ outcome }) }
-}
-
-/** How many tasks run and how many wait, read when somebody scrapes. */
-function createTaskGauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  read: () => { running: number; waiting: number },
-): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: ['state'] as const,
-    registers: [registry],
-    collect() {
-      const { running, waiting } = read()
-      this.set({ state: 'running' }, running)
-      this.set({ state: 'waiting' }, waiting)
-    },
-  })
 }

@@ -7,8 +7,8 @@ import {
   databaseSettings,
 } from '@reference/database'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
-import { createWorkerPool } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
+import { createWorkerPool } from '@reference/threads'
 import { createUpstream } from '@reference/upstream'
 import { Registry } from 'prom-client'
 import { createAggregate } from './aggregate.ts'

@@ -8,8 +8,9 @@ import {
   databaseSettings,
 } from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
-import { type BackgroundTasks, createBackgroundTasks, createWorkerPool, type Jobs } from '@reference/jobs'
+import type { Jobs } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
+import { createWorkerPool } from '@reference/threads'
 import { Registry } from 'prom-client'
 import { type Caches, createCaches } from './caches.ts'
 import { dependenciesOf } from './dependencies.ts'
@@ -32,8 +33,6 @@ export interface AppContext {
   readonly caches: Caches
   readonly orderPages: OrderPages
   readonly jobs: Jobs
-  /** For what may be lost: work of this process after a reply. */
-  readonly background: BackgroundTasks
   readonly write: Write
 }
 
@@ -69,11 +68,6 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     ...metrics,
   })
 
-  const background = createBackgroundTasks({
-    onError: (error) => app.log.warn({ err: error }, 'a task after a reply failed'),
-    ...metrics,
-  })
-
   const caches = createCaches(cache, database, config)
   const context: AppContext = {
     config,
@@ -82,7 +76,6 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     caches,
     orderPages: createOrderPages(cache, database, config),
     jobs,
-    background,
     write: createWrite(database, { cache, outbox: config.cacheOutbox }),
   }
   userRoutes(app, context)
@@ -96,13 +89,8 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   // The first requests would all go to the database. Redis that is away delays the start by this much and no more.
   await cache.whenUsable(CACHE_WARM_UP_MS)
 
-  async function drainBackground(): Promise<void> {
-    const { dropped } = await background.drain(AbortSignal.timeout(config.shutdownTimeoutMs / 2))
-    if (dropped > 0) app.log.warn({ dropped }, 'tasks after a reply were lost')
-  }
-
   const close = async () => {
-    await Promise.all([jobs.close(), drainBackground()])
+    await jobs.close()
     await Promise.all([workers.close(), cache.close(), systems.close()])
     await database.close()
   }

@@ -1,6 +1,7 @@
 import type { Config } from '@reference/config'
 import type { Database } from '@reference/database'
-import { createJobs, type Jobs, type JobsLogger, type WorkerPool } from '@reference/jobs'
+import { createJobs, type Jobs, type JobsLogger } from '@reference/jobs'
+import type { WorkerPool } from '@reference/threads'
 import type { Registry } from 'prom-client'
 import { createPurge, purgeIdempotencyKeys } from './jobs/housekeeping.ts'
 import { createProcessData, processData } from './jobs/process-data.ts'

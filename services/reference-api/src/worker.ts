@@ -1,7 +1,7 @@
 import { loadConfigOrExit, warnOfMisspelt, withVaultSecretsOrExit } from '@reference/config'
 import { createDatabase, databaseSettings } from '@reference/database'
 import { createServer, runServer, runSettings, serverSettings } from '@reference/http'
-import { createWorkerPool } from '@reference/jobs'
+import { createWorkerPool } from '@reference/threads'
 import { Registry } from 'prom-client'
 import { createJobQueue, handleJobs } from './job-queue.ts'
 

@@ -1,6 +1,6 @@
 import { MessageChannel } from 'node:worker_threads'
 import type { Database, DatabaseOptions } from '@reference/database'
-import type { WorkerPool } from '@reference/jobs'
+import type { WorkerPool } from '@reference/threads'
 import type { ReportFailure, ReportOutcome, ReportTask } from './worker.ts'
 
 /** What a thread may take beyond the report's own deadline to end its statements, before it is killed. */

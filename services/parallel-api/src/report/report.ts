@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { createAbortScope, createSerialSingleFlight } from '@reference/async'
 import { type Database, type DatabaseOptions, queries } from '@reference/database'
-import type { WorkerPool } from '@reference/jobs'
+import type { WorkerPool } from '@reference/threads'
 import { computeReport } from './compute.ts'
 import { reportInThread } from './in-thread.ts'
 

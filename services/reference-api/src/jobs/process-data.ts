@@ -1,4 +1,5 @@
-import { defineJob, type JobContext, type WorkerPool } from '@reference/jobs'
+import { defineJob, type JobContext } from '@reference/jobs'
+import type { WorkerPool } from '@reference/threads'
 import { type Static, Type } from 'typebox'
 import { digest } from './digest.ts'
 
@@ -19,7 +20,7 @@ export const processData = defineJob({
 })
 
 /**
- * From this size on the work goes to a worker thread. Measured (packages/jobs/bench/worker-crossover.ts): rows keep the
+ * From this size on the work goes to a worker thread. Measured (packages/threads/bench/worker-crossover.ts): rows keep the
  * event loop for 1.8 ms at 128 KiB and for 5 ms at 350 KiB, the worst shapes for 7–14 ms at 256 KiB; handing the text
  * over costs 0.05 ms.
  */

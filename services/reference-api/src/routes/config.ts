@@ -20,7 +20,7 @@ const Setting = Type.Object(
 )
 
 /** Settings that the application reads while it runs, kept in the database and in every process's tier 1. */
-export function configRoutes(app: App, { caches, write, background, config }: AppContext): void {
+export function configRoutes(app: App, { caches, write, config }: AppContext): void {
   const { settings } = caches
 
   app.get(
@@ -51,8 +51,15 @@ export function configRoutes(app: App, { caches, write, background, config }: Ap
         const put = present(await tx.first(queries.putSetting, { key, valueJson }))
         return { result: put, staleKeys: [settings.keyOf(key)] }
       })
-      // Read on many requests, changed by hand: the first of them need not wait for the database. If lost, it does.
-      if (config.cacheL1) background.offer(() => settings.get(key))
+      if (config.cacheL1) {
+        // Load the new value after the reply, so that no request has to wait for the database. A read that fails, as during a
+        // shutdown, costs the next reader that wait.
+        setImmediate(() => {
+          settings
+            .get(key)
+            .catch((error) => request.log.debug({ err: error }, 'a changed setting was not loaded'))
+        })
+      }
       return reply.code(created ? 201 : 200).send(setting)
     },
   )

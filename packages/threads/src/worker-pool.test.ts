@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { until } from '@reference/local-stack'
+import { createAbortScope, until } from '@reference/async'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { createWorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
 
-const filename = new URL('./fixtures/tasks.ts', import.meta.url)
+const filename = new URL('./testing/tasks.ts', import.meta.url)
 
 function open(t: { teardown(fn: () => unknown): unknown }, options: Partial<WorkerPoolOptions> = {}) {
   const pool = createWorkerPool({ filename, threads: 1, ...options })
@@ -12,7 +12,7 @@ function open(t: { teardown(fn: () => unknown): unknown }, options: Partial<Work
   return pool
 }
 
-t.test('a task runs in another thread and gives its result', async (t) => {
+t.test('a task runs in another thread and returns its result', async (t) => {
   const pool = open(t)
   t.equal(await pool.run('text'), 'text')
   t.not(await pool.run<number>(undefined, { name: 'thread' }), 0)
@@ -27,20 +27,20 @@ t.test('without threads a task runs on the main thread', async (t) => {
   await t.rejects(pool.run('no', { name: 'absent' }), TypeError)
 })
 
-t.test('what is transferred is no longer the caller’s', async (t) => {
+t.test('a transferred buffer is no longer readable for the caller', async (t) => {
   const pool = open(t)
   const buffer = new ArrayBuffer(1024)
   t.equal(await pool.run<number>(buffer, { name: 'bytes', transferList: [buffer] }), 1024)
   t.equal(buffer.byteLength, 0)
 })
 
-t.test('what a task throws reaches its caller', async (t) => {
+t.test('an error of a task reaches its caller', async (t) => {
   const pool = open(t)
   await t.rejects(pool.run('no', { name: 'fail' }), { name: 'RangeError', message: 'no' })
 })
 
 t.test(
-  'threads of a pool that is seldom used start with a task and end when idle',
+  'with keepIdleMs threads start with a task and end when idle',
   {
     skip: process.platform !== 'linux' && 'counts threads in /proc',
   },
@@ -56,7 +56,7 @@ t.test(
   },
 )
 
-t.test('a full queue refuses with 503 and says when to try again', async (t) => {
+t.test('a full queue refuses with 503 and a retry time', async (t) => {
   const pool = open(t, { maxQueue: 2 })
   const accepted = [1, 2, 3].map(() => pool.run(50, { name: 'spin' }))
   await t.rejects(pool.run(50, { name: 'spin' }), {
@@ -69,7 +69,7 @@ t.test('a full queue refuses with 503 and says when to try again', async (t) => 
   t.equal(await pool.run('again'), 'again')
 })
 
-t.test('a task past its limit fails and its thread is replaced', async (t) => {
+t.test('a task past its deadline fails and its thread is replaced', async (t) => {
   const pool = open(t)
   const before = await pool.run<number>(undefined, { name: 'thread' })
   await t.rejects(pool.run(60_000, { name: 'spin', timeoutMs: 100 }), {
@@ -79,7 +79,7 @@ t.test('a task past its limit fails and its thread is replaced', async (t) => {
   t.not(await pool.run<number>(undefined, { name: 'thread' }), before)
 })
 
-t.test('a task that is aborted stops, also while it waits', async (t) => {
+t.test('a task that is aborted stops, in the queue too', async (t) => {
   const pool = open(t)
   const running = new AbortController()
   const waiting = new AbortController()
@@ -94,19 +94,29 @@ t.test('a task that is aborted stops, also while it waits', async (t) => {
   await t.rejects(pool.run('late', { signal: AbortSignal.abort(new Error('before')) }), { message: 'before' })
 })
 
-t.test('a worker that dies fails its task clearly and is replaced', async (t) => {
+t.test(
+  'a deadline that its caller’s signal has exceeded is an abort, not a timeout of the pool',
+  async (t) => {
+    const pool = open(t)
+    const scope = createAbortScope({ timeoutMs: 50 })
+    await t.rejects(pool.run(60_000, { name: 'spin', signal: scope.signal }), { code: 'DEADLINE_EXCEEDED' })
+    scope.close()
+  },
+)
+
+t.test('a thread that exits fails its task with WORKER_CRASHED and is replaced', async (t) => {
   const pool = open(t)
   await t.rejects(pool.run(undefined, { name: 'exit' }), { code: 'WORKER_CRASHED', statusCode: 500 })
   t.equal(await pool.run('next'), 'next')
 })
 
-t.test('a worker that runs out of memory takes only its own task with it', async (t) => {
+t.test('a thread that runs out of memory fails only its own task', async (t) => {
   const pool = open(t, { maxHeapMb: 16 })
   await t.rejects(pool.run(undefined, { name: 'hoard' }), { code: 'WORKER_CRASHED', statusCode: 500 })
   t.equal(await pool.run('next'), 'next')
 })
 
-t.test('tasks that wait survive the death of the worker', async (t) => {
+t.test('queued tasks run after a thread has crashed', async (t) => {
   const pool = open(t)
   const dying = pool.run(undefined, { name: 'exit' })
   const waiting = pool.run('waited')
@@ -114,7 +124,7 @@ t.test('tasks that wait survive the death of the worker', async (t) => {
   t.equal(await waiting, 'waited')
 })
 
-t.test('close waits for tasks and takes no more', async (t) => {
+t.test('close waits for the tasks in the pool and refuses new ones', async (t) => {
   const pool = open(t)
   const running = pool.run<number>(50, { name: 'spin' })
   const closing = pool.close()
@@ -123,7 +133,7 @@ t.test('close waits for tasks and takes no more', async (t) => {
   await closing
 })
 
-t.test('a registry tells tasks, durations and refusals', async (t) => {
+t.test('a registry shows tasks, durations and refusals', async (t) => {
   const registry = new Registry()
   const pool = open(t, { maxQueue: 0, registry })
   const running = pool.run(20, { name: 'spin' })
@@ -136,8 +146,8 @@ t.test('a registry tells tasks, durations and refusals', async (t) => {
 })
 
 t.test(
-  'only the threads of the pool run below the others',
-  { skip: process.platform !== 'linux' && 'nice counts for a thread on Linux only' },
+  'only the threads of the pool have a lower priority',
+  { skip: process.platform !== 'linux' && 'nice applies to a thread on Linux only' },
   async (t) => {
     const niceOf = (thread: string) => {
       const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')

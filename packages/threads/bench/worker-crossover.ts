@@ -1,28 +1,22 @@
-import { performance } from 'node:perf_hooks'
-import { parseArgs } from 'node:util'
+import { action, integer, runCommand } from '@reference/cli'
 import { createWorkerPool } from '../src/index.ts'
 import digest from './digest-task.ts'
 
-const HELP = `What a worker thread costs, and from which size on canonical JSON with SHA-256 belongs in one.
+await runCommand(
+  'pnpm exec node packages/threads/bench/worker-crossover.ts',
+  action({
+    summary: 'Measure what a worker thread costs, and from which size on work belongs in one.',
+    options: { rounds: integer({ help: 'measurements a row', fallback: 60 }) },
+    async run({ rounds }) {
+      await main(rounds)
+    },
+  }),
+)
 
-  node packages/jobs/bench/worker-crossover.ts [--rounds 60]
-
-"blocked" is how long the event loop stood still for one payload: the whole work inline (its CPU time, so that other
-load on the machine does not count), the copy of the text with a worker.
-`
-
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '60' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
-if (values.help) {
-  process.stdout.write(HELP)
-} else {
-  await main(Number(values.rounds))
-}
-
+/**
+ * The work is canonical JSON with SHA-256. "blocked" is how long one payload blocks the event loop: inline the CPU time of the
+ * work, so that other load on the machine does not count; with a worker the copy of the text.
+ */
 async function main(rounds: number): Promise<void> {
   const pool = createWorkerPool({ filename: new URL('./digest-task.ts', import.meta.url), threads: 1 })
   await pool.run(undefined, { name: 'nothing' })
@@ -65,7 +59,7 @@ async function main(rounds: number): Promise<void> {
   await pool.close()
 }
 
-/** An object of about so many bytes of JSON: the rows of an API, so mostly small values under short names. */
+/** An object of about `bytes` bytes of JSON: rows as an API has them, mostly small values under short names. */
 function payload(bytes: number): string {
   const size = JSON.stringify(rows(100)).length / 100
   return JSON.stringify({ items: rows(Math.round(bytes / size)) })
@@ -83,7 +77,7 @@ function rows(count: number) {
   }))
 }
 
-// Mean, since the clock of CPU time ticks in milliseconds.
+// The mean, because the clock of CPU time ticks in milliseconds.
 function cpuTime(rounds: number, work: () => unknown): number {
   const before = process.threadCpuUsage()
   for (let round = 0; round < rounds; round++) work()
