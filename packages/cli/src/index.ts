@@ -2,6 +2,7 @@ export { type Action, action, type Command, type Group, type LazyCommand } from 
 export { CommandError, describeError, SettingsError, UsageError } from './errors.ts'
 export { EXIT_CODES } from './exit-codes.ts'
 export { flag, integer, type Option, oneOf, parseInteger, port, text, texts } from './options.ts'
+export { getStandardOutput, Output, type OutputOptions } from './output.ts'
 export { REPOSITORY_ROOT } from './repository-root.ts'
 export { runCommand } from './run-command.ts'
 export { excerpt, formatBytes, formatPercent, formatTable } from './table.ts'

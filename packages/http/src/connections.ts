@@ -1,6 +1,8 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'node:net'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** The open connections of a server, closed without cutting one that somebody is about to use. */
@@ -27,20 +29,30 @@ const QUIET_MS = 20
 /** Or when so much time went by. */
 const SETTLE_MS = 250
 
+export interface ConnectionsOptions {
+  lifecycle: Lifecycle
+  logger: FastifyBaseLogger
+  registry: Registry | undefined
+  /** How many connections may be open; without it as many as the system allows. */
+  maxConnections: number | undefined
+}
+
 /**
- * Follows the connections of a server from before it listens.
+ * Follows the connections of a server from before it listens, and bounds their number.
  *
  * Node's own `server.close()` destroys at once every connection without a request in hand, also when a request's
  * bytes lie unread in the kernel or it was accepted a moment ago; its clients get a reset.
  */
-export function createConnections(server: HttpServer, lifecycle: Lifecycle): Connections {
-  const open = new Set<Socket>()
+export function createConnections(server: HttpServer, options: ConnectionsOptions): Connections {
+  const { lifecycle } = options
+  const open: Open = new Map()
   let accepted = 0
   server.on('connection', (socket: Socket) => {
     accepted += 1
-    open.add(socket)
+    open.set(socket, { acceptedAt: performance.now() })
     socket.once('close', () => open.delete(socket))
   })
+  bound(server, open, options)
   /** Resolves right after a turn of the loop that accepted nobody, when nobody has come for a while. */
   const silence = async () => {
     const begin = performance.now()
@@ -72,19 +84,117 @@ export function createConnections(server: HttpServer, lifecycle: Lifecycle): Con
   }
 }
 
+type Open = Map<Socket, { acceptedAt: number }>
+
+/** Of the limit, the share that is kept free by closing connections that were never used. */
+const HEADROOM = 1 / 32
+
+/** A connection without a byte is left alone for so long: a client connects, then sends. */
+const UNUSED_MS = 1000
+
+/** Why a connection was closed: at the limit, because accept() failed, or unused when others needed its place. */
+const SHED_REASONS = ['limit', 'accept', 'unused'] as const
+
+type ShedReason = (typeof SHED_REASONS)[number]
+
+/**
+ * Without a bound a process ends up without file descriptors, where all that it opens fails: database, DNS, files.
+ *
+ * Close to the bound a new connection replaces the oldest one that never sent a byte; its client loses no request. At the
+ * bound a new connection is accepted and closed at once, so that a proxy asks another replica. Waiting in the kernel's
+ * queue would cost the caller its time limit first, and Node has no means to stop accepting: closing the listener resets
+ * those that wait. The first connection that is closed is logged, and so is the moment at which there is room again.
+ */
+function bound(server: HttpServer, open: Open, options: ConnectionsOptions): void {
+  const { logger, maxConnections = Number.POSITIVE_INFINITY, registry } = options
+  const comfortable = maxConnections * (1 - HEADROOM)
+  const shed: Record<ShedReason, number> = { limit: 0, accept: 0, unused: 0 }
+  let state: 'accepting' | 'shedding' = 'accepting'
+  const count = (reason: ShedReason, code?: string) => {
+    shed[reason] += 1
+    if (state === 'shedding') return
+    state = 'shedding'
+    logger.warn({ reason, code, open: open.size, limit: options.maxConnections }, 'connections are shed')
+  }
+  if (options.maxConnections !== undefined) server.maxConnections = maxConnections
+  const makeRoom = () => {
+    if (open.size > comfortable && closeUnused(open)) count('unused')
+  }
+  server.on('drop', () => {
+    count('limit')
+    // For the next one, since this one is gone.
+    makeRoom()
+  })
+  // What accept() fails with (EMFILE, ENFILE, ENOBUFS); without a listener the error would end the process.
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    if (server.listening) count('accept', error.code)
+  })
+  server.on('connection', (socket: Socket) => {
+    makeRoom()
+    socket.once('close', () => {
+      if (state === 'accepting' || open.size > comfortable) return
+      state = 'accepting'
+      logger.info({ open: open.size }, 'connections are no longer shed')
+    })
+  })
+  if (registry !== undefined) registerConnections(registry, { open, shed, limit: maxConnections })
+}
+
+/** Closes the oldest connection that never sent a byte; false when there is none. */
+function closeUnused(open: Open): boolean {
+  const latest = performance.now() - UNUSED_MS
+  for (const [socket, { acceptedAt }] of open) {
+    if (acceptedAt > latest) return false
+    if (socket.bytesRead > 0 || socket.destroyed) continue
+    socket.destroy()
+    return true
+  }
+  return false
+}
+
+function registerConnections(
+  registry: Registry,
+  values: { open: Open; shed: Record<ShedReason, number>; limit: number },
+): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'http_connections_open',
+    help: 'Connections of callers',
+    registers,
+    collect() {
+      this.set(values.open.size)
+    },
+  })
+  new Gauge({
+    name: 'http_connections_limit',
+    help: 'Connections of callers that may be open, from the limit of open files; +Inf when there is none',
+    registers,
+  }).set(values.limit)
+  new Counter({
+    name: 'http_connections_shed_total',
+    help: 'Connections closed at the limit, since accept() failed, or unused when others needed their place',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const reason of SHED_REASONS) this.inc({ reason }, values.shed[reason])
+    },
+  })
+}
+
 interface Silence {
   since: number
   bytesRead: number
 }
 
-function createSweep(open: Set<Socket>, lifecycle: Lifecycle, graceMs: number): (now: number) => void {
+function createSweep(open: Open, lifecycle: Lifecycle, graceMs: number): (now: number) => void {
   const silences = new Map<Socket, Silence>()
   const begin = performance.now()
   return (now) => {
     const busy = new Set(Array.from(lifecycle.inFlight, (reply) => reply.request.raw.socket))
     // Whoever sends half requests drop by drop is silent too, some time on.
     const patient = now - begin < 2 * graceMs
-    for (const socket of open) {
+    for (const socket of open.keys()) {
       const ended = socket.writableFinished
       if (!ended && (busy.has(socket) || socket.writableLength > 0)) {
         silences.delete(socket)

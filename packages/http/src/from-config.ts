@@ -20,7 +20,16 @@ export function serverSettings(config: Config) {
     rateLimitRps: config.rateLimitRps,
     // One proxy, our own: further left in x-forwarded-for is only what the client says.
     trustProxy: config.trustProxy ? 1 : false,
+    outgoingConnections: outgoingConnections(config),
   } satisfies Partial<ServerOptions>
+}
+
+/** Of the cancellable pool, the job queue, Redis (three a master) and the upstream; the main pool's own number is a setting. */
+const OTHER_CONNECTIONS = 96
+
+function outgoingConnections({ dbPoolMax, databaseReplicaUrl, databaseUrl }: Config): number {
+  const pools = databaseReplicaUrl === databaseUrl ? 1 : 2
+  return pools * dbPoolMax + OTHER_CONNECTIONS
 }
 
 /** The part of `runServer`'s options that the settings decide. */

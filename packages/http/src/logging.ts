@@ -1,5 +1,7 @@
+import type { Output } from '@reference/cli'
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type Logger, pino } from 'pino'
+import { Counter, type Registry } from 'prom-client'
 import { clientAddress } from './client-address.ts'
 import { pathOf } from './problems.ts'
 import { logMixin } from './tracing.ts'
@@ -9,8 +11,8 @@ export interface LogOptions {
   version: string
   /** pino's level; `silent` for none. */
   level: string
-  /** Where lines go, for tests; standard output when absent. */
-  stream?: { write(line: string): void }
+  /** Where lines go. */
+  stream: { write(line: string): void }
 }
 
 /** What never reaches the log, wherever an object carries it. */
@@ -34,12 +36,36 @@ export function createLogger({ service, version, level, stream }: LogOptions): F
       formatters: { level: (name) => ({ level: name }) },
       ...(mixin && { mixin }),
     },
-    stream ?? pino.destination(),
+    stream,
   )
   // Fastify's first child is its root, with its serialisers; those of the root are the requests'.
   return overrideChild(logger, (bindings, options) => {
     const root = logger.child(bindings, options)
     return overrideChild(root, (...request) => new LazyLogger(root, ...request) as unknown as Logger)
+  })
+}
+
+/**
+ * Reports the lines that standard output had no room for: as a metric, and in one line once its reader has caught up.
+ *
+ * An {@link Output} instead of `pino.destination()`: see there why it must not block. With REQUEST_LOG=on COST_PLACEHOLDER
+ */
+export function watchOutput(
+  output: Output,
+  { logger, registry }: { logger: FastifyBaseLogger; registry: Registry | undefined },
+): void {
+  output.onRecovery((droppedLines) =>
+    logger.warn({ droppedLines }, 'log lines were dropped while standard output was not read'),
+  )
+  if (registry === undefined) return
+  new Counter({
+    name: 'log_lines_dropped_total',
+    help: 'Log lines that found no room while standard output was not read',
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(output.droppedLines)
+    },
   })
 }
 

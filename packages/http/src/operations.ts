@@ -131,6 +131,9 @@ function addRoute(app: App, path: string, call: Call): void {
 
 const METHODS = 'GET, HEAD'
 
+/** Scrapers and probes are few. */
+const INTERNAL_CONNECTIONS = 32
+
 /** A server without Fastify: it answers when the public one is overloaded, with the same problems. */
 function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds): Server {
   const server = createServer(
@@ -150,6 +153,9 @@ function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds):
       response.end(request.method === 'HEAD' ? undefined : body)
     },
   )
+  server.maxConnections = INTERNAL_CONNECTIONS
+  // An accept() that fails costs its connection; without a listener the error would end the process.
+  server.on('error', () => {})
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   server.on('clientError', (error: ConnectionError, socket: Socket) =>
     answerClientError(error, socket, requestIds()),

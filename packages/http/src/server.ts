@@ -1,3 +1,4 @@
+import { getStandardOutput } from '@reference/cli'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -11,13 +12,15 @@ import { createAllowed, methodNotAllowed } from './allow.ts'
 import { type AuthToken, addCaller, createAuth } from './auth.ts'
 import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
+import { type Connections, createConnections } from './connections.ts'
 import { addDocs } from './docs.ts'
 import { createFollower, type Follower } from './follow.ts'
 import { createHealth, type Dependency } from './health.ts'
 import { jsonBodyParser } from './json-body.ts'
 import { createLifecycle } from './lifecycle.ts'
-import { createLogController, createLogger } from './logging.ts'
+import { createLogController, createLogger, watchOutput } from './logging.ts'
 import { createRequestMetrics } from './metrics.ts'
+import { connectionLimit } from './open-files.ts'
 import { addOperations, type Operations } from './operations.ts'
 import { addOverload, type OverloadOptions } from './overload.ts'
 import { pathOf, problem, sendProblem } from './problems.ts'
@@ -66,6 +69,10 @@ export interface ServerOptions {
   /** The time limit of each check. */
   checkTimeoutMs?: number
   overload?: OverloadOptions
+  /** Connections that the service opens at most: database, Redis, upstream. They count against the limit of open files. */
+  outgoingConnections?: number
+  /** Connections of callers; what the limit of open files leaves unless given. */
+  maxConnections?: number | undefined
   /** How long a request's header may take to come, else 408. */
   headersTimeoutMs?: number
   /** How long a whole request may take to come, else 408. */
@@ -75,6 +82,7 @@ export interface ServerOptions {
 declare module 'fastify' {
   interface FastifyInstance {
     operations: Operations
+    connections: Connections
   }
 }
 
@@ -91,7 +99,9 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const { dependencies = [], systems = [], checkTimeoutMs = 2000, registry, internalPort } = options
   const { logLevel = 'info', logStream, requestLog = false, trustProxy = false } = options
   const lifecycle = createLifecycle()
-  const logger = createLogger({ service, version, level: logLevel, ...(logStream && { stream: logStream }) })
+  const stream = logStream ?? getStandardOutput()
+  const logger = createLogger({ service, version, level: logLevel, stream })
+  if (logStream === undefined) watchOutput(getStandardOutput(), { logger, registry })
   const requestIds = createRequestIds()
   const follower = createFollower({
     lifecycle,
@@ -104,6 +114,8 @@ export async function createServer(options: ServerOptions): Promise<App> {
   })
   const app = createFastify(options, { logger, requestIds, follower })
   app.decorate('lifecycle', lifecycle)
+  const { maxConnections = connectionLimit(options.outgoingConnections ?? 0) } = options
+  app.decorate('connections', createConnections(app.server, { lifecycle, logger, registry, maxConnections }))
 
   app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBodyParser)
@@ -134,7 +146,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
     else if (traced) traced.run(goOn)
     else done(fault)
   })
-  await addOverload(app, options.overload ?? {})
+  addOverload(app, options.overload ?? {})
   if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps, { proxied: trustProxy !== false })
   if (compression) await addCompression(app)
   await addDocs(app, { service, version, auth: auth === 'token' })

@@ -1,10 +1,21 @@
+import { closeSync, open, openSync } from 'node:fs'
+import { Registry } from 'prom-client'
 import { createServer, runServer } from './index.ts'
 
-/** A service for the tests of shutdown, a process of its own; what it does is asked for over the environment. */
-const { PORT = '0', DELAY_MS = '0', CLOSE_TIMEOUT_MS = '5000', INTERNAL_PORT } = process.env
+/** A service for the tests of a process's life, a process of its own; what it does is asked for over the environment. */
+const {
+  PORT = '0',
+  DELAY_MS = '0',
+  CLOSE_TIMEOUT_MS = '5000',
+  INTERNAL_PORT,
+  REQUEST_LOG,
+  FIFO = '',
+} = process.env
 const app = await createServer({
   service: 'fixture',
   version: '1',
+  requestLog: REQUEST_LOG === 'on',
+  registry: new Registry(),
   ...(INTERNAL_PORT !== undefined && { internalPort: Number(INTERNAL_PORT) }),
 })
 
@@ -29,11 +40,33 @@ app.get('/reject', async () => {
   return {}
 })
 
-process.on('message', (message) => {
-  if (message === 'release') release()
+app.get('/warn', async () => {
+  for (let n = 0; n < 2000; n++) process.emitWarning(`${n} ${'x'.repeat(100)}`)
+  return {}
+})
+app.get('/block-a-thread', async () => {
+  // Opening a FIFO waits for its other end.
+  open(FIFO, 'r', () => {})
+  return {}
 })
 
-const { address } = await runServer(app, {
+const files: number[] = []
+process.on('message', (message) => {
+  if (message === 'release') release()
+  if (message === 'exhaust') process.send?.(exhaust())
+  if (message === 'free') for (const file of files.splice(0)) closeSync(file)
+})
+
+/** Opens files until there is no descriptor left; returns the code of the error. */
+function exhaust(): string {
+  try {
+    for (;;) files.push(openSync('/dev/null', 'r'))
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? ''
+  }
+}
+
+const running = await runServer(app, {
   host: '127.0.0.1',
   port: Number(PORT),
   shutdownDelayMs: Number(DELAY_MS),
@@ -43,4 +76,4 @@ const { address } = await runServer(app, {
     process.disconnect?.()
   },
 })
-process.send?.(address)
+process.send?.(running)

@@ -1,79 +1,14 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { Agent, get as httpGet } from 'node:http'
+import { Agent } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { ask, keepAlive, refuses, startFixture, until } from './test-process.ts'
 import type { Teardown } from './test-server.ts'
-
-interface Fixture {
-  child: ChildProcess
-  url: string
-  port: number
-  log(): string
-  /** Resolves with the exit code. */
-  exit: Promise<number | null>
-}
-
-async function start(t: Teardown, env: Record<string, string> = {}): Promise<Fixture> {
-  const child = fork(new URL('shutdown.fixture.ts', import.meta.url), {
-    env: { ...process.env, ...env },
-    execArgv: [],
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  let log = ''
-  child.stdout?.setEncoding('utf8').on('data', (chunk) => {
-    log += chunk
-  })
-  const exit = once(child, 'close').then(([code]) => code as number | null)
-  const [url] = (await Promise.race([once(child, 'message'), exit.then(() => [''])])) as [string]
-  const port = URL.canParse(url) ? Number(new URL(url).port) : 0
-  return { child, url, port, log: () => log, exit }
-}
-
-/** Over one connection, and with Node's own client: fetch hides the header `connection`. */
-function ask(
-  url: string,
-  agent: Agent,
-): Promise<{ status: number; connection: string | undefined; body: string }> {
-  return new Promise((resolve, reject) => {
-    httpGet(url, { agent }, async (response) => {
-      let body = ''
-      for await (const chunk of response.setEncoding('utf8')) body += chunk
-      resolve({ status: response.statusCode ?? 0, connection: response.headers.connection, body })
-    }).on('error', reject)
-  })
-}
-
-async function until(condition: () => unknown): Promise<void> {
-  const limit = Date.now() + 10_000
-  while (!(await condition())) {
-    if (Date.now() > limit) throw new Error('the condition did not come true')
-    await sleep(10)
-  }
-}
-
-function refuses(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(false)
-    })
-    socket.on('error', (error: Error & { code?: string }) => resolve(error.code === 'ECONNREFUSED'))
-  })
-}
-
-function keepAlive(t: Teardown): Agent {
-  const agent = new Agent({ keepAlive: true })
-  t.teardown(() => agent.destroy())
-  return agent
-}
 
 t.test('on SIGTERM /ready fails first, while calls are still answered, with connection: close', async (t) => {
   const agent = keepAlive(t)
-  const { child, url, exit, log } = await start(t, { DELAY_MS: '1500' })
+  const { child, url, exit, log } = await startFixture(t, { DELAY_MS: '1500' })
   t.match(await ask(`${url}/ready`, agent), { status: 200, connection: 'keep-alive' })
   child.kill('SIGTERM')
   await until(async () => (await ask(`${url}/ready`, agent)).status === 503)
@@ -89,7 +24,7 @@ t.test('on SIGTERM /ready fails first, while calls are still answered, with conn
 t.test(
   'a request in flight is answered with connection: close, then comes onClose, then exit 0',
   async (t) => {
-    const { child, url, exit } = await start(t)
+    const { child, url, exit } = await startFixture(t)
     const messages: unknown[] = []
     child.on('message', (message) => messages.push(message))
     const answer = ask(`${url}/held`, keepAlive(t))
@@ -139,7 +74,7 @@ t.test('under load nobody who was connected is reset', async (t) => {
   ]
   for (const { clients, delay, ...options } of loads) {
     for (let run = 0; run < 3; run++) {
-      const { child, url, exit } = await start(t, { DELAY_MS: delay })
+      const { child, url, exit } = await startFixture(t, { DELAY_MS: delay })
       let answered = 0
       const running = Array.from({ length: clients }, () =>
         load(t, url, { ...options, answer: () => answered++ }),
@@ -154,7 +89,7 @@ t.test('under load nobody who was connected is reset', async (t) => {
 })
 
 t.test('a connection that is open when the listener closes gets one more answer', async (t) => {
-  const { child, url, port, exit, log } = await start(t)
+  const { child, url, port, exit, log } = await startFixture(t)
   const agent = keepAlive(t)
   await ask(`${url}/health`, agent)
   const fresh: Socket = connect(port, '127.0.0.1')
@@ -174,7 +109,7 @@ t.test('a connection that is open when the listener closes gets one more answer'
 })
 
 t.test('a silent connection is ended without a reset', async (t) => {
-  const { child, port, exit } = await start(t, { CLOSE_TIMEOUT_MS: '2000' })
+  const { child, port, exit } = await startFixture(t, { CLOSE_TIMEOUT_MS: '2000' })
   const silent: Socket = connect(port, '127.0.0.1')
   await once(silent, 'connect')
   silent.resume()
@@ -188,7 +123,7 @@ t.test('a silent connection is ended without a reset', async (t) => {
 })
 
 t.test('idle connections do not delay the exit', async (t) => {
-  const { child, url, port, exit } = await start(t, { CLOSE_TIMEOUT_MS: '60000' })
+  const { child, url, port, exit } = await startFixture(t, { CLOSE_TIMEOUT_MS: '60000' })
   const agent = keepAlive(t)
   await ask(`${url}/health`, agent)
   const silent: Socket = connect(port, '127.0.0.1')
@@ -203,7 +138,7 @@ t.test('idle connections do not delay the exit', async (t) => {
 })
 
 t.test('a second signal does not wait', async (t) => {
-  const { child, url, exit, log } = await start(t, { CLOSE_TIMEOUT_MS: '60000' })
+  const { child, url, exit, log } = await startFixture(t, { CLOSE_TIMEOUT_MS: '60000' })
   ask(`${url}/held`, keepAlive(t)).catch(() => {})
   await once(child, 'message')
   child.kill('SIGTERM')
@@ -214,7 +149,7 @@ t.test('a second signal does not wait', async (t) => {
 })
 
 t.test('what does not close in time is ended', async (t) => {
-  const { child, url, exit, log } = await start(t, { CLOSE_TIMEOUT_MS: '200' })
+  const { child, url, exit, log } = await startFixture(t, { CLOSE_TIMEOUT_MS: '200' })
   ask(`${url}/held`, keepAlive(t)).catch(() => {})
   await once(child, 'message')
   child.kill('SIGTERM')
@@ -227,7 +162,7 @@ t.test('an uncaught error is logged, closes in order and exits 1', async (t) => 
     ['/crash', 'crash of the fixture'],
     ['/reject', 'rejection of the fixture'],
   ]) {
-    const { child, url, exit, log } = await start(t, { DELAY_MS: '60000' })
+    const { child, url, exit, log } = await startFixture(t, { DELAY_MS: '60000' })
     const closing = once(child, 'message')
     await fetch(url + path).catch(() => {})
     t.same((await closing)[0], 'closing', 'the pools are closed')
@@ -242,7 +177,7 @@ t.test('a port that is taken is told in one line, exit 1', async (t) => {
   t.teardown(() => server.close())
   const { port } = server.address() as { port: number }
   for (const name of ['PORT', 'INTERNAL_PORT']) {
-    const { exit, log } = await start(t, { [name]: String(port) })
+    const { exit, log } = await startFixture(t, { [name]: String(port) })
     t.equal(await exit, 1)
     t.match(log(), `127.0.0.1:${port} is taken`)
     t.notMatch(log(), /stack/)

@@ -1,7 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { getStandardOutput } from '@reference/cli'
 import closeWithGrace from 'close-with-grace'
-import { type Connections, createConnections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { App } from './types.ts'
 
 export interface RunOptions {
@@ -41,7 +42,8 @@ const LEFT_ALONE = [
  */
 export async function runServer(app: App, options: RunOptions): Promise<Running> {
   const { host, port, shutdownDelayMs = 0, closeTimeoutMs = 10_000, onClose } = options
-  const connections = createConnections(app.server, app.lifecycle)
+  process.on('exit', endBlockedThreads)
+  logWarnings(app)
   const internalPort = await opened(app, options, () => app.operations.listen(host))
   const address = await opened(app, options, () => app.listen({ host, port }))
   const delay = shutdownDelayMs + closeTimeoutMs
@@ -55,18 +57,21 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
       onTimeout: () => app.log.error(`not closed within ${delay} ms: exit without waiting`),
     },
     async ({ err, signal }) => {
+      const end = performance.now() + delay
       try {
         if (err) app.log.fatal({ err }, 'uncaught error: closing')
         else app.log.info({ signal }, 'shutdown begins')
         app.lifecycle.drain()
         if (!err) await serveUnready(app, shutdownDelayMs)
-        await closeServer(app, connections, closeTimeoutMs)
+        await closeServer(app, app.connections, closeTimeoutMs)
         await onClose?.()
         await whatElseCloses()
         app.log.info('shutdown done')
       } catch (error) {
         app.log.error({ err: error }, 'shutdown failed')
         throw error
+      } finally {
+        await getStandardOutput().flush(Math.min(FLUSH_MS, (end - performance.now()) / 2))
       }
     },
   )
@@ -79,6 +84,9 @@ async function whatElseCloses(): Promise<void> {
   channel('reference:http.closed').publish(waiting)
   await Promise.allSettled(waiting)
 }
+
+/** How long the last log lines may wait for a reader of standard output, at most half of what is left of the time limit. */
+const FLUSH_MS = 1000
 
 /** Before the listener closes, replies keep connections open for so long, at most half the delay. */
 const SETTLE_MS = 500
@@ -116,6 +124,7 @@ async function opened<T>(app: App, options: RunOptions, open: () => Promise<T>):
     app.log.fatal({ code: (error as { code?: string }).code }, reasonOf(error as Error))
     await app.close()
     await options.onClose?.()
+    await getStandardOutput().flush(FLUSH_MS)
     process.exit(1)
   }
 }
@@ -126,4 +135,27 @@ function reasonOf(error: Error & { code?: string; port?: number; address?: strin
   if (error.code === 'EACCES') return `${place} is not allowed: ports below 1024 need a privilege`
   if (error.code === 'EADDRNOTAVAIL') return `${place} is no address of this machine`
   return `cannot start: ${error.message}`
+}
+
+/** Node writes its warnings to standard error, and waits until they are read. */
+function logWarnings(app: App): void {
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => app.log.warn({ err: warning }, 'warning'))
+}
+
+/** Requests that a thread of libuv's pool works on, by their names in `process.getActiveResourcesInfo()`. */
+const THREAD_REQUESTS = new Set(['FSReqCallback', 'FSReqPromise', 'GetAddrInfoReqWrap', 'GetNameInfoReqWrap'])
+
+/**
+ * `process.exit()` waits for the threads of libuv's pool, also for one that the kernel blocks: in the look-up of a name
+ * whose server does not answer, or in a file system that hangs. Another program in the place of this one ends them and
+ * keeps the exit code; it takes 40 ms.
+ */
+function endBlockedThreads(code: number): void {
+  if (!process.getActiveResourcesInfo().some((name) => THREAD_REQUESTS.has(name))) return
+  try {
+    process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${code})`], {})
+  } catch {
+    process.kill(process.pid, 'SIGKILL')
+  }
 }
