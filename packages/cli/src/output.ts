@@ -12,8 +12,8 @@ export interface OutputOptions {
  */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024
 
-/** How soon a full pipe is tried again: with the 64 KiB of a pipe on Linux up to 6 MB/s. */
-const FULL_RETRY_MS = 10
+/** How soon a full pipe is tried again: with the 64 KiB of a pipe on Linux up to 32 MB/s. */
+const FULL_RETRY_MS = 2
 
 /** How soon a descriptor that fails for another reason (ENOSPC, EPIPE, EIO) is tried again. */
 const FAULT_RETRY_MS = 1000

@@ -1,4 +1,4 @@
-import { connect, Socket } from 'node:net'
+import { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { Watch, Watchdog } from './watch.ts'
 import { wireTypes } from './wire.ts'
@@ -105,7 +105,12 @@ function createSockets() {
       const address = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 }
       if (ended) return refused(address)
       // Without delay: TCP would otherwise hold a pipelined statement until the one before it is acknowledged.
-      const socket = path ? connect({ path }) : connect({ ...address, noDelay: true })
+      const socket = new Socket().setNoDelay(true)
+      // Where the process has no descriptor left, connecting fails in the next tick. postgres.js listens for errors a
+      // microtask from now, which comes after that tick when this runs inside of one.
+      queueMicrotask(() => {
+        if (!socket.destroyed) socket.connect(path ? { path } : address)
+      })
       forgetClosed()
       sockets.add(socket)
       // Without an error postgres.js takes a socket that closes before the session was there as a reason to

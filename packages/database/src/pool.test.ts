@@ -1,4 +1,5 @@
-import { linkTo, until } from '@reference/local-stack'
+import { spawnSync } from 'node:child_process'
+import { linkTo, testDatabase, until } from '@reference/local-stack'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
@@ -210,4 +211,33 @@ t.test('after close nothing is sent any more', async (t) => {
   t.equal((await before).length, 1, 'what was sent may finish')
   await closing
   await t.rejects(database.primary.run(queries.userById, { id: 1 }), { code: 'DB_UNAVAILABLE' })
+})
+
+t.test('a connection that cannot be opened for want of descriptors fails its statement alone', async (t) => {
+  const { url } = await testDatabase(t)
+  const module = JSON.stringify(import.meta.resolve('./index.ts'))
+  const script = `
+    import { closeSync, openSync } from 'node:fs'
+    import { createDatabase } from ${module}
+    const database = createDatabase({ url: ${JSON.stringify(url)}, preset: 'reference-api' })
+    const files = []
+    try { for (;;) files.push(openSync('/dev/null', 'r')) } catch {}
+    const ready = () => database.ready(AbortSignal.timeout(5000)).then(() => 'ok', (error) => error.code)
+    // Inside of a tick, where errors of the next tick come before microtasks.
+    const first = await new Promise((resolve) => process.nextTick(() => ready().then(resolve)))
+    for (const file of files) closeSync(file)
+    let last
+    for (let n = 0; n < 100 && last !== 'ok'; n++) last = await ready()
+    console.log(first, last)
+    await database.close()`
+  const args = [
+    '-c',
+    'ulimit -n 128 && exec "$0" "$@"',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    script,
+  ]
+  const child = spawnSync('/bin/sh', args, { encoding: 'utf8' })
+  t.match(child, { status: 0, stdout: 'EMFILE ok\n', stderr: '' })
 })

@@ -89,6 +89,9 @@ type Open = Map<Socket, { acceptedAt: number }>
 /** Of the limit, the share that is kept free by closing connections that were never used. */
 const HEADROOM = 1 / 32
 
+/** Of the limit, the share below which the shedding is over; well below the headroom, so that the log does not alternate. */
+const RECOVERED = 3 / 4
+
 /** A connection without a byte is left alone for so long: a client connects, then sends. */
 const UNUSED_MS = 1000
 
@@ -118,12 +121,16 @@ function bound(server: HttpServer, open: Open, options: ConnectionsOptions): voi
   }
   if (options.maxConnections !== undefined) server.maxConnections = maxConnections
   const makeRoom = () => {
-    if (open.size > comfortable && closeUnused(open)) count('unused')
+    while (open.size > comfortable && closeUnused(open)) count('unused')
   }
+  let planned: NodeJS.Timeout | undefined
   server.on('drop', () => {
     count('limit')
-    // For the next one, since this one is gone.
-    makeRoom()
+    // Those of the same burst may be unused too, which shows only later.
+    planned ??= setTimeout(() => {
+      planned = undefined
+      makeRoom()
+    }, UNUSED_MS).unref()
   })
   // What accept() fails with (EMFILE, ENFILE, ENOBUFS); without a listener the error would end the process.
   server.on('error', (error: NodeJS.ErrnoException) => {
@@ -132,7 +139,7 @@ function bound(server: HttpServer, open: Open, options: ConnectionsOptions): voi
   server.on('connection', (socket: Socket) => {
     makeRoom()
     socket.once('close', () => {
-      if (state === 'accepting' || open.size > comfortable) return
+      if (state === 'accepting' || open.size > maxConnections * RECOVERED) return
       state = 'accepting'
       logger.info({ open: open.size }, 'connections are no longer shed')
     })
@@ -147,6 +154,7 @@ function closeUnused(open: Open): boolean {
     if (acceptedAt > latest) return false
     if (socket.bytesRead > 0 || socket.destroyed) continue
     socket.destroy()
+    open.delete(socket)
     return true
   }
   return false

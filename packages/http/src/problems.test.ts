@@ -181,3 +181,18 @@ t.test('a fault of the body does not cost the connection', async (t) => {
   const last = 'GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
   t.match(await raw(request + last), /^HTTP\/1.1 400 .*HTTP\/1.1 200 /s)
 })
+
+t.test('a process without descriptors is a 503, whatever it could not open', async (t) => {
+  const { get, lines } = await testServer(t, {}, (app) => {
+    app.get('/open', async () => {
+      throw Object.assign(new Error('connect EMFILE 10.0.0.7:5432'), { code: 'EMFILE' })
+    })
+  })
+  const response = await get('/open')
+  t.equal(response.status, 503)
+  t.equal(response.headers.get('retry-after'), '1')
+  const body = await response.json()
+  t.match(body, { code: 'OUT_OF_FILES' })
+  t.notMatch(JSON.stringify(body), /10\.0\.0\.7/)
+  t.match(lines.at(-1), { level: 'error', err: { code: 'EMFILE' } })
+})

@@ -89,7 +89,8 @@ export function toProblem(
   requestId: string,
   url: string | undefined,
 ): { body: Problem; retryAfterSeconds: number | undefined } {
-  const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as Partial<ProblemError> & {
+  const object = typeof thrown === 'object' && thrown !== null ? thrown : {}
+  const error = (lacksDescriptors(object) ? outOfFiles() : object) as Partial<ProblemError> & {
     field?: unknown
   }
   const named = typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode <= 599
@@ -110,6 +111,14 @@ export function toProblem(
   const { retryAfterSeconds } = error
   return { body, retryAfterSeconds: typeof retryAfterSeconds === 'number' ? retryAfterSeconds : undefined }
 }
+
+/** The process, or the machine, may open no further file or connection: another replica can answer, or this one soon. */
+function lacksDescriptors(error: { code?: unknown; statusCode?: unknown }): boolean {
+  return error.statusCode === undefined && (error.code === 'EMFILE' || error.code === 'ENFILE')
+}
+
+const outOfFiles = () =>
+  problem(503, 'OUT_OF_FILES', 'The service can open no further connection', { retryAfterSeconds: 1 })
 
 /** Answers a thrown error; a 5xx is logged here, once, with what the caller does not see. */
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
