@@ -123,14 +123,17 @@ function bound(server: HttpServer, open: Open, options: ConnectionsOptions): voi
   const makeRoom = () => {
     while (open.size > comfortable && closeUnused(open)) count('unused')
   }
-  let planned: NodeJS.Timeout | undefined
+  let sweepPlanned = false
+  const sweep = () => {
+    sweepPlanned = false
+    makeRoom()
+  }
   server.on('drop', () => {
     count('limit')
+    if (sweepPlanned) return
+    sweepPlanned = true
     // Those of the same burst may be unused too, which shows only later.
-    planned ??= setTimeout(() => {
-      planned = undefined
-      makeRoom()
-    }, UNUSED_MS).unref()
+    setTimeout(sweep, UNUSED_MS).unref()
   })
   // What accept() fails with (EMFILE, ENFILE, ENOBUFS); without a listener the error would end the process.
   server.on('error', (error: NodeJS.ErrnoException) => {
