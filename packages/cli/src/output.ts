@@ -73,7 +73,7 @@ export class Output {
     else this.#keep(line)
   }
 
-  /** Writes what waits as far as the descriptor takes it, now. */
+  /** Writes the waiting lines as far as the descriptor takes it, now. */
   flushNow(): void {
     if (this.#state !== 'ready') this.#drain()
   }

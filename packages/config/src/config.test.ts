@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { environmentExample } from './documents.ts'
-import { ConfigError, type Fault, loadConfig, settings } from './index.ts'
+import { ConfigError, type Fault, loadConfig, readRedisTarget, settings } from './index.ts'
 
 const least = { DATABASE_URL: 'postgres://app@db/app' }
 
@@ -115,6 +115,43 @@ t.test('tier 2 is one Redis or a cluster, not both', async (t) => {
     ],
     password: 'p',
   })
+})
+
+t.test('REDIS_USERNAME and REDIS_PASSWORD hold for REDIS_URL', async (t) => {
+  const special = 'p@s:s/w?o#r%d[ü]'
+  const url = (more: Record<string, string>) => {
+    const { redis } = loadConfig('reference-api', { ...least, REDIS_URL: 'rediss://h:6380/2', ...more })
+    return new URL(redis?.kind === 'single' ? redis.url : '')
+  }
+  const both = url({ REDIS_USERNAME: 'app', REDIS_PASSWORD: special })
+  t.match(both, { protocol: 'rediss:', host: 'h:6380', pathname: '/2', username: 'app' })
+  t.equal(decodeURIComponent(both.password), special)
+  t.match(url({ REDIS_PASSWORD: 'p' }), { username: '', password: 'p' })
+  t.match(url({ REDIS_URL: 'redis://app@h', REDIS_PASSWORD: 'p' }), { username: 'app', password: 'p' })
+  t.match(url({ REDIS_URL: 'redis://:p@h', REDIS_USERNAME: 'app' }), { username: 'app', password: 'p' })
+  t.match(url({ REDIS_URL: 'redis://app:p@h', REDIS_USERNAME: 'app', REDIS_PASSWORD: 'p' }), {
+    password: 'p',
+  })
+  const file = join(t.testdir({ password: `${special}\n` }), 'password')
+  t.equal(decodeURIComponent(url({ REDIS_PASSWORD_FILE: file }).password), special)
+})
+
+t.test('settings of Redis that contradict each other or have no effect are faults', async (t) => {
+  const cases = [
+    [{ REDIS_URL: 'redis://:hunter2@h', REDIS_PASSWORD: 'hunter3' }, 'REDIS_PASSWORD', /differs/],
+    [{ REDIS_URL: 'redis://a:p@h', REDIS_USERNAME: 'b' }, 'REDIS_USERNAME', /differs/],
+    [{ REDIS_URL: 'redis://h', REDIS_USERNAME: 'a' }, 'REDIS_USERNAME', /needs REDIS_PASSWORD/],
+    [{ REDIS_CLUSTER_NODES: 'a:1', REDIS_USERNAME: 'a' }, 'REDIS_USERNAME', /needs REDIS_PASSWORD/],
+    [{ REDIS_URL: 'redis://a@h' }, 'REDIS_URL', /no password/],
+    [{ REDIS_URL: 'rediss://h?ssl_cert_reqs=none&db=3' }, 'REDIS_URL', /\?ssl_cert_reqs, \?db/],
+    [{ REDIS_URL: 'redis://h/1#x' }, 'REDIS_URL', /#/],
+  ] as const
+  for (const [environment, name, message] of cases) {
+    const faults = faultsOf({ ...least, ...environment })
+    t.match(faults, [{ name, message }], JSON.stringify(environment))
+    t.notMatch(JSON.stringify(faults), /hunter/)
+    t.throws(() => readRedisTarget(environment), new ConfigError(faults))
+  }
 })
 
 t.test('in production writes need a token unless AUTH says otherwise', async (t) => {

@@ -6,10 +6,11 @@ export {
   fallbackOf,
   loadConfig,
   loadConfigOrExit,
-  type RedisTarget,
+  readRedisTarget,
   readSettings,
 } from './load.ts'
 export { type Misspelt, misspeltSettings, type WarningLog, warnOfMisspelt } from './misspelt.ts'
+export type { RedisTarget } from './redis.ts'
 export { withVaultSecrets, withVaultSecretsOrExit } from './secrets.ts'
 export { type ServiceName, type Setting, serviceNames, type Tuning } from './setting.ts'
 export { type SettingName, settings } from './settings.ts'

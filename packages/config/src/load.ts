@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Value } from 'typebox/value'
 import { ConfigError, EXIT_CONFIG, type Fault } from './errors.ts'
+import { type RedisTarget, redisTarget } from './redis.ts'
 import type { ServiceName, Setting, ValueOf } from './setting.ts'
 import { settings } from './settings.ts'
 
@@ -9,16 +10,6 @@ type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   : Lowercase<Name>
 
 type Values = { readonly [Name in keyof typeof settings as Camel<Name>]: ValueOf<(typeof settings)[Name]> }
-
-/** Where cache tier 2 lives. */
-export type RedisTarget =
-  | { readonly kind: 'single'; readonly url: string }
-  | {
-      readonly kind: 'cluster'
-      readonly nodes: readonly { readonly host: string; readonly port: number }[]
-      readonly username?: string
-      readonly password?: string
-    }
 
 /** Everything that a service takes from outside: one property a row of the settings table, and what follows from them. */
 export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databaseReplicaUrl' | 'auth'> & {
@@ -54,9 +45,7 @@ export function loadConfig(service: ServiceName, environment: Environment = proc
   if (read.internalPort !== undefined && read.internalPort !== 0 && read.internalPort === read.port) {
     faults.push({ name: 'INTERNAL_PORT', message: 'must differ from PORT' })
   }
-  if (read.redisUrl !== undefined && read.redisClusterNodes !== undefined) {
-    faults.push({ name: 'REDIS_CLUSTER_NODES', message: 'cannot be set together with REDIS_URL' })
-  }
+  const redis = redisTarget(read, faults)
   if (faults.length > 0) throw new ConfigError(faults)
 
   const databaseUrl = read.databaseUrl ?? ''
@@ -67,7 +56,7 @@ export function loadConfig(service: ServiceName, environment: Environment = proc
     databaseDirectUrl: read.databaseDirectUrl ?? databaseUrl,
     databaseReplicaUrl: read.databaseReplicaUrl ?? databaseUrl,
     auth: read.auth ?? (read.nodeEnv === 'production' ? 'token' : 'off'),
-    redis: redisTarget(read),
+    redis,
   })
 }
 
@@ -85,6 +74,29 @@ export function readSettings<Name extends keyof typeof settings>(
   const values = names.map((name) => [name, readSetting(name, settings[name], environment, faults)])
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values)
+}
+
+/**
+ * Where Redis is, for a command that needs no other setting.
+ *
+ * @returns undefined when none is set
+ * @throws ConfigError with every fault at once
+ */
+export function readRedisTarget(environment: Environment = process.env): RedisTarget | undefined {
+  const names = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD'] as const
+  const read = readSettings(names, environment)
+  const faults: Fault[] = []
+  const target = redisTarget(
+    {
+      redisUrl: read.REDIS_URL,
+      redisClusterNodes: read.REDIS_CLUSTER_NODES,
+      redisUsername: read.REDIS_USERNAME,
+      redisPassword: read.REDIS_PASSWORD,
+    },
+    faults,
+  )
+  if (faults.length > 0) throw new ConfigError(faults)
+  return target
 }
 
 /** As {@link loadConfig}; on faults prints them all to stderr and ends the process with code 78. */
@@ -130,17 +142,6 @@ function readText(name: string, environment: Environment, faults: Fault[]): stri
 /** The value of a setting that the environment does not give. */
 export function fallbackOf(setting: Setting, service: ServiceName): unknown {
   return typeof setting.fallback === 'function' ? setting.fallback(service) : setting.fallback
-}
-
-function redisTarget(values: Values): RedisTarget | undefined {
-  if (values.redisUrl !== undefined) return { kind: 'single', url: values.redisUrl }
-  if (values.redisClusterNodes === undefined) return undefined
-  return {
-    kind: 'cluster',
-    nodes: values.redisClusterNodes,
-    ...(values.redisUsername === undefined ? {} : { username: values.redisUsername }),
-    ...(values.redisPassword === undefined ? {} : { password: values.redisPassword }),
-  }
 }
 
 function camelCase(name: string): string {

@@ -125,11 +125,12 @@ export const settings = {
     { description: 'Some nodes of a Redis Cluster as cache tier 2.', fallback: undefined },
   ),
   REDIS_USERNAME: text(/^\S+$/, 'a user name', {
-    description: 'ACL user on the Redis Cluster.',
+    description:
+      'ACL user of Redis, for REDIS_URL without one and for REDIS_CLUSTER_NODES; needs REDIS_PASSWORD.',
     fallback: undefined,
   }),
   REDIS_PASSWORD: text(/^\S+$/, 'a password', {
-    description: 'Password on the Redis Cluster.',
+    description: 'Password of Redis, for REDIS_URL without one and for REDIS_CLUSTER_NODES.',
     secret: true,
     fallback: undefined,
   }),

@@ -17,7 +17,7 @@ interface Fixture {
   log(): string
 }
 
-/** A service that may open only so many files. */
+/** A service with a limit of open files. */
 async function start(t: Teardown, files: number): Promise<Fixture> {
   const fixture = fileURLToPath(new URL('shutdown.fixture.ts', import.meta.url))
   const child = spawn('/bin/sh', ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, fixture], {

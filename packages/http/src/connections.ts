@@ -106,7 +106,7 @@ type ShedReason = (typeof SHED_REASONS)[number]
  * Close to the bound a new connection replaces the oldest one that never sent a byte; its client loses no request. At the
  * bound a new connection is accepted and closed at once, so that a proxy asks another replica. Waiting in the kernel's
  * queue would cost the caller its time limit first, and Node has no means to stop accepting: closing the listener resets
- * those that wait. The first connection that is closed is logged, and so is the moment at which there is room again.
+ * the ones in that queue. The first connection that is closed is logged, and so is the moment at which there is room again.
  */
 function bound(server: HttpServer, open: Open, options: ConnectionsOptions): void {
   const { logger, maxConnections = Number.POSITIVE_INFINITY, registry } = options

@@ -11,7 +11,7 @@ const LEAST_SHARE = 1 / 4
 
 /**
  * How many connections a server may accept so that the process does not run out of file descriptors: the limit of open
- * files less those that are open, those that the service opens itself, and some to spare.
+ * files less the open ones, the ones that the service opens itself, and some to spare.
  *
  * @param outgoing connections that the service opens at most: database, Redis, upstream
  * @returns undefined where the system has no such limit

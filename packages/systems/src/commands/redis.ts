@@ -10,7 +10,7 @@ import {
   table,
   UsageError,
 } from '@reference/command'
-import { readSettings } from '@reference/config'
+import { readRedisTarget } from '@reference/config'
 import { clusterFaults, countSlots, SLOTS } from '../cluster-nodes.ts'
 import { findRedisServers, type RedisAt, type RedisServer } from '../redis-servers.ts'
 
@@ -25,7 +25,7 @@ const help = `redis - looks at the Redis or the Redis Cluster of the services, a
 
   --json   for programs (not with rebalance)
 
-Of REDIS_URL, or REDIS_CLUSTER_NODES with REDIS_USERNAME and REDIS_PASSWORD, each also as NAME_FILE. Nodes are reached as
+Of REDIS_URL or REDIS_CLUSTER_NODES, with REDIS_USERNAME and REDIS_PASSWORD, each also as NAME_FILE. Nodes are reached as
 these name them, else as the cluster announces them. rebalance needs redis-cli or valkey-cli on the PATH.
 Exit code 0, or 1 when it failed or a status is not well, 64 for wrong arguments, 78 for wrong settings.
 `
@@ -62,13 +62,9 @@ function read() {
 }
 
 function target(): RedisAt {
-  const names = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD'] as const
-  const { REDIS_URL, REDIS_CLUSTER_NODES, REDIS_USERNAME, REDIS_PASSWORD } = readSettings(names)
-  if (REDIS_CLUSTER_NODES !== undefined) {
-    return { kind: 'cluster', nodes: REDIS_CLUSTER_NODES, username: REDIS_USERNAME, password: REDIS_PASSWORD }
-  }
-  if (REDIS_URL !== undefined) return { kind: 'single', url: REDIS_URL }
-  throw new SettingsError('REDIS_URL or REDIS_CLUSTER_NODES must be set')
+  const at = readRedisTarget()
+  if (at === undefined) throw new SettingsError('REDIS_URL or REDIS_CLUSTER_NODES must be set')
+  return at
 }
 
 async function status(at: RedisAt, { json }: Options): Promise<number> {

@@ -1,0 +1,79 @@
+import type { Fault } from './errors.ts'
+
+/** Where cache tier 2 lives. */
+export type RedisTarget =
+  | {
+      readonly kind: 'single'
+      /** With the user and the password to log in with, wherever they were set. */
+      readonly url: string
+    }
+  | {
+      readonly kind: 'cluster'
+      readonly nodes: readonly { readonly host: string; readonly port: number }[]
+      readonly username?: string
+      readonly password?: string
+    }
+
+export interface RedisValues {
+  readonly redisUrl: string | undefined
+  readonly redisClusterNodes: readonly { readonly host: string; readonly port: number }[] | undefined
+  readonly redisUsername: string | undefined
+  readonly redisPassword: string | undefined
+}
+
+/**
+ * Puts the settings of Redis together: REDIS_USERNAME and REDIS_PASSWORD hold for REDIS_URL as they do for a cluster, so
+ * that a password can come from a file while the URL is no secret.
+ *
+ * @param faults receives what contradicts itself or would have no effect
+ * @returns undefined when no Redis is set
+ */
+export function redisTarget(values: RedisValues, faults: Fault[]): RedisTarget | undefined {
+  const { redisUrl, redisClusterNodes, redisUsername, redisPassword } = values
+  if (redisUrl !== undefined && redisClusterNodes !== undefined) {
+    faults.push({ name: 'REDIS_CLUSTER_NODES', message: 'cannot be set together with REDIS_URL' })
+    return undefined
+  }
+  if (redisUrl !== undefined) return { kind: 'single', url: withLogin(redisUrl, values, faults) }
+  if (redisClusterNodes === undefined) return undefined
+  if (redisUsername !== undefined && redisPassword === undefined) faults.push(USERNAME_ALONE)
+  return {
+    kind: 'cluster',
+    nodes: redisClusterNodes,
+    ...(redisUsername === undefined ? {} : { username: redisUsername }),
+    ...(redisPassword === undefined ? {} : { password: redisPassword }),
+  }
+}
+
+const USERNAME_ALONE = { name: 'REDIS_USERNAME', message: 'needs REDIS_PASSWORD' }
+
+function withLogin(redisUrl: string, { redisUsername, redisPassword }: RedisValues, faults: Fault[]): string {
+  const url = new URL(redisUrl)
+  const ignored = [...url.searchParams.keys()].map((name) => `?${name}`)
+  if (url.hash !== '') ignored.push('#')
+  if (ignored.length > 0) {
+    const tls = 'rediss:// is TLS, NODE_EXTRA_CA_CERTS names a private CA'
+    faults.push({ name: 'REDIS_URL', message: `has no parameter ${ignored.join(', ')}; ${tls}` })
+  }
+  const logins = [
+    ['REDIS_USERNAME', 'username', redisUsername],
+    ['REDIS_PASSWORD', 'password', redisPassword],
+  ] as const
+  for (const [name, part, value] of logins) {
+    if (value === undefined) continue
+    const inUrl = decodeURIComponent(url[part])
+    if (inUrl !== '' && inUrl !== value) {
+      faults.push({ name, message: `differs from the ${part} in REDIS_URL: set one of them` })
+    }
+    url[part] = encodeURIComponent(value)
+  }
+  if (url.username !== '' && url.password === '') {
+    const setting = redisUsername === undefined ? 'REDIS_URL' : 'REDIS_USERNAME'
+    faults.push(
+      setting === 'REDIS_USERNAME'
+        ? USERNAME_ALONE
+        : { name: setting, message: 'has a user and no password' },
+    )
+  }
+  return redisUsername === undefined && redisPassword === undefined ? redisUrl : url.href
+}
