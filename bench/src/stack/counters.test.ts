@@ -34,6 +34,15 @@ t.test('over a whole load everything except connection maintenance is counted', 
   t.same(totals, { statements: 1.01, commands: 0.5 })
 })
 
+t.test('the probes of the cache are not counted as commands of requests', async (t) => {
+  const [before, after] = [
+    at({}, { set: 5, del: 5, time: 5 }),
+    at({}, { set: 65, del: 25, time: 25, get: 40 }),
+  ]
+  t.same(costsBetween(before, after, 40).commandsByName, { set: 1, get: 1 })
+  t.equal(totalsBetween(before, after, 40).commands, 2)
+})
+
 t.test('the counters of Redis are parsed', async (t) => {
   const text = '# Commandstats\r\ncmdstat_get:calls=12,usec=3\r\ncmdstat_client|tracking:calls=1,usec=1\r\n'
   t.same(

@@ -1,5 +1,5 @@
 import { createChecks } from './checks.ts'
-import { invalidOption, notAdmitted } from './errors.ts'
+import { invalidOption, nodeRefuses, notAdmitted } from './errors.ts'
 import { createFlights } from './flights.ts'
 import type { Generation } from './generation.ts'
 import { createGeneration } from './generation.ts'
@@ -40,7 +40,7 @@ export type Cache = {
    * as do the rows for other caches.
    */
   deliver(keys: readonly string[], rows?: readonly OutboxRow[]): Promise<Delivery>
-  /** A PING to every Redis in use; rejects when one does not answer. Resolves at once without Redis. */
+  /** A PING to every Redis in use; rejects when one does not answer, or refuses writes. Resolves at once without Redis. */
   ready(signal?: AbortSignal): Promise<void>
   /** True once both tiers can be used on every node, false when that did not come within `limitMs`. */
   whenUsable(limitMs: number): Promise<boolean>
@@ -126,6 +126,9 @@ export function createCache(options: CacheOptions = {}): Cache {
     async ready(signal) {
       signal?.throwIfAborted()
       if (redis === undefined) return
+      for (const { id, refusal } of nodes()) {
+        if (refusal !== undefined) throw nodeRefuses(id, `${refusal.code}: ${refusal.reason}`)
+      }
       await Promise.all(nodes().map((node) => node.ping()))
       if (redis.reason !== undefined) throw notAdmitted(redis.reason)
     },
@@ -156,7 +159,12 @@ export function createCache(options: CacheOptions = {}): Cache {
     const own = { stats: emptyStats() }
     const generationKey = `${namespacePrefix(of)}generation`
     const generation =
-      redis && createGeneration(generationKey, redis.tier2, redis.topology, () => redis.drainUsable())
+      redis &&
+      createGeneration(
+        generationKey,
+        { tier2: redis.tier2, topology: redis.topology, drain: () => redis.drainUsable() },
+        settings.serverIdentity ? redis.topology.identity : () => '',
+      )
     const forgetAll = () => {
       generation?.forget()
       tier1?.deleteAll(`${namespacePrefix(of)}{`)
@@ -237,7 +245,9 @@ export function createCache(options: CacheOptions = {}): Cache {
 
   function seenNodes() {
     const reason = redis?.reason
-    const known = nodes().map(({ id, usable, fault }) => ({ id, usable, fault: fault ?? reason }))
+    const known = nodes().map(({ id, usable, fault, refusal, refusals }) => {
+      return { id, usable, fault: fault ?? reason, refusal, refusals }
+    })
     return known.length > 0 ? known : [{ id: 'unknown', usable: false, fault: reason }]
   }
 

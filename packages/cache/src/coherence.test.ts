@@ -3,14 +3,26 @@ import { redisCluster, testDatabase, testRedis } from '@reference/local-stack'
 import t, { type Test } from 'tap'
 import { type CoherenceReport, runCoherence } from '../test-helpers/coherence/run.ts'
 import { createDeafProxy } from '../test-helpers/deaf-proxy.ts'
-import { failOver, killConnections } from '../test-helpers/faults.ts'
-import type { Safeguard } from './index.ts'
+import {
+  admin,
+  failOver,
+  killConnections,
+  REFUSALS,
+  type RefusalFault,
+  replicate,
+} from '../test-helpers/faults.ts'
+import { createSwitchProxy } from '../test-helpers/switch-proxy.ts'
+import type { RedisTarget, Safeguard } from './index.ts'
 
-// COHERENCE_SECONDS=30 is the long form. With a safeguard off, a few seconds show it.
+// COHERENCE_SECONDS=30 is the long form, which has each refusal alone as well. With a safeguard off, a few seconds show it.
+const isLong = process.env.COHERENCE_SECONDS !== undefined
 const seconds = Number(process.env.COHERENCE_SECONDS ?? 8)
 const secondsWithout = 4
+const IN_TURN_MS = 2_000
+/** Longer than a refused write may be old to others, by far. */
+const ALONE_MS = 4_000
 
-t.setTimeout((seconds * 3 + 120) * 1_000)
+t.setTimeout((isLong ? 1_800 : 240) * 1_000)
 
 /** Connections killed, links gone deaf; processes paused and writers killed come with every run. */
 async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[]): Promise<CoherenceReport> {
@@ -36,6 +48,79 @@ async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[])
       }
       await at(0.9)
       await killConnections(redis.port, 'pubsub')
+    },
+  })
+}
+
+type Refusing = {
+  refusals: readonly RefusalFault[]
+  refusedMs: number
+  without: Safeguard[]
+}
+
+/** Redis refuses writes as each of `refusals` does, one after the other, and answers reads all the time. */
+async function refusingRedis(test: Test, refusing: Refusing): Promise<CoherenceReport> {
+  const redis = await testRedis(test, { own: true })
+  return runRefusing(test, { kind: 'single', url: redis.url }, [redis.port], refusing)
+}
+
+/** The same, by the first `masters` masters of a Cluster. */
+async function refusingMasters(test: Test, masters: number, refusing: Refusing): Promise<CoherenceReport> {
+  const { nodes } = await redisCluster(test)
+  const target = { kind: 'cluster', nodes: nodes.map(({ host, port }) => ({ host, port })) } as const
+  return runRefusing(
+    test,
+    target,
+    nodes.slice(0, masters).map(({ port }) => port),
+    refusing,
+  )
+}
+
+async function runRefusing(
+  test: Test,
+  redis: RedisTarget,
+  ports: readonly number[],
+  { refusals, refusedMs, without }: Refusing,
+): Promise<CoherenceReport> {
+  const database = await testDatabase(test, { from: 'empty' })
+  const eachMs = refusedMs + 1_000
+  const totalMs = refusals.length * eachMs + 1_000
+  return runCoherence({
+    redis,
+    databaseUrl: database.url,
+    seconds: totalMs / 1_000,
+    without,
+    faults: async (at) => {
+      for (const [index, { cause }] of refusals.entries()) {
+        await at((index * eachMs + 800) / totalMs)
+        const mends = await Promise.all(ports.map(cause))
+        await delay(refusedMs)
+        await Promise.all(mends.map((mend) => mend()))
+      }
+    },
+  })
+}
+
+/** A replica takes over under the name of its master, which is demoted and keeps the connections that it has. */
+async function demotedRedis(test: Test, without: Safeguard[]) {
+  const [database, first, second] = await Promise.all([
+    testDatabase(test, { from: 'empty' }),
+    testRedis(test, { own: true }),
+    testRedis(test, { own: true }),
+  ])
+  await replicate(first.port, second.port)
+  const proxy = await createSwitchProxy(first.port)
+  test.teardown(() => proxy.close())
+  return runCoherence({
+    redis: { kind: 'single', url: proxy.url },
+    databaseUrl: database.url,
+    seconds: 6,
+    without,
+    faults: async (at) => {
+      await at(0.3)
+      await admin(second.port, (server) => server.replicaof('NO', 'ONE'))
+      await admin(first.port, (server) => server.replicaof('127.0.0.1', second.port))
+      proxy.switchTo(second.port)
     },
   })
 }
@@ -73,15 +158,65 @@ t.test(
 )
 
 for (const safeguard of ['leases', 'tracking', 'proofOfLife', 'outbox'] as const) {
-  t.test(`the same test finds old versions when ${safeguard} is off`, async (t) => {
-    let report: CoherenceReport | undefined
-    // A machine that is busy with other things may read too little to see it at once.
-    for (let attempt = 0; attempt < 3 && !(report && report.stale > 0); attempt++) {
-      report = await onOneRedis(t, secondsWithout, [safeguard])
-      t.comment(summaryOf(report))
-    }
-    t.ok(report && report.stale > 0, 'stale reads were found', { report })
+  t.test(`the same test finds old versions when ${safeguard} is off`, (t) =>
+    findsStale(t, () => onOneRedis(t, secondsWithout, [safeguard])),
+  )
+}
+
+t.test(
+  'on one Redis no process reads an old version while writes are refused, for whatever reason',
+  async (t) => {
+    const report = await refusingRedis(t, { refusals: REFUSALS, refusedMs: IN_TURN_MS, without: [] })
+    t.comment(summaryOf(report))
+    isCoherent(t, report)
+    t.ok(report.undelivered > 0, 'writes were refused')
+  },
+)
+
+t.test('no process reads an old version after a failover under the same name', async (t) => {
+  const report = await demotedRedis(t, [])
+  t.comment(summaryOf(report))
+  isCoherent(t, report)
+})
+
+t.test('the same test finds old versions when refused writes are not looked at', (t) =>
+  findsStale(t, () =>
+    refusingRedis(t, { refusals: REFUSALS.slice(0, 1), refusedMs: ALONE_MS, without: ['writeProof'] }),
+  ),
+)
+
+if (isLong) {
+  // A demoted master of a Cluster answers MOVED and not READONLY: the test of the Cluster above has it.
+  const onMaster = REFUSALS.filter(({ code }) => code !== 'READONLY')
+  t.test('on a Cluster no process reads an old version while a master refuses writes', async (t) => {
+    const report = await refusingMasters(t, 1, { refusals: onMaster, refusedMs: IN_TURN_MS, without: [] })
+    t.comment(summaryOf(report))
+    isCoherent(t, report)
+    t.ok(report.undelivered > 0, 'writes were refused')
   })
+  for (const refusal of REFUSALS) {
+    const alone: Refusing = { refusals: [refusal], refusedMs: ALONE_MS, without: ['writeProof'] }
+    t.test(`${refusal.code} on one Redis alone finds old versions without the proof of writes`, (t) =>
+      findsStale(t, () => refusingRedis(t, alone)),
+    )
+    if (!onMaster.includes(refusal)) continue
+    t.test(`${refusal.code} on a Cluster alone finds old versions without the proof of writes`, (t) =>
+      findsStale(t, () => refusingMasters(t, 3, alone)),
+    )
+  }
+  t.test('a failover under the same name alone finds old versions without the proof of writes', (t) =>
+    findsStale(t, () => demotedRedis(t, ['writeProof'])),
+  )
+}
+
+async function findsStale(t: Test, run: () => Promise<CoherenceReport>) {
+  let report: CoherenceReport | undefined
+  // A machine that is busy with other things may read too little to see it at once.
+  for (let attempt = 0; attempt < 3 && !(report && report.stale > 0); attempt++) {
+    report = await run()
+    t.comment(summaryOf(report))
+  }
+  t.ok(report && report.stale > 0, 'stale reads were found', { report })
 }
 
 function isCoherent(t: Test, report: CoherenceReport) {

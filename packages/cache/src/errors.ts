@@ -3,13 +3,20 @@ export class CacheError extends Error {
   readonly code: string
   readonly statusCode: number
   readonly retryAfterSeconds?: number
+  /** In plain words, for `/ready`: no names of hosts, users or keys. */
+  readonly publicReason?: string
 
-  constructor(code: string, message: string, options: { statusCode?: number; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { statusCode?: number; cause?: unknown; publicReason?: string } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'CacheError'
     this.code = code
     this.statusCode = options.statusCode ?? 500
     if (this.statusCode === 503) this.retryAfterSeconds = 1
+    if (options.publicReason !== undefined) this.publicReason = options.publicReason
   }
 }
 
@@ -41,6 +48,13 @@ export const callTimeout = (node: string, limitMs: number): CacheError =>
 /** The cache answers, and may not be read yet. */
 export const notAdmitted = (reason: string): CacheError =>
   new CacheError('CACHE_NOT_ADMITTED', `The cache is not in use: ${reason}`, { statusCode: 503 })
+
+/** Redis answers, and refuses what the cache needs. */
+export const nodeRefuses = (node: string, publicReason: string): CacheError =>
+  new CacheError('CACHE_NODE_REFUSES', `Redis ${node} is not in use: ${publicReason}`, {
+    statusCode: 503,
+    publicReason,
+  })
 
 export const nodeUnavailable = (node: string): CacheError =>
   new CacheError('CACHE_NODE_UNAVAILABLE', `Redis ${node} is not in use at the moment`, { statusCode: 503 })

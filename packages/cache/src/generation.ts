@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { GENERATION_LENGTH } from './envelope.ts'
 import type { Tier2 } from './tier2.ts'
@@ -8,6 +8,10 @@ import type { Proof } from './tracking.ts'
 /**
  * A namespace's generation, by which `clear()` makes all of its values worthless at once, wherever they lie. It is random
  * and not counted: when Redis has evicted it, a new one can never meet values of an old one.
+ *
+ * What values carry is derived from what is stored and from the identity of the server. A Redis that is started again with
+ * an older snapshot, or a replica that takes over without the last invalidations, has old values whose rows have left the
+ * outbox: under its new identity they are worthless for every process, without a message between them.
  */
 export type Generation = {
   /** Known without asking, because a change of it would have been heard. */
@@ -22,19 +26,22 @@ export type Generation = {
   renew(): Promise<void>
   /** It was changed by somebody, or may have been. */
   forget(): void
+  /** Of the server that is read: a value from before a change of it must not be judged by a generation from then. */
+  server(): string
 }
 
 /** So that an LRU policy in Redis sees that it is in use. */
 const KNOWN_FOR_MS = 5_000
 const NO_PROOF: Proof = { provenUntil: 0 }
 
+type Redis = { tier2: Tier2; topology: Topology; drain: () => Promise<void> }
+
 export function createGeneration(
   key: string,
-  tier2: Tier2,
-  topology: Topology,
-  drain: () => Promise<void>,
+  { tier2, topology, drain }: Redis,
+  server: () => string,
 ): Generation {
-  let known: { value: string; proof: Proof; until: number } | undefined
+  let known: { value: string; server: string; proof: Proof; until: number } | undefined
   let asking: Promise<string | undefined> | undefined
   let changes = 0
   let away = false
@@ -44,7 +51,8 @@ export function createGeneration(
     known() {
       if (known === undefined || away) return undefined
       const now = performance.now()
-      return now <= known.proof.provenUntil && now < known.until ? known.value : undefined
+      const isCurrent = now <= known.proof.provenUntil && now < known.until && known.server === server()
+      return isCurrent ? known.value : undefined
     },
     ask() {
       asking ??= askOnce().finally(() => {
@@ -59,6 +67,7 @@ export function createGeneration(
     async renew() {
       await tier2.writeGeneration(key, makeGeneration(), false)
     },
+    server,
     forget() {
       changes++
       known = undefined
@@ -87,12 +96,16 @@ export function createGeneration(
     const link = proof()
     const heard = link.provenUntil > 0
     const stored = await tier2.readGeneration(key)
-    const value =
+    const shared =
       stored?.length === GENERATION_LENGTH
         ? stored
         : await tier2.writeGeneration(key, makeGeneration(), stored === null)
+    // Not usable with another identity than that of the connection by which it was asked.
+    const from = server()
+    const value =
+      from === '' ? shared : hash('sha256', shared + from, 'base64url').slice(0, GENERATION_LENGTH)
     if (heard && changes === changesBefore)
-      known = { value, proof: link, until: performance.now() + KNOWN_FOR_MS }
+      known = { value, server: from, proof: link, until: performance.now() + KNOWN_FOR_MS }
     return value
   }
 

@@ -11,6 +11,7 @@ import { invalidKey } from './errors.ts'
  * | `c:user:1:generation:<id of the cache>` | generation of a namespace | yes |
  * | `c:id` | id of the cache | yes |
  * | `l:user:1:{42}` | lease of the value, in the same slot | no |
+ * | `l:probe:{…}` | what a process writes to see that it may; a namespace has a version there | no |
  */
 const TRACKED = 'c:'
 const LEASES = 'l:'
@@ -52,6 +53,8 @@ export type KeySpace = {
   readonly idKey: string
   toRedis(key: string): string
   leaseOf(key: string): string
+  /** In Redis, in the slot of the tag. */
+  probeOf(tag: string): string
   /** An announced key, as this process knows it. */
   fromRedis(redisKey: string): string
 }
@@ -67,6 +70,7 @@ export function createKeySpace(prefix: string, cacheId: () => string | undefined
     idKey: `${prefix}${TRACKED}id`,
     toRedis: (key) => (key.endsWith('}') ? prefix + key : `${prefix}${key}:${cacheId()}`),
     leaseOf: (key) => prefix + LEASES + key.slice(TRACKED.length),
+    probeOf: (tag) => `${prefix}${LEASES}probe:{${tag}}`,
     fromRedis(redisKey) {
       const key = redisKey.slice(prefix.length)
       return key.endsWith('}') ? key : key.slice(0, key.lastIndexOf(':'))

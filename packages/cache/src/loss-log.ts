@@ -1,42 +1,67 @@
 import type { Logger } from './options.ts'
+import type { Refusal } from './refusal.ts'
 
-/** A Redis that two looks in a row find away is told: a breaker's pause or a new connection is no news. */
+/** A Redis that two looks in a row find unusable is logged: a breaker's pause or a new connection is no news. */
 const LOOK_EVERY_MS = 1_000
 
-type Seen = { id: string; usable: boolean; fault?: string | undefined }
+type Seen = {
+  id: string
+  usable: boolean
+  fault?: string | undefined
+  /** Unlike a pause, always news: what other processes wrote may not have been announced. */
+  refusal?: Refusal | undefined
+  refusals?: { byCode: ReadonlyMap<string, number>; last: Refusal | undefined }
+}
+
+/** What the last look found: how often the node had refused, and since when it is unusable. */
+type Known = { refused: number; state: 'usable' | 'unusable once' | 'logged'; code: string | undefined }
 
 /**
- * Tells the log once that a Redis cannot be used, and once that it can be again. It looks instead of being told: whoever
- * finds a Redis away is a request, and the line belongs to none.
+ * Logs once that a Redis cannot be used, with the reason, and once that it can be again. It looks instead of being called:
+ * what finds a Redis unusable is a request, and the line belongs to none.
  *
  * @returns what ends it
  */
 export function createLossLog(logger: Logger, nodes: () => readonly Seen[]): () => void {
-  /** Those that were away at the last look, and whether that was told. */
-  let away = new Map<string, boolean>()
+  let known = new Map<string, Known>()
   const timer = setInterval(look, LOOK_EVERY_MS).unref()
   return () => clearInterval(timer)
 
   function look() {
-    const before = away
-    away = new Map()
-    for (const { id: node, usable, fault } of nodes()) {
-      const told = before.get(node)
-      if (usable) {
-        if (told) logger.info({ node }, 'cache: Redis is used again')
-        continue
-      }
-      if (told === false) {
-        logger.warn(
-          { node, reason: fault ?? 'no answer in time' },
-          'cache: Redis cannot be used, the database is read instead',
-        )
-      }
-      away.set(node, told !== undefined)
-    }
-    const known = new Set(nodes().map(({ id }) => id))
-    for (const [node, told] of before) {
-      if (told && !known.has(node)) logger.info({ node }, 'cache: Redis owns no keys any more, others do')
+    const before = known
+    known = new Map()
+    for (const seen of nodes()) known.set(seen.id, lookAt(seen, before.get(seen.id)))
+    for (const [node, { state }] of before) {
+      if (state === 'logged' && !known.has(node))
+        logger.info({ node }, 'cache: Redis owns no keys any more, others do')
     }
   }
+
+  function lookAt(seen: Seen, last: Known = { refused: 0, state: 'usable', code: undefined }): Known {
+    const { id: node, usable, refusal } = seen
+    const refused = timesRefused(seen)
+    if (usable) {
+      // Refused and accepted again since the last look.
+      const missed = refused > last.refused && last.state !== 'logged'
+      if (missed) logLoss(node, seen.refusals?.last)
+      if (missed || last.state === 'logged') logger.info({ node }, 'cache: Redis is used again')
+      return { refused, state: 'usable', code: undefined }
+    }
+    const isNews = last.state === 'logged' ? refusal !== undefined && refusal.code !== last.code : refusal
+    if (!isNews && last.state === 'usable') return { refused, state: 'unusable once', code: undefined }
+    if (isNews || last.state !== 'logged') logLoss(node, refusal, seen.fault)
+    return { refused, state: 'logged', code: refusal?.code ?? last.code }
+  }
+
+  function logLoss(node: string, refusal: Refusal | undefined, fault = 'no answer in time') {
+    logger.warn(
+      refusal === undefined
+        ? { node, reason: fault }
+        : { node, reason: `${refusal.code}: ${refusal.reason}`, reply: refusal.reply.slice(0, 200) },
+      'cache: Redis cannot be used, the database is read instead',
+    )
+  }
 }
+
+const timesRefused = ({ refusals }: Seen) =>
+  [...(refusals?.byCode.values() ?? [])].reduce((sum, times) => sum + times, 0)

@@ -1,13 +1,16 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import { withLimit } from './limit.ts'
+import type { RedisNode } from './node.ts'
 import type { OutboxStatus } from './outbox.ts'
 import type { NamespaceStats } from './stats.ts'
 
 type Sources = {
   namespaces: () => Iterable<[name: string, stats: NamespaceStats]>
   /** Undefined without Redis; none are known of a Cluster that was never reached. */
-  nodes: (() => readonly { id: string; breakerState: number; usable: boolean }[]) | undefined
+  nodes:
+    | (() => readonly Pick<RedisNode, 'id' | 'breakerState' | 'usable' | 'refusal' | 'refusals'>[])
+    | undefined
   trackingLost: () => number
   outboxStatus: (() => Promise<OutboxStatus>) | undefined
 }
@@ -109,6 +112,30 @@ export function registerMetrics(
       // A tier that never came up has to be missed as one that was lost is.
       if (nodes !== undefined && known.length === 0) this.set({ node: 'unknown' }, 0)
       for (const { id, usable } of known) this.set({ node: id }, usable ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: 'cache_redis_refuses',
+    help: '1 while a Redis that answers refuses what the cache needs, by the first word of its reply',
+    labelNames: ['node', 'reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { id, refusal } of nodes?.() ?? []) {
+        if (refusal !== undefined) this.set({ node: id, reason: refusal.code }, 1)
+      }
+    },
+  })
+  new Counter({
+    name: 'cache_redis_refusals_total',
+    help: 'How often a Redis began to refuse what the cache needs, by the first word of its reply',
+    labelNames: ['node', 'reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { id, refusals } of nodes?.() ?? []) {
+        for (const [reason, times] of refusals.byCode) this.inc({ node: id, reason }, times)
+      }
     },
   })
   new Counter({

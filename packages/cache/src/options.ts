@@ -19,7 +19,7 @@ export type Logger = {
 }
 
 /** What can be switched off, only to show in a test what it is for. */
-export type Safeguard = 'leases' | 'tracking' | 'proofOfLife' | 'outbox'
+export type Safeguard = 'leases' | 'tracking' | 'proofOfLife' | 'outbox' | 'writeProof' | 'serverIdentity'
 
 export type CacheOptions = {
   /** Without it there is tier 1 alone, which then keeps a value for 5 s at most. */
@@ -79,6 +79,8 @@ export function resolveOptions(options: CacheOptions) {
     leases: !options.without?.includes('leases'),
     tracking: !options.without?.includes('tracking'),
     proofOfLife: !options.without?.includes('proofOfLife'),
+    writeProof: !options.without?.includes('writeProof'),
+    serverIdentity: !options.without?.includes('serverIdentity'),
   }
   // A brace would be taken for the hash tag that a value shares with its lease.
   if (!/^([A-Za-z0-9][A-Za-z0-9_.:-]*)?$/.test(settings.prefix)) {

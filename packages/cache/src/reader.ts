@@ -47,6 +47,8 @@ type Read<K, V> = {
   /** Every change of the value has been heard of since before it was read. */
   readonly tracked: boolean
   generation: string
+  /** The server of that generation. */
+  server: string
 }
 /** What a reader found in tier 2 and did not accept as fresh. */
 type Judged<V> = { header: Buffer | undefined; stale: Hit<V> | undefined }
@@ -93,14 +95,18 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
 
   function begin(flight: Flight<Hit<V>>, id: K, attempt: number): Read<K, V> {
     const tracked = proofOf(flight.key).provenUntil > 0 && namespaceProof().provenUntil > 0
-    return { flight, id, attempt, tracked, generation: '' }
+    return { flight, id, attempt, tracked, generation: '', server: '' }
   }
 
   async function run(reads: readonly Read<K, V>[]): Promise<void> {
     if (shared === undefined) return loadPastTier2(reads)
     const generation = shared.generation.known() ?? (await shared.generation.ask())
     if (generation === undefined) return loadPastTier2(reads)
-    for (const item of reads) item.generation = generation
+    const server = shared.generation.server()
+    for (const item of reads) {
+      item.generation = generation
+      item.server = server
+    }
     // Where the last read missed, this one may too: it asks for value and lease at once, one round trip instead of two.
     if (expectMiss && leases) return leaseAndLoad(reads.map((item) => ({ item, ...UNSEEN })))
     const stored = await shared.tier2.read(reads.map((item) => item.flight.key))
@@ -127,7 +133,8 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
       stats.undecodable++
       return { header: headerOf(bytes), stale: undefined }
     }
-    if (envelope.generation !== item.generation) return { header: headerOf(bytes), stale: undefined }
+    const isCurrent = envelope.generation === item.generation && shared?.generation.server() === item.server
+    if (!isCurrent) return { header: headerOf(bytes), stale: undefined }
     const payload = envelope.negative ? undefined : envelope.payload
     const freshMs = tier1TtlMs(envelope.freshUntil, redisNow(item.flight.key), Math.random())
     const hit = new Hit('l2', payload, decode, freshMs === 0)
@@ -223,11 +230,12 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
     const fresh = {
       ...begin(new Flight(item.flight.key), item.id, item.attempt),
       generation: item.generation,
+      server: item.server,
     }
     void loadAndFill([{ item: fresh, token, header, stale }])
     if (softLimitMs === 0) return settleStale(item, stale)
     const first = await Promise.race([fresh.flight.promise.catch(() => undefined), delay(softLimitMs)])
-    if (first === undefined && (await isStillStored(item.flight.key, header))) return settleStale(item, stale)
+    if (first === undefined && (await isStillStored(item, header))) return settleStale(item, stale)
     item.flight.resolve(fresh.flight.promise)
   }
 
@@ -239,8 +247,7 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
         const outcome = loaded[index]
         if (outcome?.ok) return fill(item, token, outcome.value)
         release(item.flight.key, token)
-        if (stale !== undefined && (await isStillStored(item.flight.key, header)))
-          return settleStale(item, stale)
+        if (stale !== undefined && (await isStillStored(item, header))) return settleStale(item, stale)
         item.flight.reject(outcome?.error)
       }),
     )
@@ -326,8 +333,9 @@ export function createReader<K, V>(options: ReaderOptions<K, V>) {
   }
 
   /** Grace is for what has expired, never for what was invalidated while somebody waited. */
-  async function isStillStored(key: string, header: Buffer | undefined): Promise<boolean> {
-    const [bytes] = (await shared?.tier2.read([key])) ?? []
+  async function isStillStored({ flight, server }: Read<K, V>, header: Buffer | undefined): Promise<boolean> {
+    const [bytes] = (await shared?.tier2.read([flight.key])) ?? []
+    if (shared?.generation.server() !== server) return false
     return bytes != null && header !== undefined && headerOf(bytes).equals(header)
   }
 

@@ -65,6 +65,7 @@ export class RedisConnection {
       nodes: () => this.#connected?.nodes() ?? [],
       byId: (id) => this.#connected?.byId(id),
       cluster: target.kind === 'cluster',
+      identity: () => this.#connected?.identity() ?? '',
       refresh: async () => this.#connected?.refresh(),
       close: () => this.#connected?.close(),
     }
@@ -77,7 +78,7 @@ export class RedisConnection {
       leaseOf: (key: string) => this.#known().leaseOf(key),
     }
     const mayRead = () => this.admission.open
-    this.tier2 = createTier2(this.#all, names, mayRead, settings.timeoutMs, settings.autoPipelining)
+    this.tier2 = createTier2(this.#all, names, mayRead, settings)
   }
 
   /** Connects for the installation with this prefix. Nothing happens when that is the present one. */
@@ -150,6 +151,7 @@ export class RedisConnection {
           redisOptions,
           settings: { ...settings, prefix: space.tracked },
           cluster,
+          probeOf: space.probeOf,
           drain: (node) => this.#admitAndDrain(node, topology),
           onInvalidate: (keys) => {
             onInvalidate(keys?.filter((key) => key !== space.idKey).map(space.fromRedis) ?? null)
@@ -159,6 +161,7 @@ export class RedisConnection {
             if (!this.nodes().some(({ usable }) => usable)) this.admission.suspend()
             onTrackingLost()
           },
+          onRefused: flush,
           onUnusable: () => void topology.refresh(),
         })
         node.writer.on('close', () => {

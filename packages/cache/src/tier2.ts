@@ -4,6 +4,7 @@ import type { KeySpace } from './keys.ts'
 import type { LeaseRedis } from './lease.ts'
 import { withLimit } from './limit.ts'
 import type { RedisNode } from './node.ts'
+import type { Settings } from './options.ts'
 import type { Topology } from './topology.ts'
 import { traced } from './tracing.ts'
 
@@ -18,6 +19,7 @@ export type Invalidated = { applied: string[]; acknowledged: string[] }
 
 export type Tier2 = ReturnType<typeof createTier2>
 
+type Tier2Settings = Pick<Settings, 'timeoutMs' | 'autoPipelining' | 'writeProof'>
 type Acquire = { key: string; token: string; leaseMs: number; judged: Buffer | undefined; takeOver: boolean }
 type Fill = { key: string; token: string; bytes: Buffer; storedMs: number }
 
@@ -28,16 +30,16 @@ export type KeyNames = Pick<KeySpace, 'toRedis' | 'leaseOf'>
  * Values and leases in Redis, on whichever nodes own them. Rejects when the owner cannot be used.
  *
  * @param mayRead whether values may be read and stored at all; invalidations are sent either way
- * @param batching calls of one turn of the event loop go out together: as one command on a single Redis, in one pipeline
- * for each node of a Cluster (by ioredis)
+ * @param settings with `autoPipelining` calls of one turn of the event loop go out together: as one command on a single
+ * Redis, in one pipeline for each node of a Cluster (by ioredis)
  */
 export function createTier2(
   topology: Topology,
   { toRedis, leaseOf }: KeyNames,
   mayRead: () => boolean,
-  timeoutMs: number,
-  batching: boolean,
+  settings: Tier2Settings,
 ) {
+  const { timeoutMs, autoPipelining: batching, writeProof: guarded } = settings
   const together = batching && !topology.cluster
   const getOne = together ? coalesce(getAll) : getAlone
   const acquireOne = together
@@ -155,16 +157,19 @@ export function createTier2(
       () => new Error('time limit'),
     )
     if (replies === null) throw new Error('the pipeline was discarded')
+    replies.some(([error]) => node.distrustIfRefused(error))
     const perKey = asking ? 6 : 3
     const applied = new Set<string>()
     const asked = new Map<string, string[]>()
     keys.forEach((key, index) => {
       const own = replies.slice(index * perKey, (index + 1) * perKey)
       const lease = own[asking ? 1 : 0]?.[0]
+      const announced = own[asking ? 3 : 1]?.[0]
       const value = own[asking ? 5 : 2]?.[0]
       const redirect = redirectOf(value) ?? redirectOf(lease)
       if (redirect?.kind === 'ASK') asked.set(redirect.node, [...(asked.get(redirect.node) ?? []), key])
-      else if (!lease && !value) applied.add(key)
+      // With its memory full, Redis still removes keys, but announces nothing where no value was stored.
+      else if (!lease && !value && !(guarded && announced)) applied.add(key)
     })
     const acknowledged = !waits || Number(replies.at(-1)?.[1]) >= 1
     const result: Invalidated = { applied: [...applied], acknowledged: acknowledged ? [...applied] : [] }
@@ -193,7 +198,10 @@ export function createTier2(
     if (waits) pipeline.wait(1, WAIT_MS)
     const replies = await withLimit(pipeline.exec(), timeoutMs + WAIT_MS, () => new Error('time limit'))
     const error = replies === null ? new Error('the pipeline was discarded') : replies[0]?.[0]
-    if (error) throw error
+    if (error) {
+      node.distrustIfRefused(error)
+      throw error
+    }
     if (waits && !(Number(replies?.at(-1)?.[1]) >= 1)) throw new Error('no replica has acknowledged it')
     return generation
   }

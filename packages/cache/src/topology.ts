@@ -2,6 +2,7 @@ import calculateSlot from 'cluster-key-slot'
 import { Redis } from 'ioredis'
 import type { ConnectionOptions } from './connection.ts'
 import { invalidOption, nodeUnavailable } from './errors.ts'
+import { lookUpIdentity } from './identity.ts'
 import { withLimit } from './limit.ts'
 import type { RedisNode } from './node.ts'
 import type { RedisTarget } from './options.ts'
@@ -13,6 +14,11 @@ export type Topology = {
   nodes(): RedisNode[]
   byId(id: string): RedisNode | undefined
   readonly cluster: boolean
+  /**
+   * Changes when the data may have become older: the only Redis was restarted with what it had saved, or a replica took
+   * over that had not received everything. On a Cluster it is '' at all times: there WAIT holds against a failover.
+   */
+  identity(): string
   /** Asks the cluster anew; concurrent calls share one answer. */
   refresh(): Promise<void>
   close(): void
@@ -23,19 +29,33 @@ type MakeNode = (id: string, options: ConnectionOptions, cluster: boolean) => Re
 const REFRESH_EVERY_MS = 1_000
 const VIEW_LIMIT_MS = 500
 
+/** How soon a server that was replaced under its name, and still accepts writes, is left. */
+const LOOK_UP_EVERY_MS = 3_000
+
 export function createTopology(target: RedisTarget, makeNode: MakeNode, onChange: () => void): Topology {
   return target.kind === 'single' ? singleNode(target.url, makeNode) : clusterOf(target, makeNode, onChange)
 }
 
+/**
+ * A Cluster says itself who owns what. The only Redis is found by its name alone: after a failover that moved the name, old
+ * connections may stay on a server that still believes to be the master, so the name is looked up now and then.
+ */
 function singleNode(url: string, makeNode: MakeNode): Topology {
-  const node = makeNode(new URL(url).host, parseUrl(url), false)
+  const options = parseUrl(url)
+  const node = makeNode(new URL(url).host, options, false)
+  const lookUp = () => void lookUpIdentity(options).then(node.compare, () => {})
+  const lookUps = setInterval(lookUp, LOOK_UP_EVERY_MS).unref()
   return {
     findOwner: () => node,
     nodes: () => [node],
     byId: () => node,
     cluster: false,
+    identity: () => node.identity,
     refresh: async () => {},
-    close: () => node.close(),
+    close() {
+      clearInterval(lookUps)
+      node.close()
+    },
   }
 }
 
@@ -66,6 +86,7 @@ function clusterOf(
     nodes: () => [...nodes.values()],
     byId: (id) => nodes.get(id),
     cluster: true,
+    identity: () => '',
     refresh,
     close() {
       closed = true
@@ -126,6 +147,7 @@ function clusterOf(
       }
       ids.add(id)
       node.replicas = replicas
+      node.slots = slots
       for (const [from, to] of slots) next.fill(node, from, to + 1)
     }
     const changed = owners.length !== next.length || owners.some((owner, slot) => owner !== next[slot])

@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import type { Redis } from 'ioredis'
+import { readIdentity } from './identity.ts'
 import type { Logger } from './options.ts'
+import { refusalOf } from './refusal.ts'
 
 /**
  * Proof of life: what tier 1 asks at each hit. `provenUntil` is on this process's monotonic clock (`performance.now()`);
@@ -8,7 +10,15 @@ import type { Logger } from './options.ts'
  */
 export type Proof = { provenUntil: number }
 
-export type TrackingLink = Proof & { open: boolean; close(): void }
+export type TrackingLink = Proof & {
+  open: boolean
+  /** The identity of the server that it leads to. */
+  server: string
+  /** Nothing is proven until the next answer. */
+  revoke(): void
+  reconnect(): void
+  close(): void
+}
 
 type TrackingOptions = {
   connect: () => Redis
@@ -19,7 +29,10 @@ type TrackingOptions = {
   proofOfLife: boolean
   /** The keys that were changed, removed, expired or evicted by anyone; null: all of them. */
   onInvalidate: (keys: readonly string[] | null) => void
+  onOpen: () => void
   onClosed: () => void
+  /** What is announced is worth nothing where writes are refused, or by a server that is not the one in use. */
+  provenAtMost: (server: string) => number
   logger: Logger | undefined
 }
 
@@ -34,15 +47,25 @@ const DEAD_AFTER_MS = 1_000
  * again while tracking is silently off; so all three steps run on each `ready`.
  */
 export function createTrackingLink(options: TrackingOptions): TrackingLink {
-  const { prefix, leaseMs, pingMs, proofOfLife, onInvalidate, onClosed, logger } = options
+  const { prefix, leaseMs, pingMs, proofOfLife, provenAtMost, onInvalidate, logger } = options
   const redis = options.connect()
-  const link: TrackingLink = { provenUntil: 0, open: false, close }
+  const link: TrackingLink = {
+    provenUntil: 0,
+    open: false,
+    server: '',
+    revoke: () => {
+      link.provenUntil = 0
+    },
+    reconnect,
+    close,
+  }
   let pings: NodeJS.Timeout | undefined
   let answeredAt = 0
 
   redis.on('ready', () => {
     void start().catch((error: unknown) => {
-      if (redis.status === 'ready')
+      // Any other error is the end of the connection, and the next one starts anew.
+      if (refusalOf(error) !== undefined)
         logger?.error({ err: error }, 'cache: Redis refuses to track invalidations')
     })
   })
@@ -52,28 +75,28 @@ export function createTrackingLink(options: TrackingOptions): TrackingLink {
   })
 
   async function start() {
+    const { id: server } = await readIdentity(redis)
     const id = await redis.client('ID')
     await redis.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', prefix)
     await redis.subscribe(CHANNEL)
     link.open = true
+    link.server = server
     answeredAt = performance.now()
     if (!proofOfLife) link.provenUntil = Number.POSITIVE_INFINITY
     prove()
     clearInterval(pings)
     pings = setInterval(prove, pingMs)
+    options.onOpen()
   }
 
   /** The answer proves that every invalidation before the PING was sent has been read: they come in one stream. */
   function prove() {
     const sentAt = performance.now()
-    if (sentAt - answeredAt > DEAD_AFTER_MS) {
-      closed()
-      return redis.disconnect(true)
-    }
+    if (sentAt - answeredAt > DEAD_AFTER_MS) return reconnect()
     redis.ping().then(
       () => {
         answeredAt = performance.now()
-        if (link.open && proofOfLife) link.provenUntil = sentAt + leaseMs
+        if (link.open && proofOfLife) link.provenUntil = Math.min(sentAt + leaseMs, provenAtMost(link.server))
       },
       () => {},
     )
@@ -84,7 +107,12 @@ export function createTrackingLink(options: TrackingOptions): TrackingLink {
     if (!link.open) return
     link.open = false
     link.provenUntil = 0
-    onClosed()
+    options.onClosed()
+  }
+
+  function reconnect() {
+    closed()
+    redis.disconnect(true)
   }
 
   function close() {

@@ -15,7 +15,7 @@ export type CheckStatus = 'ok' | 'degraded' | 'down'
 
 export interface Readiness {
   status: CheckStatus
-  checks: { name: string; status: CheckStatus; latencyMs: number; error?: string }[]
+  checks: { name: string; status: CheckStatus; latencyMs: number; error?: string; reason?: string }[]
 }
 
 export interface ServiceRow {
@@ -30,10 +30,17 @@ export interface Health {
   services(): Promise<ServiceRow[]>
 }
 
+interface Failure {
+  /** The code of the error. */
+  error: string
+  /** In plain words, where the check knows more than a code. */
+  reason?: string
+}
+
 interface Outcome {
   dependency: Dependency
   ms: number
-  error: string | undefined
+  failure: Failure | undefined
 }
 
 /**
@@ -56,15 +63,15 @@ export function createHealth(options: {
       if (lifecycle.draining) {
         return { status: 'down', checks: [{ name: 'shutdown', status: 'down', latencyMs: 0 }] }
       }
-      const checks = (await forReady()).map(({ dependency, ms, error }) => {
-        const status: CheckStatus = error === undefined ? 'ok' : dependency.required ? 'down' : 'degraded'
-        return { name: dependency.name, status, latencyMs: ms, ...(error !== undefined && { error }) }
+      const checks = (await forReady()).map(({ dependency, ms, failure }) => {
+        const status: CheckStatus = failure === undefined ? 'ok' : dependency.required ? 'down' : 'degraded'
+        return { name: dependency.name, status, latencyMs: ms, ...failure }
       })
       return { status: worst(checks.map(({ status }) => status)), checks }
     },
     async services() {
-      return (await forServices()).map(({ dependency: { name, thresholdMs }, ms, error }) => {
-        const status = error !== undefined ? 'down' : ms > thresholdMs ? 'slow' : 'ok'
+      return (await forServices()).map(({ dependency: { name, thresholdMs }, ms, failure }) => {
+        const status = failure !== undefined ? 'down' : ms > thresholdMs ? 'slow' : 'ok'
         return { name, responseMs: ms, thresholdMs, status }
       })
     },
@@ -92,10 +99,10 @@ function askAll(dependencies: readonly Dependency[], timeoutMs: number): Promise
 
 async function ask(dependency: Dependency, timeoutMs: number): Promise<Outcome> {
   const begin = performance.now()
-  const outcome = (error?: string) => ({
+  const outcome = (failure?: Failure) => ({
     dependency,
     ms: Math.round((performance.now() - begin) * 100) / 100,
-    error,
+    failure,
   })
   const limit = new AbortController()
   const late = Promise.withResolvers<never>()
@@ -109,14 +116,17 @@ async function ask(dependency: Dependency, timeoutMs: number): Promise<Outcome> 
     await Promise.race([(async () => dependency.check(limit.signal))(), late.promise])
     return outcome()
   } catch (error) {
-    return outcome(reason(limit.signal.aborted ? limit.signal.reason : error))
+    return outcome(failureOf(limit.signal.aborted ? limit.signal.reason : error))
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** The code only: a driver's message may hold host names and users. */
-function reason(error: unknown): string {
-  const { code } = (error ?? {}) as { code?: unknown }
-  return typeof code === 'string' ? code : 'ERROR'
+/** The code, and a reason that was written for this: a driver's message may hold host names and users. */
+function failureOf(error: unknown): Failure {
+  const { code, publicReason: reason } = (error ?? {}) as { code?: unknown; publicReason?: unknown }
+  return {
+    error: typeof code === 'string' ? code : 'ERROR',
+    ...(typeof reason === 'string' && { reason }),
+  }
 }

@@ -42,6 +42,9 @@ const SCHEMAS = {
         status: Status(['ok', 'degraded', 'down']),
         latencyMs: Type.Number({ examples: [0.8] }),
         error: Type.Optional(Type.String({ examples: ['ECONNREFUSED'] })),
+        reason: Type.Optional(
+          Type.String({ examples: ['READONLY: the server is a replica, which accepts no writes'] }),
+        ),
       }),
     ),
   }),

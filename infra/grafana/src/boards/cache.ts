@@ -119,6 +119,11 @@ export const cache: Dashboard = {
           queries: [['min by (service, node) (cache_tier2_usable)', '{{service}} {{node}}']],
         },
         {
+          title: 'Refuses writes, by Redis and reason',
+          max: 1,
+          queries: [['max by (node, reason) (cache_redis_refuses)', '{{node}} {{reason}}']],
+        },
+        {
           title: 'Breaker',
           about: '0 closed, 1 open, 2 half-open',
           queries: [['max by (service, node) (cache_breaker_state)', '{{service}} {{node}}']],

@@ -7,7 +7,9 @@ export type WorkerOrders = {
   databaseUrl: string
   redis: RedisTarget
   without: Safeguard[]
+  /** 1 to `keys` are kept in both tiers, the next `localKeys` in tier 1 alone. */
   keys: number
+  localKeys: number
   seconds: number
 }
 

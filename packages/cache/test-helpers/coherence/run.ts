@@ -31,9 +31,10 @@ export type CoherenceReport = Findings & {
 
 const PROCESSES = 4
 const KEYS = 200
+const LOCAL_KEYS = 20
 
 /**
- * Four processes read and write 200 keys with random holds between load and fill, while processes are paused and
+ * Four processes read and write 220 keys, 20 of them in tier 1 alone, with random holds between load and fill, while processes are paused and
  * continued, writers are killed between commit and invalidation, and `faults` does its own.
  */
 export async function runCoherence(options: CoherenceOptions): Promise<CoherenceReport> {
@@ -41,11 +42,11 @@ export async function runCoherence(options: CoherenceOptions): Promise<Coherence
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   await sql`DROP TABLE IF EXISTS items, cache_outbox, cache_registrations`
   await sql`CREATE TABLE items (id int PRIMARY KEY, version int NOT NULL)`
-  await sql`INSERT INTO items SELECT id, 1 FROM generate_series(1, ${KEYS}) AS id`
+  await sql`INSERT INTO items SELECT id, 1 FROM generate_series(1, ${KEYS + LOCAL_KEYS}) AS id`
   await createOutboxTable(sql)
   await sql.end()
 
-  const orders = { databaseUrl, redis, without, keys: KEYS, seconds }
+  const orders = { databaseUrl, redis, without, keys: KEYS, localKeys: LOCAL_KEYS, seconds }
   const written: WriteRecord[] = []
   const results: (WorkerMessage & { kind: 'done' })[] = []
   const workers = Array.from({ length: PROCESSES }, () => start({ ...orders, role: 'reader' }))

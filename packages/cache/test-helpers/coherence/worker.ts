@@ -5,22 +5,24 @@ import { createPostgresOutbox, insertIntoOutbox } from '../postgres-outbox.ts'
 import { monotonicMs } from './clock.ts'
 import type { ReadRecord, WorkerMessage, WorkerOrders } from './messages.ts'
 
-const { role, databaseUrl, redis, without, keys, seconds } = JSON.parse(process.argv[2] ?? '') as WorkerOrders
+const { role, databaseUrl, redis, without, keys, localKeys, seconds } = JSON.parse(
+  process.argv[2] ?? '',
+) as WorkerOrders
 
 const sql = postgres(databaseUrl, { max: 6, onnotice: () => {} })
 const cache = createCache({ redis, without, outbox: createPostgresOutbox(sql), l1: { maxEntries: 1_000 } })
-const items = cache.namespace({
-  name: 'item',
+const options = {
   version: 1,
   ttlMs: 60_000,
-  graceMs: 10_000,
   load: async (id: number) => {
     const [row] = await sql<{ version: number }[]>`SELECT version FROM items WHERE id = ${id}`
     // A slow reader: between what it has read and its fill others write.
     if (Math.random() < 0.1) await delay(Math.random() * 250)
     return row?.version
   },
-})
+}
+const items = cache.namespace({ name: 'item', graceMs: 10_000, ...options })
+const local = cache.namespace({ name: 'local', tier1Only: true, ...options })
 
 process.on('disconnect', () => process.exit())
 await cache.whenUsable(5_000)
@@ -42,9 +44,9 @@ async function readAndWrite() {
       }
     })()
   const readOne = async () => {
-    const key = randomKey()
+    const key = Math.random() < 0.8 ? randomKey() : localKey()
     const startedAt = monotonicMs()
-    const hit = await items.get(key)
+    const hit = await namespaceOf(key).get(key)
     note(key, startedAt, hit)
   }
   const readMany = async () => {
@@ -60,9 +62,12 @@ async function readAndWrite() {
     from[hit.from] = (from[hit.from] ?? 0) + 1
   }
   const writeOne = async () => {
-    const { key, version, rows } = await commit(randomKey())
+    const { key, version, rows } = await commit(Math.random() < 0.8 ? randomKey() : localKey())
     if (Math.random() < 0.1) await delay(Math.random() * 30)
-    const { undelivered } = await cache.deliver([items.keyOf(key)], without.includes('outbox') ? [] : rows)
+    const { undelivered } = await cache.deliver(
+      [namespaceOf(key).keyOf(key)],
+      without.includes('outbox') ? [] : rows,
+    )
     await send({
       kind: 'written',
       write: { key, version, at: monotonicMs(), delivered: undelivered.length === 0 },
@@ -93,7 +98,7 @@ async function commit(key: number) {
     const [row] = await tx<
       { version: number }[]
     >`UPDATE items SET version = version + 1 WHERE id = ${key} RETURNING version`
-    const rows = await insertIntoOutbox(tx, [items.keyOf(key)])
+    const rows = await insertIntoOutbox(tx, [namespaceOf(key).keyOf(key)])
     return { key, version: row?.version ?? -1, rows: [...rows] }
   })
 }
@@ -101,6 +106,14 @@ async function commit(key: number) {
 /** Some keys are read and written much more often than others. */
 function randomKey(): number {
   return 1 + Math.floor(Math.random() ** 2 * keys)
+}
+
+function localKey(): number {
+  return keys + 1 + Math.floor(Math.random() * localKeys)
+}
+
+function namespaceOf(key: number) {
+  return key > keys ? local : items
 }
 
 /** One that is seldom written, so that what a dead writer has left is not healed by the next write. */
