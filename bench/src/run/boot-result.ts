@@ -22,7 +22,7 @@ export interface ClientFigures {
 }
 
 /** Figures that only the machine of the server has. */
-export interface ServerFigures {
+interface ServerFigures {
   readonly bootMs: number
   /** CPU time of the server during the closed loop. */
   readonly cpuMs: number

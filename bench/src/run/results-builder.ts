@@ -5,7 +5,7 @@ import { summarise } from './summary.ts'
 import { warningsOf } from './warnings.ts'
 
 /** Builds the results of one run. */
-export interface ResultsBuilder {
+interface ResultsBuilder {
   /** ISO 8601; the result files are named after it. */
   readonly startedAt: string
   /** On the clock of `performance.now()`. */

@@ -18,7 +18,7 @@ export const VALIDITY_LIMITS = {
 } as const
 
 /** A reason against a measurement. */
-export interface Objection {
+interface Objection {
   readonly kind: 'noise' | 'generator' | 'errors'
   readonly message: string
 }
