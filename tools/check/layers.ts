@@ -4,7 +4,7 @@
  * services → shop → platform → base. Platform packages do not know each other: a service connects them in its app.ts.
  */
 export const GROUPS = {
-  base: ['packages/async', 'packages/cli', 'packages/config', 'packages/errors'],
+  base: ['packages/async', 'packages/cli', 'packages/config', 'packages/errors', 'packages/postgres'],
   platform: [
     'packages/cache',
     'packages/database',
@@ -39,6 +39,11 @@ export const EXCEPTIONS: readonly {
   readonly types?: true
   readonly reason: string
 }[] = [
+  {
+    from: 'packages/config',
+    to: 'packages/postgres',
+    reason: 'a URL is checked by what will connect to it',
+  },
   {
     from: 'packages/telemetry',
     to: 'platform',

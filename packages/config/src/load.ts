@@ -113,6 +113,11 @@ export function loadConfigOrExit(service: ServiceName, environment: Environment 
 function readSetting(name: string, setting: Setting, environment: Environment, faults: Fault[]): unknown {
   const text = readText(name, environment, faults)
   if (text === undefined) return undefined
+  const fault = setting.faultOf?.(text)
+  if (fault !== undefined) {
+    faults.push({ name, message: fault })
+    return undefined
+  }
   const value = setting.read(text)
   if (Value.Check(setting.schema, value)) return value
   const got = setting.secret ? '' : `, got ${JSON.stringify(text.slice(0, 80))}`

@@ -1,3 +1,4 @@
+import { postgresServer, UrlError } from '@reference/postgres'
 import { type Static, type TSchema, Type } from 'typebox'
 
 export const serviceNames = ['reference-api', 'parallel-api'] as const
@@ -32,6 +33,8 @@ export interface Setting<Schema extends TSchema = TSchema, Fallback = unknown> {
   readonly read: (text: string) => unknown
   /** What a reader may put there, for faults and docs. */
   readonly expects: string
+  /** What is wrong with text that `schema` would take, where that is more than one thing; never the value of a secret. */
+  readonly faultOf?: (text: string) => string | undefined
 }
 
 export type ValueOf<Row> =
@@ -95,6 +98,25 @@ export function url<Fallback extends string | undefined>(
   const schema = Type.Refine(Type.String(), fits)
   const expects = `a URL with ${protocols.map((p) => `${p}//`).join(' or ')} and a host`
   return { ...row, schema, read: (text: string) => text, expects } satisfies Row<TSchema, Fallback>
+}
+
+/** The URL of a Postgres, read as the drivers' connections will read it: parameters, values and files of certificates too. */
+export function postgresUrl<Fallback extends string | undefined>(row: Described<Fallback>) {
+  return {
+    ...row,
+    schema: Type.String(),
+    read: (text: string) => text,
+    expects: 'a URL with postgres:// or postgresql:// and a host',
+    faultOf(text: string) {
+      try {
+        postgresServer(text)
+        return undefined
+      } catch (error) {
+        if (!(error instanceof UrlError)) throw error
+        return error.message
+      }
+    },
+  } satisfies Row<TSchema, Fallback>
 }
 
 /** Free text that fits a pattern. */

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Type } from 'typebox'
-import { integer, list, oneOf, onOff, type Setting, text, url } from './setting.ts'
+import { integer, list, oneOf, onOff, postgresUrl, type Setting, text, url } from './setting.ts'
 
 const guide = {
   pools: 'API Performance › Connection Pooling',
@@ -14,7 +14,6 @@ const guide = {
   serialisation: 'API Performance › FastAPI Optimization',
 } as const
 
-const postgres = ['postgres:', 'postgresql:']
 const authToken = Type.Object({
   name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
@@ -73,17 +72,17 @@ export const settings = {
     fallback: 10_000,
   }),
 
-  DATABASE_URL: url(postgres, {
+  DATABASE_URL: postgresUrl({
     description: 'Postgres, usually through PgBouncer. Required.',
     secret: true,
     fallback: undefined,
   }),
-  DATABASE_DIRECT_URL: url(postgres, {
+  DATABASE_DIRECT_URL: postgresUrl({
     description: 'Postgres past PgBouncer, for migrations. Default: DATABASE_URL.',
     secret: true,
     fallback: undefined,
   }),
-  DATABASE_REPLICA_URL: url(postgres, {
+  DATABASE_REPLICA_URL: postgresUrl({
     description: 'Where lists and reports may read. Default: DATABASE_URL.',
     secret: true,
     fallback: undefined,

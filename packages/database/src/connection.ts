@@ -1,4 +1,13 @@
 import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import {
+  ConnectError,
+  openConnection,
+  type PostgresServer,
+  postgresJsOptions,
+  postgresServer,
+  withoutLibpqVariables,
+} from '@reference/postgres'
 import postgres from 'postgres'
 import type { Watch, Watchdog } from './watch.ts'
 import { wireTypes } from './wire.ts'
@@ -40,8 +49,10 @@ export function createConnection(
   watchdog: Watchdog,
   onSilent: (connection: Connection) => void,
 ): Connection {
-  const sockets = createSockets()
+  const server = postgresServer(options.url)
+  const sockets = createSockets(server)
   const settings = {
+    ...postgresJsOptions(server),
     max: 1,
     // Not declared. The gate keeps to its depth; a pipeline that postgres.js thinks full takes nothing until it drained.
     max_pipeline: 1000,
@@ -51,16 +62,16 @@ export function createConnection(
     ...(options.idleSeconds === undefined ? {} : { idle_timeout: options.idleSeconds }),
     // Up to a tenth earlier, so that connections that were opened together do not close together.
     max_lifetime: Math.round(options.lifetimeSeconds * (1 - Math.random() / 10)),
-    // Until the session is there, not only the socket.
+    // From the start message on; the socket and TLS have the same limit.
     connect_timeout: connectSeconds,
     // The default waits up to 20 s after failures; a database that comes back should be seen within a second.
     backoff: (failures: number) => (sockets.isEnded() ? 0 : Math.min(0.05 * failures, 1)),
     types: wireTypes,
-    connection: { application_name: options.applicationName, TimeZone: 'UTC' },
+    connection: { application_name: applicationName(server, options.applicationName) },
     onnotice: () => {},
     socket: sockets.open,
   }
-  const client = postgres(options.url, settings) as unknown as Client
+  const client = withoutLibpqVariables(() => postgres(settings as never)) as unknown as Client
   const watch = watchdog.watch(() => onSilent(connection))
   let lost: unknown
 
@@ -87,64 +98,75 @@ export function createConnection(
   return connection
 }
 
-type Address = { host: string[]; port: number[]; path: string | false }
+/** The URL's `application_name` stands for the name of the service; the rest says which pool it is. */
+function applicationName(server: PostgresServer, name: string): string {
+  if (server.applicationName === undefined) return name
+  return [server.applicationName, ...name.split(' ').slice(1)].join(' ')
+}
+
+/** What postgres.js reads anew for each start message, and does not declare. */
+type StartOptions = { connection: Record<string, string> }
 
 /**
  * The sockets of a client are ours, since postgres.js 3.4 only half-closes them: one to a server that no longer answers
  * would stay open, with the process waiting for it.
  */
-function createSockets() {
+function createSockets(server: PostgresServer) {
   const sockets = new Set<Socket>()
-  let ended = false
+  const attempts = new AbortController()
   // TLS takes all listeners off the socket below it, so this is looked up rather than told.
   const forgetClosed = () => {
     for (const socket of sockets) if (socket.destroyed) sockets.delete(socket)
   }
+  const keep = (socket: Socket) => {
+    forgetClosed()
+    sockets.add(socket)
+  }
   return {
-    open({ host, port, path }: Address): Socket {
-      const address = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 }
-      if (ended) return refused(address)
-      // Without delay: TCP would otherwise hold a pipelined statement until the one before it is acknowledged.
-      const socket = new Socket().setNoDelay(true)
-      // Where the process has no descriptor left, connecting fails in the next tick. postgres.js listens for errors a
-      // microtask from now, which comes after that tick when this runs inside of one.
-      queueMicrotask(() => {
-        if (!socket.destroyed) socket.connect(path ? { path } : address)
-      })
-      forgetClosed()
-      sockets.add(socket)
-      // Without an error postgres.js takes a socket that closes before the session was there as a reason to
-      // connect again at once, and again, for ever: so a proxy without a server behind it looks.
-      socket.on('close', (hadError) => {
-        if (!hadError) socket.emit('error', connectionClosed())
-      })
-      // As postgres.js has it on its own sockets; TLS verifies the host.
-      return Object.assign(socket, address)
+    async open(options: StartOptions): Promise<Duplex> {
+      try {
+        if (attempts.signal.aborted) throw connectionClosed()
+        const { socket, startParameters } = await openConnection(server, {
+          timeoutMs: connectSeconds * 1000,
+          onSocket: keep,
+          signal: attempts.signal,
+        })
+        Object.assign(options.connection, startParameters)
+        // Without an error postgres.js takes a socket that closes before the session was there as a reason to
+        // connect again at once, and again, for ever: so a proxy without a server behind it looks.
+        socket.on('close', (hadError) => {
+          if (!hadError) socket.emit('error', connectionClosed())
+        })
+        return socket
+      } catch (error) {
+        return refusedSocket(error as Error)
+      }
     },
-    isEnded: () => ended,
+    isEnded: () => attempts.signal.aborted,
     count() {
       forgetClosed()
       return sockets.size
     },
     end() {
-      ended = true
+      attempts.abort(connectionClosed())
       for (const socket of sockets) socket.destroy()
     },
   }
 }
 
 /**
- * postgres.js 3.4 connects again for what waits in its queue when a connection closes, also while it is being ended, and
- * then forgets the queue. Each of them meets a socket that fails, until the queue is empty.
+ * A socket that fails. postgres.js 3.4 forgets a connection whose socket cannot be made; one that fails is handled. It
+ * also connects again for what waits in its queue when a connection closes, while it is being ended as well, and then
+ * forgets the queue: each of them meets such a socket, until the queue is empty.
  */
-function refused(address: { host: string; port: number }): Socket {
+export function refusedSocket(error: Error): Socket {
   const socket = new Socket()
-  setImmediate(() => socket.destroy(connectionClosed()))
-  return Object.assign(socket, address)
+  setImmediate(() => socket.destroy(error))
+  return socket
 }
 
-function connectionClosed(): Error {
-  return Object.assign(new Error('The connection was closed'), { code: 'CONNECTION_CLOSED' })
+function connectionClosed(): ConnectError {
+  return new ConnectError('CONNECTION_CLOSED', 'The connection was closed')
 }
 
 /** What postgres.js knows of a statement but does not declare. */

@@ -1,3 +1,4 @@
+import { differingSettings, type SettingDifference, sessionSettings } from '@reference/postgres'
 import { sql } from 'drizzle-orm'
 import type { Registry } from 'prom-client'
 import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
@@ -17,6 +18,12 @@ import { type StatementRecord, traceRecords } from './tracing.ts'
 const pipeline = { depth: 8, spread: 4 }
 
 const hasTables = statement<object, object>('ready', () => sql`select from ${users} limit 0`)
+
+const sessionOf = statement<object, { name: string; setting: string }>(
+  'session_settings',
+  () =>
+    sql`select name, setting from pg_catalog.pg_settings where name in (${sql.join(Object.keys(sessionSettings), sql`, `)})`,
+)
 
 export type DatabaseOptions = {
   /** Postgres or PgBouncer (≥ 1.21 with `max_prepared_statements`, in transaction mode). */
@@ -40,6 +47,8 @@ export type DatabaseOptions = {
   /** Off: every statement is parsed and planned again, with one more round trip. */
   prepare?: boolean | undefined
   registry?: Registry | undefined
+  /** Told once a pool of settings of its session that are not what the services rely on: a pooler has dropped them. */
+  onSettings?: ((pool: string, differences: SettingDifference[]) => void) | undefined
   /** In a worker thread: takes what {@link Database.tell} is given in the main thread. */
   record?: ((statement: StatementRecord) => void) | undefined
 }
@@ -77,12 +86,15 @@ export function createDatabase(options: DatabaseOptions): Database {
       ? pool('cancellable', url, true)
       : withFallback(pool('cancellable', replicaUrl, true, true), pool('cancellable_primary', url, true))
 
+  const unchecked = new Map([...pools].filter(([name]) => name === 'primary' || name === 'replica'))
+
   return {
     primary,
     replica,
     cancellable,
     async ready(signal) {
       await primary.run(hasTables, {}, { signal })
+      await checkSettings()
     },
     stats: () => Object.fromEntries([...pools].map(([name, each]) => [name, each.stats()])),
     tell(records) {
@@ -94,6 +106,24 @@ export function createDatabase(options: DatabaseOptions): Database {
     async close() {
       await Promise.all([...pools.values()].map((each) => each.close()))
     },
+  }
+
+  /** At the first answer of each server; one that does not answer is asked again with the next call. */
+  async function checkSettings(): Promise<void> {
+    const { onSettings } = options
+    if (onSettings === undefined) return
+    for (const [name, each] of unchecked) {
+      unchecked.delete(name)
+      await each.run(sessionOf, {}).then(
+        (rows) => {
+          const differences = differingSettings(rows)
+          if (differences.length > 0) onSettings(name, differences)
+        },
+        () => {
+          unchecked.set(name, each)
+        },
+      )
+    }
   }
 
   function pool(name: string, to: string, cancels: boolean, reportsConflicts = false): Pool {

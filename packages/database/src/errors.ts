@@ -1,3 +1,5 @@
+import { ConnectError, isLoginRefusal } from '@reference/postgres'
+
 /**
  * What callers can tell apart. Each error of ours carries a stable `code` and the HTTP status it stands for,
  * so that nothing above has to know Postgres; the driver's error is the `cause`.
@@ -73,8 +75,9 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 
 /** Nothing more comes from this connection, or none could be made. */
 export function isLostConnection(error: unknown): boolean {
+  if (error instanceof ConnectError || isLoginRefusal(serverErrorOf(error))) return true
   const code = codeOf(error)
-  return brokenCodes.has(code) || unreachableCodes.has(code) || code.startsWith('08') || isFatal(error)
+  return brokenCodes.has(code) || unreachableCodes.has(code)
 }
 
 /** The server became read-only under us, as after a failover: a new connection may lead to the new primary. */
@@ -113,13 +116,10 @@ const brokenCodes = new Set([
 /** The server goes on, but its disk, its memory or one of its limits is exhausted. */
 const exhaustedCodes = new Set(['53100', '53200', '53400'])
 
+// Of postgres.js and of sockets, besides what `@reference/postgres` knows.
 const unreachableCodes = new Set([
-  ...['CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'ECONNREFUSED', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
-  ...['EHOSTUNREACH', 'ENETUNREACH', 'ECONNABORTED'],
-  // The server is starting or stopping, or is full.
-  ...['57P03', '53300'],
-  // It does not let us in, or has no such database (yet): for whoever asks the service, the same as absent.
-  ...['28000', '28P01', '3D000'],
+  ...['CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNABORTED'],
+  'SASL_SIGNATURE_MISMATCH',
 ])
 
 const readOnlyServer = '25006'
@@ -130,12 +130,6 @@ function isViolation(error: unknown, code: string, constraint?: string): boolean
     if (own === code) return constraint === undefined || name === constraint
   }
   return false
-}
-
-/** The server has ended the session with this error. The field is not localised, unlike what clients show. */
-function isFatal(error: unknown): boolean {
-  const { severity } = (serverErrorOf(error) ?? {}) as { severity?: unknown }
-  return severity === 'FATAL' || severity === 'PANIC'
 }
 
 /** The first error with a code: the driver's, also where Drizzle has wrapped it (DrizzleQueryError). */

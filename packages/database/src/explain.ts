@@ -1,4 +1,5 @@
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { createClient } from './client.ts'
 import { translate } from './errors.ts'
 import {
   type Access,
@@ -38,13 +39,7 @@ const customPlans = 5
  * @returns `keys`: foreign keys without an index, whose parents' deletes read the whole child
  */
 export async function explain(options: { url: string; only?: string[] | undefined }): Promise<Explanation> {
-  const client = postgres(options.url, {
-    max: 1,
-    fetch_types: false,
-    connect_timeout: 10,
-    onnotice: () => {},
-    connection: { application_name: 'explain' },
-  })
+  const client = createClient(options.url, 'explain')
   try {
     const tables = await countTables(client)
     const chosen = samples.filter(({ statement }) => options.only?.includes(statement.name) ?? true)

@@ -1,4 +1,5 @@
 import type { Config } from '@reference/config'
+import type { SettingDifference } from '@reference/postgres'
 import type { DatabaseOptions } from './database.ts'
 
 /** The part of `createDatabase`'s options that the settings decide. */
@@ -12,4 +13,16 @@ export function databaseSettings(config: Config) {
     poolTimeoutMs: config.dbPoolTimeoutMs,
     prepare: config.dbPrepare,
   } satisfies DatabaseOptions
+}
+
+/** For `onSettings`: one line of the log a pool. */
+export function warnOfSettings(
+  logger: { warn(details: object, message: string): void },
+  pool: string,
+  differences: readonly SettingDifference[],
+): void {
+  logger.warn(
+    { pool, settings: differences },
+    'the sessions of the database have other settings than the services rely on: run db:migrate, and see TROUBLESHOOTING.md',
+  )
 }

@@ -6,7 +6,7 @@ export {
   isRetryableConflict,
   isUniqueViolation,
 } from './errors.ts'
-export { databaseSettings } from './from-config.ts'
+export { databaseSettings, warnOfSettings } from './from-config.ts'
 export { createInstallationReader } from './installation.ts'
 export type { PoolFigures } from './metrics.ts'
 export { migrate } from './migrate.ts'

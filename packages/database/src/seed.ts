@@ -1,4 +1,5 @@
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { createClient } from './client.ts'
 import { translate } from './errors.ts'
 
 export type SeedOptions = {
@@ -35,13 +36,7 @@ export async function seed(options: SeedOptions): Promise<SeedResult> {
   if (counts.orders > 0 && (counts.users === 0 || counts.products === 0)) {
     throw new RangeError('Orders need at least one user and one product')
   }
-  const client = postgres(options.url, {
-    max: 1,
-    fetch_types: false,
-    connect_timeout: 10,
-    onnotice: () => {},
-    connection: { application_name: 'seed' },
-  })
+  const client = createClient(options.url, 'seed')
   try {
     const seeded = await client.begin((tx) => fill(tx, counts, options.onProgress ?? (() => {})))
     // The planner's figures and the visibility map, so that the first measured query is planned as the thousandth.

@@ -1,4 +1,5 @@
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { createClient } from './client.ts'
 import { translate } from './errors.ts'
 
 export const slowOrders = {
@@ -82,13 +83,7 @@ function missing(message: string): StatisticsError {
 }
 
 async function withClient<T>(url: string, use: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const client = postgres(url, {
-    max: 1,
-    fetch_types: false,
-    connect_timeout: 10,
-    onnotice: () => {},
-    connection: { application_name: 'slow' },
-  })
+  const client = createClient(url, 'slow')
   try {
     return await use(client)
   } catch (error) {

@@ -122,11 +122,22 @@ async function ask(dependency: Dependency, timeoutMs: number): Promise<Outcome> 
   }
 }
 
-/** The code, and a reason that was written for this: a driver's message may hold host names and users. */
+const MOST_CAUSES = 4
+
+/** The codes, and a reason that was written for this reply: a driver's message may hold host names and users. */
 function failureOf(error: unknown): Failure {
-  const { code, publicReason: reason } = (error ?? {}) as { code?: unknown; publicReason?: unknown }
-  return {
-    error: typeof code === 'string' ? code : 'ERROR',
-    ...(typeof reason === 'string' && { reason }),
+  const { publicReason: reason } = (error ?? {}) as { publicReason?: unknown }
+  return { error: codesOf(error), ...(typeof reason === 'string' && { reason }) }
+}
+
+/** Our code and that of the driver or the server below it, such as `DB_UNAVAILABLE: CERT_HAS_EXPIRED`. */
+function codesOf(error: unknown): string {
+  const codes: string[] = []
+  let fault: unknown = error
+  for (let depth = 0; depth < MOST_CAUSES && typeof fault === 'object' && fault !== null; depth++) {
+    const { code, cause } = fault as { code?: unknown; cause?: unknown }
+    if (typeof code === 'string' && !codes.includes(code)) codes.push(code)
+    fault = cause
   }
+  return codes.length === 0 ? 'ERROR' : codes.join(': ')
 }

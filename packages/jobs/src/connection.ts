@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import {
+  ConnectError,
+  nodePostgresClient,
+  nodePostgresOptions,
+  openConnection,
+  postgresServer,
+} from '@reference/postgres'
 import pg from 'pg'
 import type { Db } from 'pg-boss'
 import { isConnectionFault } from './errors.ts'
@@ -28,6 +35,8 @@ export type ConnectionOptions = {
   applicationName: string
   max: number
   prepare: boolean
+  /** How long a statement of `db` may take; 15 s unless given. */
+  statementTimeoutMs?: number
   onError(error: Error): void
 }
 
@@ -37,25 +46,24 @@ export type ConnectionOptions = {
  * in the server; PgBouncer ≥ 1.21 follows such statements in transaction mode.
  */
 export function createConnection(options: ConnectionOptions): Connection {
+  const { statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options
+  const server = postgresServer(options.url)
+  // Kept to be destroyed, since node-postgres ends an idle connection by waiting for the server to close it.
   const sockets = new Set<Socket>()
-  // Its own, since node-postgres ends an idle connection by waiting for the server to close it.
-  const stream = () => {
-    for (const socket of sockets) if (socket.destroyed) sockets.delete(socket)
-    const socket = new Socket()
+  const onSocket = (socket: Socket) => {
+    for (const each of sockets) if (each.destroyed) sockets.delete(each)
     sockets.add(socket)
-    return socket
   }
+  const open = () => openConnection(server, { timeoutMs: CONNECT_TIMEOUT_MS, onSocket })
   const pool = new pg.Pool({
-    stream,
-    connectionString: options.url,
-    application_name: options.applicationName,
+    ...nodePostgresOptions(server, open),
+    Client: nodePostgresClient(pg),
+    application_name: server.applicationName ?? options.applicationName,
     max: options.max,
     // Bounds the wait for a free connection as well as for a new one.
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     // A peer that vanished without a word must not hold a poller for ever.
-    query_timeout: STATEMENT_TIMEOUT_MS,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
+    query_timeout: statementTimeoutMs,
   })
   pool.on('error', options.onError)
 
@@ -74,13 +82,40 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function dbWith(timeoutMs: number): Db {
     return {
-      executeSql: async (text, values = []) =>
-        pool.query(queryOf(text, values, timeoutMs, preparedName(text))),
+      executeSql: (text, values = []) =>
+        withClient((client) => client.query(queryOf(text, values, timeoutMs, preparedName(text)))),
+    }
+  }
+
+  async function connect(): Promise<pg.PoolClient> {
+    try {
+      return await pool.connect()
+    } catch (error) {
+      // Whatever it is (a login, a certificate, a login method that is not known), no session is there.
+      throw noSession(error)
+    }
+  }
+
+  async function withClient<T>(use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await connect()
+    let broken: Error | undefined
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
+    try {
+      return await use(client)
+    } catch (error) {
+      if (isConnectionFault(error)) broken = error as Error
+      throw error
+    } finally {
+      client.off('error', onError)
+      client.release(broken)
     }
   }
 
   async function transaction<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    const client = await pool.connect()
+    const client = await connect()
     let broken: Error | undefined
     const onError = (error: Error) => {
       broken = error
@@ -119,7 +154,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   let closed: Promise<void> | undefined
   const calls = dbWith(CALL_TIMEOUT_MS)
   return {
-    db: dbWith(STATEMENT_TIMEOUT_MS),
+    db: dbWith(statementTimeoutMs),
     calls,
     query: calls.executeSql,
     transaction,
@@ -128,6 +163,12 @@ export function createConnection(options: ConnectionOptions): Connection {
       return closed
     },
   }
+}
+
+function noSession(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  return new ConnectError(typeof code === 'string' ? code : 'CONNECT_FAILED', String(message), error)
 }
 
 // The types of node-postgres know the limit of a pool, and not that of a query.

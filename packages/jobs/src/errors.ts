@@ -1,3 +1,5 @@
+import { ConnectError, isLoginRefusal } from '@reference/postgres'
+
 /** The faults of this package, in one place. Those with a `statusCode` may reach an HTTP reply as they are. */
 
 export type FieldFault = { field: string; message: string }
@@ -73,22 +75,19 @@ export class QueueUnknownError extends Error {
   }
 }
 
+// Of sockets, postgres.js and the database package, for a job that is enqueued in a transaction of theirs.
 const CONNECTION_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  // postgres.js and the database package, for a job that is enqueued in a transaction of theirs
+  ...[
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EPIPE',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+  ],
   ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'DB_UNAVAILABLE'],
-  ...['28000', '28P01', '3D000'], // not let in, or no such database (yet)
-  '53300', // too many connections
-  '57P01', // administrator shutdown
-  '57P02', // crash shutdown
-  '57P03', // cannot connect now
 ])
 
 // node-postgres throws these without a code.
@@ -99,7 +98,8 @@ const CONNECTION_MESSAGES =
 export function isConnectionFault(error: unknown): boolean {
   for (let fault = error; fault instanceof Error; fault = fault.cause) {
     const code = codeOf(fault)
-    if (code !== undefined && (CONNECTION_CODES.has(code) || code.startsWith('08'))) return true
+    if (fault instanceof ConnectError || isLoginRefusal(fault)) return true
+    if (code !== undefined && CONNECTION_CODES.has(code)) return true
     if (CONNECTION_MESSAGES.test(fault.message)) return true
   }
   return false

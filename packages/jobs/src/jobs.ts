@@ -201,15 +201,18 @@ export function createJobs(options: JobsOptions): Jobs {
         await ensureQueues(boss, definitions, logger)
         if (supervise) await ensureSchedules(boss, definitions)
         started = true
+        if (startFault !== undefined) logger?.info({}, 'the job queue has started')
         for (const registration of registrations) await startRegistration(registration)
         attemptedOnce()
         return
       } catch (error) {
+        // One line for each reason, however often it is tried.
+        if (reasonOf(error) !== reasonOf(startFault))
+          logger?.warn({ err: error }, 'jobs cannot start yet; trying again')
         startFault = error
         attemptedOnce()
         const { first, longest } = START_RETRY_MS
         const waitMs = Math.min(longest, first * 2 ** attempt) * (0.5 + Math.random() / 2)
-        if (attempt === 0) logger?.warn({ err: error }, 'jobs cannot start yet; trying again')
         await delay(waitMs, undefined, { signal: closing.signal }).catch(() => {})
       }
     }
@@ -446,6 +449,12 @@ export function createJobs(options: JobsOptions): Jobs {
       return closed
     },
   }
+}
+
+function reasonOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const code: unknown = Reflect.get(error, 'code')
+  return typeof code === 'string' ? code : error.message
 }
 
 function inTransaction(tx: NonNullable<EnqueueOptions['tx']>): Db {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { PgBoss } from 'pg-boss'
+import { createConnection } from './connection.ts'
 
 export const SCHEMA = 'pgboss'
 
@@ -15,23 +16,30 @@ export type MigrateJobsOptions = {
  * processes may do it at once. Resolves when indexes built in the background are there as well.
  */
 export async function migrateJobs({ directUrl, timeoutMs = 600_000 }: MigrateJobsOptions): Promise<void> {
-  const boss = new PgBoss({
-    connectionString: directUrl,
-    application_name: 'jobs-migrate',
-    schema: SCHEMA,
+  const faults: Error[] = []
+  const connection = createConnection({
+    url: directUrl,
+    applicationName: 'jobs-migrate',
     max: 2,
+    prepare: false,
+    statementTimeoutMs: timeoutMs,
+    onError: (error) => faults.push(error),
+  })
+  const boss = new PgBoss({
+    db: connection.db,
+    schema: SCHEMA,
     migrate: true,
     supervise: false,
     schedule: false,
     registerInstance: false,
   })
-  const faults: Error[] = []
   boss.on('error', (error) => faults.push(error))
   try {
     await boss.start()
     await indexesBuilt(boss, timeoutMs, faults)
   } finally {
     await boss.stop({ graceful: true, timeout: 5_000 })
+    await connection.close()
   }
 }
 

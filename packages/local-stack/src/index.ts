@@ -21,3 +21,4 @@ export {
 } from './test-helpers.ts'
 export { type Link, linkTo } from './test-link.ts'
 export { startService, type TestService, until } from './test-service.ts'
+export { startTlsPostgres, type TlsPostgres, testCertificate, usualRules } from './test-tls-postgres.ts'

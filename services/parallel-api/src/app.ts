@@ -5,6 +5,7 @@ import {
   createInstallationReader,
   createOutboxStore,
   databaseSettings,
+  warnOfSettings,
 } from '@reference/database'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
 import { createSystems, systemSettings } from '@reference/systems'
@@ -57,7 +58,11 @@ export async function createApp(
   const registry = config.metrics ? new Registry() : undefined
   const metrics = registry === undefined ? {} : { registry }
 
-  const database = createDatabase({ ...databaseSettings(config), ...metrics })
+  const database = createDatabase({
+    ...databaseSettings(config),
+    ...metrics,
+    onSettings: (pool, differences) => warnOfSettings(app.log, pool, differences),
+  })
   const upstream = createUpstream({
     name: 'reference-api',
     url: config.upstreamUrl,
@@ -113,6 +118,9 @@ export async function createApp(
     }),
   )
   userRoute(app, createUserCache(cache, database, config))
+
+  // The settings of its sessions are looked at now, and not only when a probe asks.
+  void database.ready().catch(() => {})
 
   const close = async () => {
     await Promise.all([workers.close(), cache.close(), upstream.close(), systems.close()])

@@ -6,6 +6,7 @@ import {
   createOutboxStore,
   type Database,
   databaseSettings,
+  warnOfSettings,
 } from '@reference/database'
 import { type App, createServer, serverSettings } from '@reference/http'
 import type { Jobs } from '@reference/jobs'
@@ -46,11 +47,18 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   const registry = config.metrics ? new Registry() : undefined
   const metrics = registry === undefined ? {} : { registry }
 
-  const database = createDatabase({ ...databaseSettings(config), ...metrics })
+  const database = createDatabase({
+    ...databaseSettings(config),
+    ...metrics,
+    onSettings: (pool, differences) => warnOfSettings(app.log, pool, differences),
+  })
   const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config),
-    dependencies: [...dependenciesOf(config, database, () => cache), ...systems.dependencies],
+    dependencies: [
+      ...dependenciesOf(config, { database, cache: () => cache, jobs: () => jobs }),
+      ...systems.dependencies,
+    ],
     systems: systems.nodes,
     ...metrics,
   })
@@ -88,6 +96,9 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
 
   // The first requests would all go to the database. Redis that is away delays the start by this much and no more.
   await cache.whenUsable(CACHE_WARM_UP_MS)
+
+  // Checks the settings of the sessions at the start, not only at the first probe.
+  void database.ready().catch(() => {})
 
   const close = async () => {
     await jobs.close()

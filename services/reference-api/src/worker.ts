@@ -1,5 +1,5 @@
 import { loadConfigOrExit, warnOfMisspelt, withVaultSecretsOrExit } from '@reference/config'
-import { createDatabase, databaseSettings } from '@reference/database'
+import { createDatabase, databaseSettings, warnOfSettings } from '@reference/database'
 import { createServer, runServer, runSettings, serverSettings } from '@reference/http'
 import { createWorkerPool } from '@reference/threads'
 import { Registry } from 'prom-client'
@@ -22,7 +22,12 @@ const config = loadConfigOrExit('reference-api', {
 const registry = config.metrics ? new Registry() : undefined
 const metrics = registry === undefined ? {} : { registry }
 
-const database = createDatabase({ ...databaseSettings(config), applicationName: SERVICE, ...metrics })
+const database = createDatabase({
+  ...databaseSettings(config),
+  applicationName: SERVICE,
+  ...metrics,
+  onSettings: (pool, differences) => warnOfSettings(app.log, pool, differences),
+})
 const app = await createServer({
   ...serverSettings(config),
   service: SERVICE,

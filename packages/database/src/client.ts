@@ -1,0 +1,30 @@
+import { openConnection, postgresJsOptions, postgresServer, withoutLibpqVariables } from '@reference/postgres'
+import postgres from 'postgres'
+import { refusedSocket } from './connection.ts'
+
+const CONNECT_SECONDS = 10
+
+/** One connection for a command, opened as those of the services are, with the same settings of its session. */
+export function createClient(url: string, applicationName: string): postgres.Sql {
+  const server = postgresServer(url)
+  const settings = {
+    ...postgresJsOptions(server),
+    max: 1,
+    fetch_types: false,
+    connect_timeout: CONNECT_SECONDS,
+    onnotice: () => {},
+    connection: { application_name: applicationName },
+    async socket(options: { connection: Record<string, string> }) {
+      try {
+        const { socket, startParameters } = await openConnection(server, {
+          timeoutMs: CONNECT_SECONDS * 1000,
+        })
+        Object.assign(options.connection, startParameters)
+        return socket
+      } catch (error) {
+        return refusedSocket(error as Error)
+      }
+    },
+  }
+  return withoutLibpqVariables(() => postgres(settings as never))
+}

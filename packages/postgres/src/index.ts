@@ -1,0 +1,8 @@
+export { ConnectError, isLoginRefusal } from './errors.ts'
+export { nodePostgresClient, nodePostgresOptions } from './node-postgres.ts'
+export { type OpenedConnection, type OpenOptions, openConnection } from './open.ts'
+export { postgresJsOptions, withoutLibpqVariables } from './postgres-js.ts'
+export { type PostgresServer, type SslMode, sslModes } from './server.ts'
+export { differingSettings, type SettingDifference, sessionSettings } from './session.ts'
+export { PostgresStream } from './stream.ts'
+export { postgresServer, UrlError } from './url.ts'
