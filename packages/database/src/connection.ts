@@ -112,14 +112,15 @@ type StartOptions = { connection: Record<string, string> }
  * would stay open, with the process waiting for it.
  */
 function createSockets(server: PostgresServer) {
-  const sockets = new Set<Socket>()
+  const sockets = new Set<Duplex>()
   const attempts = new AbortController()
   // TLS takes all listeners off the socket below it, so this is looked up rather than told.
   const forgetClosed = () => {
     for (const socket of sockets) if (socket.destroyed) sockets.delete(socket)
   }
-  const keep = (socket: Socket) => {
+  const keep = (socket: Duplex, below?: Duplex) => {
     forgetClosed()
+    if (below !== undefined) sockets.delete(below)
     sockets.add(socket)
   }
   return {

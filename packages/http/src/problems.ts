@@ -161,8 +161,13 @@ function fieldsOf(error: { errors?: unknown; field?: unknown; message?: string }
 function logFailure(log: FastifyBaseLogger, thrown: unknown, body: Problem, request: FastifyRequest): void {
   const where = { method: request.method, path: body.instance, status: body.status, code: body.code }
   const expected = body.status === 503 && (thrown as Partial<ProblemError>)?.retryAfterSeconds !== undefined
-  if (expected) log.warn({ ...where, reason: (thrown as Error).message }, 'request refused')
+  if (expected) log.warn({ ...where, reason: reasonOf(thrown as Error) }, 'request refused')
   else log.error({ ...where, err: thrown }, 'request failed')
+}
+
+/** With its cause, which says what is wrong with a system that cannot be reached. */
+function reasonOf({ message, cause }: Error): string {
+  return cause instanceof Error && cause.message !== '' ? `${message}: ${cause.message}` : message
 }
 
 function challenge(reply: FastifyReply, body: Problem): void {

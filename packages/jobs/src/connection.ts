@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   ConnectError,
@@ -49,8 +49,9 @@ export function createConnection(options: ConnectionOptions): Connection {
   const { statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options
   const server = postgresServer(options.url)
   // Kept to be destroyed, since node-postgres ends an idle connection by waiting for the server to close it.
-  const sockets = new Set<Socket>()
-  const onSocket = (socket: Socket) => {
+  const sockets = new Set<Duplex>()
+  const onSocket = (socket: Duplex, below?: Duplex) => {
+    if (below !== undefined) sockets.delete(below)
     for (const each of sockets) if (each.destroyed) sockets.delete(each)
     sockets.add(socket)
   }

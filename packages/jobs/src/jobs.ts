@@ -210,6 +210,8 @@ export function createJobs(options: JobsOptions): Jobs {
         if (reasonOf(error) !== reasonOf(startFault))
           logger?.warn({ err: error }, 'jobs cannot start yet; trying again')
         startFault = error
+        // pg-boss 12.38 leaves the timers of a start that failed half-way, and the next one makes new ones.
+        await boss.stop({ graceful: false, close: false }).catch(() => {})
         attemptedOnce()
         const { first, longest } = START_RETRY_MS
         const waitMs = Math.min(longest, first * 2 ** attempt) * (0.5 + Math.random() / 2)

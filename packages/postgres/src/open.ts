@@ -4,13 +4,12 @@ import { errorOf, isAuthentication, isError, type Message, nextMessage, startupM
 import type { PostgresServer } from './server.ts'
 import { sessionSettings, trackedByPgBouncer } from './session.ts'
 import { type Binding, PostgresStream } from './stream.ts'
-import { connectTransport, nameOf, notPostgres, readUntil } from './transport.ts'
+import { connectTransport, nameOf, notPostgres, type OnSocket, readUntil } from './transport.ts'
 
 export interface OpenOptions {
   /** Unless the URL has `connect_timeout`. */
   readonly timeoutMs: number
-  /** Given each socket as soon as it is made, so that its owner can destroy it. */
-  readonly onSocket?: (socket: Socket) => void
+  readonly onSocket?: OnSocket
   /** Ends the attempt. */
   readonly signal?: AbortSignal | undefined
 }
@@ -96,11 +95,7 @@ function watchStart(server: PostgresServer, socket: Socket): void {
   })
 }
 
-function routeTo(
-  server: PostgresServer,
-  signal: AbortSignal,
-  onSocket: (socket: Socket) => void,
-): Promise<Route> {
+function routeTo(server: PostgresServer, signal: AbortSignal, onSocket: OnSocket): Promise<Route> {
   const known = routes.get(server)
   if (known !== undefined) return known
   const finding = findRoute(server, signal, onSocket)
@@ -115,11 +110,7 @@ function routeTo(
  * Starts a session without logging in, and looks at the first answer: libpq's `allow` and `prefer` fall back by it, and
  * PgBouncer refuses a session for settings that it does not know. One connection more, at a process's first.
  */
-async function findRoute(
-  server: PostgresServer,
-  signal: AbortSignal,
-  onSocket: (socket: Socket) => void,
-): Promise<Route> {
+async function findRoute(server: PostgresServer, signal: AbortSignal, onSocket: OnSocket): Promise<Route> {
   const ways = waysOf(server)
   let fault: unknown
   for (const encrypted of ways) {
@@ -147,7 +138,7 @@ async function tryWay(
   server: PostgresServer,
   encrypted: boolean,
   signal: AbortSignal,
-  onSocket: (socket: Socket) => void,
+  onSocket: OnSocket,
 ): Promise<Route | undefined> {
   for (const extent of ['all', 'tracked'] as const) {
     const startParameters = parametersFor(server, extent)

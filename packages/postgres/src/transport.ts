@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { isIP, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { connect as connectTls, getCACertificates, rootCertificates, type TLSSocket } from 'node:tls'
 import { ConnectError } from './errors.ts'
 import type { PostgresServer } from './server.ts'
@@ -9,12 +10,18 @@ const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 const YES = 0x53
 const NO = 0x4e
 
+/**
+ * Given each socket as soon as it is made, so that its owner can destroy it at any time. `below` is the one that it stands
+ * on, as TLS does: to be forgotten, since what is written to a stream whose socket was destroyed alone is an error that
+ * postgres.js no longer listens for.
+ */
+export type OnSocket = (socket: Duplex, below?: Duplex) => void
+
 export interface TransportOptions {
   readonly encrypted: boolean
   /** Ends the attempt; its reason is thrown. */
   readonly signal: AbortSignal
-  /** Given each socket at once, so that its owner can destroy it at any time, below TLS too. */
-  readonly onSocket: (socket: Socket) => void
+  readonly onSocket: OnSocket
 }
 
 /**
@@ -34,7 +41,7 @@ export async function connectTransport(server: PostgresServer, options: Transpor
   try {
     options.signal.throwIfAborted()
     await connectSocket(socket, server)
-    return options.encrypted ? await encrypt(socket, server) : socket
+    return options.encrypted ? await encrypt(socket, server, options.onSocket) : socket
   } catch (error) {
     socket.destroy()
     throw error instanceof ConnectError ? error : unreachable(server, error)
@@ -55,7 +62,7 @@ async function connectSocket(socket: Socket, server: PostgresServer): Promise<vo
   await once(socket, 'connect')
 }
 
-async function encrypt(socket: Socket, server: PostgresServer): Promise<TLSSocket> {
+async function encrypt(socket: Socket, server: PostgresServer, onSocket: OnSocket): Promise<TLSSocket> {
   if (server.tls.negotiation === 'postgres') {
     socket.write(TLS_REQUEST)
     const answer = await readUntil(socket, (arrived) => arrived)
@@ -65,7 +72,7 @@ async function encrypt(socket: Socket, server: PostgresServer): Promise<TLSSocke
     // More than the one byte would be text that was sent in the clear and read as if it came through TLS (CVE-2021-23222).
     if (answer[0] !== YES || answer.length !== 1) throw notPostgres(server)
   }
-  return handshake(socket, server)
+  return handshake(socket, server, onSocket)
 }
 
 /**
@@ -92,7 +99,7 @@ export function readUntil<T>(socket: Socket, decide: (arrived: Buffer) => T | un
   })
 }
 
-function handshake(socket: Socket, server: PostgresServer): Promise<TLSSocket> {
+function handshake(socket: Socket, server: PostgresServer, onSocket: OnSocket): Promise<TLSSocket> {
   const { tls, host } = server
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   const secure = connectTls({
@@ -110,6 +117,7 @@ function handshake(socket: Socket, server: PostgresServer): Promise<TLSSocket> {
     ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
     ...(tls.negotiation === 'direct' && { ALPNProtocols: ['postgresql'] }),
   })
+  onSocket(secure, socket)
   secure.once('error', reject)
   secure.once('close', () => reject(new ConnectError('TLS_FAILED', 'The server ended the TLS handshake')))
   secure.once('secureConnect', () => {
