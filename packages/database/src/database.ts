@@ -1,6 +1,7 @@
 import { differingSettings, type SettingDifference, sessionSettings } from '@reference/postgres'
 import { sql } from 'drizzle-orm'
 import type { Registry } from 'prom-client'
+import { isDatabaseUnavailable } from './errors.ts'
 import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
 import { createPool, type Pool } from './pool.ts'
 import { type PresetName, presets, roleLimitMs } from './presets.ts'
@@ -93,7 +94,13 @@ export function createDatabase(options: DatabaseOptions): Database {
     replica,
     cancellable,
     async ready(signal) {
-      await primary.run(hasTables, {}, { signal })
+      try {
+        await primary.run(hasTables, {}, { signal })
+      } catch (error) {
+        // Another search_path is seen as tables that are not there.
+        if (!isDatabaseUnavailable(error)) await checkSettings()
+        throw error
+      }
       await checkSettings()
     },
     stats: () => Object.fromEntries([...pools].map(([name, each]) => [name, each.stats()])),

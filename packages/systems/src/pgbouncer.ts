@@ -1,9 +1,18 @@
-import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import {
+  openConnection,
+  type PostgresServer,
+  postgresJsOptions,
+  postgresServer,
+  withoutLibpqVariables,
+} from '@reference/postgres'
 import type postgres from 'postgres'
 import type { Open } from './link.ts'
 
 /** No such database, and a login that is right but not one of `stats_users` or `admin_users`. */
 const NO_CONSOLE = new Set(['3D000', '08P01', '28000', '28P01'])
+
+const CONNECT_SECONDS = 5
 
 /**
  * PgBouncer itself, by `SHOW VERSION` on its console, which it answers without Postgres: with the row `postgres`, which is
@@ -14,7 +23,8 @@ export const openPgbouncer =
   (url: string): Open =>
   async (_signal, onLost) => {
     const { default: driver } = await import('postgres')
-    const console = Object.assign(new URL(url), { pathname: '/pgbouncer' }).href
+    const server = postgresServer(url)
+    const console = { ...server, database: 'pgbouncer' }
     let through = false
     let client = createClient(driver, console, onLost)
     return {
@@ -26,7 +36,7 @@ export const openPgbouncer =
             if (!(error instanceof Error && 'code' in error && NO_CONSOLE.has(String(error.code))))
               throw error
             client.destroy()
-            client = createClient(driver, url, onLost)
+            client = createClient(driver, server, onLost)
             through = true
           }
         }
@@ -37,31 +47,43 @@ export const openPgbouncer =
   }
 
 /** The sockets are ours: postgres.js only half-closes them, so that one to a server that hangs would stay open. */
-function createClient(driver: typeof postgres, url: string, onLost: () => void) {
-  let socket: Socket | undefined
-  let ended = false
-  const sql = driver(url, {
+function createClient(driver: typeof postgres, server: PostgresServer, onLost: () => void) {
+  const sockets = new Set<Duplex>()
+  const ending = new AbortController()
+  const settings = {
+    ...postgresJsOptions(server),
     max: 1,
     fetch_types: false,
     prepare: false,
-    connect_timeout: 5,
+    connect_timeout: CONNECT_SECONDS,
     max_lifetime: null,
     onnotice: () => {},
     onclose: () => {
-      if (!ended) onLost()
+      if (!ending.signal.aborted) onLost()
     },
     connection: { application_name: 'health' },
-    socket: ({ host, port }: { host: string[]; port: number[] }) => {
-      const address = { host: host[0] ?? 'localhost', port: port[0] ?? 6432 }
-      socket = connect({ ...address, noDelay: true })
-      return Object.assign(socket, address)
+    async socket(options: { connection: object }) {
+      const { socket, startParameters } = await openConnection(server, {
+        timeoutMs: CONNECT_SECONDS * 1000,
+        signal: ending.signal,
+        onSocket(socket, below) {
+          if (below !== undefined) sockets.delete(below)
+          sockets.add(socket)
+        },
+      }).catch((error: unknown) => {
+        onLost()
+        throw error
+      })
+      Object.assign(options.connection, startParameters)
+      return socket
     },
-  } as postgres.Options<Record<string, never>>)
+  }
+  const sql = withoutLibpqVariables(() => driver(settings as never))
   return {
     sql,
     destroy() {
-      ended = true
-      socket?.destroy()
+      ending.abort(new Error('The client was ended'))
+      for (const socket of sockets) socket.destroy()
       void sql.end({ timeout: 0 }).catch(() => {})
     },
   }
