@@ -1,9 +1,10 @@
 import t from 'tap'
-import { createDatabase } from '../../packages/database/src/index.ts'
+import { createDatabase, migrate } from '../../packages/database/src/index.ts'
 import { double, flaky } from '../../packages/jobs/src/fixtures/definitions.ts'
 import { harness, inState } from '../../packages/jobs/src/fixtures/harness.ts'
 import { JobPermanentError } from '../../packages/jobs/src/index.ts'
 import { until } from '../../packages/local-stack/src/index.ts'
+import { differingSettings, sessionSettings } from '../../packages/postgres/src/index.ts'
 import { findPgBouncer, startPgBouncer } from './pgbouncer.ts'
 
 const found = await findPgBouncer()
@@ -29,6 +30,26 @@ t.test(
         () => false,
       )
     await until('PgBouncer answers', isReady)
+
+    t.test('settings of the database and the role are not those of the sessions', async (t) => {
+      await migrate({ url: direct })
+      const { pathname, username } = new URL(direct)
+      await admin.query(`ALTER DATABASE ${pathname.slice(1)} SET search_path = elsewhere`)
+      await admin.query(`ALTER DATABASE ${pathname.slice(1)} SET DateStyle = 'SQL', 'DMY'`)
+      await admin.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = $1 AND pid <> pg_backend_pid()`,
+        [username],
+      )
+      await until('new connections are there', isReady)
+      const found = await until('the pool connects', () =>
+        database.primary.sql<{ name: string; setting: string }>`
+          select name, setting from pg_settings where name = any(${Object.keys(sessionSettings)}::text[])`.catch(
+          () => undefined,
+        ),
+      )
+      t.same(differingSettings(found), [])
+    })
 
     t.test('a job is there if the transaction of its caller commits', async (t) => {
       let lost = ''

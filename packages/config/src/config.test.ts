@@ -87,6 +87,18 @@ t.test('a URL has a host and can be decoded', async (t) => {
     t.same(faultsOf({ ...least, REDIS_URL: url }), [])
 })
 
+t.test('what a database URL cannot hold is named, for each of the three', async (t) => {
+  for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'DATABASE_REPLICA_URL']) {
+    const faults = faultsOf({ ...least, [name]: 'postgres://app:hunter2@db/app?sslmode=on' })
+    t.match(faults, [{ name, message: /^sslmode must be disable, .*, got "on"$/ }])
+    t.notMatch(JSON.stringify(faults), /hunter2/)
+  }
+  t.match(faultsOf({ DATABASE_URL: 'postgres://db/x?sslmode=verify-full&sslrootcert=/no/such.crt' }), [
+    { message: 'sslrootcert: cannot be read: ENOENT /no/such.crt' },
+  ])
+  t.same(faultsOf({ DATABASE_URL: 'postgres:///x?host=/run/postgresql' }), [])
+})
+
 t.test('the internal port is another one', async (t) => {
   t.match(faultsOf({ ...least, PORT: '9000', INTERNAL_PORT: '9000' }), [{ name: 'INTERNAL_PORT' }])
   t.same(faultsOf({ ...least, PORT: '0', INTERNAL_PORT: '0' }), [])
