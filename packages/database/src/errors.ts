@@ -63,6 +63,30 @@ export function isForeignKeyViolation(error: unknown, constraint?: string): bool
   return isViolation(error, '23503', constraint) || isViolation(error, '23001', constraint)
 }
 
+/** A row breaks a check constraint; `constraint` narrows it to one. */
+export function isCheckViolation(error: unknown, constraint?: string): boolean {
+  return isViolation(error, '23514', constraint)
+}
+
+/**
+ * The database holds a row that the API has no form for, such as one from before a check constraint. A 500: the caller did
+ * nothing wrong, and trying again does not help. The message is for the caller.
+ */
+export class RowNotRepresentableError extends Error {
+  readonly code = 'ROW_NOT_REPRESENTABLE'
+  readonly statusCode = 500
+  readonly expose = true
+
+  constructor(row: string, cause?: unknown) {
+    super(`The ${row} is stored with values that this API cannot represent`, { cause })
+    this.name = 'RowNotRepresentableError'
+  }
+}
+
+export function rowNotRepresentable(kind: string, id: number, cause?: unknown): RowNotRepresentableError {
+  return new RowNotRepresentableError(`${kind} ${id}`, cause)
+}
+
 /** The transaction lost against another (serialization failure or deadlock), once or as often as it was tried. */
 export function isRetryableConflict(error: unknown): boolean {
   const code = codeOf(error)

@@ -1,10 +1,13 @@
 export { createDatabase, type Database, type DatabaseOptions } from './database.ts'
 export {
   type DatabaseError,
+  isCheckViolation,
   isDatabaseUnavailable,
   isForeignKeyViolation,
   isRetryableConflict,
   isUniqueViolation,
+  RowNotRepresentableError,
+  rowNotRepresentable,
 } from './errors.ts'
 export { databaseSettings, warnOfSettings } from './from-config.ts'
 export { createInstallationReader } from './installation.ts'
@@ -19,6 +22,8 @@ export { newestOrder, type OrderCursor } from './queries/orders.ts'
 export type { ReportRow } from './queries/report.ts'
 export type { Setting } from './queries/settings.ts'
 export { type Attempt, type RepeatLimits, type RepeatReason, repeated } from './repeat.ts'
+export { createRowAudit, type RowAudit, type RowFault } from './row-audit.ts'
+export { checkedRow } from './rows.ts'
 export {
   cacheOutbox,
   cacheRegistrations,

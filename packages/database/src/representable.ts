@@ -20,6 +20,14 @@ export function isMoment(column: AnyColumn | SQL): SQL {
   return sql`${column} between ${sql.raw(`timestamptz '${first}'`)} and ${sql.raw(`timestamptz '${last}'`)}`
 }
 
+/**
+ * The lower bound of `isMoment`, in a form that no index serves. For pages, whose cursor is the upper bound: a range of
+ * both would be reckoned as half a percent of all rows, which draws the planner away from the index of the page's order.
+ */
+export function isNotTooEarly(column: AnyColumn | SQL): SQL {
+  return sql`(${column} < ${sql.raw(`timestamptz '${MOMENTS.first}'`)}) is not true`
+}
+
 /** Money in cents: not negative, and exact in JavaScript (`Number.MAX_SAFE_INTEGER`). */
 export function isCents(column: AnyColumn | SQL): SQL {
   return sql`${column} between 0 and ${sql.raw(String(Number.MAX_SAFE_INTEGER))}`

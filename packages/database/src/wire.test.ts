@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isoMoment } from './wire.ts'
+import { isIsoMoment, isoMoment } from './wire.ts'
 
 t.test('a moment reads as toISOString writes it', async (t) => {
   for (const [text, expected] of [
@@ -12,5 +12,26 @@ t.test('a moment reads as toISOString writes it', async (t) => {
     ['2024-05-01 10:20:30.5+05:30', '2024-05-01T04:50:30.500Z'],
   ] as const) {
     t.equal(isoMoment(text), expected, text)
+    t.ok(isIsoMoment(expected))
   }
+})
+
+t.test('a moment that ISO 8601 cannot express stays as Postgres writes it', async (t) => {
+  for (const text of [
+    'infinity',
+    '-infinity',
+    '20000-01-01 00:00:00+00',
+    '20000-01-01 00:00:00.5+00',
+    '10000-01-01 00:00:00+00',
+    '294276-12-31 23:59:59.999+00',
+    '0044-03-15 00:00:00+00 BC',
+    '0044-03-15 00:00:00.123+00 BC',
+    '10000-01-01 00:00:00+14',
+    '9999-12-31 23:00:00-02',
+  ]) {
+    t.equal(isoMoment(text), text)
+    t.notOk(isIsoMoment(isoMoment(text)), text)
+  }
+  t.equal(isoMoment('0001-01-01 00:00:00+00'), '0001-01-01T00:00:00.000Z')
+  t.equal(isoMoment('9999-12-31 23:59:59.999+00'), '9999-12-31T23:59:59.999Z')
 })

@@ -30,13 +30,38 @@ export const wireTypes = {
   texts: { to: 1009, from: [1009], serialize: textArrayText, parse: (text: string) => text },
 }
 
-/** `2024-05-01 10:20:30.5+00` → `2024-05-01T10:20:30.500Z`; other zones and eras take the slow way. */
+/**
+ * `2024-05-01 10:20:30.5+00` → `2024-05-01T10:20:30.500Z`; other zones take the slow way. What ISO 8601 has no form for
+ * (`infinity`, years past 9999, years before Christ) is handed on as Postgres writes it: an error here would take all rows
+ * of the statement with it. See `isIsoMoment`.
+ */
 export function isoMoment(text: string): string {
   const { length } = text
-  if (!text.endsWith('+00') || length < 22 || length > 26) return new Date(text).toISOString()
+  if (text.charCodeAt(DATE_LENGTH) !== SPACE || !text.endsWith('+00') || length < 22 || length > 26)
+    return slowMoment(text)
   const head = `${text.slice(0, 10)}T${text.slice(11, 19)}`
   if (length === 22) return `${head}.000Z`
   return `${head}.${text.slice(20, length - 3).padEnd(3, '0')}Z`
+}
+
+/** Whether a moment that was read has the form that the API promises. */
+export function isIsoMoment(text: string): boolean {
+  return text.length === 24 && text.charCodeAt(DATE_LENGTH) === LETTER_T
+}
+
+/** Length of `2024-05-01`. */
+const DATE_LENGTH = 10
+const SPACE = 32
+const LETTER_T = 84
+
+const otherZone = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d(?::\d\d){0,2}$/
+
+function slowMoment(text: string): string {
+  if (!otherZone.test(text)) return text
+  const date = new Date(text)
+  const iso = Number.isNaN(date.getTime()) ? text : date.toISOString()
+  // Years outside of 0 to 9999 have six digits and a sign.
+  return isIsoMoment(iso) ? iso : text
 }
 
 function momentText(value: unknown): string {

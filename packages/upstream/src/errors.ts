@@ -9,6 +9,7 @@ const STATUS_CODES = {
   UPSTREAM_REFUSED: 502,
   UPSTREAM_MALFORMED: 502,
   UPSTREAM_SUSPENDED: 503,
+  UPSTREAM_ROW_UNUSABLE: 502,
 } as const
 
 export type UpstreamCode = keyof typeof STATUS_CODES
@@ -33,6 +34,11 @@ export class UpstreamError extends AppError<UpstreamCode> {
 /** Counts as a failure for the breaker. A 4xx is an answer and does not count. */
 export function isFailure(error: unknown): boolean {
   return isRetryable(error) || (error instanceof UpstreamError && error.code === 'UPSTREAM_TIMED_OUT')
+}
+
+/** One row that the upstream cannot represent, or that holds values unknown here: an answer, which is no failure of the upstream. */
+export function isUnusableRow(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === 'UPSTREAM_ROW_UNUSABLE'
 }
 
 /** Worth a second attempt. A call past its deadline is not: the caller has waited long enough, and the upstream is busy. */

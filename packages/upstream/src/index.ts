@@ -1,3 +1,3 @@
-export { type UpstreamCode, UpstreamError } from './errors.ts'
+export { isUnusableRow, type UpstreamCode, UpstreamError } from './errors.ts'
 export type { TracedAttempt } from './tracing.ts'
 export { createUpstream, type Upstream, type UpstreamCall, type UpstreamOptions } from './upstream.ts'

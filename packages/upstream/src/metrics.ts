@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
-const OUTCOMES = ['ok', 'absent', 'aborted', 'suspended', 'timeout', 'error'] as const
+const OUTCOMES = ['ok', 'absent', 'unusable', 'aborted', 'suspended', 'timeout', 'error'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 export interface UpstreamMetrics {

@@ -203,14 +203,27 @@ class UpstreamClient implements Upstream {
       }
     }
     // A connection can be used again only when the body has been read to its end.
-    await body.dump()
+    if (statusCode === 500 && (await problemCode(body)) === 'ROW_NOT_REPRESENTABLE')
+      throw new UpstreamError(this.name, 'UPSTREAM_ROW_UNUSABLE', 'has a row that it cannot represent')
+    if (statusCode !== 500) await body.dump()
     if (statusCode === 404) return undefined
     const code = statusCode >= 500 ? 'UPSTREAM_FAILED' : 'UPSTREAM_REFUSED'
     throw new UpstreamError(this.name, code, `answered ${statusCode}`)
   }
 }
 
+/** The `code` of a problem document (RFC 9457). */
+async function problemCode(body: Dispatcher.ResponseData['body']): Promise<unknown> {
+  const text = await body.text()
+  try {
+    return Object(JSON.parse(text)).code
+  } catch {
+    return undefined
+  }
+}
+
 function outcomeOf({ code }: UpstreamError): Outcome {
   if (code === 'UPSTREAM_SUSPENDED') return 'suspended'
+  if (code === 'UPSTREAM_ROW_UNUSABLE') return 'unusable'
   return code === 'UPSTREAM_TIMED_OUT' ? 'timeout' : 'error'
 }

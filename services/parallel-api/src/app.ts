@@ -100,7 +100,7 @@ export async function createApp(
   const parallel = config.parallelFetch
 
   allRoute(app, { database, parallel, timeoutMs: allMs })
-  aggregateRoute(app, createAggregate({ upstream, parallel, timeoutMs: aggregateMs }))
+  aggregateRoute(app, createAggregate({ upstream, parallel, timeoutMs: aggregateMs, ...metrics }))
   const reports = createReports({
     database,
     workers,

@@ -4,6 +4,7 @@ import {
   createDatabase,
   createInstallationReader,
   createOutboxStore,
+  createRowAudit,
   type Database,
   databaseSettings,
   warnOfSettings,
@@ -76,6 +77,16 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     ...metrics,
   })
 
+  const audit = createRowAudit({
+    database,
+    onFault: (fault) =>
+      app.log.warn(
+        fault,
+        'a check of the schema does not hold for all rows: lists leave out those that break it',
+      ),
+    ...metrics,
+  })
+
   const caches = createCaches(cache, database, config)
   const context: AppContext = {
     config,
@@ -101,6 +112,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   void database.ready().catch(() => {})
 
   const close = async () => {
+    audit.close()
     await jobs.close()
     await Promise.all([workers.close(), cache.close(), systems.close()])
     await database.close()

@@ -1,6 +1,6 @@
 import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import { type Database, queries } from '@reference/database'
+import { checkedRow, type Database, queries } from '@reference/database'
 import { cachedAs } from '@reference/model'
 
 /**
@@ -12,15 +12,18 @@ export function createCaches(cache: Cache, database: Database, config: Config) {
   return {
     users: cache.namespace({
       ...cachedAs('user', config),
-      load: (id: number, { signal }) => primary.first(queries.userById, { id }, { signal }),
+      load: async (id: number, { signal }) =>
+        checkedRow('user', await primary.first(queries.userById, { id }, { signal })),
     }),
     products: cache.namespace({
       ...cachedAs('product', config),
-      load: (id: number, { signal }) => primary.first(queries.productById, { id }, { signal }),
+      load: async (id: number, { signal }) =>
+        checkedRow('product', await primary.first(queries.productById, { id }, { signal })),
     }),
     orders: cache.namespace({
       ...cachedAs('order', config),
-      load: (id: number, { signal }) => primary.first(queries.orderById, { id }, { signal }),
+      load: async (id: number, { signal }) =>
+        checkedRow('order', await primary.first(queries.orderById, { id }, { signal })),
     }),
     /** The guide's `lru_cache` for configuration, with an end and with invalidation on every replica. */
     settings: cache.namespace({

@@ -24,8 +24,8 @@ export function encodeOrderCursor({ createdAt, id }: OrderCursor): string {
 
 /** @throws 400 naming `after` when the text is no cursor of ours */
 export function decodeOrderCursor(text: string): OrderCursor {
-  const [, time, id] = /^(\d{1,14})\.([1-9]\d{0,9})$/.exec(decode(text)) ?? []
-  return { id: rowId(id), createdAt: new Date(Number(time)).toISOString() }
+  const [, time, id] = /^(0|-?[1-9]\d{0,14})\.([1-9]\d{0,9})$/.exec(decode(text)) ?? []
+  return { id: rowId(id), createdAt: moment(Number(time)) }
 }
 
 function encode(text: string): string {
@@ -37,6 +37,17 @@ function decode(text: string): string {
   const decoded = Buffer.from(text, 'base64url').toString('latin1')
   if (encode(decoded) !== text) throw notACursor()
   return decoded
+}
+
+/** From year 1 to 9999: lists hold no other moments. */
+const MOMENTS = {
+  first: Date.parse('0001-01-01T00:00:00.000Z'),
+  last: Date.parse('9999-12-31T23:59:59.999Z'),
+}
+
+function moment(ms: number): string {
+  if (!(ms >= MOMENTS.first && ms <= MOMENTS.last)) throw notACursor()
+  return new Date(ms).toISOString()
 }
 
 function rowId(digits: string | undefined): number {

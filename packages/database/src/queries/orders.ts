@@ -1,6 +1,7 @@
 import type { Order, OrderStatus } from '@reference/model'
 import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
-import { columns } from '../rows.ts'
+import { LAST_MOMENT } from '../representable.ts'
+import { columns, representable } from '../rows.ts'
 import { orders, products } from '../schema.ts'
 import { type Statement, statement } from '../statement.ts'
 import { limited } from './limited.ts'
@@ -17,8 +18,8 @@ export const orderById = statement<{ id: number }, Order>('order_by_id', (db) =>
 /** Where a page of orders starts: the last row of the page before. */
 export type OrderCursor = { createdAt: string; id: number }
 
-/** Before every page, since a page holds what is older than its cursor. */
-export const newestOrder: OrderCursor = { createdAt: 'infinity', id: 2_147_483_647 }
+/** Before every page, since a page holds what is older than its cursor; never past `LAST_MOMENT`. */
+export const newestOrder: OrderCursor = { createdAt: LAST_MOMENT, id: 2_147_483_647 }
 
 export type OrdersPageParams = OrderCursor & {
   limit: number
@@ -58,6 +59,7 @@ function page(name: string, ...filters: SQL[]): Statement<OrdersPageParams, Orde
         .where(
           and(
             ...filters,
+            representable.orderInPage(),
             sql`(${orders.createdAt}, ${orders.id}) < (${placeholder('createdAt')}::timestamptz, ${placeholder('id')}::int)`,
           ),
         )

@@ -1,6 +1,6 @@
 import type { Product } from '@reference/model'
-import { asc, eq, gt, sql } from 'drizzle-orm'
-import { columns } from '../rows.ts'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { columns, representable } from '../rows.ts'
 import { products } from '../schema.ts'
 import { statement } from '../statement.ts'
 import { limited } from './limited.ts'
@@ -28,7 +28,7 @@ export const productsPage = statement<{ after: number; limit: number }, Product>
     db
       .select(columns.product())
       .from(products)
-      .where(gt(products.id, placeholder('after')))
+      .where(and(gt(products.id, placeholder('after')), representable.product()))
       .orderBy(asc(products.id)),
   ),
 )

@@ -1,12 +1,12 @@
 import { asc, sql } from 'drizzle-orm'
-import { named } from '../rows.ts'
+import { named, representable } from '../rows.ts'
 import { orders, products } from '../schema.ts'
 import { statement } from '../statement.ts'
 
 const { placeholder } = sql
 
-/** One line of the report; `day` is a day in UTC, `2024-05-01`. */
-export type ReportRow = { category: string; day: string; orders: number; revenueCents: number }
+/** One line of the report; `day` is a day in UTC, `2024-05-01`. The revenue is in digits: a sum may pass 2^53. */
+export type ReportRow = { category: string; day: string; orders: number; revenueCents: string }
 
 /**
  * Orders by category and day, computed by Postgres: 0.95 s for a million orders. (Summing by product and day before the
@@ -17,8 +17,9 @@ export const report = statement<object, ReportRow>(
   () => sql`select category, to_char(day, 'YYYY-MM-DD') as day, orders, "revenueCents"
     from (
       select ${products.category}, (${orders.createdAt} at time zone 'UTC')::date as day,
-        count(*) as orders, sum(${orders.totalCents})::bigint as "revenueCents"
+        count(*) as orders, sum(${orders.totalCents})::text as "revenueCents"
       from ${orders} join ${products} on ${products.id} = ${orders.productId}
+      where ${representable.order()}
       group by 1, 2
     ) as days
     order by category collate "C", days.day`,
@@ -53,5 +54,5 @@ export const orderPart = statement<{ from: number; to: number }, { part: string 
   'report_part',
   () => sql`select coalesce(string_agg(concat_ws(',', ${orders.productId},
       (${orders.createdAt} at time zone 'UTC')::date - date '1970-01-01', ${orders.totalCents}), ';'), '') as part
-    from ${orders} where ${orders.id} between ${placeholder('from')} and ${placeholder('to')}`,
+    from ${orders} where ${orders.id} between ${placeholder('from')} and ${placeholder('to')} and ${representable.order()}`,
 )

@@ -1,6 +1,6 @@
 import type { User } from '@reference/model'
-import { asc, eq, gt, sql } from 'drizzle-orm'
-import { columns } from '../rows.ts'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { columns, representable } from '../rows.ts'
 import { users } from '../schema.ts'
 import { statement } from '../statement.ts'
 import { limited } from './limited.ts'
@@ -22,13 +22,13 @@ export const usersByIds = statement<{ ids: number[] }, User>('users_by_ids', (db
     .where(sql`${users.id} = any(${placeholder('ids')}::int[])`),
 )
 
-/** Ascending from the first id past `after`; 0 starts. */
+/** Ascending from the first id past `after`; 0 starts. Without rows that are not representable, as all lists. */
 export const usersPage = statement<{ after: number; limit: number }, User>('users_page', (db) =>
   limited(
     db
       .select(columns.user())
       .from(users)
-      .where(gt(users.id, placeholder('after')))
+      .where(and(gt(users.id, placeholder('after')), representable.user()))
       .orderBy(asc(users.id)),
   ),
 )

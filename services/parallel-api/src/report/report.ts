@@ -4,6 +4,7 @@ import { type Database, type DatabaseOptions, queries } from '@reference/databas
 import type { WorkerPool } from '@reference/threads'
 import { computeReport } from './compute.ts'
 import { reportInThread } from './in-thread.ts'
+import { writeRows } from './write.ts'
 
 /** Who adds up: the worker threads, the main thread (`WORKER_THREADS=0`), or Postgres. */
 export type Engine = 'workers' | 'main' | 'sql'
@@ -86,7 +87,7 @@ async function query(database: Database, limits: Limits): Promise<Buffer> {
     ...limits,
     readOnly: true,
   })
-  return Buffer.from(JSON.stringify({ engine: 'sql', rows }))
+  return Buffer.from(writeRows('sql', rows))
 }
 
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Buffer {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MAX_GROUPS } from './groups.ts'
+import { GROUP_FIELDS, MAX_GROUPS } from './groups.ts'
 import { type Categories, sumPart } from './sum.ts'
 import { sortedNames, writeReport } from './write.ts'
 
@@ -17,7 +17,7 @@ t.test('sums orders by category and day', async (t) => {
   const categories = products([1, 0], [2, 1], [3, 0])
   t.same(
     sum('1,20000,100;2,20000,50;3,20000,1;1,20001,7', categories),
-    [0, 20000, 2, 101, 1, 20000, 1, 50, 0, 20001, 1, 7],
+    [0, 20000, 2, 101, 0, 1, 20000, 1, 50, 0, 0, 20001, 1, 7, 0],
   )
 })
 
@@ -26,14 +26,25 @@ t.test('a part without orders has no groups', async (t) => {
 })
 
 t.test('days before 1970 and large sums are exact', async (t) => {
-  t.same(sum('1,-1,4503599627370496;1,-1,4503599627370495', products([1, 0])), [0, -1, 2, 9007199254740991])
+  const large = '4503599627370496'
+  t.same(sum(`1,-1,${large};1,-1,4503599627370495`, products([1, 0])), [0, -1, 2, 7199254740991, 9])
+  // Past 2^53, where a number alone would lose the last digits.
+  const most = '9007199254740991'
+  t.same(sum(Array(7).fill(`1,-1,${most}`).join(';'), products([1, 0])), [0, -1, 7, 50394783186937, 63])
+  const carried = sum('1,1,999999999999999;1,1,1;1,1,5', products([1, 0]))
+  t.same(carried, [0, 1, 3, 5, 1])
+  const lanes = [Float64Array.from(carried), Float64Array.of(0, 1, 1, 999_999_999_999_999, 9)]
+  t.match(
+    Buffer.from(writeReport({ engine: 'workers', lanes, names: ['a'] })).toString(),
+    '"revenueCents":11000000000000004}',
+  )
 })
 
 t.test('product ids may have gaps', async (t) => {
   const categories = products([3, 7], [10, 8], [11, 9], [400, 10], [2_147_483_647, 11])
   t.same(
     sum('3,1,1;10,1,1;11,1,1;400,1,1;2147483647,1,1', categories),
-    [7, 8, 9, 10, 11].flatMap((category) => [category, 1, 1, 1]),
+    [7, 8, 9, 10, 11].flatMap((category) => [category, 1, 1, 1, 0]),
   )
   for (const absent of [1, 4, 12, 399, 401, 2_147_483_646]) {
     t.throws(() => sum(`${absent},1,1`, categories), { message: `product ${absent} has no category` })
@@ -43,9 +54,12 @@ t.test('product ids may have gaps', async (t) => {
 t.test('groups are bounded, orders are not', async (t) => {
   const categories = products([1, 0])
   const days = Array.from({ length: MAX_GROUPS }, (_, day) => `1,${day},1`).join(';')
-  t.equal(sum(`${days};1,0,1`, categories).length, 4 * MAX_GROUPS)
+  t.equal(sum(`${days};1,0,1`, categories).length, GROUP_FIELDS * MAX_GROUPS)
   t.throws(() => sum(`${days};1,${MAX_GROUPS},1`, categories), { code: 'REPORT_TOO_LARGE', statusCode: 500 })
-  const halves = [sumPart({ orders: Buffer.from(days), products: categories }), Float64Array.of(0, -1, 1, 1)]
+  const halves = [
+    sumPart({ orders: Buffer.from(days), products: categories }),
+    Float64Array.of(0, -1, 1, 1, 0),
+  ]
   t.throws(() => writeReport({ engine: 'workers', lanes: halves, names: ['a'] }), {
     code: 'REPORT_TOO_LARGE',
   })
@@ -55,15 +69,15 @@ t.test('goes on from the parts before', async (t) => {
   const categories = products([1, 0], [2, 1])
   const before = sumPart({ orders: Buffer.from('1,1,10;2,1,5'), products: categories })
   const sums = sumPart({ orders: Buffer.from('2,1,1;1,2,3'), products: categories, before })
-  t.same(Array.from(sums), [0, 1, 1, 10, 1, 1, 2, 6, 0, 2, 1, 3])
+  t.same(Array.from(sums), [0, 1, 1, 10, 0, 1, 1, 2, 6, 0, 0, 2, 1, 3, 0])
 })
 
 t.test('the report puts lanes together, sorted by the bytes of the category and by day', async (t) => {
   const names = sortedNames(['\u{1f600}', 'b', '\uffee', 'a', 'b'])
   t.same(names, ['a', 'b', '\uffee', '\u{1f600}'])
   const lanes = [
-    Float64Array.of(1, 20484, 1, 5, 0, 20484, 2, 7),
-    Float64Array.of(1, 20483, 1, 1, 1, 20484, 1, 6),
+    Float64Array.of(1, 20484, 1, 5, 0, 0, 20484, 2, 7, 0),
+    Float64Array.of(1, 20483, 1, 1, 0, 1, 20484, 1, 6, 0),
   ]
   t.same(JSON.parse(Buffer.from(writeReport({ engine: 'workers', lanes, names })).toString()), {
     engine: 'workers',

@@ -17,7 +17,7 @@ export interface Part {
 /**
  * The CPU work of `/report`: adds the orders of one part up by category and day, without an object an order.
  *
- * @returns groups one after the other, each as category, day, orders, cents; sums are exact below 2^53
+ * @returns groups one after the other, each as category, day, orders and cents, see `GROUP_FIELDS`; sums are exact
  * @throws RangeError for a product without category, ReportTooLargeError
  */
 export function sumPart({ orders, products, before }: Part): Float64Array {

@@ -1,5 +1,5 @@
 import type { ReportRow } from '@reference/database'
-import { createGroups, GROUP_FIELDS } from './groups.ts'
+import { CENTS_BASE, createGroups, GROUP_FIELDS } from './groups.ts'
 
 export interface Sums {
   readonly engine: string
@@ -17,11 +17,11 @@ export function writeReport({ engine, lanes, names }: Sums): Uint8Array<ArrayBuf
   const starts = Array.from({ length: sums.length / GROUP_FIELDS }, (_, index) => index * GROUP_FIELDS)
   starts.sort((a, b) => (sums[a] ?? 0) - (sums[b] ?? 0) || (sums[a + 1] ?? 0) - (sums[b + 1] ?? 0))
   const rows = starts.map(
-    (at): ReportRow => ({
+    (at): WrittenRow => ({
       category: names[sums[at] ?? 0] ?? '',
       day: dayName(sums[at + 1] ?? 0),
       orders: sums[at + 2] ?? 0,
-      revenueCents: sums[at + 3] ?? 0,
+      revenueCents: digits(sums[at + 4] ?? 0, sums[at + 3] ?? 0),
     }),
   )
   return new TextEncoder().encode(JSON.stringify({ engine, rows }))
@@ -33,6 +33,29 @@ export function sortedNames(names: Iterable<string>): string[] {
     .map((name) => ({ name, bytes: Buffer.from(name) }))
     .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
     .map(({ name }) => name)
+}
+
+/** `revenueCents` is written as a number with all its digits, past 2^53 too. */
+interface WrittenRow {
+  readonly category: string
+  readonly day: string
+  readonly orders: number
+  readonly revenueCents: unknown
+}
+
+/** Rows as Postgres has added them up. */
+export function writeRows(engine: string, rows: readonly ReportRow[]): string {
+  const written = rows.map((row): WrittenRow => ({ ...row, revenueCents: rawJson(row.revenueCents) }))
+  return JSON.stringify({ engine, rows: written })
+}
+
+function digits(high: number, low: number): unknown {
+  return high === 0 ? low : rawJson(`${BigInt(high) * BigInt(CENTS_BASE) + BigInt(low)}`)
+}
+
+/** Digits for `JSON.stringify` to write as they are (ES2026); TypeScript does not know it yet. */
+function rawJson(text: string): unknown {
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
 }
 
 function dayName(day: number): string {

@@ -133,6 +133,25 @@ t.test(
   },
 )
 
+t.test('rows with values that are not known here are left out, and the others are answered', async (t) => {
+  const { upstream, get } = await start(t)
+  const orders = [
+    { ...upstreamOrder(30), status: 'refunded' },
+    { ...upstreamOrder(29), createdAt: 'infinity' },
+    { ...upstreamOrder(28), totalCents: -1 },
+    { ...upstreamOrder(27), totalCents: 0.5 },
+    upstreamOrder(26),
+    upstreamOrder(25),
+  ]
+  upstream.answers.set('/orders', (response) => response.end(JSON.stringify({ items: orders, next: null })))
+  const user = JSON.stringify({ ...upstreamUser(upstreamOrder(25).userId), email: 'none' })
+  upstream.answers.set(`/users/${upstreamOrder(25).userId}`, (response) => response.end(user))
+  const { status, body } = await get('/aggregate?limit=6')
+  t.equal(status, 200)
+  t.same(body, { items: [joined(26)] })
+  t.match((await get('/metrics')).text, 'aggregate_rows_left_out_total 5\n')
+})
+
 t.test('fields that the upstream has added since are left out', async (t) => {
   const { upstream, get } = await start(t)
   upstream.answers.set('/users', (response) =>

@@ -30,7 +30,10 @@ export function aggregateRoute(app: App, aggregate: Aggregate): void {
     async (request) => {
       const { limit = 20 } = request.query
       const headers = passedOn(request)
-      return { items: await forClient(request, (signal) => aggregate(limit, { signal, headers })) }
+      const { items, leftOut } = await forClient(request, (signal) => aggregate(limit, { signal, headers }))
+      if (leftOut.length > 0)
+        request.log.warn({ orders: leftOut }, 'orders with unknown values were left out')
+      return { items }
     },
   )
 }

@@ -9,7 +9,11 @@ const Row = Type.Object({
   category: Type.String({ examples: ['home'] }),
   day: Type.String({ format: 'date', description: 'In UTC', examples: ['2026-01-31'] }),
   orders: Type.Integer({ minimum: 1, examples: [12] }),
-  revenueCents: Type.Integer({ minimum: 0, examples: [47760] }),
+  revenueCents: Type.Integer({
+    minimum: 0,
+    description: 'Exact. A sum may pass 2^53: read it as a big integer where orders are that large',
+    examples: [47760],
+  }),
 })
 
 /**

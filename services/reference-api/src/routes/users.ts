@@ -1,4 +1,11 @@
-import { isForeignKeyViolation, isUniqueViolation, queries } from '@reference/database'
+import {
+  checkedRow,
+  isCheckViolation,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  queries,
+  rowNotRepresentable,
+} from '@reference/database'
 import { type App, IdParams, PageQuery, ProblemSchema, page, sendCached, shortReply } from '@reference/http'
 import { Email, PersonName, User } from '@reference/model'
 import { Type } from 'typebox'
@@ -70,10 +77,14 @@ export function userRoutes(app: App, { database, caches, write }: AppContext): v
       const { id } = request.params
       const { email = null, name = null } = request.body
       return write(async (tx) => {
-        const user = await tx.first(queries.updateUser, { id, email, name })
+        const user = checkedRow('user', await tx.first(queries.updateUser, { id, email, name }))
         if (user === undefined) throw notFound('user')
         return { result: user, staleKeys: [users.keyOf(id)] }
-      }).catch(refuseTakenEmail)
+      }).catch((error: unknown) => {
+        // What was sent is valid: the row itself is from before the check.
+        if (isCheckViolation(error)) throw rowNotRepresentable('user', id, error)
+        return refuseTakenEmail(error)
+      })
     },
   )
 
