@@ -107,7 +107,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     try {
       return await use(client)
     } catch (error) {
-      if (isConnectionFault(error)) broken = error as Error
+      // As the pool itself does: pg-boss sends several statements at once, and a transaction among them stays open.
+      broken = error as Error
       throw error
     } finally {
       client.off('error', onError)

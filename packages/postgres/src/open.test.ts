@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
-import { linkTo, startTlsPostgres, testCertificate, usualRules } from '@reference/local-stack'
+import { linkTo, startTlsPostgres, testCertificate, until, usualRules } from '@reference/local-stack'
 import t from 'tap'
-import { askBoth, askPostgresJs, failBoth } from './fixtures/both-drivers.ts'
+import { askBoth, askPostgresJs, failBoth, openPostgresJs } from './fixtures/both-drivers.ts'
 import { sessionSettings } from './index.ts'
 
 const hasIpv6 = await new Promise<boolean>((resolve) => {
@@ -330,6 +330,7 @@ t.test('settings of a session are the same whatever database and role say', asyn
     ...{ standard_conforming_strings: 'off', client_encoding: 'LATIN1' },
   }
   const asked = { ...sessionSettings, client_encoding: 'UTF8' }
+  t.same(Object.keys(asked).sort(), Object.keys(other).sort(), 'each of them is tried')
   const columns = Object.keys(asked).map((name) => `current_setting('${name}') as "${name}"`)
   for (const level of ['database reference', 'role reference', 'role reference in database reference']) {
     for (const [name, value] of Object.entries(other)) {
@@ -339,6 +340,21 @@ t.test('settings of a session are the same whatever database and role say', asyn
       t.same(await askBoth(url, `select ${columns.join(', ')}`), both(asked), `alter ${level}`)
     }
     await server.run(`alter ${level} reset all`)
+  }
+})
+
+t.test('a statement is cancelled over TLS, with a login that is bound to it too', async (t) => {
+  for (const query of ['?sslmode=require', '?sslmode=require&channel_binding=require']) {
+    const { sql, end } = openPostgresJs(at('127.0.0.1', query))
+    t.teardown(end)
+    const sleeping = sql.unsafe('select pg_sleep(60)')
+    const failed = t.rejects(sleeping, { code: '57014' })
+    const running = () =>
+      server.run("select 1 from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'")
+    await until('it runs', async () => (await running()).length > 0)
+    sleeping.cancel()
+    await failed
+    t.same(await sql.unsafe('select 1 as one'), [{ one: 1 }])
   }
 })
 
