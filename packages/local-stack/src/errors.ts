@@ -6,6 +6,9 @@ export type LocalStackErrorCode =
   | 'SERVER_USER_MISSING'
   | 'FOLDER_UNREACHABLE'
   | 'PORT_TAKEN'
+  | 'ADDRESS_UNAVAILABLE'
+  | 'ALREADY_RUNS'
+  | 'FOLDER_IN_USE'
 
 export type LocalStackError = Error & { code: LocalStackErrorCode }
 

@@ -4,6 +4,7 @@ import { chown, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
+import { awaitFreeData } from './data-lock.ts'
 import { hasCode, localStackError } from './errors.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts'
@@ -55,6 +56,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
     const data = options.dataDir ?? join(folder, 'data')
     const passwordFile =
       options.dataDir === undefined ? join(folder, 'password') : `${options.dataDir}.password`
+    if (options.dataDir !== undefined) await awaitFreeData(options.dataDir)
     await ensureDataFolder(binaries, user, data, passwordFile, options.dataDir !== undefined)
     const password = (await readFile(passwordFile, 'utf8')).trim()
     const config = join(folder, 'postgresql.conf')

@@ -1,4 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { EXIT_CODES, Output } from '@reference/cli'
+import { EXIT_CONFIG, EXIT_TEMPORARY } from '@reference/config'
+import { hasCode } from '../errors.ts'
 import { holdOpen } from '../guard.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -18,9 +21,9 @@ export const runCommand = async (
     process.exitCode = values.help === true ? print(help) : await main(values)
   } catch (error) {
     const usage = error instanceof UsageError
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-    if (usage) process.stderr.write(`\n${help}`)
-    process.exitCode = usage ? 64 : 1
+    say(error instanceof Error ? error.message : String(error))
+    if (usage) say(`\n${help}`.trimEnd())
+    process.exitCode = usage ? EXIT_CODES.USAGE : exitCodeOf(error)
   }
 }
 
@@ -77,6 +80,16 @@ export const onInterrupt = (): Interruption => {
   return { signal: promise, release }
 }
 
+/** As the services end for the same reasons. */
+const exitCodeOf = (error: unknown): number => {
+  if (hasCode(error, 'CONFIG_INVALID') || hasCode(error, 'VAULT_REFUSED')) return EXIT_CONFIG
+  return hasCode(error, 'VAULT_UNAVAILABLE') ? EXIT_TEMPORARY : EXIT_CODES.FAILED
+}
+
+let standardError: Output | undefined
+
+/** Prints a line for people. Never waits for a reader, as little as the services do. */
 export const say = (line: string): void => {
-  process.stderr.write(`${line}\n`)
+  standardError ??= new Output(2)
+  standardError.write(`${line}\n`)
 }

@@ -7,4 +7,4 @@ Starts Postgres and Redis (no Docker), migrates and seeds, and runs both APIs, w
 
 ${serviceOptionsHelp}`
 
-await runCommand(help, serviceOptions, (values) => runServices(values, { watch: true }))
+await runCommand(help, serviceOptions, (values) => runServices(values, { command: 'pnpm dev', watch: true }))

@@ -1,0 +1,53 @@
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { localStackError } from './errors.ts'
+import { commandOf } from './running.ts'
+
+/** How long a Postgres may take to stop whose parent was killed. */
+const STOP_LIMIT_MS = 20_000
+
+/** How long after the death of its parent a Postgres may still call itself ready: until `guard.sh` has seen it. */
+const NOTICE_MS = 2_000
+
+/**
+ * Waits until no Postgres runs on a data folder that was kept.
+ *
+ * Postgres locks the folder with `postmaster.pid`. After the parent was killed its Postgres takes a moment to stop; and after a
+ * restart of the machine the id in the file may belong to another program, at which Postgres refuses to start.
+ *
+ * @throws LocalStackError FOLDER_IN_USE when a Postgres stays there
+ */
+export const awaitFreeData = async (data: string): Promise<void> => {
+  const begin = performance.now()
+  for (;;) {
+    const lock = await readLock(data)
+    if (lock === undefined) return
+    const command = commandOf(lock.pid)
+    // Postgres removes the lock of a process that is gone, and looks for what is left of it.
+    if (command === undefined) return
+    if (!command.includes('postgres')) return rm(join(data, 'postmaster.pid'), { force: true })
+    const waited = performance.now() - begin
+    if (waited > STOP_LIMIT_MS || (waited > NOTICE_MS && lock.state === 'ready')) {
+      throw localStackError(
+        'FOLDER_IN_USE',
+        `A Postgres already runs on ${data}: process ${lock.pid}, port ${lock.port}.
+To stop it, type: kill -INT ${lock.pid}`,
+      )
+    }
+    await delay(100)
+  }
+}
+
+interface Lock {
+  pid: number
+  port: string
+  state: string
+}
+
+const readLock = async (data: string): Promise<Lock | undefined> => {
+  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const lines = text.split('\n')
+  return { pid: Number(lines[0]), port: lines[3] ?? '?', state: lines[7]?.trim() ?? '' }
+}
