@@ -9,6 +9,7 @@ import {
   withoutLibpqVariables,
 } from '@reference/postgres'
 import postgres from 'postgres'
+import { turnOffDriverRetry } from './driver-retry.ts'
 import type { Watch, Watchdog } from './watch.ts'
 import { wireTypes } from './wire.ts'
 
@@ -72,6 +73,7 @@ export function createConnection(
     socket: sockets.open,
   }
   const client = withoutLibpqVariables(() => postgres(settings as never)) as unknown as Client
+  turnOffDriverRetry(client)
   const watch = watchdog.watch(() => onSilent(connection))
   let lost: unknown
 

@@ -17,7 +17,7 @@ import {
 } from './errors.ts'
 import { createGate, type Grant } from './gate.ts'
 import type { DatabaseMetrics, PoolFigures } from './metrics.ts'
-import { type Attempt, isChangedResult, REPEAT_LIMITS, repeated } from './repeat.ts'
+import { type Attempt, isChangedResult, isForgottenStatement, REPEAT_LIMITS, repeated } from './repeat.ts'
 import { type Statement, statement } from './statement.ts'
 import { createTracing, type StatementRecord } from './tracing.ts'
 import { firstBytes, runTransaction, type Transaction, type TransactionOptions } from './transaction.ts'
@@ -207,7 +207,8 @@ export function createPool(options: PoolOptions): Pool {
    */
   function judge(place: number, connection: Connection, error: unknown): void {
     if (isLostConnection(error)) discard(place, connection, isBrokenConnection(error) ? undefined : error)
-    else if (isReadOnlyServer(error)) retire(place, connection, () => connection.end(closeTimeoutMs / 1000))
+    else if (isReadOnlyServer(error) || isForgottenStatement(error))
+      retire(place, connection, () => connection.end(closeTimeoutMs / 1000))
   }
 
   /** Each run has a place of its own: during the pause between two, the connection is free for others. */
@@ -313,6 +314,7 @@ export function createPool(options: PoolOptions): Pool {
       return await runTransaction(use, txOptions, work)
     } catch (error) {
       renewPlans(error, used)
+      if (isForgottenStatement(error)) judge(place, connection, error)
       if (!isDatabaseUnavailable(error)) throw error
       if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
       judge(place, connection, (error as Error).cause)

@@ -333,17 +333,18 @@ t.test(
 t.test('statements that the server has forgotten are answered', async (t) => {
   const { database, registry } = await withCounter(t, { poolMax: 1 })
   const { primary } = database
-  for (const n of [1, 2, 3]) {
-    t.match(await primary.transaction(addUser(`${n}@example.com`)), { email: `${n}@example.com` })
-    t.equal((await primary.run(queries.usersByIds, { ids: [1, 2] })).length, 2)
+  const forget = () => primary.transaction(({ drizzle }) => drizzle.execute(sql.raw('deallocate all')))
+  for (const n of [1, 2]) {
+    const outside = () => primary.run(queries.usersByIds, { ids: [1, 2] })
+    t.equal((await outside()).length, 2)
+    await forget()
+    t.equal((await outside()).length, 2, 'outside of a transaction')
+    t.equal(await repeats(registry, 'stale_plan'), 2 * n - 1)
     t.match(await primary.run(queries.updateUser, { id: 1, email: null, name: `${n}` }), [{ name: `${n}` }])
-    await primary.sql`deallocate all`
-    t.equal((await primary.run(queries.usersByIds, { ids: [1, 2] })).length, 2, 'outside of a transaction')
-    await primary.sql`deallocate all`
+
+    await primary.transaction(addUser(`${n}-a@example.com`))
+    await forget()
+    t.match(await primary.transaction(addUser(`${n}-b@example.com`)), { email: `${n}-b@example.com` })
+    t.equal(await repeats(registry, 'stale_plan'), 2 * n)
   }
-  t.equal(
-    await repeats(registry, 'stale_plan'),
-    1,
-    'the second transaction met it; the third one prepared anew',
-  )
 })

@@ -49,6 +49,12 @@ export function isChangedResult(error: unknown): boolean {
   return (serverErrorOf(error) as { routine?: string }).routine === 'RevalidateCachedQuery'
 }
 
+/** The server does not have what the connection believes to have prepared: no statement of it is worth another try. */
+export function isForgottenStatement(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === '26000' || code === '42P05'
+}
+
 export interface Attempt {
   /** From 1. */
   readonly number: number

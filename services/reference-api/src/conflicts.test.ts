@@ -50,7 +50,7 @@ t.test('while tables change under it, every call is answered', async (t) => {
       call('PUT', '/config/some.key', { body: { value: n } }),
       call('POST', '/process-data', { body: { n } }),
     ]
-    const statuses = (await Promise.all(calls)).map(({ status }) => status)
+    const statuses = (await Promise.all(calls)).map(({ status, body }) => body?.code ?? status)
     t.same(statuses, [201, 200, 201, 200, 200, 200, n === 1 ? 201 : 200, 202])
   }
   for (let i = 0; i < 5; i++) await round()
