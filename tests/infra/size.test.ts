@@ -151,7 +151,7 @@ t.test('the worst case of the APIs has the bounds that they are started with', a
     has(compose, `CACHE_L1_MAX_BYTES: ${parallelTier1 * 2 ** 20}`)
   }
   const { 'report: old generation': old, 'report: young generation': young } = reportThread
-  has(read('services/parallel-api/src/app.ts'), `const REPORT_HEAP_MB = ${old}`)
+  has(read('services/parallel-api/src/context.ts'), `const REPORT_HEAP_MB = ${old}`)
   has(read('packages/threads/src/threads.ts'), `const YOUNG_MB = ${young}`)
 })
 

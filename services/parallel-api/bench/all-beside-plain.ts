@@ -38,7 +38,7 @@ async function serve(url: string): Promise<void> {
   const database = createDatabase({ url, preset: 'parallel-api', applicationName: 'parallel-api' })
   const sql = postgres(url, { max: 25 })
   const app = await createServer({ service: 'bench', version: '0', logLevel: 'error' })
-  allRoute(app, { database, parallel: true, timeoutMs: 5_000 })
+  allRoute(app, { database, config: { parallelFetch: true }, deadlines: { allMs: 5_000 } })
   app.get<{ Querystring: { limit: string } }>('/plain', async (request, reply) => {
     const limit = Number(request.query.limit)
     const [users, orders, products] = await Promise.all([

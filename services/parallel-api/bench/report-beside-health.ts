@@ -204,7 +204,7 @@ async function yieldToOthers(databaseUrl: string): Promise<void> {
   const stat = readFileSync(`/proc/${session?.pid}/stat`, 'utf8')
   await sql.end()
   const server = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]
-  // Not a nice value: whoever has a core keeps it for a slice of some ms, however nice; this class gives it up at once.
+  // A nice value would not do: a process keeps its core for a slice of some ms at any nice value. This class yields at once.
   execFileSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(server)])
 }
 

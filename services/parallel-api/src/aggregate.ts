@@ -16,7 +16,7 @@ export interface AggregateCall {
 
 export interface Aggregated {
   readonly items: AggregatedOrder[]
-  /** Orders of the page that are not among the items: they, their user or their product have no form that is known here. */
+  /** Ids of the orders that are left out, because they, their user or their product have unknown values. */
   readonly leftOut: readonly number[]
 }
 
@@ -25,8 +25,8 @@ export type Aggregate = (limit: number, call: AggregateCall) => Promise<Aggregat
 
 /**
  * Joins rows of the upstream over HTTP: a page of orders, then each user and product that the orders name, once each. The
- * upstream's connection pool limits how many calls are in flight. A row with values that are unknown here, such as a status
- * that a newer release has added, leaves out its orders and not the whole page.
+ * upstream's connection pool limits how many calls are in flight. A row with unknown values, such as a status that a newer
+ * release has added, leaves out its orders and not the whole page.
  *
  * @param parallel `false` fetches one row after the other
  * @param timeoutMs deadline of the whole call
@@ -38,11 +38,11 @@ export function createAggregate(options: {
   registry?: Registry
 }): Aggregate {
   const { upstream, parallel, timeoutMs, registry } = options
-  const left =
+  const leftOutTotal =
     registry &&
     new Counter({
       name: 'aggregate_rows_left_out_total',
-      help: 'Orders that /aggregate left out since they, their user or their product have values that it cannot represent',
+      help: 'Orders that /aggregate left out because they, their user or their product have unknown values',
       registers: [registry],
     })
 
@@ -71,7 +71,7 @@ export function createAggregate(options: {
       })
       const kept = new Set(joined.map(({ id }) => id))
       const leftOut = page.items.map(({ id }) => id).filter((id) => !kept.has(id))
-      left?.inc(leftOut.length)
+      leftOutTotal?.inc(leftOut.length)
       return { items: joined, leftOut }
     }
     return fetchAll({ aggregate: join }, { signal, timeoutMs }).then(
@@ -121,7 +121,7 @@ function open<Properties extends Record<string, TSchema>>(schema: { properties: 
   return Type.Object(schema.properties)
 }
 
-/** Checks names and types only, which every release of the upstream keeps, whatever its values are. */
+/** Checks names and types only: every release of the upstream keeps them, while it may add values. */
 function shapeOf(schema: { properties: Record<string, TSchema> }) {
   const loose = Object.entries(schema.properties).map(([name, property]) => [
     name,

@@ -2,21 +2,22 @@ import type { ServerResponse } from 'node:http'
 import { testDatabase, until } from '@reference/local-stack'
 import type { TestUpstream } from '@reference/upstream/testing'
 import t from 'tap'
-import { lockTable, type Scope, startApi, startUpstream, type TestApi } from './testing.ts'
+import { lockTable, type Scope, startApi, type TestApi } from './testing/test-api.ts'
+import { startUpstream } from './testing/upstream.ts'
 
-// What ends a call early, for each call that fans out, and what is left of it: counted in the service, in the server of
-// the database while the lock that held the statements is still there, and at the upstream.
+// Each call that fans out is ended early in each way, and the work that it left is counted: in the service, in the database
+// server while the lock that held the statements is still taken, and at the upstream.
 
 interface Left {
-  /** Statements in the server, also those that wait or are idle in a transaction. */
+  /** Statements in the server, including waiting ones and idle transactions. */
   readonly queries: number
-  /** Connections of the service's pools that are taken. */
+  /** Connections in use of the service's pools. */
   readonly taken: number
-  /** Tasks that run or wait in worker threads. */
+  /** Tasks in worker threads, running or queued. */
   readonly tasks: number
-  /** Calls that the upstream has not answered; each has a socket. */
+  /** Calls that the upstream has not answered; each has a socket open. */
   readonly calls: number
-  /** Requests that the service works on, the one that asks included. */
+  /** Requests in flight, including the one that reads the metrics. */
   readonly requests: number
 }
 
@@ -38,21 +39,21 @@ async function count({ get, runningQueries }: TestApi, upstream: TestUpstream): 
   }
 }
 
-/** Below what ends the work without being cancelled: 10 s of a statement (the role's limit) and of an attempt to the upstream. */
+/** Below the 10 s after which uncancelled work ends by itself: the role's statement timeout, and an attempt to the upstream. */
 const WITHIN_MS = 5_000
 
 const same = (left: Left) => JSON.stringify(left) === JSON.stringify(NOTHING)
 
 interface Case {
   readonly path: string
-  /** Makes the call wait for something that never comes; gives what lets it. */
+  /** Makes the call wait. @returns a function that ends the wait */
   hold(api: TestApi, upstream: TestUpstream): Promise<() => Promise<void>>
-  /** Holds another of its parts, which then can be made to fail. Absent: the call has one part only. */
+  /** Makes another part of the call wait, which then can be made to fail. Undefined for a call with one part. */
   holdPart?(api: TestApi, upstream: TestUpstream): Promise<HeldPart>
 }
 
 interface HeldPart {
-  /** Whether the service has begun it. */
+  /** Whether the service has started it. */
   waits(): Promise<boolean>
   fail(): Promise<void>
   release(): Promise<void>
@@ -93,7 +94,7 @@ const cases: Case[] = [
       return {
         waits: async () => held.length === 1,
         fail: async () => {
-          // The next attempt at once.
+          // The retry fails without waiting.
           answers.set(product, (response) => response.writeHead(500).end())
           for (const response of held) response.writeHead(500).end()
         },
@@ -119,35 +120,35 @@ type Checks = Pick<typeof t, 'ok' | 'equal' | 'same'>
 
 async function nothingIsLeft(t: Checks, api: TestApi, upstream: TestUpstream) {
   let left: Left | undefined
-  const looked = async () => {
+  const isEmpty = async () => {
     left = await count(api, upstream)
     return same(left)
   }
-  await until('nothing is left', looked, WITHIN_MS).catch(() => {})
+  await until('nothing is left', isEmpty, WITHIN_MS).catch(() => {})
   t.same(left, NOTHING)
 }
 
-/** That there is something to be left: without it `nothingIsLeft` would hold for a call that never began. */
-async function isUnderWay(t: Checks, path: string, api: TestApi, upstream: TestUpstream) {
-  await until('it waits', async () => (await api.lockWaits()) + upstream.open() > 0)
+/** Checks that the call has work in flight: otherwise `nothingIsLeft` would hold for a call that never started. */
+async function isInFlight(t: Checks, path: string, api: TestApi, upstream: TestUpstream) {
+  await until('the call waits', async () => (await api.lockWaits()) + upstream.open() > 0)
   const held = await count(api, upstream)
-  t.ok(held.requests === 2 && held.queries + held.calls > 0, `${path} is under way: ${JSON.stringify(held)}`)
+  t.ok(held.requests === 2 && held.queries + held.calls > 0, `${path} is in flight: ${JSON.stringify(held)}`)
   if (path === '/report') t.equal(held.tasks, 1)
   else if (path !== '/aggregate') t.ok(held.taken > 0)
 }
 
 for (const { path, hold, holdPart } of cases) {
-  t.test(`${path}: nothing is left when the client has gone`, async (t) => {
+  t.test(`${path}: nothing is left when the client has disconnected`, async (t) => {
     const { api, upstream } = await start(t)
     const release = await hold(api, upstream)
     const client = new AbortController()
     const answer = api.get(path, { signal: client.signal })
-    await isUnderWay(t, path, api, upstream)
+    await isInFlight(t, path, api, upstream)
     client.abort()
     await t.rejects(answer)
     await nothingIsLeft(t, api, upstream)
     await release()
-    t.equal((await api.get(path)).status, 200, 'and the service goes on')
+    t.equal((await api.get(path)).status, 200, 'the service answers the next call')
   })
 
   t.test(`${path}: nothing is left past its deadline`, async (t) => {
@@ -157,11 +158,11 @@ for (const { path, hold, holdPart } of cases) {
     await until('a first call succeeds', async () => (await api.get(path)).status === 200)
     const release = await hold(api, upstream)
     const answer = api.get(path)
-    await isUnderWay(t, path, api, upstream)
+    await isInFlight(t, path, api, upstream)
     t.ok((await answer).status >= 502)
     await nothingIsLeft(t, api, upstream)
     await release()
-    t.equal((await api.get(path)).status, 200, 'and the service goes on')
+    t.equal((await api.get(path)).status, 200, 'the service answers the next call')
   })
 
   if (holdPart === undefined) continue
@@ -171,25 +172,25 @@ for (const { path, hold, holdPart } of cases) {
     const part = await holdPart(api, upstream)
     const answer = api.get(path)
     await until('the part waits', part.waits)
-    await isUnderWay(t, path, api, upstream)
+    await isInFlight(t, path, api, upstream)
     await part.fail()
     t.equal((await answer).status, 502)
     await nothingIsLeft(t, api, upstream)
     await part.release()
     await release()
-    t.equal((await api.get(path)).status, 200, 'and the service goes on')
+    t.equal((await api.get(path)).status, 200, 'the service answers the next call')
   })
 }
 
-t.test('/report: nothing is left when one of its lanes is killed in the server', async (t) => {
+t.test('/report: nothing is left when a connection of one of its lanes is terminated', async (t) => {
   const { api, upstream } = await start(t)
   const release = await holdTable(api)
   const answer = api.get('/report')
-  await isUnderWay(t, '/report', api, upstream)
+  await isInFlight(t, '/report', api, upstream)
   await api.sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name like 'parallel-api report%' and state <> 'idle'`
   t.match(await answer, { status: 503, body: { code: 'DB_UNAVAILABLE' } })
   await nothingIsLeft(t, api, upstream)
   await release()
-  t.equal((await api.get('/report')).status, 200, 'and the service goes on')
+  t.equal((await api.get('/report')).status, 200, 'the service answers the next call')
 })

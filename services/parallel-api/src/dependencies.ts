@@ -1,22 +1,22 @@
-import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import type { Database } from '@reference/database'
 import { type Dependency, dataStores } from '@reference/http'
-import type { Upstream } from '@reference/upstream'
+import { type Context, UPSTREAM_NAME } from './context.ts'
 
-/** What `/ready` and `/services` ask: only without the database is there nothing that this service can do. */
-export function dependenciesOf(
-  config: Config,
-  { database, upstream, cache }: { database: Database; upstream: Upstream; cache: () => Cache },
-): Dependency[] {
+/** The systems that `/ready` and `/services` check. Only the database is required: without it every call fails. */
+export function dependenciesOf(config: Config, context: () => Context): Dependency[] {
   const hasReplica = config.databaseReplicaUrl !== config.databaseUrl
   const stores = dataStores({
-    postgres: (signal) => database.ready(signal),
-    replica: hasReplica ? (signal) => database.replica.ping(signal) : undefined,
-    redis: config.redis && ((signal) => cache().ready(signal)),
+    postgres: (signal) => context().database.ready(signal),
+    replica: hasReplica ? (signal) => context().database.replica.ping(signal) : undefined,
+    redis: config.redis && ((signal) => context().cache.ready(signal)),
   })
   return [
     ...stores,
-    { name: upstream.name, required: false, thresholdMs: 500, check: (signal) => upstream.ping(signal) },
+    {
+      name: UPSTREAM_NAME,
+      required: false,
+      thresholdMs: 500,
+      check: (signal) => context().upstream.ping(signal),
+    },
   ]
 }

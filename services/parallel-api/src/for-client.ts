@@ -2,10 +2,12 @@ import { problem } from '@reference/http'
 import type { FastifyRequest } from 'fastify'
 
 /**
- * Runs work for as long as its client waits: `signal` aborts when the connection closes before the answer.
+ * Runs work while its client waits: the signal aborts when the connection closes before the reply.
  *
- * For calls without a body. `request.signal` follows the request's stream, which ends early once a body has been read
- * (seen with Fastify 5.12: it fires while the client of a POST still waits, and not for a GET, kept alive or not).
+ * Only for requests without a body. `request.signal` follows the request's stream, which ends once a body has been read: with
+ * Fastify 5.12 it aborts while the client of a POST still waits. It does not for a GET, kept alive or not.
+ *
+ * @throws problem 499 `CLIENT_CLOSED_REQUEST` when the client closed the connection; what the work throws
  */
 export async function forClient<T>(
   request: FastifyRequest,
@@ -15,7 +17,7 @@ export async function forClient<T>(
   try {
     return await work(signal)
   } catch (error) {
-    // Nobody reads this answer; as a 4xx it is no fault in the log either.
+    // No client reads this reply. As a 4xx it is not logged as a failure of the service.
     if (signal.aborted)
       throw problem(499, 'CLIENT_CLOSED_REQUEST', 'The client closed the connection', { cause: error })
     throw error

@@ -2,19 +2,20 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { startService, type TestService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { joinedNames, lockTable, namesIn, type Scope, startApi } from './testing.ts'
+import { joinedNames, namesIn } from './testing/joined-names.ts'
+import { lockTable, type Scope, startApi } from './testing/test-api.ts'
 
 interface Replica {
   readonly port: number
-  /** Connections that reach it. */
+  /** Client connections that are forwarded to it. */
   readonly open: Set<Socket>
-  /** Those of them whose last call has no answer yet. */
+  /** Connections in `open` whose last call has no answer yet. */
   readonly waiting: Set<Socket>
-  /** The `x-request-id` of the calls that it was sent. */
+  /** The `x-request-id` of the calls that it received. */
   readonly requestIds: Set<string>
 }
 
-/** Connections in turn to each replica, and to the next one where nobody listens. */
+/** Forwards connections to the replicas in turn, and to the next replica when one refuses. */
 async function startBalancer(t: Scope, origins: string[]): Promise<{ url: string; replicas: Replica[] }> {
   const replicas = origins.map((origin): Replica => {
     return { port: Number(new URL(origin).port), open: new Set(), waiting: new Set(), requestIds: new Set() }
@@ -63,14 +64,14 @@ async function startBalancer(t: Scope, origins: string[]): Promise<{ url: string
   return { url: `http://127.0.0.1:${(balancer.address() as AddressInfo).port}`, replicas }
 }
 
-/** parallel-api, a load balancer, and two reference-apis as they are really run. */
+/** parallel-api, a load balancer, and two reference-apis as processes of their own. */
 async function startAll(t: Scope) {
   const database = await testDatabase(t)
   const redis = await testRedis(t, { own: true })
   const environment = { DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: 'info' }
   const services: TestService[] = []
   const origins: string[] = []
-  // One after the other: on a busy machine each is late enough.
+  // One after the other: two at the same time start too slowly on a busy machine.
   for (const _ of [1, 2]) {
     const service = startService(t, 'reference-api', environment)
     services.push(service)
@@ -83,20 +84,20 @@ async function startAll(t: Scope) {
 
 t.test('/aggregate through a load balancer', async (t) => {
   const { get, sql, services, replicas } = await startAll(t)
-  // At most 8 calls at once: fewer than the retry budget has saved up, so none of them may fail.
+  // At most 8 calls in flight, fewer than the retry budget has saved up: every failed call can be retried.
   const path = '/aggregate?limit=4'
 
-  await t.test('joins what several replicas answered', async (t) => {
+  await t.test('joins the answers of several replicas', async (t) => {
     const { status, body } = await get('/aggregate?limit=100', { headers: { 'x-request-id': 'one-for-all' } })
     t.equal(status, 200)
     t.same(namesIn(body), await joinedNames(sql, 100))
     t.ok(
       replicas.every(({ open, requestIds }) => open.size > 0 && requestIds.has('one-for-all')),
-      'both were asked, in the name of the caller, and their connections are kept',
+      'both replicas received the request id of the caller, and their connections are kept',
     )
   })
 
-  await t.test('a replica that is killed with a call in it costs no answer', async (t) => {
+  await t.test('a replica that is killed with a call in flight costs no answer', async (t) => {
     const { release } = await lockTable(sql, 'orders')
     const answer = get(path)
     const held = await until('a replica has the call', () => {
@@ -104,7 +105,7 @@ t.test('/aggregate through a load balancer', async (t) => {
       return index < 0 ? undefined : { replica: replicas[index], service: services[index] }
     })
     await held.service?.end('SIGKILL')
-    await until('its connections are gone', () => held.replica?.open.size === 0)
+    await until('its connections are closed', () => held.replica?.open.size === 0)
     await release()
     const { status, body } = await answer
     t.equal(status, 200)

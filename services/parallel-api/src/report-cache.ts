@@ -3,7 +3,7 @@ import type { Engine, Reports } from './report/report.ts'
 
 export interface CachedReport {
   readonly json: Buffer
-  /** When it was ready, by `performance.now()`: its age counts from there, as its TTL does. */
+  /** When it was computed, by `performance.now()`. Age and TTL count from this time. */
   readonly computedAt: number
 }
 
@@ -14,21 +14,21 @@ export interface FoundReport extends CachedReport {
 export interface ReportCache {
   readonly ttlSeconds: number
   /**
-   * A report that may be as old as the TTL. Who finds none waits for the one that is being computed, together with all
-   * others; it is computed to its end for the next ones, whoever of them leaves.
+   * A report that may be as old as the TTL. Without one, all callers wait for the same computation, which is not aborted when
+   * callers leave, because later ones can use its result.
    *
    * @throws what `Reports.run` throws; a failure is not kept
    */
   get(engine: Engine): Promise<FoundReport>
 }
 
-const AT_BYTES = 8
+const TIMESTAMP_BYTES = 8
 
 /**
- * The plain response cache: in this process, by time alone. One entry an engine, within the bounds of tier 1; what has
- * expired is not answered, and goes when its place is needed or it is computed anew, so nothing has to sweep.
+ * The plain response cache: in this process, by TTL alone. One entry per engine, within the limits of tier 1. An expired entry
+ * is never returned; it is evicted when its space is needed or replaced by the next report, so no sweep is needed.
  *
- * @param limitMs longest time for a report to be computed
+ * @param limitMs the longest time that a report may take to be computed
  */
 export function createReportCache(
   cache: Cache,
@@ -42,13 +42,13 @@ export function createReportCache(
     ttlOnly: true,
     hardLimitMs: limitMs,
     encode: ({ computedAt, json }: CachedReport) => {
-      const at = Buffer.alloc(AT_BYTES)
+      const at = Buffer.alloc(TIMESTAMP_BYTES)
       at.writeDoubleBE(computedAt)
       return Buffer.concat([at, json])
     },
     decode: (bytes): CachedReport => ({
       computedAt: bytes.readDoubleBE(),
-      json: bytes.subarray(AT_BYTES),
+      json: bytes.subarray(TIMESTAMP_BYTES),
     }),
     load: async (engine: Engine, { signal }) => ({
       json: await reports.run(engine, signal),
@@ -59,7 +59,7 @@ export function createReportCache(
     ttlSeconds,
     async get(engine) {
       const { value, from } = await stored.get(engine)
-      if (value === undefined) throw new TypeError('a report without a value')
+      if (value === undefined) throw new TypeError('The report cache returned no value')
       return { ...value, from }
     },
   }

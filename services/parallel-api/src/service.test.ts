@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { startService, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createGet, type Scope, startApi, startUpstream } from './testing.ts'
+import { createGet } from './testing/get.ts'
+import { type Scope, startApi } from './testing/test-api.ts'
+import { startUpstream } from './testing/upstream.ts'
 
 /** A port on which nothing listens. */
 async function deadPort(): Promise<number> {
@@ -15,7 +17,7 @@ async function deadPort(): Promise<number> {
 
 const start = (t: Scope, environment: Record<string, string>) => startService(t, 'parallel-api', environment)
 
-t.test('wrong settings end the start with code 78 and every fault named', async (t) => {
+t.test('wrong settings end the start with code 78 and name every setting', async (t) => {
   const { child, output } = start(t, {
     UPSTREAM_URL: 'ftp://x',
     PARALLEL_FETCH: 'maybe',
@@ -27,43 +29,46 @@ t.test('wrong settings end the start with code 78 and every fault named', async 
     t.match(output.text, name)
 })
 
-t.test('starts with database, Redis and upstream all away, says what fails, and ends in order', async (t) => {
-  const port = await deadPort()
-  const { end, listening } = start(t, {
-    DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/none`,
-    REDIS_URL: `redis://127.0.0.1:${port}`,
-    UPSTREAM_URL: `http://127.0.0.1:${port}`,
-  })
-  const get = createGet(await listening())
-  t.match(await get('/health'), { status: 200, body: { status: 'ok' } })
-  const ready = await get('/ready')
-  t.match(ready, {
-    status: 503,
-    body: {
-      status: 'down',
-      checks: [
-        { name: 'postgres', status: 'down' },
-        { name: 'redis', status: 'degraded' },
-        { name: 'reference-api', status: 'degraded' },
-      ],
-    },
-  })
-  t.match(await get('/all'), { status: 502, body: { code: 'PART_FAILED' } })
-  t.match((await get('/all?partial=true')).body, { errors: Array(3).fill({ part: String }) })
-  t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_UNAVAILABLE' } })
-  for (const path of ['/users/1', '/report', '/report?engine=sql']) {
-    const { status, headers } = await get(path)
-    t.equal(status, 503, path)
-    t.match(headers['retry-after'], /^\d+$/)
-  }
-  t.equal(await end('SIGTERM'), 0)
-})
+t.test(
+  'starts without database, Redis and upstream, names what fails, and shuts down in order',
+  async (t) => {
+    const port = await deadPort()
+    const { end, listening } = start(t, {
+      DATABASE_URL: `postgres://reference@127.0.0.1:${port}/none`,
+      REDIS_URL: `redis://127.0.0.1:${port}`,
+      UPSTREAM_URL: `http://127.0.0.1:${port}`,
+    })
+    const get = createGet(await listening())
+    t.match(await get('/health'), { status: 200, body: { status: 'ok' } })
+    const ready = await get('/ready')
+    t.match(ready, {
+      status: 503,
+      body: {
+        status: 'down',
+        checks: [
+          { name: 'postgres', status: 'down' },
+          { name: 'redis', status: 'degraded' },
+          { name: 'reference-api', status: 'degraded' },
+        ],
+      },
+    })
+    t.match(await get('/all'), { status: 502, body: { code: 'PART_FAILED' } })
+    t.match((await get('/all?partial=true')).body, { errors: Array(3).fill({ part: String }) })
+    t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_UNAVAILABLE' } })
+    for (const path of ['/users/1', '/report', '/report?engine=sql']) {
+      const { status, headers } = await get(path)
+      t.equal(status, 503, path)
+      t.match(headers['retry-after'], /^\d+$/)
+    }
+    t.equal(await end('SIGTERM'), 0)
+  },
+)
 
-t.test('without Redis and upstream it is degraded, not down', async (t) => {
+t.test('without Redis and upstream the service is degraded, not down', async (t) => {
   const redis = await testRedis(t, { own: true })
   const upstream = await startUpstream(t)
   const { get } = await startApi(t, { REDIS_URL: redis.url, UPSTREAM_URL: upstream.url })
-  await until('all is well', async () => (await get('/ready')).body.status === 'ok')
+  await until('every dependency is ok', async () => (await get('/ready')).body.status === 'ok')
   t.match((await get('/services')).body, [
     { name: 'postgres', status: 'ok' },
     { name: 'redis', status: 'ok' },
@@ -71,7 +76,7 @@ t.test('without Redis and upstream it is degraded, not down', async (t) => {
   ])
   await upstream.stop()
   await redis.kill()
-  await until('both are missed', async () => {
+  await until('both are reported as degraded', async () => {
     const { status, body } = await get('/ready')
     const degraded = body.checks.filter((check: { status: string }) => check.status === 'degraded')
     return status === 200 && degraded.length === 2
@@ -80,7 +85,7 @@ t.test('without Redis and upstream it is degraded, not down', async (t) => {
   t.equal((await get('/all')).status, 200)
 })
 
-t.test('documents its calls, and measures them', async (t) => {
+t.test('documents its calls and counts them', async (t) => {
   const { get } = await startApi(t)
   const { body } = await get('/openapi.json')
   t.match(body.openapi, /^3\.1/)
@@ -100,7 +105,7 @@ t.test('documents its calls, and measures them', async (t) => {
   }
 })
 
-t.test('statements that a report sends from its thread are counted like all others', async (t) => {
+t.test('statements that a report sends from its thread are counted in the metrics', async (t) => {
   const { get } = await startApi(t)
   t.equal((await get('/report')).body.engine, 'workers')
   const { text } = await get('/metrics')

@@ -1,9 +1,9 @@
 import { testDatabase } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
-import { startApi } from './testing.ts'
+import { startApi } from './testing/test-api.ts'
 
-t.test('settings of the database do not change reports and lists', async (t) => {
+t.test('session settings of the database do not change reports and lists', async (t) => {
   const database = await testDatabase(t)
   const sql = postgres(database.superuserUrl, { max: 1, onnotice: () => {} })
   t.teardown(() => sql.end())

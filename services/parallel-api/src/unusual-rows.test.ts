@@ -1,18 +1,19 @@
 import { startService } from '@reference/local-stack'
 import t from 'tap'
-import { createGet, startApi, type TestApi } from './testing.ts'
+import { createGet } from './testing/get.ts'
+import { startApi, type TestApi } from './testing/test-api.ts'
 
-const moments = ['infinity', '-infinity', '20000-01-01 00:00:00+00', '0044-03-15 00:00:00+00 BC']
+const TIMESTAMPS = ['infinity', '-infinity', '20000-01-01 00:00:00+00', '0044-03-15 00:00:00+00 BC']
 
-/** Rows as they stand in a database from before the checks. */
+/** Rows as a database can contain them that is older than the check constraints. */
 async function spoil({ sql }: TestApi): Promise<void> {
   await sql`alter table orders drop constraint orders_created_at_check, drop constraint orders_total_cents_check,
     drop constraint orders_total_cents_exact_check, drop constraint orders_status_check, drop constraint orders_quantity_check`
   await sql`alter table users drop constraint users_created_at_check, drop constraint users_email_check`
   await sql`alter table products drop constraint products_price_cents_check`
-  for (const [n, moment] of moments.entries()) {
-    await sql`update orders set created_at = ${moment}::text::timestamptz where id = ${1 + n}`
-    await sql`update users set created_at = ${moment}::text::timestamptz where id = ${1 + n}`
+  for (const [n, timestamp] of TIMESTAMPS.entries()) {
+    await sql`update orders set created_at = ${timestamp}::text::timestamptz where id = ${1 + n}`
+    await sql`update users set created_at = ${timestamp}::text::timestamptz where id = ${1 + n}`
   }
   await sql`update orders set status = 'refunded' where id = 11`
   await sql`update orders set total_cents = -1 where id = 12`
@@ -22,8 +23,8 @@ async function spoil({ sql }: TestApi): Promise<void> {
   await sql`update products set price_cents = -1 where id = 11`
 }
 
-const badOrders = [1, 2, 3, 4, 11, 12, 13, 14]
-const badUsers = [1, 2, 3, 4, 11]
+const BAD_ORDERS = [1, 2, 3, 4, 11, 12, 13, 14]
+const BAD_USERS = [1, 2, 3, 4, 11]
 
 const ids = (rows: { id: number }[]) => rows.map(({ id }) => id)
 
@@ -37,7 +38,7 @@ t.test(
     const rows = await api.sql`
     select p.category, to_char(o.created_at at time zone 'UTC', 'YYYY-MM-DD') as day,
       count(*)::int as orders, sum(o.total_cents)::float8 as "revenueCents"
-    from orders o join products p on p.id = o.product_id where o.id <> all(${badOrders})
+    from orders o join products p on p.id = o.product_id where o.id <> all(${BAD_ORDERS})
     group by 1, 2 order by p.category collate "C", 2`
     const expected = JSON.parse(JSON.stringify(rows))
     for (const [get, path] of [
@@ -52,11 +53,11 @@ t.test(
     const { status, body } = await api.get('/all?limit=500')
     t.equal(status, 200)
     const good = await api.sql<{ id: number }[]>`
-    select id from orders where id <> all(${badOrders}) order by created_at desc, id desc`
+    select id from orders where id <> all(${BAD_ORDERS}) order by created_at desc, id desc`
     t.same(ids(body.orders), ids(good))
     const users = await api.sql<
       { id: number }[]
-    >`select id from users where id <> all(${badUsers}) order by id limit 500`
+    >`select id from users where id <> all(${BAD_USERS}) order by id limit 500`
     t.same(ids(body.users), ids(users))
     t.equal(body.products.length, 99)
   },
@@ -94,13 +95,13 @@ t.test(
     await sql`update orders set user_id = 1 where id = 21`
     await sql`update orders set user_id = 11 where id = 22`
     await sql`update orders set product_id = 11 where id = 23`
-    const left = [...badOrders, 21, 22, 23]
+    const left = [...BAD_ORDERS, 21, 22, 23]
     const good = await sql<
       { id: number }[]
     >`select id from orders where id <> all(${left}) order by created_at desc, id desc`
     for (let call = 0; call < 12; call++) {
       const { status, body } = await get('/aggregate?limit=500')
-      t.equal(status, 200, 'nor does a row suspend the upstream')
+      t.equal(status, 200, 'such a row does not suspend the upstream')
       t.same(ids(body.items), ids(good))
     }
     t.match((await get('/metrics')).text, `aggregate_rows_left_out_total ${12 * 3}\n`)

@@ -1,8 +1,10 @@
 import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createGet, joinedNames, namesIn, type Scope, startApi } from './testing.ts'
+import { createGet } from './testing/get.ts'
+import { joinedNames, namesIn } from './testing/joined-names.ts'
+import { type Scope, startApi } from './testing/test-api.ts'
 
-/** Both services on one database and one Redis, the other one as it is really run. */
+/** Both services on one database and one Redis; the reference-api as a process of its own. */
 async function startBoth(t: Scope) {
   const database = await testDatabase(t)
   const redis = await testRedis(t, { own: true })
@@ -21,7 +23,7 @@ async function startBoth(t: Scope) {
 t.test('both services together', async (t) => {
   const { get, sql, reference } = await startBoth(t)
 
-  await t.test('reads what the reference-api has cached, and the other way round', async (t) => {
+  await t.test('each service reads entries that the other has cached', async (t) => {
     for (const [id, first, second] of [
       [11, reference.get, get],
       [12, get, reference.get],
@@ -34,7 +36,7 @@ t.test('both services together', async (t) => {
     }
   })
 
-  await t.test('what the reference-api changes is seen here at once', async (t) => {
+  await t.test('a change by the reference-api is visible in the next read here', async (t) => {
     for (const name of ['Grace', 'Edsger', 'Barbara']) {
       await get('/users/13')
       const changed = await fetch(`${reference.origin}/users/13`, {

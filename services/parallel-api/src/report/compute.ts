@@ -1,31 +1,31 @@
 import { createAbortScope, createSemaphore, type Semaphore } from '@reference/async'
 import { type Attempt, type Database, queries, repeated, type Transaction } from '@reference/database'
-import { createParts, type Parts } from './parts.ts'
-import { type Categories, sumPart } from './sum.ts'
+import { type Chunks, createChunks } from './chunks.ts'
+import { type Categories, sumChunk } from './sum.ts'
 import { type Sums, sortedNames, writeReport } from './write.ts'
 
 /**
- * Orders in a part: an even share for each lane, within these bounds. The largest is 0.8 MB of text, which is what a lane
- * holds in memory; larger ones gain nothing.
+ * Orders in a chunk: an even share for each lane, within these bounds. The largest chunk is 0.8 MB of text, which a lane keeps
+ * in memory; larger chunks were not faster.
  */
-const PART_SIZE = { min: 1_000, max: 50_000 }
-const BYTES_AN_ORDER = 16
+const CHUNK_SIZE = { min: 1_000, max: 50_000 }
+const BYTES_PER_ORDER = 16
 
 export interface ComputeOptions {
   readonly database: Database
-  /** Connections that read side by side. */
+  /** Connections that read in parallel. */
   readonly lanes: number
-  /** How many of them have a statement in the server at once; the others' parts are added up meanwhile. */
-  readonly atOnce: number
-  /** What the reply says who computed. */
+  /** The most statements in flight; the other lanes add up their chunks meanwhile. */
+  readonly maxStatements: number
+  /** The engine that the reply names. */
   readonly engine: string
   readonly statementTimeoutMs: number
   readonly signal: AbortSignal
 }
 
 /**
- * Fetches the orders over `lanes` connections, adds them up in the thread that calls, and writes the reply. All lanes read the
- * same snapshot: the parts fit together although others write meanwhile.
+ * Fetches the orders over `lanes` connections, adds them up in the calling thread, and writes the reply. All lanes read the
+ * same snapshot, so the chunks are consistent although other sessions write meanwhile.
  *
  * @returns JSON in UTF-8
  */
@@ -34,7 +34,7 @@ export function computeReport(options: ComputeOptions): Promise<Uint8Array<Array
 }
 
 async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<Uint8Array<ArrayBuffer>> {
-  const { database, lanes, atOnce, engine, statementTimeoutMs } = options
+  const { database, lanes, maxStatements, engine, statementTimeoutMs } = options
   const scope = createAbortScope({ parent: options.signal })
   const work = async (connections: Transaction[]): Promise<Sums> => {
     const [first] = connections
@@ -45,14 +45,14 @@ async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<U
     const { products, names } = await readCategories(first)
     const ids = { from: range.first, to: range.last }
     const share = Math.ceil((ids.to - ids.from + 1) / lanes)
-    const parts = createParts(ids, Math.min(Math.max(share, PART_SIZE.min), PART_SIZE.max))
-    const statements = createSemaphore(atOnce)
+    const chunks = createChunks(ids, Math.min(Math.max(share, CHUNK_SIZE.min), CHUNK_SIZE.max))
+    const statements = createSemaphore(maxStatements)
     const lane = (connection: Transaction) =>
-      runLane(connection, statements, parts, products, scope.signal).catch((error: unknown) => {
+      runLane({ connection, statements, chunks, products, signal: scope.signal }).catch((error: unknown) => {
         scope.abort(error)
         return new Float64Array()
       })
-    // Each lane has ended, well or not, before its connection is given back.
+    // No lane rejects: each has ended before its connection is released.
     const sums = await Promise.all(connections.map(lane))
     scope.signal.throwIfAborted()
     return { engine, lanes: sums, names }
@@ -65,21 +65,23 @@ async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<U
   }
 }
 
-/** One connection: reads a part, adds it up, reads the next. So at most one part a lane is in memory, however many orders there are. */
-async function runLane(
-  connection: Transaction,
-  statements: Semaphore,
-  parts: Parts,
-  products: Categories,
-  signal: AbortSignal,
-): Promise<Float64Array> {
+interface Lane {
+  readonly connection: Transaction
+  readonly statements: Semaphore
+  readonly chunks: Chunks
+  readonly products: Categories
+  readonly signal: AbortSignal
+}
+
+/** Reads a chunk, adds it up, reads the next: at most one chunk per lane is in memory, however many orders there are. */
+async function runLane({ connection, statements, chunks, products, signal }: Lane): Promise<Float64Array> {
   let sums: Float64Array = new Float64Array()
-  for (let part = parts.next(); part !== undefined; part = parts.next()) {
-    const range = part
+  for (let chunk = chunks.next(); chunk !== undefined; chunk = chunks.next()) {
+    const range = chunk
     const orders = await statements.run(() => connection.bytes(queries.orderPart, range), signal)
     signal.throwIfAborted()
-    parts.held(part, orders.length / BYTES_AN_ORDER)
-    sums = sumPart({ orders, products, before: sums })
+    chunks.contained(chunk, orders.length / BYTES_PER_ORDER)
+    sums = sumChunk({ orders, products, before: sums })
   }
   return sums
 }

@@ -1,37 +1,29 @@
 import { AppError } from '@reference/errors'
 
-/** Sums by category and day. In flat numbers: no object a group. */
+/** Sums by category and day, in flat numbers: an object for each group would take several times the memory. */
 export interface Groups {
-  /** @throws ReportTooLargeError */
+  /** @throws AppError `REPORT_TOO_LARGE` when there would be more than `MAX_GROUPS` groups */
   add(category: number, day: number, orders: number, cents: number, highCents?: number): void
-  /** Adds what `take` gave. */
+  /** Adds groups in the form that `take` returns. */
   addAll(groups: Float64Array): void
-  /** Every group as its category, day, orders, cents below `CENTS_BASE` and multiples of it, in the order in which they came. */
+  /** Every group as its category, day, orders, cents below `CENTS_BASE` and multiples of it, in the order of their first `add`. */
   take(): Float64Array
 }
 
 /**
- * Groups of one report, which are what its memory grows with, and half of it outside of the heap: each lane's sums twice, and
- * the reply. The process took 60 MB more with this many than before its first report, 102 with twice as many, 316 with eight
- * times: infra/worst-case.ts has 76 for it. The seeded orders have 4,880.
+ * Groups of one report. The memory of a report grows with its groups, half of it outside of the heap: each lane's sums twice,
+ * and the reply. The process took 60 MB more with this many than before its first report, 102 with twice as many, 316 with eight
+ * times as many; infra/worst-case.ts allows 76. The seeded orders have 4,880 groups.
  */
 export const MAX_GROUPS = 50_000
 
-/** More than `MAX_GROUPS`: trying again does not help. */
-export class ReportTooLargeError extends AppError<'REPORT_TOO_LARGE'> {
-  constructor() {
-    const limit = MAX_GROUPS.toLocaleString('en')
-    super('REPORT_TOO_LARGE', 500, `A report has at most ${limit} groups of category and day`)
-  }
-}
-
-/** Numbers that a group takes: category, day, orders, and its cents in two. */
+/** Numbers per group: category, day, orders, and two for its cents. */
 export const GROUP_FIELDS = 5
 
-/** Cents from here on are counted in the other number: a sum passes 2^53 with a few of the largest orders there can be. */
+/** Multiples of this are counted in the second number of the cents: a few of the largest possible orders exceed 2^53. */
 export const CENTS_BASE = 1e15
 
-/** More than Postgres has days, so that category × DAYS + day names one group. */
+/** More than the days that Postgres can represent, so that category × DAYS + day identifies one group. */
 const DAYS = 2 ** 32
 
 export function createGroups(): Groups {
@@ -44,7 +36,7 @@ export function createGroups(): Groups {
     const key = category * DAYS + day
     const place = places.get(key)
     if (place === undefined) {
-      if (places.size === MAX_GROUPS) throw new ReportTooLargeError()
+      if (places.size === MAX_GROUPS) throw reportTooLarge()
       places.set(key, sums.length)
       sums.push(category, day, orders, low, high)
     } else {
@@ -65,4 +57,10 @@ export function createGroups(): Groups {
     },
     take: () => Float64Array.from(sums),
   }
+}
+
+/** A retry does not help, so there is no retry time. */
+function reportTooLarge(): AppError {
+  const limit = MAX_GROUPS.toLocaleString('en')
+  return new AppError('REPORT_TOO_LARGE', 500, `A report has at most ${limit} groups of category and day`)
 }

@@ -3,25 +3,26 @@ import type { Database, DatabaseOptions } from '@reference/database'
 import type { WorkerPool } from '@reference/threads'
 import type { ReportFailure, ReportOutcome, ReportTask } from './worker.ts'
 
-/** What a thread may take beyond the report's own deadline to end its statements, before it is killed. */
+/** The time that a thread has beyond the report's deadline to cancel its statements, before it is terminated. */
 const END_WITHIN_MS = 10_000
 
 export interface InThreadOptions {
-  /** That of the main thread: it is told which statements the report has sent. */
+  /** The main thread's: it records the statements that the report has sent. */
   readonly database: Database
   /** Runs `worker.ts`. */
   readonly workers: WorkerPool
-  /** How a thread reaches the database. */
+  /** The thread opens a database with these options. */
   readonly connect: Omit<DatabaseOptions, 'registry' | 'record'>
   readonly lanes: number
-  readonly atOnce: number
+  readonly maxStatements: number
 }
 
 /**
- * Has a report computed in a worker thread. An abort is told to the thread, which cancels its statements in the server and
- * stays; killing it instead would leave them running, and the next report would wait for a new thread.
+ * Computes a report in a worker thread. An abort is sent to the thread, which cancels its statements in the server and stays.
+ * Terminating the thread instead would leave the statements running, and the next report would wait for a new thread.
  *
- * @returns JSON in UTF-8, when nothing of the report is left running
+ * @returns JSON in UTF-8, after every statement of the report has ended
+ * @throws the signal's reason when it aborts; the error of the thread, with its code, status and retry time
  */
 export async function reportInThread(
   { database, workers, ...means }: InThreadOptions,
@@ -29,8 +30,8 @@ export async function reportInThread(
 ): Promise<Uint8Array<ArrayBuffer>> {
   signal.throwIfAborted()
   const { port1, port2 } = new MessageChannel()
-  const tell = () => port1.postMessage('abort')
-  signal.addEventListener('abort', tell, { once: true })
+  const sendAbort = () => port1.postMessage('abort')
+  signal.addEventListener('abort', sendAbort, { once: true })
   const task: ReportTask = { ...means, statementTimeoutMs, abort: port2 }
   const timeoutMs = statementTimeoutMs + END_WITHIN_MS
   try {
@@ -40,11 +41,12 @@ export async function reportInThread(
     if ('failure' in outcome) throw restored(outcome.failure)
     return outcome.json
   } finally {
-    signal.removeEventListener('abort', tell)
+    signal.removeEventListener('abort', sendAbort)
     port1.close()
   }
 }
 
+/** The error with the properties that it lost on the way between threads. */
 function restored({ error, ...properties }: ReportFailure): unknown {
   const known = Object.entries(properties).filter(([, value]) => value !== undefined)
   return Object.assign(Object(error), Object.fromEntries(known))

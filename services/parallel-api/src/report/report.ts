@@ -6,16 +6,16 @@ import { computeReport } from './compute.ts'
 import { reportInThread } from './in-thread.ts'
 import { writeRows } from './write.ts'
 
-/** Who adds up: the worker threads, the main thread (`WORKER_THREADS=0`), or Postgres. */
+/** Where the orders are added up: in worker threads, in the main thread (`WORKER_THREADS=0`), or in Postgres. */
 export type Engine = 'workers' | 'main' | 'sql'
 
 export interface Reports {
-  /** What computes unless the caller says otherwise. */
+  /** The default engine. */
   readonly engine: 'workers' | 'main'
   /**
-   * Orders and revenue of all orders by category and day, as of one moment after the call.
+   * Orders and revenue of all orders by category and day, as of a time after the call.
    *
-   * @returns the reply: JSON in UTF-8, written once for all who share the report
+   * @returns the reply: JSON in UTF-8, written once for all callers that share the report
    * @throws DeadlineError past `timeoutMs`; the signal's reason when the caller aborted
    */
   run(engine: Engine, signal: AbortSignal): Promise<Buffer>
@@ -25,28 +25,32 @@ export interface ReportsOptions {
   readonly database: Database
   /** Runs `worker.ts`. */
   readonly workers: WorkerPool
-  /** How a worker thread reaches the same database, with connections of its own. */
+  /** A worker thread opens the same database with these options and has its own connections. */
   readonly connect: Omit<DatabaseOptions, 'registry' | 'record'>
-  /** Connections that read side by side; 1 reads one part after the other. */
+  /** Connections that read in parallel; 1 reads one chunk after the other. Default: 2 to 4, by the number of cores. */
   readonly lanes?: number
+  /** Default 60,000. */
   readonly timeoutMs?: number
 }
 
-/**
- * Connections that read side by side. Postgres is the slow side: writing a part takes it ten times as long as a thread
- * needs to add it up, so one thread serves them all. With two statements in the server at once on 2 cores shared with it,
- * 1,000,000 orders took 441 ms, with three 425, with one 711. But then every core is taken, and whatever wakes the event
- * loop waits for the scheduler: so one core's worth less is asked for at once, and the sums are made meanwhile.
- */
 const CORES = availableParallelism()
+/**
+ * Connections that read in parallel. Postgres is the slower side: it writes a chunk in ten times the time that a thread needs
+ * to add it up, so one thread serves all lanes.
+ */
 const LANES = Math.min(4, Math.max(2, CORES))
-const AT_ONCE = Math.max(1, CORES - 1)
+/**
+ * Statements in flight: one less than there are cores, while the other lanes add up. On 2 cores shared with Postgres
+ * 1,000,000 orders took 711 ms with one statement, 441 with two, 425 with three; but with two every core is busy, and the event
+ * loop has to wait for the scheduler.
+ */
+const MAX_STATEMENTS = Math.max(1, CORES - 1)
 const TIMEOUT_MS = 60_000
 
 export function createReports(options: ReportsOptions): Reports {
   const { database, workers, timeoutMs = TIMEOUT_MS } = options
   const own: 'workers' | 'main' = workers.stats().threads === 0 ? 'main' : 'workers'
-  // A snapshot takes its connections all at once, so there must be as many.
+  // A snapshot takes all of its connections at the same time, so it cannot have more than the pool.
   const lanes = Math.min(options.lanes ?? LANES, database.cancellable.stats().size)
   const connect = {
     ...options.connect,
@@ -68,8 +72,12 @@ export function createReports(options: ReportsOptions): Reports {
   }
   const computed = limited((limits) =>
     own === 'main'
-      ? computeReport({ ...limits, database, lanes, atOnce: AT_ONCE, engine: own }).then(asBuffer)
-      : reportInThread({ database, workers, connect, lanes, atOnce: AT_ONCE }, limits).then(asBuffer),
+      ? computeReport({ ...limits, database, lanes, maxStatements: MAX_STATEMENTS, engine: own }).then(
+          asBuffer,
+        )
+      : reportInThread({ database, workers, connect, lanes, maxStatements: MAX_STATEMENTS }, limits).then(
+          asBuffer,
+        ),
   )
   const queried = limited((limits) => query(database, limits))
 
@@ -81,7 +89,7 @@ interface Limits {
   readonly statementTimeoutMs: number
 }
 
-/** Postgres reads, adds up and sorts; only the groups travel. */
+/** Postgres reads, adds up and sorts; only the groups are sent. */
 async function query(database: Database, limits: Limits): Promise<Buffer> {
   const rows = await database.cancellable.transaction((tx) => tx.run(queries.report, {}), {
     ...limits,

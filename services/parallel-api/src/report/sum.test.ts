@@ -1,6 +1,6 @@
 import t from 'tap'
 import { GROUP_FIELDS, MAX_GROUPS } from './groups.ts'
-import { type Categories, sumPart } from './sum.ts'
+import { type Categories, sumChunk } from './sum.ts'
 import { sortedNames, writeReport } from './write.ts'
 
 function products(...pairs: [id: number, category: number][]): Categories {
@@ -11,7 +11,7 @@ function products(...pairs: [id: number, category: number][]): Categories {
 }
 
 const sum = (orders: string, categories: Categories) =>
-  Array.from(sumPart({ orders: Buffer.from(orders), products: categories }))
+  Array.from(sumChunk({ orders: Buffer.from(orders), products: categories }))
 
 t.test('sums orders by category and day', async (t) => {
   const categories = products([1, 0], [2, 1], [3, 0])
@@ -21,7 +21,7 @@ t.test('sums orders by category and day', async (t) => {
   )
 })
 
-t.test('a part without orders has no groups', async (t) => {
+t.test('a chunk without orders has no groups', async (t) => {
   t.same(sum('', products([1, 0])), [])
 })
 
@@ -51,13 +51,13 @@ t.test('product ids may have gaps', async (t) => {
   }
 })
 
-t.test('groups are bounded, orders are not', async (t) => {
+t.test('the number of groups is limited, the number of orders is not', async (t) => {
   const categories = products([1, 0])
   const days = Array.from({ length: MAX_GROUPS }, (_, day) => `1,${day},1`).join(';')
   t.equal(sum(`${days};1,0,1`, categories).length, GROUP_FIELDS * MAX_GROUPS)
   t.throws(() => sum(`${days};1,${MAX_GROUPS},1`, categories), { code: 'REPORT_TOO_LARGE', statusCode: 500 })
   const halves = [
-    sumPart({ orders: Buffer.from(days), products: categories }),
+    sumChunk({ orders: Buffer.from(days), products: categories }),
     Float64Array.of(0, -1, 1, 1, 0),
   ]
   t.throws(() => writeReport({ engine: 'workers', lanes: halves, names: ['a'] }), {
@@ -65,14 +65,14 @@ t.test('groups are bounded, orders are not', async (t) => {
   })
 })
 
-t.test('goes on from the parts before', async (t) => {
+t.test('adds to the groups of the previous chunks', async (t) => {
   const categories = products([1, 0], [2, 1])
-  const before = sumPart({ orders: Buffer.from('1,1,10;2,1,5'), products: categories })
-  const sums = sumPart({ orders: Buffer.from('2,1,1;1,2,3'), products: categories, before })
+  const before = sumChunk({ orders: Buffer.from('1,1,10;2,1,5'), products: categories })
+  const sums = sumChunk({ orders: Buffer.from('2,1,1;1,2,3'), products: categories, before })
   t.same(Array.from(sums), [0, 1, 1, 10, 0, 1, 1, 2, 6, 0, 0, 2, 1, 3, 0])
 })
 
-t.test('the report puts lanes together, sorted by the bytes of the category and by day', async (t) => {
+t.test('the report merges the lanes, sorted by the bytes of the category and by day', async (t) => {
   const names = sortedNames(['\u{1f600}', 'b', '\uffee', 'a', 'b'])
   t.same(names, ['a', 'b', '\uffee', '\u{1f600}'])
   const lanes = [

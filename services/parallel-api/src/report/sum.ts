@@ -1,26 +1,26 @@
 import { createGroups } from './groups.ts'
 
-/** Which category each product is in: `ids` ascending, `categories` beside it. */
+/** The category of each product: `ids` ascending, and `categories` in the same order. */
 export interface Categories {
   readonly ids: Int32Array
   readonly categories: Int32Array
 }
 
-export interface Part {
+export interface Chunk {
   /** `product,day,cents;product,day,cents;…` in ASCII; `day` counts from 1970-01-01 UTC. */
   readonly orders: Uint8Array
   readonly products: Categories
-  /** What came of the parts before this one: its orders are added to them. */
+  /** The groups of the previous chunks, to which this chunk's orders are added. */
   readonly before?: Float64Array | undefined
 }
 
 /**
- * The CPU work of `/report`: adds the orders of one part up by category and day, without an object an order.
+ * The CPU work of `/report`: adds up the orders of one chunk by category and day, without an object for each order.
  *
  * @returns groups one after the other, each as category, day, orders and cents, see `GROUP_FIELDS`; sums are exact
- * @throws RangeError for a product without category, ReportTooLargeError
+ * @throws RangeError for a product without category; AppError `REPORT_TOO_LARGE`
  */
-export function sumPart({ orders, products, before }: Part): Float64Array {
+export function sumChunk({ orders, products, before }: Chunk): Float64Array {
   const groups = createGroups()
   if (before !== undefined) groups.addAll(before)
   const { length } = orders
@@ -52,7 +52,7 @@ const ZERO = 48
 const NINE = 57
 const MINUS = 45
 
-/** Ids without gaps, which is what they mostly are, are found at once; otherwise by bisection. */
+/** Ids are mostly without gaps, so the first guess usually matches; otherwise bisection finds the id. */
 function categoryOf({ ids, categories }: Categories, product: number): number {
   let low = 0
   let high = ids.length - 1

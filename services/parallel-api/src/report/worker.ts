@@ -7,17 +7,17 @@ import {
 } from '@reference/database'
 import { computeReport } from './compute.ts'
 
-/** What the main thread sends: a few words. Nothing of the orders ever passes it. */
+/** The message of the main thread. The orders never pass the main thread. */
 export interface ReportTask {
   readonly connect: Omit<DatabaseOptions, 'registry' | 'record'>
   readonly lanes: number
-  readonly atOnce: number
+  readonly maxStatements: number
   readonly statementTimeoutMs: number
-  /** Any message on it means that nobody waits for the report any more. */
+  /** Any message on this port aborts the report. */
   readonly abort: MessagePort
 }
 
-/** Of an error only name, message and stack pass from thread to thread; what makes a reply of it goes beside it. */
+/** Only name, message and stack of an error pass between threads; the properties that HTTP needs are sent beside it. */
 export interface ReportFailure {
   readonly error: unknown
   readonly code: unknown
@@ -29,21 +29,21 @@ export type ReportOutcome = (
   | { readonly json: Uint8Array<ArrayBuffer> }
   | { readonly failure: ReportFailure }
 ) & {
-  /** What was sent to the database: this thread has no metrics and no tracer, the main thread has. */
+  /** The statements that were sent to the database, for the metrics and traces of the main thread. */
   readonly statements: readonly StatementRecord[]
 }
 
-/** What 50 million orders take, in parts of 50,000; what comes above is neither counted nor traced. */
+/** As many as 50 million orders take in chunks of 50,000; further statements are neither counted nor traced. */
 const MAX_RECORDS = 1_000
 
-// Of this thread, from its first report on; the tasks of one pool all name the same database.
+// Opened by the first report of this thread and kept: all tasks of a pool name the same database.
 let database: Database | undefined
 let statements: StatementRecord[] = []
 const record = (statement: StatementRecord) => {
   if (statements.length < MAX_RECORDS) statements.push(statement)
 }
 
-/** The whole of `/report`, in a worker thread: connections of its own, its own garbage, the sums and the JSON. */
+/** Computes a whole report in a worker thread, which has its own database connections and its own heap. */
 export default async function report(task: ReportTask): Promise<ReportOutcome> {
   const { connect, abort, ...limits } = task
   const controller = new AbortController()

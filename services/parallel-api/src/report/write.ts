@@ -3,13 +3,13 @@ import { CENTS_BASE, createGroups, GROUP_FIELDS } from './groups.ts'
 
 export interface Sums {
   readonly engine: string
-  /** Of each lane, as `sumPart` gave them. */
+  /** The sums of each lane, as `sumChunk` returns them. */
   readonly lanes: readonly Float64Array[]
-  /** The categories' names: their places are the numbers in the sums. Sorted as the rows are to be. */
+  /** The names of the categories, in the order of the rows. The numbers in the sums are indexes into this list. */
   readonly names: readonly string[]
 }
 
-/** Puts the lanes together, sorts by category and day, and writes the reply: JSON in UTF-8. */
+/** Merges the lanes, sorts by category and day, and writes the reply: JSON in UTF-8. */
 export function writeReport({ engine, lanes, names }: Sums): Uint8Array<ArrayBuffer> {
   const groups = createGroups()
   for (const lane of lanes) groups.addAll(lane)
@@ -27,7 +27,7 @@ export function writeReport({ engine, lanes, names }: Sums): Uint8Array<ArrayBuf
   return new TextEncoder().encode(JSON.stringify({ engine, rows }))
 }
 
-/** As Postgres sorts with `collate "C"`, by the bytes of UTF-8; `<` compares UTF-16, which differs past U+FFFF. */
+/** Sorted by the bytes of UTF-8, as Postgres sorts with `collate "C"`. `<` compares UTF-16, which differs above U+FFFF. */
 export function sortedNames(names: Iterable<string>): string[] {
   return [...new Set(names)]
     .map((name) => ({ name, bytes: Buffer.from(name) }))
@@ -35,7 +35,7 @@ export function sortedNames(names: Iterable<string>): string[] {
     .map(({ name }) => name)
 }
 
-/** `revenueCents` is written as a number with all its digits, past 2^53 too. */
+/** `revenueCents` is written as a number with all its digits, also above 2^53. */
 interface WrittenRow {
   readonly category: string
   readonly day: string
@@ -43,7 +43,7 @@ interface WrittenRow {
   readonly revenueCents: unknown
 }
 
-/** Rows as Postgres has added them up. */
+/** The reply with the rows that Postgres has added up. */
 export function writeRows(engine: string, rows: readonly ReportRow[]): string {
   const written = rows.map((row): WrittenRow => ({ ...row, revenueCents: rawJson(row.revenueCents) }))
   return JSON.stringify({ engine, rows: written })
@@ -53,7 +53,7 @@ function digits(high: number, low: number): unknown {
   return high === 0 ? low : rawJson(`${BigInt(high) * BigInt(CENTS_BASE) + BigInt(low)}`)
 }
 
-/** Digits for `JSON.stringify` to write as they are (ES2026); TypeScript does not know it yet. */
+/** Digits that `JSON.stringify` writes unchanged (`JSON.rawJSON`, ES2026, which has no types in TypeScript yet). */
 function rawJson(text: string): unknown {
   return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
 }

@@ -1,13 +1,7 @@
 import { testDatabase, until } from '@reference/local-stack'
 import t from 'tap'
-import {
-  type Scope,
-  startApi,
-  startUpstream,
-  upstreamOrder,
-  upstreamProduct,
-  upstreamUser,
-} from '../testing.ts'
+import { type Scope, startApi } from '../testing/test-api.ts'
+import { startUpstream, upstreamOrder, upstreamProduct, upstreamUser } from '../testing/upstream.ts'
 
 const database = await testDatabase(t, { from: 'empty' })
 
@@ -29,7 +23,7 @@ t.test('joins each order with its user and product', async (t) => {
   t.same(body, { items: [30, 29, 28].map(joined) })
 })
 
-t.test('asks for 20 orders unless told, and for each row once', async (t) => {
+t.test('fetches 20 orders by default, and each row once', async (t) => {
   const { upstream, get } = await start(t)
   const { body } = await get('/aggregate')
   t.equal(body.items.length, 20)
@@ -49,7 +43,7 @@ for (const query of ['limit=0', 'limit=501', 'limit=x', 'limit=-1', 'after=1']) 
   })
 }
 
-t.test('passes the request id and a valid traceparent on', async (t) => {
+t.test('forwards the request id and a valid traceparent', async (t) => {
   const { upstream, get } = await start(t)
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   await get('/aggregate?limit=1', { headers: { 'x-request-id': 'abc-1', traceparent } })
@@ -88,7 +82,7 @@ t.test('with PARALLEL_FETCH=off answers the same', async (t) => {
 })
 
 t.test(
-  'an upstream that is away is a 502 that names it; after some failures a 503 with retry-after',
+  'an unavailable upstream is a 502 that names it; after repeated failures a 503 with retry-after',
   async (t) => {
     const { upstream, get } = await start(t)
     await upstream.stop()
@@ -102,11 +96,11 @@ t.test(
     t.equal(answer.headers['retry-after'], '1')
     t.equal(answer.body.code, 'UPSTREAM_SUSPENDED')
     await upstream.start()
-    await until('it answers again', async () => (await get('/aggregate')).status === 200)
+    await until('the upstream is called again', async () => (await get('/aggregate')).status === 200)
   },
 )
 
-t.test('one row that cannot be had is a 502, and the other calls are cancelled', async (t) => {
+t.test('a row that cannot be fetched is a 502, and the other calls are cancelled', async (t) => {
   const { upstream, get } = await start(t)
   upstream.answers.set('/products', () => {})
   upstream.answers.set('/users/3', (response) => response.writeHead(500).end())
@@ -116,24 +110,21 @@ t.test('one row that cannot be had is a 502, and the other calls are cancelled',
   await until('no call is open', () => upstream.open() === 0)
 })
 
-t.test(
-  'rows in an unknown form, and rows that an order names and the upstream lacks, are a 502',
-  async (t) => {
-    const { upstream, get } = await start(t)
-    upstream.answers.set('/orders', (response) => response.end('{"items":[{"id":"1"}]}'))
-    t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_MALFORMED' } })
-    upstream.answers.delete('/orders')
-    upstream.answers.set('/users/3', (response) => response.end('{"id":3}'))
-    t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_MALFORMED' } })
-    upstream.answers.set('/users/3', (response) => response.writeHead(404).end())
-    t.match(await get('/aggregate'), {
-      status: 502,
-      body: { detail: 'The upstream reference-api has nothing at /users/3' },
-    })
-  },
-)
+t.test('malformed rows and missing rows are a 502', async (t) => {
+  const { upstream, get } = await start(t)
+  upstream.answers.set('/orders', (response) => response.end('{"items":[{"id":"1"}]}'))
+  t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_MALFORMED' } })
+  upstream.answers.delete('/orders')
+  upstream.answers.set('/users/3', (response) => response.end('{"id":3}'))
+  t.match(await get('/aggregate'), { status: 502, body: { code: 'UPSTREAM_MALFORMED' } })
+  upstream.answers.set('/users/3', (response) => response.writeHead(404).end())
+  t.match(await get('/aggregate'), {
+    status: 502,
+    body: { detail: 'The upstream reference-api has nothing at /users/3' },
+  })
+})
 
-t.test('rows with values that are not known here are left out, and the others are answered', async (t) => {
+t.test('rows with unknown values are left out, and the others are answered', async (t) => {
   const { upstream, get } = await start(t)
   const orders = [
     { ...upstreamOrder(30), status: 'refunded' },
@@ -152,7 +143,7 @@ t.test('rows with values that are not known here are left out, and the others ar
   t.match((await get('/metrics')).text, 'aggregate_rows_left_out_total 5\n')
 })
 
-t.test('fields that the upstream has added since are left out', async (t) => {
+t.test('unknown fields of the upstream are left out', async (t) => {
   const { upstream, get } = await start(t)
   upstream.answers.set('/users', (response) =>
     response.end(JSON.stringify({ ...upstreamUser(1), password: 'x' })),
@@ -162,7 +153,7 @@ t.test('fields that the upstream has added since are left out', async (t) => {
   t.notMatch(text, 'password')
 })
 
-t.test('a stalling upstream is a 504, by the call as by the whole', async (t) => {
+t.test('a stalling upstream is a 504, by the deadline of a call and by that of the whole', async (t) => {
   const byCall = await start(t, {}, { upstreamAttemptMs: 100 })
   byCall.upstream.answers.set('/users/1', () => {})
   t.match(await byCall.get('/aggregate'), { status: 504, body: { code: 'UPSTREAM_TIMED_OUT' } })
@@ -172,7 +163,7 @@ t.test('a stalling upstream is a 504, by the call as by the whole', async (t) =>
   await until('no call is open', () => byCall.upstream.open() + whole.upstream.open() === 0)
 })
 
-t.test('a client that goes away takes its calls with it', async (t) => {
+t.test('the calls of a client that disconnects are cancelled', async (t) => {
   const { upstream, get } = await start(t)
   upstream.answers.set('/users', () => {})
   const client = new AbortController()

@@ -1,17 +1,18 @@
 import { type App, ProblemSchema } from '@reference/http'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { type Aggregate, AggregatedOrder } from '../aggregate.ts'
+import { AggregatedOrder } from '../aggregate.ts'
+import type { Context } from '../context.ts'
 import { forClient } from '../for-client.ts'
 
 const Query = Type.Object({
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 500, default: 20, description: 'How many orders' }),
+    Type.Integer({ minimum: 1, maximum: 500, default: 20, description: 'Number of orders' }),
   ),
 })
 
 /** `GET /aggregate`: orders of the upstream, each joined with its user and product over HTTP. */
-export function aggregateRoute(app: App, aggregate: Aggregate): void {
+export function aggregateRoute(app: App, { aggregate }: Context): void {
   app.get(
     '/aggregate',
     {
@@ -29,7 +30,7 @@ export function aggregateRoute(app: App, aggregate: Aggregate): void {
     },
     async (request) => {
       const { limit = 20 } = request.query
-      const headers = passedOn(request)
+      const headers = forwardedHeaders(request)
       const { items, leftOut } = await forClient(request, (signal) => aggregate(limit, { signal, headers }))
       if (leftOut.length > 0)
         request.log.warn({ orders: leftOut }, 'orders with unknown values were left out')
@@ -38,10 +39,10 @@ export function aggregateRoute(app: App, aggregate: Aggregate): void {
   )
 }
 
-/** W3C Trace Context: version, trace id, parent id, flags. Anything else is not passed on. */
+/** W3C Trace Context: version, trace id, parent id, flags. Any other value is not forwarded. */
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
-function passedOn({ id, headers: { traceparent } }: FastifyRequest): Record<string, string> {
+function forwardedHeaders({ id, headers: { traceparent } }: FastifyRequest): Record<string, string> {
   const valid = typeof traceparent === 'string' && TRACEPARENT.test(traceparent)
   return { 'x-request-id': id, ...(valid && { traceparent }) }
 }

@@ -5,7 +5,7 @@ import { Order, Product, User } from '@reference/model'
 import t from 'tap'
 import { Type } from 'typebox'
 import { Errors } from 'typebox/value'
-import { lockTable, startApi, type TestApi } from '../testing.ts'
+import { lockTable, startApi, type TestApi } from '../testing/test-api.ts'
 
 const api = await startApi(t)
 const { get, sql } = api
@@ -15,11 +15,11 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
-/** Nothing of the service's is left in the server. */
+/** Waits until the service has no statement in the server. */
 const nothingRuns = ({ runningQueries }: TestApi) =>
   until('no query is left', async () => (await runningQueries()).length === 0)
 
-t.test('answers as many rows of each as asked, in the form of the model', async (t) => {
+t.test('returns the requested number of rows of each, in the form of the model', async (t) => {
   const { status, headers, body } = await get('/all?limit=7')
   t.equal(status, 200)
   t.equal(headers['content-type'], 'application/json; charset=utf-8')
@@ -28,7 +28,7 @@ t.test('answers as many rows of each as asked, in the form of the model', async 
   t.same(Object.keys(body), ['users', 'orders', 'products'])
 })
 
-t.test('gives the rows of the database: users and products by id, orders newest first', async (t) => {
+t.test('returns the rows of the database: users and products by id, orders newest first', async (t) => {
   const { body } = await get('/all?limit=3')
   const [user] = await sql`select id, email, name, created_at from users order by id limit 1`
   t.same(body.users[0], {
@@ -47,13 +47,13 @@ t.test('gives the rows of the database: users and products by id, orders newest 
   t.same(body.products[0], product)
 })
 
-t.test('gives 100 rows of each unless told, and 500 at most', async (t) => {
+t.test('returns 100 rows of each by default, and 500 at most', async (t) => {
   t.equal((await get('/all')).body.users.length, 100)
   const { body } = await get('/all?limit=500')
   t.same([body.users.length, body.orders.length, body.products.length], [500, 500, 100])
 })
 
-t.test('text that JSON must escape arrives as it was', async (t) => {
+t.test('text that JSON must escape arrives unchanged', async (t) => {
   const name = 'a "quoted" \\ name\n with 漢字, \u2028 and 😀'
   const [before] = await sql`select name from users where id = 1`
   await sql`update users set name = ${name} where id = 1`
@@ -78,12 +78,12 @@ for (const [query, field] of [
   })
 }
 
-t.test('with PARALLEL_FETCH=off answers the same', async (t) => {
+t.test('with PARALLEL_FETCH=off the reply is the same', async (t) => {
   const sequential = await startApi(t, { PARALLEL_FETCH: 'off' }, { database: api.database })
   t.equal((await sequential.get('/all?limit=5')).text, (await get('/all?limit=5')).text)
 })
 
-t.test('asks for all parts at once, and in sequence for one', async (t) => {
+t.test('fetches all parts in parallel, or one after the other', async (t) => {
   const sequential = await startApi(t, { PARALLEL_FETCH: 'off' }, { database: api.database })
   for (const [{ get, lockWaits }, waits] of [
     [api, 3],
@@ -97,25 +97,25 @@ t.test('asks for all parts at once, and in sequence for one', async (t) => {
   }
 })
 
-t.test('a part that fails is a 502 that names it, and the others are cancelled in the server', async (t) => {
+t.test('a failed part is a 502 that names it, and the others are cancelled in the server', async (t) => {
   const lock = await lockTable(sql, 'users')
-  await sql`alter table products rename to products_away`
+  await sql`alter table products rename to products_moved`
   const answer = get('/all?limit=2')
   const { status, headers, body } = await answer
   t.equal(status, 502)
   t.equal(headers['content-type'], 'application/problem+json')
   t.match(body, { code: 'PART_FAILED', detail: 'products could not be fetched' })
-  t.notMatch(JSON.stringify(body), /relation|products_away/)
+  t.notMatch(JSON.stringify(body), /relation|products_moved/)
   await nothingRuns(api)
-  await sql`alter table products_away rename to products`
+  await sql`alter table products_moved rename to products`
   await lock.release()
   t.equal((await get('/all?limit=2')).status, 200)
 })
 
-t.test('partial gives what there is and names what failed', async (t) => {
-  await sql`alter table orders rename to orders_away`
+t.test('partial returns the lists that there are and names the failed ones', async (t) => {
+  await sql`alter table orders rename to orders_moved`
   const { status, body } = await get('/all?limit=2&partial=true')
-  await sql`alter table orders_away rename to orders`
+  await sql`alter table orders_moved rename to orders`
   t.equal(status, 200)
   t.same(Object.keys(body), ['users', 'products', 'errors'])
   t.equal(body.users.length, 2)
@@ -123,7 +123,7 @@ t.test('partial gives what there is and names what failed', async (t) => {
   t.same((await get('/all?limit=2&partial=true')).body.errors, [])
 })
 
-t.test('a client that goes away takes its queries with it', async (t) => {
+t.test('the queries of a client that disconnects are cancelled', async (t) => {
   const lock = await lockTable(sql, 'orders')
   const client = new AbortController()
   const answer = get('/all', { signal: client.signal })
@@ -134,7 +134,7 @@ t.test('a client that goes away takes its queries with it', async (t) => {
   await lock.release()
 })
 
-t.test('on a connection that is kept alive only the client that left is cancelled', async (t) => {
+t.test('on a kept-alive connection only the queries of the disconnected client are cancelled', async (t) => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.teardown(() => agent.destroy())
   const call = () => request(`${api.origin}/all?limit=1`, { agent }).end()
@@ -153,7 +153,7 @@ t.test('on a connection that is kept alive only the client that left is cancelle
   await lock.release()
 })
 
-t.test('past its deadline it is a 502, and nothing is left in the server', async (t) => {
+t.test('past its deadline the reply is a 502, and nothing is left in the server', async (t) => {
   const hasty = await startApi(t, {}, { database: api.database, deadlines: { allMs: 200 } })
   const lock = await lockTable(sql, 'orders')
   const whole = await hasty.get('/all')

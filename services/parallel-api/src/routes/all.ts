@@ -7,14 +7,16 @@ import { forClient } from '../for-client.ts'
 
 const Query = Type.Object({
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'How many rows of each' }),
+    Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Rows of each list' }),
   ),
   partial: Type.Optional(
-    Type.Boolean({ description: 'Answer with what could be had, and name what could not in `errors`' }),
+    Type.Boolean({
+      description: 'Answer with the lists that could be fetched, and name the others in `errors`',
+    }),
   ),
 })
 
-/** What the reply looks like. It is not serialised by this; the tests hold it against it. */
+/** The form of the reply, for the documentation: Postgres writes the JSON. The tests check the reply against it. */
 export const All = Type.Object({
   users: Type.Optional(Type.Array(User)),
   orders: Type.Optional(Type.Array(Order)),
@@ -30,23 +32,23 @@ export const All = Type.Object({
   ),
 })
 
-export interface AllOptions {
+/** The part of the context that this route uses. */
+export interface AllContext {
   readonly database: Database
-  readonly parallel: boolean
-  /** Deadline of each part and so of the whole; in sequence the whole may take three times that. */
-  readonly timeoutMs: number
+  readonly config: { readonly parallelFetch: boolean }
+  readonly deadlines: { readonly allMs: number }
 }
 
 /**
- * `GET /all`: three lists side by side, the first failure aborts the others.
+ * `GET /all`: three lists in parallel; the first failure aborts the others.
  *
- * Each list is one string of JSON that Postgres wrote, and is passed on as it came. Against rows → objects with dates →
+ * Each list is one string of JSON that Postgres wrote, and is sent unchanged. Compared with rows → objects with dates →
  * `JSON.stringify`, 100 rows of each (32 KB), 8 calls in flight, medians of 7 rounds of `bench/all-beside-plain.ts`:
- * 2.6 times as many replies from a second of Node's CPU (0.50 ms a reply against 1.48), 1.5 times as many replies a second
- * where Postgres and the callers share the same 2 cores. Tried and slower: the same as undecoded bytes, objects
- * with moments as text, raw rows that Node writes (a Buffer for each value).
+ * 2.6 times as many replies per second of Node's CPU (0.50 ms a reply instead of 1.48), and 1.5 times as many replies per second
+ * where Postgres and the callers share the same 2 cores. Slower were: the same as undecoded bytes, objects
+ * with timestamps as text, raw rows that Node writes (a Buffer for each value).
  */
-export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions): void {
+export function allRoute(app: App, { database, config, deadlines }: AllContext): void {
   const list =
     (statement: Statement<{ limit: number }, { json: string }>, limit: number): Part<string> =>
     async (signal) =>
@@ -57,7 +59,7 @@ export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions
     {
       schema: {
         tags: ['parallel'],
-        summary: 'Users, orders and products, fetched side by side',
+        summary: 'Users, orders and products, fetched in parallel',
         querystring: Query,
         response: { 200: All, 502: ProblemSchema },
       },
@@ -70,7 +72,8 @@ export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions
         products: list(queries.productsJson, limit),
       }
       const json = await forClient(request, async (signal) => {
-        const options = { signal, parallel, partTimeoutMs: timeoutMs }
+        // In sequence the whole call may take three times the deadline of a part.
+        const options = { signal, parallel: config.parallelFetch, partTimeoutMs: deadlines.allMs }
         if (!partial) return members(await fetchAll(lists, options))
         const { results, failed } = await fetchPartial(lists, options)
         const errors = failed.map(({ part, error }) => ({
@@ -84,7 +87,7 @@ export function allRoute(app: App, { database, parallel, timeoutMs }: AllOptions
   )
 }
 
-/** An object whose values are JSON already. */
+/** A JSON object whose values are JSON already. */
 function members(values: Readonly<Record<string, string>>): string {
   return `{${Object.entries(values)
     .map(([name, json]) => `"${name}":${json}`)

@@ -1,9 +1,9 @@
 import { DeadlineError } from '@reference/async'
 import { type App, ProblemSchema, problem, sendJson } from '@reference/http'
 import { Type } from 'typebox'
+import type { Context } from '../context.ts'
 import { forClient } from '../for-client.ts'
-import type { Engine, Reports } from '../report/report.ts'
-import type { ReportCache } from '../report-cache.ts'
+import type { Engine } from '../report/report.ts'
 
 const Row = Type.Object({
   category: Type.String({ examples: ['home'] }),
@@ -17,21 +17,23 @@ const Row = Type.Object({
 })
 
 /**
- * `GET /report`: orders and revenue of all orders by category and day, as of the question. `cached=true` takes what was
- * computed within the TTL, and says how old it is.
+ * `GET /report`: orders and revenue of all orders by category and day, as of the request. `cached=true` accepts a report that
+ * was computed within the TTL; the reply has its age.
  */
-export function reportRoute(app: App, reports: Reports, cache: ReportCache): void {
+export function reportRoute(app: App, { reports, reportCache }: Context): void {
   const Engines = Type.Unsafe<Engine>(Type.String({ enum: [reports.engine, 'sql'] }))
   const Query = Type.Object({
     engine: Type.Optional(
       Type.Unsafe<Engine>({
         ...Engines,
         default: reports.engine,
-        description: '`sql` lets the database add up',
+        description: '`sql`: Postgres adds up',
       }),
     ),
     cached: Type.Optional(
-      Type.Boolean({ description: `It may be up to ${cache.ttlSeconds} s old; see \`age\` and \`x-cache\`` }),
+      Type.Boolean({
+        description: `Accept a report of up to ${reportCache.ttlSeconds} s old; see \`age\` and \`x-cache\``,
+      }),
     ),
   })
   app.get(
@@ -52,11 +54,11 @@ export function reportRoute(app: App, reports: Reports, cache: ReportCache): voi
       const { engine = reports.engine, cached = false } = request.query
       try {
         if (cached) {
-          const { json, computedAt, from } = await cache.get(engine)
+          const { json, computedAt, from } = await reportCache.get(engine)
           reply.headers({
             'x-cache': from,
             age: Math.floor((performance.now() - computedAt) / 1000),
-            'cache-control': `max-age=${cache.ttlSeconds}`,
+            'cache-control': `max-age=${reportCache.ttlSeconds}`,
           })
           return sendJson(reply, json)
         }

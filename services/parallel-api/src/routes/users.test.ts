@@ -2,11 +2,11 @@ import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { User } from '@reference/model'
 import t from 'tap'
 import { Errors } from 'typebox/value'
-import { startApi } from '../testing.ts'
+import { startApi } from '../testing/test-api.ts'
 
 const database = await testDatabase(t)
 
-t.test('a user comes from the database once, then from tier 1', async (t) => {
+t.test('a user is read from the database once, then from tier 1', async (t) => {
   const redis = await testRedis(t, { own: true })
   const { get, sql } = await startApi(t, { REDIS_URL: redis.url }, { database })
   await until('tier 1 is in use', async () => {
@@ -23,14 +23,14 @@ t.test('a user comes from the database once, then from tier 1', async (t) => {
   t.equal(second.text, first.text)
 })
 
-t.test('with both tiers off every read is the database', async (t) => {
+t.test('with both tiers off every read goes to the database', async (t) => {
   const { get } = await startApi(t, { CACHE_L1: 'off', CACHE_L2: 'off' }, { database })
   for (let i = 0; i < 2; i++) {
     t.match(await get('/users/1'), { status: 200, headers: { 'x-cache': 'off' } })
   }
 })
 
-t.test('an unknown user is 404, an id that is none is 400 and names it', async (t) => {
+t.test('an unknown user is 404, a malformed id is 400 and names the field', async (t) => {
   const { get } = await startApi(t, {}, { database })
   const unknown = await get('/users/2147483647')
   t.match(unknown, { status: 404, headers: { 'content-type': 'application/problem+json' } })

@@ -1,16 +1,16 @@
-import type { Namespace } from '@reference/cache'
 import { type App, IdParams, ProblemSchema, problem, sendCached, shortReply } from '@reference/http'
 import { User } from '@reference/model'
+import type { Context } from '../context.ts'
 
 /** `GET /users/:id`: one user through both cache tiers, from the entries that the reference-api keeps coherent. */
-export function userRoute(app: App, users: Namespace<number, User>): void {
+export function userRoute(app: App, { users }: Context): void {
   app.get(
     '/users/:id',
     {
       ...shortReply,
       schema: {
         tags: ['users'],
-        summary: 'One user; `x-cache` says where it came from: l1, l2, miss or off',
+        summary: 'One user; `x-cache` names its source: l1, l2, miss or off',
         params: IdParams,
         response: { 200: User, 404: ProblemSchema },
       },
