@@ -11,6 +11,7 @@ import {
 import pg from 'pg'
 import type { Db } from 'pg-boss'
 import { isConnectionFault } from './errors.ts'
+import { repeated } from './repeat.ts'
 
 export type Connection = {
   /** What pg-boss runs its statements on. */
@@ -18,6 +19,7 @@ export type Connection = {
   /** The same for what somebody waits for: a server that does not answer is told after `CALL_TIMEOUT_MS`. */
   readonly calls: Db
   query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>
+  /** `work` may run several times: its only effects are those of `db`. */
   transaction<T>(work: (db: Db) => Promise<T>): Promise<T>
   /** Ends within a second, whether the server takes part or not. */
   close(): Promise<void>
@@ -84,7 +86,11 @@ export function createConnection(options: ConnectionOptions): Connection {
   function dbWith(timeoutMs: number): Db {
     return {
       executeSql: (text, values = []) =>
-        withClient((client) => client.query(queryOf(text, values, timeoutMs, preparedName(text)))),
+        repeated((prepare) =>
+          withClient((client) =>
+            client.query(queryOf(text, values, timeoutMs, prepare ? preparedName(text) : undefined)),
+          ),
+        ),
     }
   }
 
@@ -116,7 +122,11 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
-  async function transaction<T>(work: (db: Db) => Promise<T>): Promise<T> {
+  function transaction<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return repeated(() => transactionOnce(work))
+  }
+
+  async function transactionOnce<T>(work: (db: Db) => Promise<T>): Promise<T> {
     const client = await connect()
     let broken: Error | undefined
     const onError = (error: Error) => {
