@@ -119,7 +119,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   async function checkSettings(): Promise<void> {
     const { onSettings } = options
     if (onSettings === undefined) return
-    for (const [name, each] of unchecked) {
+    // A copy: a pool that is put back during the loop would come up again, and the loop would never end.
+    for (const [name, each] of [...unchecked]) {
       unchecked.delete(name)
       await each.run(sessionOf, {}).then(
         (rows) => {

@@ -38,6 +38,13 @@ t.test('with the replica away, reads go to the primary, and come back to it', as
   })
 })
 
+t.test('a replica that cannot be reached does not hold up the check of the session settings', async (t) => {
+  const { url } = await open(t)
+  const link = await linkTo(t, (await open(t)).url)
+  const database = openOn(t, { url, replicaUrl: link.url, onSettings: () => {} })
+  await t.resolves(database.ready())
+})
+
 t.test('a fault of the statement itself is not tried elsewhere', async (t) => {
   const { url } = await open(t)
   const database = openOn(t, { url, replicaUrl: url })
