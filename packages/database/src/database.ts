@@ -115,23 +115,24 @@ export function createDatabase(options: DatabaseOptions): Database {
     },
   }
 
-  /** At the first answer of each server; one that does not answer is asked again with the next call. */
+  /**
+   * Checks each server once, and again with the next call if it does not answer. Only the primary is awaited: a replica
+   * that hangs must not make `ready` miss its limit.
+   */
   async function checkSettings(): Promise<void> {
     const { onSettings } = options
     if (onSettings === undefined) return
-    // A copy: a pool that is put back during the loop would come up again, and the loop would never end.
-    for (const [name, each] of [...unchecked]) {
+    const check = async (name: string, each: Pool) => {
       unchecked.delete(name)
-      await each.run(sessionOf, {}).then(
-        (rows) => {
-          const differences = differingSettings(rows)
-          if (differences.length > 0) onSettings(name, differences)
-        },
-        () => {
-          unchecked.set(name, each)
-        },
-      )
+      try {
+        const differences = differingSettings(await each.run(sessionOf, {}))
+        if (differences.length > 0) onSettings(name, differences)
+      } catch {
+        unchecked.set(name, each)
+      }
     }
+    const checks = new Map([...unchecked].map(([name, each]) => [name, check(name, each)]))
+    await checks.get('primary')
   }
 
   function pool(name: string, to: string, cancels: boolean, reportsConflicts = false): Pool {
