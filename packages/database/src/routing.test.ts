@@ -49,7 +49,7 @@ for (const state of ['refuses', 'hangs']) {
     }
     const database = openOn(t, { url, replicaUrl: link.url, onSettings: () => {} })
     // Far below the time after which a silent connection is given up (12 s), far above a busy machine's delays.
-    const late = sleep(6_000, 'late', { ref: false })
+    const late = sleep(3_000, 'late', { ref: false })
     t.equal(await Promise.race([database.ready().then(() => 'ready'), late]), 'ready')
     await link.cut()
   })
