@@ -122,7 +122,8 @@ export function registerMetrics(
     collect() {
       this.reset()
       for (const { id, refusal } of nodes?.() ?? []) {
-        if (refusal !== undefined) this.set({ node: id, reason: refusal.code }, 1)
+        // A series at 0 as well: without one, a dashboard could not tell a healthy node from a missing metric.
+        this.set({ node: id, reason: refusal?.code ?? 'none' }, refusal === undefined ? 0 : 1)
       }
     },
   })
