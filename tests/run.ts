@@ -18,7 +18,7 @@ test:compose, pnpm test:prod and pnpm test:observability run them.
 `
 
 // A file, not a test: the slowest (a cluster that fails over) takes seconds, a hang must not take the run with it.
-const fileTimeoutSeconds = 180
+const fileTimeoutSeconds = 300
 
 const findFiles = (names: string[]): string[] => {
   const all = globSync('{packages,services,bench,tests,tools}/**/*.test.ts', {
