@@ -22,7 +22,7 @@ const IN_TURN_MS = 2_000
 /** Longer than a refused write may be old to others, by far. */
 const ALONE_MS = 4_000
 
-t.setTimeout((isLong ? 1_800 : 240) * 1_000)
+t.setTimeout((isLong ? 1_800 : 290) * 1_000)
 
 /** Connections killed, links gone deaf; processes paused and writers killed come with every run. */
 async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[]): Promise<CoherenceReport> {
@@ -213,7 +213,7 @@ if (isLong) {
 async function findsStale(t: Test, run: () => Promise<CoherenceReport>) {
   let report: CoherenceReport | undefined
   // A machine that is busy with other things may read too little to see it at once.
-  for (let attempt = 0; attempt < 3 && !(report && report.stale > 0); attempt++) {
+  for (let attempt = 0; attempt < 6 && !(report && report.stale > 0); attempt++) {
     report = await run()
     t.comment(summaryOf(report))
   }
