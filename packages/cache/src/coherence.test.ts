@@ -157,7 +157,10 @@ t.test(
   },
 )
 
-for (const safeguard of ['leases', 'tracking', 'proofOfLife', 'outbox'] as const) {
+// Without the outbox, stale reads have become rare: a node that misses an invalidation is distrusted, and its values are judged
+// anew after each reconnect. A few seconds no longer show it, so that only the long form looks for them.
+const shownSoon = ['leases', 'tracking', 'proofOfLife'] as const
+for (const safeguard of isLong ? ([...shownSoon, 'outbox'] as const) : shownSoon) {
   t.test(`the same test finds old versions when ${safeguard} is off`, (t) =>
     findsStale(t, () => onOneRedis(t, secondsWithout, [safeguard])),
   )
