@@ -1,22 +1,32 @@
 export type { AuthToken } from './auth.ts'
 export { type CachedReplies, type CachedReply, sendCached, sendJson, shortReply } from './cached-reply.ts'
+export {
+  type CursorColumn,
+  createKeysetCursor,
+  ID_COLUMN,
+  ID_CURSOR,
+  type KeysetCursor,
+  TIMESTAMP_COLUMN,
+} from './cursor.ts'
 export { dataStores } from './data-stores.ts'
 export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
+export {
+  created,
+  createOnce,
+  IdempotencyHeaders,
+  type IdempotencyKey,
+  type IdempotencyStore,
+  type Once,
+  type ReplyingChange,
+  type StoredReply,
+  sendStored,
+} from './idempotency.ts'
 export type { Lifecycle } from './lifecycle.ts'
 export type { OverloadOptions } from './overload.ts'
+export { Cursor, Limit, limit, type Page, PageQuery, page, readPage } from './page.ts'
 export { type FieldError, invalid, type Problem, type ProblemError, problem } from './problems.ts'
-export {
-  Cursor,
-  Id,
-  IdParams,
-  Limit,
-  limit,
-  MAX_ID,
-  PageQuery,
-  ProblemSchema,
-  page,
-} from './schemas.ts'
+export { Id, IdParams, MAX_ID, ProblemSchema } from './schemas.ts'
 export { createServer, type ServerOptions } from './server.ts'
 export { type Running, type RunOptions, runServer } from './shutdown.ts'
 export {

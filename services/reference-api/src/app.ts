@@ -2,14 +2,18 @@ import { type Cache, cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import {
   createDatabase,
+  createIdempotencyStore,
   createInstallationReader,
   createOutboxStore,
   createRowAudit,
+  createWrite,
   type Database,
   databaseSettings,
+  type Transaction,
+  type Write,
   warnOfSettings,
 } from '@reference/database'
-import { type App, createServer, serverSettings } from '@reference/http'
+import { type App, createOnce, createServer, type Once, serverSettings } from '@reference/http'
 import type { Jobs } from '@reference/jobs'
 import { createSystems, systemSettings } from '@reference/systems'
 import { createWorkerPool } from '@reference/threads'
@@ -23,7 +27,6 @@ import { jobRoutes } from './routes/jobs.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
 import { userRoutes } from './routes/users.ts'
-import { createWrite, type Write } from './write.ts'
 
 const CACHE_WARM_UP_MS = 500
 
@@ -36,6 +39,8 @@ export interface AppContext {
   readonly orderPages: OrderPages
   readonly jobs: Jobs
   readonly write: Write
+  /** Makes the change of a request happen once per `idempotency-key`. */
+  readonly once: Once<Transaction>
 }
 
 /**
@@ -95,7 +100,11 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     caches,
     orderPages: createOrderPages(cache, database, config),
     jobs,
-    write: createWrite(database, { cache, outbox: config.cacheOutbox }),
+    write: createWrite(database, {
+      outbox: config.cacheOutbox,
+      deliver: (staleKeys, rows) => cache.deliver(staleKeys, rows),
+    }),
+    once: createOnce(createIdempotencyStore(database)),
   }
   userRoutes(app, context)
   productRoutes(app, context)

@@ -19,8 +19,3 @@ export const absent = (fields: readonly ('userId' | 'productId')[], cause?: unkn
     errors: fields.map((field) => ({ field, message: 'names nothing that exists' })),
     cause,
   })
-
-export const idempotencyKeyReused = () =>
-  problem(422, 'IDEMPOTENCY_KEY_REUSED', 'This idempotency key came before with another body', {
-    errors: [{ field: 'idempotency-key', message: 'belongs to an earlier request with another body' }],
-  })

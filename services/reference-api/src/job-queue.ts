@@ -1,5 +1,5 @@
 import type { Config } from '@reference/config'
-import type { Database } from '@reference/database'
+import { createIdempotencyStore, type Database } from '@reference/database'
 import { createJobs, type Jobs, type JobsLogger } from '@reference/jobs'
 import type { WorkerPool } from '@reference/threads'
 import type { Registry } from 'prom-client'
@@ -28,5 +28,5 @@ export function createJobQueue(
 /** From now on this process takes jobs from the queue. */
 export function handleJobs(jobs: Jobs, { database, workers }: { database: Database; workers: WorkerPool }) {
   jobs.work(processData, createProcessData(workers), { concurrency: 10, batchSize: 10 })
-  jobs.work(purgeIdempotencyKeys, createPurge(database), { concurrency: 1 })
+  jobs.work(purgeIdempotencyKeys, createPurge(createIdempotencyStore(database)), { concurrency: 1 })
 }

@@ -1,12 +1,21 @@
 import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import { type Database, newestOrder, queries } from '@reference/database'
-import { compressStored, type Encoding, negotiate } from '@reference/http'
+import { mustExist } from '@reference/errors'
+import {
+  compressStored,
+  createKeysetCursor,
+  type Encoding,
+  ID_COLUMN,
+  negotiate,
+  readPage,
+  TIMESTAMP_COLUMN,
+} from '@reference/http'
 import type { OrderStatus } from '@reference/model'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { decodeOrderCursor, encodeOrderCursor } from './cursor.ts'
-import { readPage } from './page.ts'
-import { present } from './present.ts'
+
+/** Newest first, ties broken by id. */
+const ORDER_CURSOR = createKeysetCursor({ createdAt: TIMESTAMP_COLUMN, id: ID_COLUMN })
 
 export interface OrdersQuery {
   readonly userId?: number | undefined
@@ -49,12 +58,12 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
   })
 
   function read({ userId, status, limit = 50, after }: OrdersQuery) {
-    const from = after === undefined ? newestOrder : decodeOrderCursor(after)
+    const from = after === undefined ? newestOrder : ORDER_CURSOR.decode(after)
     const statement = queries.ordersPage({ userId, status })
     return readPage(
       limit,
       (rows) => database.replica.run(statement, { userId, status, limit: rows, ...from }),
-      encodeOrderCursor,
+      ORDER_CURSOR.encode,
     )
   }
 
@@ -64,12 +73,12 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
 
     async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
       if (ttlMs === 0) return read(query)
-      if (query.after !== undefined) decodeOrderCursor(query.after)
+      if (query.after !== undefined) ORDER_CURSOR.decode(query.after)
       const wanted = config.compression ? negotiate(request.headers['accept-encoding']) : 'identity'
       const { userId, status, limit, after } = query
       const key: PageKey = { encoding: wanted, userId, status, limit, after }
       const { value, from } = await stored.get(JSON.stringify(key))
-      const { encoding, bytes } = present(value)
+      const { encoding, bytes } = mustExist(value)
       reply.headers({
         'x-cache': from,
         vary: 'accept-encoding',

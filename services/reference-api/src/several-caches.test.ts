@@ -1,6 +1,6 @@
 import { keyOf } from '@reference/cache'
 import { loadConfig } from '@reference/config'
-import { createDatabase, databaseSettings, queries } from '@reference/database'
+import { createDatabase, createWrite, databaseSettings, queries } from '@reference/database'
 import { linkTo, startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import { cachedAs } from '@reference/model'
 import { Redis } from 'ioredis'
@@ -8,7 +8,6 @@ import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { createApp } from './app.ts'
 import { type Call, createCall } from './testing.ts'
-import { createWrite } from './write.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 

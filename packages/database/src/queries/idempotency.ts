@@ -5,15 +5,17 @@ import { statement } from '../statement.ts'
 
 const { placeholder } = sql
 
-type Key = { scope: string; key: string }
+interface Key {
+  readonly scope: string
+  readonly key: string
+}
 
-/** A reply that was given: what is sent again when the same key comes with the same body. */
-export type StoredReply = {
-  bodySha256: string
-  status: number
-  headers: Record<string, string>
-  body: string
-  createdAt: string
+/** A reply, and the hash of the request body that it answered. */
+export interface StoredReplyRow {
+  readonly bodySha256: string
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
 }
 
 /**
@@ -26,14 +28,13 @@ export const idempotencyLock = statement<Key, { locked: string }>(
     sql`select pg_advisory_xact_lock(hashtextextended(${placeholder('scope')} || ' ' || ${placeholder('key')}, 0))::text as locked`,
 )
 
-export const idempotencyGet = statement<Key, StoredReply>('idempotency_get', (db) =>
+export const idempotencyGet = statement<Key, StoredReplyRow>('idempotency_get', (db) =>
   db
     .select({
       bodySha256: named<string>(idempotencyKeys.bodySha256, 'bodySha256'),
       status: idempotencyKeys.status,
       headers: idempotencyKeys.headers,
       body: idempotencyKeys.body,
-      createdAt: named<string>(idempotencyKeys.createdAt, 'createdAt'),
     })
     .from(idempotencyKeys)
     .where(

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Order, OrderStatus } from '@reference/model'
 import t from 'tap'
 import { open } from '../fixtures/open.ts'
@@ -186,33 +185,6 @@ t.test('putting a setting says whether it is new', async (t) => {
   t.match(await primary.first(queries.putSetting, { key: 'a', valueJson: '{"b":[1]}' }), { created: true })
   t.match(await primary.first(queries.putSetting, { key: 'a', valueJson: '"text"' }), { created: false })
   t.match(await primary.first(queries.settingByKey, { key: 'a' }), { key: 'a', value: 'text' })
-})
-
-t.test('one of two calls with the same key works, the other finds its reply', async (t) => {
-  const { primary } = (await open(t)).database
-  const key = { scope: 'POST /orders', key: 'k' }
-  const reply = { bodySha256: createHash('sha256').update('{}').digest('hex'), status: 201, body: '{"id":1}' }
-  const call = () =>
-    primary.transaction(async (tx) => {
-      await tx.run(queries.idempotencyLock, key)
-      const stored = await tx.first(queries.idempotencyGet, key)
-      if (stored !== undefined) return stored
-      await tx.run(queries.idempotencyInsert, { ...key, ...reply, headersJson: '{"location":"/orders/1"}' })
-      return 'worked'
-    })
-  const outcomes = await Promise.all([call(), call(), call()])
-  t.equal(outcomes.filter((outcome) => outcome === 'worked').length, 1)
-  const { createdAt, ...stored } = outcomes.find((outcome) => outcome !== 'worked') ?? { createdAt: '' }
-  t.same(stored, { ...reply, headers: { location: '/orders/1' } })
-
-  await primary.sql`update idempotency_keys set created_at = now() - interval '24 hours 1 second'`
-  t.equal(await primary.first(queries.idempotencyGet, key), undefined, 'after 24 h it is forgotten')
-  const again = { ...key, ...reply, headersJson: '{}' }
-  t.same(await primary.run(queries.idempotencyInsert, again), [{ key: 'k' }], 'and may be stored anew')
-  t.same(await primary.run(queries.idempotencyInsert, again), [], 'once')
-  t.same(await primary.run(queries.idempotencyPurge, { limit: 10 }), [])
-  await primary.sql`update idempotency_keys set created_at = now() - interval '25 hours'`
-  t.same(await primary.run(queries.idempotencyPurge, { limit: 10 }), [{ key: 'k' }])
 })
 
 t.test('the outbox gives the oldest first, also while another process removes them', async (t) => {

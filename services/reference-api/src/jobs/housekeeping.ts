@@ -1,10 +1,8 @@
-import { type Database, queries } from '@reference/database'
+import type { IdempotencyStore } from '@reference/database'
 import { defineJob } from '@reference/jobs'
 import { Type } from 'typebox'
 
-const BATCH = 1000
-
-/** Once an hour, in one of all processes: forgets the idempotency keys whose 24 h are over. */
+/** Deletes the idempotency keys that are older than 24 h, once an hour in one of all processes. */
 export const purgeIdempotencyKeys = defineJob({
   name: 'purge-idempotency-keys',
   data: Type.Object({}),
@@ -13,14 +11,6 @@ export const purgeIdempotencyKeys = defineJob({
   cron: { expression: '17 * * * *', data: {} },
 })
 
-export function createPurge(database: Database) {
-  return async ({ signal }: { readonly signal: AbortSignal }) => {
-    let deleted = 0
-    for (;;) {
-      signal.throwIfAborted()
-      const rows = await database.primary.run(queries.idempotencyPurge, { limit: BATCH })
-      deleted += rows.length
-      if (rows.length < BATCH) return { deleted }
-    }
-  }
+export function createPurge({ purge }: IdempotencyStore) {
+  return async ({ signal }: { readonly signal: AbortSignal }) => ({ deleted: await purge(signal) })
 }

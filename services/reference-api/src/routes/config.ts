@@ -1,9 +1,9 @@
 import { queries } from '@reference/database'
+import { mustExist } from '@reference/errors'
 import { type App, ProblemSchema, sendCached } from '@reference/http'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
 import { notFound } from '../errors.ts'
-import { present } from '../present.ts'
 
 const KeyParams = Type.Object(
   { key: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$', examples: ['checkout.enabled'] }) },
@@ -48,7 +48,7 @@ export function configRoutes(app: App, { caches, write, config }: AppContext): v
       const { key } = request.params
       const valueJson = JSON.stringify(request.body.value)
       const { created, ...setting } = await write(async (tx) => {
-        const put = present(await tx.first(queries.putSetting, { key, valueJson }))
+        const put = mustExist(await tx.first(queries.putSetting, { key, valueJson }))
         return { result: put, staleKeys: [settings.keyOf(key)] }
       })
       if (config.cacheL1) {

@@ -1,9 +1,8 @@
 import type { Transaction } from '@reference/database'
-import { type App, ProblemSchema } from '@reference/http'
+import { type App, IdempotencyHeaders, ProblemSchema, sendStored } from '@reference/http'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
 import { notFound } from '../errors.ts'
-import { IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
 import { digest } from '../jobs/digest.ts'
 import { processData } from '../jobs/process-data.ts'
 
@@ -22,7 +21,7 @@ const JobStatus = Type.Object({
   error: Type.Unknown({ description: 'Null unless an attempt failed' }),
 })
 
-export function jobRoutes(app: App, { jobs, write, config }: AppContext): void {
+export function jobRoutes(app: App, { jobs, write, once, config }: AppContext): void {
   /** Leaves the work to a handler, or, to show what that is worth, does it here and now. */
   async function take(payload: Record<string, unknown>, tx: Transaction): Promise<string> {
     if (config.backgroundJobs) return jobs.enqueue(processData, { payload }, { tx })

@@ -2,19 +2,21 @@ import { isForeignKeyViolation, queries } from '@reference/database'
 import {
   type App,
   Cursor,
+  created,
   Id,
+  IdempotencyHeaders,
   IdParams,
   Limit,
   ProblemSchema,
   page,
   sendCached,
+  sendStored,
   shortReply,
 } from '@reference/http'
 import { Order, OrderStatus } from '@reference/model'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
 import { absent, notFound } from '../errors.ts'
-import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
 
 const OrdersQuery = Type.Object(
   { userId: Type.Optional(Id), status: Type.Optional(OrderStatus), limit: Limit, after: Cursor },
@@ -26,7 +28,7 @@ const NewOrder = Type.Object(
   { additionalProperties: false },
 )
 
-export function orderRoutes(app: App, { caches, orderPages, write }: AppContext): void {
+export function orderRoutes(app: App, { caches, orderPages, write, once }: AppContext): void {
   const { orders } = caches
 
   app.get(

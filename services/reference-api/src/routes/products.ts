@@ -1,10 +1,18 @@
 import { queries } from '@reference/database'
-import { type App, IdParams, PageQuery, ProblemSchema, page, sendCached, shortReply } from '@reference/http'
+import {
+  type App,
+  ID_CURSOR,
+  IdParams,
+  PageQuery,
+  ProblemSchema,
+  page,
+  readPage,
+  sendCached,
+  shortReply,
+} from '@reference/http'
 import { Product } from '@reference/model'
 import type { AppContext } from '../app.ts'
-import { decodeIdCursor, encodeIdCursor } from '../cursor.ts'
 import { notFound } from '../errors.ts'
-import { readPage } from '../page.ts'
 
 export function productRoutes(app: App, { database, caches }: AppContext): void {
   app.get(
@@ -20,9 +28,9 @@ export function productRoutes(app: App, { database, caches }: AppContext): void 
     '/products',
     { schema: { tags: ['products'], querystring: PageQuery, response: { 200: page(Product) } } },
     ({ query: { limit = 50, after } }) => {
-      const from = after === undefined ? 0 : decodeIdCursor(after)
+      const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (rows: number) => database.replica.run(queries.productsPage, { after: from, limit: rows })
-      return readPage(limit, read, encodeIdCursor)
+      return readPage(limit, read, ID_CURSOR.encode)
     },
   )
 }

@@ -6,20 +6,30 @@ import {
   queries,
   rowNotRepresentable,
 } from '@reference/database'
-import { type App, IdParams, PageQuery, ProblemSchema, page, sendCached, shortReply } from '@reference/http'
+import { mustExist } from '@reference/errors'
+import {
+  type App,
+  created,
+  ID_CURSOR,
+  IdempotencyHeaders,
+  IdParams,
+  PageQuery,
+  ProblemSchema,
+  page,
+  readPage,
+  sendCached,
+  sendStored,
+  shortReply,
+} from '@reference/http'
 import { Email, PersonName, User } from '@reference/model'
 import { Type } from 'typebox'
 import type { AppContext } from '../app.ts'
-import { decodeIdCursor, encodeIdCursor } from '../cursor.ts'
 import { emailTaken, notFound, userHasOrders } from '../errors.ts'
-import { created, IdempotencyHeaders, once, sendStored } from '../idempotency.ts'
-import { readPage } from '../page.ts'
-import { present } from '../present.ts'
 
 const NewUser = Type.Object({ email: Email, name: PersonName }, { additionalProperties: false })
 const UserPatch = Type.Partial(NewUser, { additionalProperties: false, minProperties: 1 })
 
-export function userRoutes(app: App, { database, caches, write }: AppContext): void {
+export function userRoutes(app: App, { database, caches, write, once }: AppContext): void {
   const { users } = caches
 
   app.get(
@@ -35,9 +45,9 @@ export function userRoutes(app: App, { database, caches, write }: AppContext): v
     '/users',
     { schema: { tags: ['users'], querystring: PageQuery, response: { 200: page(User) } } },
     ({ query: { limit = 50, after } }) => {
-      const from = after === undefined ? 0 : decodeIdCursor(after)
+      const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (rows: number) => database.replica.run(queries.usersPage, { after: from, limit: rows })
-      return readPage(limit, read, encodeIdCursor)
+      return readPage(limit, read, ID_CURSOR.encode)
     },
   )
 
@@ -54,8 +64,8 @@ export function userRoutes(app: App, { database, caches, write }: AppContext): v
     },
     async (request, reply) => {
       const insert = once(request, async (tx) => {
-        const user = present(await tx.first(queries.insertUser, request.body))
-        // Somebody may have asked for this id before it existed.
+        const user = mustExist(await tx.first(queries.insertUser, request.body))
+        // A 404 for this id may be cached.
         return { result: created(`/users/${user.id}`, user), staleKeys: [users.keyOf(user.id)] }
       })
       return sendStored(reply, await write(insert).catch(refuseTakenEmail))
