@@ -39,5 +39,5 @@ function columns(rows: readonly (readonly [string, string])[]): string {
 
 function sections(parts: readonly (string | undefined)[]): string {
   const present = parts.filter((part) => part !== undefined)
-  return `${present.map((part) => part.trimEnd()).join('\n\n')}\n`
+  return `${present.map((part) => part.replace(/^\n+/, '').trimEnd()).join('\n\n')}\n`
 }

@@ -16,7 +16,7 @@ export async function runCommand(
   command: Command,
   argv: readonly string[] = process.argv.slice(2),
 ): Promise<void> {
-  // `pnpm redis -- status` passes the dashes on.
+  // `pnpm ops redis -- status` passes the dashes on.
   const args = argv.filter((argument) => argument !== '--')
   process.exitCode = isGroup(command)
     ? await runGroup(name, command, args)

@@ -107,8 +107,8 @@ t.test(
     ] as const) {
       t.match(await outcome, { code, stderr: message })
     }
-    t.match(await run('explain', ['--help']), { code: 0, stdout: /db:explain/ })
-    t.match(await run('slow', ['-h']), { code: 0, stdout: /db:slow/ })
+    t.match(await run('explain', ['--help']), { code: 0, stdout: /^pnpm ops postgres explain/ })
+    t.match(await run('slow', ['-h']), { code: 0, stdout: /^pnpm ops postgres slow/ })
   },
 )
 

@@ -1,11 +1,11 @@
-import { SettingsError } from '@reference/command'
+import { SettingsError } from '@reference/cli'
 import { readSettings } from '@reference/config'
 
 /**
- * Where tools connect: `DATABASE_DIRECT_URL`, else `DATABASE_URL`; each may be named with `_FILE` instead, for a
- * secret that lies in a file.
+ * The URL that commands connect to: `DATABASE_DIRECT_URL`, else `DATABASE_URL`. `NAME_FILE` reads either from a file.
  *
- * @throws SettingsError when none is set, ConfigError when one is wrong
+ * @throws SettingsError when neither is set
+ * @throws ConfigError when one is wrong
  */
 export function directUrl(): string {
   const { DATABASE_DIRECT_URL, DATABASE_URL } = readSettings(['DATABASE_DIRECT_URL', 'DATABASE_URL'])

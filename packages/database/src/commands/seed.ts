@@ -1,71 +1,51 @@
-import { parseArgs } from 'node:util'
-import { argumentsOf, runCommand, UsageError } from '@reference/command'
+import { action, integer, runCommand, UsageError } from '@reference/cli'
 import { type SeedProgress, seed } from '../seed.ts'
 import { directUrl } from './direct-url.ts'
 
-const help = `db:seed - fill an empty database with the same rows each time
+const LARGEST_COUNT = 100_000_000
 
-  pnpm db:seed [--users N] [--products N] [--orders N] [--help]
-
-  --users N      10000 unless given
-  --products N   1000 unless given
-  --orders N     50000 unless given
-
-Connects to DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL; the schema must be there (db:migrate). Does
-nothing when there are rows. Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 without a URL.
+const DETAILS = `
+Connects to DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL. The schema must exist (pnpm db:migrate). Does nothing
+when the tables have rows.
+Exit code 0, 1 when it failed, 64 for wrong arguments, 78 without a URL.
 `
 
-await runCommand(help, async () => {
-  const { help: wantsHelp, ...counts } = readArguments()
-  if (wantsHelp) {
-    process.stdout.write(help)
-    return 0
-  }
-  const url = directUrl()
-  const bar = progressBar(process.stderr)
-  const started = performance.now()
-  let result: Awaited<ReturnType<typeof seed>>
-  try {
-    result = await seed({ url, ...counts, onProgress: bar.show })
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message)
-    throw new Error('Not seeded', { cause: error })
-  } finally {
-    bar.end()
-  }
-  const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  process.stdout.write(
-    result.seeded
-      ? `${result.users} users, ${result.products} products, ${result.orders} orders in ${seconds} s\n`
-      : 'There are rows already: nothing done\n',
-  )
-  return 0
-})
-
-function readArguments() {
-  const { values } = parseArgs({
-    args: argumentsOf(),
+await runCommand(
+  'pnpm db:seed',
+  action({
+    summary: 'Fill an empty database with the same rows each time.',
     options: {
-      users: { type: 'string', default: '10000' },
-      products: { type: 'string', default: '1000' },
-      orders: { type: 'string', default: '50000' },
-      help: { type: 'boolean', short: 'h', default: false },
+      users: count('users', 10_000),
+      products: count('products', 1000),
+      orders: count('orders', 50_000),
     },
-  })
-  return {
-    help: values.help,
-    users: countOf('users', values.users),
-    products: countOf('products', values.products),
-    orders: countOf('orders', values.orders),
-  }
+    details: DETAILS,
+    async run(counts) {
+      const url = directUrl()
+      const bar = progressBar(process.stderr)
+      const started = performance.now()
+      const result = await seed({ url, ...counts, onProgress: bar.show })
+        .catch((error: unknown) => {
+          if (error instanceof RangeError) throw new UsageError(error.message)
+          throw new Error('Not seeded', { cause: error })
+        })
+        .finally(bar.end)
+      const seconds = ((performance.now() - started) / 1000).toFixed(1)
+      process.stdout.write(
+        result.seeded
+          ? `${result.users} users, ${result.products} products, ${result.orders} orders in ${seconds} s\n`
+          : 'There are rows already: nothing done\n',
+      )
+      return 0
+    },
+  }),
+)
+
+function count(rows: string, fallback: number) {
+  return integer({ help: `rows in ${rows}`, fallback, maximum: LARGEST_COUNT })
 }
 
-function countOf(name: string, text: string): number {
-  if (/^\d{1,9}$/.test(text) && Number(text) <= 100_000_000) return Number(text)
-  throw new UsageError(`--${name} takes a whole number from 0 to 100000000, got '${text}'`)
-}
-
-/** A bar that redraws itself on a terminal; elsewhere nothing, so that logs stay readable. */
+/** Redraws a bar on a terminal. Elsewhere it writes nothing, so that logs stay readable. */
 function progressBar(stream: NodeJS.WriteStream): { show(progress: SeedProgress): void; end(): void } {
   if (!stream.isTTY) return { show() {}, end() {} }
   return {

@@ -149,25 +149,25 @@ t.test('a database that goes away is told for the id that met it; the others are
 t.test('what would have no effect is refused', async (t) => {
   const url = 'postgres://nobody@127.0.0.1:1/none'
   const cases: [string[], RegExp][] = [
-    [['retry', UNKNOWN_ID, '--dead'], /^retry --dead takes no ids: retry ID sends one again\.\n/],
-    [['retry', '--dead', '--state', 'failed'], /^retry takes no --state with --dead\.\n/],
-    [['retry', '--dead', '--limit', '5'], /^retry takes no --limit with --dead\.\n/],
-    [['retry', UNKNOWN_ID, '--queue', 'double'], /^retry takes no --queue\.\n/],
-    [['list', '--dead', '--state', 'failed'], /^list takes no --state with --dead\.\n/],
-    [['list', 'foo', 'bar'], /^list takes no ids\.\n/],
-    [['list', '--dead', UNKNOWN_ID], /^list --dead takes no ids\.\n/],
-    [['cancel', UNKNOWN_ID, '--queue', 'double'], /^cancel takes no --queue\.\n/],
-    [['cancel', UNKNOWN_ID, '--state', 'queued'], /^cancel takes no --state\.\n/],
-    [['cancel', UNKNOWN_ID, '--limit', '1'], /^cancel takes no --limit\.\n/],
-    [['cancel', UNKNOWN_ID, '--json'], /^cancel takes no --json\.\n/],
-    [['cancel', '--dead'], /^cancel takes no --dead/],
-    [['cancel'], /^cancel needs at least one id\.\n[\s\S]*pnpm jobs cancel/],
-    [['retry'], /^retry needs at least one id\.\n/],
+    [['retry', UNKNOWN_ID, '--dead'], /^retry --dead takes no ids: retry ID retries one\n/],
+    [['retry', '--dead', '--state', 'failed'], /^Unknown option '--state'/],
+    [['retry', '--dead', '--limit', '5'], /^Unknown option '--limit'/],
+    [['retry', UNKNOWN_ID, '--queue', 'double'], /^retry takes --queue only with --dead\n/],
+    [['list', '--dead', '--state', 'failed'], /^list takes no --state with --dead\n/],
+    [['list', 'foo', 'bar'], /^Unexpected argument 'foo'\n/],
+    [['list', '--dead', UNKNOWN_ID], /^Unexpected argument/],
+    [['cancel', UNKNOWN_ID, '--queue', 'double'], /^Unknown option '--queue'/],
+    [['cancel', UNKNOWN_ID, '--state', 'queued'], /^Unknown option '--state'/],
+    [['cancel', UNKNOWN_ID, '--limit', '1'], /^Unknown option '--limit'/],
+    [['cancel', UNKNOWN_ID, '--json'], /^Unknown option '--json'/],
+    [['cancel', '--dead'], /^Unknown option '--dead'/],
+    [['cancel'], /^An argument is missing: ID…\n[\s\S]*pnpm ops jobs cancel/],
+    [['retry'], /^An argument is missing: ID… or --dead\n/],
     [['list', '--state', 'done'], /^--state is one of/],
-    [['list', '--limit', '0'], /^--limit is from 1/],
+    [['list', '--limit', '0'], /^--limit takes a whole number from 1/],
     [['list', '--all'], /--all/],
-    [['drop'], /^Unknown command drop/],
-    [[], /^There is no command: list, retry or cancel/],
+    [['drop'], /^There is no command 'drop': list, retry, cancel\n/],
+    [[], /^A command is missing: list, retry, cancel\n/],
   ]
   for (const [args, stderr] of cases) {
     t.match(await command(args, url), { code: 64, stdout: '', stderr }, args.join(' '))
@@ -175,7 +175,7 @@ t.test('what would have no effect is refused', async (t) => {
 })
 
 t.test('wrong settings and a database that is away have codes of their own', async (t) => {
-  t.match(await command(['--help', 'drop']), { code: 0, stdout: /pnpm jobs list/ })
+  t.match(await command(['--help']), { code: 0, stdout: /^pnpm ops jobs <command>/ })
   t.match(await command(['list'], 'postgres://nobody@127.0.0.1:1/none'), {
     code: 1,
     stderr: /^The job queue is not available: .*ECONNREFUSED.*\n$/,

@@ -1,48 +1,83 @@
-import { parseArgs } from 'node:util'
 import {
-  argumentsOf,
-  exitCodes,
+  action,
+  describeError,
+  EXIT_CODES,
+  flag,
+  formatTable,
+  type Group,
+  integer,
+  oneOf,
   runCommand,
   SettingsError,
-  sentenceOf,
-  table,
+  text,
   UsageError,
-} from '@reference/command'
+} from '@reference/cli'
 import { readSettings } from '@reference/config'
 import { JobsUnavailableError } from '../errors.ts'
 import type { Jobs, ListOptions } from '../jobs.ts'
-import type { JobState } from '../status.ts'
 import type { DeadLetterRef } from '../store.ts'
 
-const help = `jobs - looks at durable jobs, sends them again, cancels them
-
-  pnpm jobs list [--queue NAME] [--state STATE] [--limit 50] [--json]          the newest first
-  pnpm jobs list --dead [--queue NAME] [--limit 50] [--json]
-  pnpm jobs retry ID...                    failed and cancelled jobs, and dead letters, run again under their id
-  pnpm jobs retry --dead [--queue NAME]    every dead letter; one alone: retry ID
-  pnpm jobs cancel ID...                   what has not ended; a running handler gets its signal within about 2 s
-
-STATE is queued, active, retrying, completed, failed or cancelled. --dead is for the dead letters: jobs that failed for
-good, kept for 30 days. Each id has a line that says what became of it, and a fault with one does not stop the others.
+const DETAILS = `
+Dead letters are jobs that failed for good; they are kept for 30 days. retry and cancel print a line for each id, and an
+error with one id does not stop the others.
 
 The database is that of DATABASE_URL; DATABASE_URL_FILE names a file that holds it.
-Exit code 0, or 1 when it failed for an id, or the queue or the database is not there, 64 for wrong arguments, 78 for
-wrong settings.
+Exit code 0, 1 when the command failed for an id or the database does not answer, 64 for wrong arguments, 78 for wrong
+settings.
 `
 
-const commands = ['list', 'retry', 'cancel'] as const
-const states: readonly string[] = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled']
+const STATES = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled'] as const
 
-await runCommand(help, async () => {
-  const call = read()
-  if (call === 'help') {
-    process.stdout.write(help)
-    return 0
-  }
+const queue = text({ help: 'jobs of one queue', placeholder: 'NAME' })
+
+export const jobsCommand: Group = {
+  summary: 'List durable jobs, retry them, cancel them.',
+  details: DETAILS,
+  commands: {
+    list: action({
+      summary: 'List jobs, the newest first.',
+      options: {
+        queue,
+        state: oneOf(STATES, { help: 'jobs in one state' }),
+        dead: flag({ help: 'dead letters' }),
+        limit: integer({ help: 'jobs', minimum: 1, maximum: 100_000, fallback: 50 }),
+        json: flag({ help: 'for programs' }),
+      },
+      run({ queue, state, dead, limit, json }) {
+        if (dead && state !== undefined) throw new UsageError('list takes no --state with --dead')
+        return withJobs((jobs) =>
+          list(jobs, { limit, deadLetters: dead, ...(queue && { queue }), ...(state && { state }) }, json),
+        )
+      },
+    }),
+    retry: action({
+      summary: 'Run failed and cancelled jobs and dead letters again under their id.',
+      positionals: { placeholder: 'ID…', help: 'jobs; none with --dead' },
+      options: { dead: flag({ help: 'every dead letter' }), queue },
+      run({ dead, queue }, ids) {
+        // An option without an effect is a misunderstanding: `retry ID --dead` must not retry every dead letter.
+        if (dead && ids.length > 0) throw new UsageError('retry --dead takes no ids: retry ID retries one')
+        if (!dead && queue !== undefined) throw new UsageError('retry takes --queue only with --dead')
+        if (!dead && ids.length === 0) throw new UsageError('An argument is missing: ID… or --dead')
+        return withJobs(async (jobs) =>
+          dead ? retryDead(jobs, queue) : exitCodeOf(await forEachId(ids, (id) => retry(jobs, id))),
+        )
+      },
+    }),
+    cancel: action({
+      summary: 'Cancel jobs that have not ended; a running handler gets its signal within about 2 s.',
+      positionals: { placeholder: 'ID…', help: 'jobs', minimum: 1 },
+      run: (_, ids) => withJobs(async (jobs) => exitCodeOf(await forEachId(ids, (id) => cancel(jobs, id)))),
+    }),
+  },
+}
+
+if (import.meta.main) await runCommand('pnpm ops jobs', jobsCommand)
+
+async function withJobs(use: (jobs: Jobs) => Promise<number>): Promise<number> {
   const { DATABASE_URL: databaseUrl } = readSettings(['DATABASE_URL'])
   if (databaseUrl === undefined) throw new SettingsError('DATABASE_URL must be set')
-
-  // Here, since it takes a second on a busy machine, and a wrong call needs none of it.
+  // Loaded late: pg-boss takes a second to load on a busy machine, and wrong arguments do not need it.
   const { createJobs } = await import('../jobs.ts')
   const jobs = createJobs({
     databaseUrl,
@@ -53,62 +88,10 @@ await runCommand(help, async () => {
   })
   try {
     await jobs.ready().catch(explain)
-    if (call.command === 'list') return await list(jobs, call.list, call.json)
-    if (call.command === 'cancel') return report(await each(call.ids, (id) => cancel(jobs, id)))
-    if (!call.dead) return report(await each(call.ids, (id) => retry(jobs, id)))
-    return await retryDead(jobs, call.list.queue)
+    return await use(jobs)
   } finally {
     await jobs.close()
   }
-})
-
-function read() {
-  const { values, positionals } = parseArgs({
-    args: argumentsOf(),
-    allowPositionals: true,
-    options: {
-      queue: { type: 'string' },
-      state: { type: 'string' },
-      limit: { type: 'string' },
-      dead: { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  })
-  if (values.help) return 'help'
-  const [name, ...ids] = positionals
-  const command = commands.find((each) => each === name)
-  if (command === undefined) {
-    const fault = name === undefined ? 'There is no command' : `Unknown command ${name}`
-    throw new UsageError(`${fault}: list, retry or cancel.`)
-  }
-  const { queue, state, limit, dead = false, json = false } = values
-
-  // An option that would have no effect is a misunderstanding: `retry ID --dead` must not send all of them.
-  const call = dead ? `${command} --dead` : command
-  const effective: Record<string, string[]> = {
-    list: ['queue', 'state', 'limit', 'json'],
-    'list --dead': ['dead', 'queue', 'limit', 'json'],
-    'retry --dead': ['dead', 'queue'],
-  }
-  const without = Object.keys(values).find((option) => !effective[call]?.includes(option))
-  if (without !== undefined)
-    throw new UsageError(`${command} takes no --${without}${dead ? ' with --dead' : ''}.`)
-  if (ids.length > 0 && (dead || command === 'list')) {
-    throw new UsageError(`${call} takes no ids${command === 'retry' ? ': retry ID sends one again' : ''}.`)
-  }
-  if (ids.length === 0 && !dead && command !== 'list')
-    throw new UsageError(`${command} needs at least one id.`)
-  if (state !== undefined && !states.includes(state))
-    throw new UsageError(`--state is one of ${states.join(', ')}.`)
-  const most = Number(limit ?? 50)
-  if (!Number.isInteger(most) || most < 1 || most > 100_000)
-    throw new UsageError('--limit is from 1 to 100000.')
-
-  const list: ListOptions = { limit: most, deadLetters: dead }
-  if (queue !== undefined) list.queue = queue
-  if (state !== undefined) list.state = state as JobState
-  return { command, ids, dead, json, list }
 }
 
 async function list(jobs: Jobs, options: ListOptions, json: boolean): Promise<number> {
@@ -117,7 +100,7 @@ async function list(jobs: Jobs, options: ListOptions, json: boolean): Promise<nu
   else if (found.length === 0) process.stdout.write(options.deadLetters ? 'No dead letters.\n' : 'No jobs.\n')
   else {
     process.stdout.write(
-      table(
+      formatTable(
         ['id', 'created', 'queue', 'state', 'progress', 'attempts', 'error'],
         found.map(({ id, createdAt, queue, state, progress, attempts, error }) => [
           ...[id, createdAt.toISOString(), queue, state, `${progress} %`, attempts],
@@ -136,8 +119,15 @@ function explain(error: unknown): never {
   throw migrated ? error : new Error('The job queue has no tables yet: pnpm db:migrate makes them.')
 }
 
-type Outcome = { done: boolean; text: string }
-type Tally = { done: number; failed: number }
+interface Outcome {
+  done: boolean
+  text: string
+}
+
+interface Tally {
+  done: number
+  failed: number
+}
 
 async function cancel(jobs: Jobs, id: string): Promise<Outcome> {
   const job = await jobs.cancel(id)
@@ -154,30 +144,30 @@ async function retry(jobs: Jobs, which: string | DeadLetterRef): Promise<Outcome
 
 async function retryDead(jobs: Jobs, queue: string | undefined): Promise<number> {
   const letters = new Map((await jobs.deadLetters(queue)).map((letter) => [letter.id, letter]))
-  const tally = await each([...letters.keys()], (id) => retry(jobs, letters.get(id) ?? id))
+  const tally = await forEachId([...letters.keys()], (id) => retry(jobs, letters.get(id) ?? id))
   const { done, failed } = tally
   if (done + failed === 0) process.stdout.write('No dead letters.\n')
   else process.stdout.write(`${done} of ${done + failed} dead letters sent again.\n`)
-  return report(tally)
+  return exitCodeOf(tally)
 }
 
-/** One after the other, each with a line. Only a database that is away ends it: every other id would wait for it in vain. */
-async function each(ids: string[], act: (id: string) => Promise<Outcome>): Promise<Tally> {
+/** Acts on one id after the other and prints a line for each. Stops when the database does not answer: every other id would wait for it in vain. */
+async function forEachId(ids: readonly string[], act: (id: string) => Promise<Outcome>): Promise<Tally> {
   const tally: Tally = { done: 0, failed: 0 }
-  let away = false
+  let isUnavailable = false
   for (const id of new Set(ids)) {
-    const { done, text } = away ? { done: false, text: 'not tried' } : await act(id).catch(faultOf)
+    const { done, text } = isUnavailable ? { done: false, text: 'not tried' } : await act(id).catch(failureOf)
     tally[done ? 'done' : 'failed']++
     process.stdout.write(`${id}  ${text}\n`)
   }
   return tally
 
-  function faultOf(error: unknown): Outcome {
-    away = error instanceof JobsUnavailableError
-    return { done: false, text: `error: ${sentenceOf(error)}` }
+  function failureOf(error: unknown): Outcome {
+    isUnavailable = error instanceof JobsUnavailableError
+    return { done: false, text: `error: ${describeError(error)}` }
   }
 }
 
-function report({ failed }: Tally): number {
-  return failed === 0 ? 0 : exitCodes.failed
+function exitCodeOf({ failed }: Tally): number {
+  return failed === 0 ? EXIT_CODES.OK : EXIT_CODES.FAILED
 }

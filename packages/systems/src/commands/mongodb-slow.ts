@@ -1,21 +1,20 @@
-import { parseArgs } from 'node:util'
-import { argumentsOf, runCommand, SettingsError, table, UsageError } from '@reference/command'
+import { action, flag, formatTable, integer, runCommand, SettingsError } from '@reference/cli'
 import { readSettings } from '@reference/config'
 import type { Db, Document } from 'mongodb'
 
-const help = `mongodb:slow - slow operations of MongoDB, and which indexes are used
-
-  pnpm mongodb:slow [--limit N] [--indexes] [--json] [--help]
-
-  --limit      so many slow operations; 20
-  --indexes    only the use of each index of the database ($indexStats)
-
+const DETAILS = `
 Slow operations are read from the server's log in memory (getLog, the last 1024 lines; operationProfiling.slowOpThresholdMs
-decides what is slow) and, where the profiler is on, from system.profile. "plan" is COLLSCAN where no index served.
+decides what is slow) and, where the profiler is on, from system.profile. The plan COLLSCAN used no index. The use of each
+index is from $indexStats.
 
 Of MONGODB_URL, or MONGODB_URL_FILE, with its database; the user needs clusterMonitor and read.
-Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
+Exit code 0, 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
+
+const CONNECT_TIMEOUT_MS = 5000
+
+/** Id of "Slow query" in the structured log. */
+const SLOW_QUERY = 51803
 
 interface SlowOperation {
   ms: number
@@ -34,42 +33,37 @@ interface IndexUse {
   since: string
 }
 
-await runCommand(help, async () => {
-  const { values } = parseArgs({
-    args: argumentsOf(),
-    options: {
-      limit: { type: 'string', default: '20' },
-      indexes: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(help)
-    return 0
-  }
-  if (!/^[1-9]\d{0,3}$/.test(values.limit)) throw new UsageError('--limit is from 1 to 9999')
-  const { MONGODB_URL: url } = readSettings(['MONGODB_URL'])
-  if (url === undefined) throw new SettingsError('MONGODB_URL must be set')
-
-  const { MongoClient } = await import('mongodb')
-  const client = new MongoClient(url, {
-    maxPoolSize: 2,
-    serverSelectionTimeoutMS: 5_000,
-    appName: 'mongodb-slow',
-  })
-  try {
-    const database = client.db()
-    const operations = values.indexes ? [] : await slowOperations(database, Number(values.limit))
-    const indexes = await indexUse(database)
-    if (values.json) process.stdout.write(`${JSON.stringify({ operations, indexes }, null, 2)}\n`)
-    else
-      process.stdout.write(`${values.indexes ? '' : `${operationTable(operations)}\n`}${indexTable(indexes)}`)
-    return 0
-  } finally {
-    await client.close()
-  }
+export const mongodbSlowCommand = action({
+  summary: 'List slow operations of MongoDB and the use of its indexes.',
+  options: {
+    limit: integer({ help: 'slow operations', minimum: 1, maximum: 9999, fallback: 20 }),
+    indexes: flag({ help: 'only the use of each index of the database' }),
+    json: flag({ help: 'for programs' }),
+  },
+  details: DETAILS,
+  async run({ limit, indexes: onlyIndexes, json }) {
+    const { MONGODB_URL: url } = readSettings(['MONGODB_URL'])
+    if (url === undefined) throw new SettingsError('MONGODB_URL must be set')
+    const { MongoClient } = await import('mongodb')
+    const client = new MongoClient(url, {
+      maxPoolSize: 2,
+      serverSelectionTimeoutMS: CONNECT_TIMEOUT_MS,
+      appName: 'mongodb-slow',
+    })
+    try {
+      const database = client.db()
+      const operations = onlyIndexes ? [] : await slowOperations(database, limit)
+      const indexes = await indexUse(database)
+      const tables = `${onlyIndexes ? '' : `${operationTable(operations)}\n`}${indexTable(indexes)}`
+      process.stdout.write(json ? `${JSON.stringify({ operations, indexes }, null, 2)}\n` : tables)
+      return 0
+    } finally {
+      await client.close()
+    }
+  },
 })
+
+if (import.meta.main) await runCommand('pnpm ops mongodb slow', mongodbSlowCommand)
 
 async function slowOperations(database: Db, limit: number): Promise<SlowOperation[]> {
   const { log = [] } = await database.admin().command({ getLog: 'global' })
@@ -86,18 +80,17 @@ async function slowOperations(database: Db, limit: number): Promise<SlowOperatio
     .slice(0, limit)
 }
 
-/** A line of the structured log; 51803 is the id of "Slow query". */
 function fromLog(line: string): SlowOperation | undefined {
   const { id, attr } = JSON.parse(line) as { id?: number; attr?: Document }
-  if (id !== 51803 || attr === undefined) return undefined
-  return { ...figures(attr), ms: Number(attr.durationMillis), source: 'log' }
+  if (id !== SLOW_QUERY || attr === undefined) return undefined
+  return { ...figuresOf(attr), ms: Number(attr.durationMillis), source: 'log' }
 }
 
 function fromProfile(entry: Document): SlowOperation {
-  return { ...figures(entry), ms: Number(entry.millis), source: 'profile' }
+  return { ...figuresOf(entry), ms: Number(entry.millis), source: 'profile' }
 }
 
-function figures(entry: Document) {
+function figuresOf(entry: Document) {
   return {
     namespace: String(entry.ns),
     plan: String(entry.planSummary ?? '–'),
@@ -129,8 +122,8 @@ async function indexUse(database: Db): Promise<IndexUse[]> {
 }
 
 function operationTable(operations: SlowOperation[]): string {
-  if (operations.length === 0) return 'No slow operation in the log or the profile\n'
-  return table(
+  if (operations.length === 0) return 'Neither the log nor the profile has a slow operation\n'
+  return formatTable(
     ['ms', 'collection', 'plan', 'examined', 'returned', 'from', 'command'],
     operations.map((operation) => [
       ...[operation.ms, operation.namespace, operation.plan, operation.examined, operation.returned],
@@ -140,8 +133,8 @@ function operationTable(operations: SlowOperation[]): string {
 }
 
 function indexTable(indexes: IndexUse[]): string {
-  if (indexes.length === 0) return 'No collection in this database\n'
-  return table(
+  if (indexes.length === 0) return 'This database has no collection\n'
+  return formatTable(
     ['collection', 'index', 'uses', 'since'],
     indexes.map(({ collection, index, uses, since }) => [collection, index, uses, since]),
   )

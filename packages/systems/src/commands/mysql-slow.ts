@@ -1,38 +1,35 @@
-import { parseArgs } from 'node:util'
 import {
-  argumentsOf,
+  action,
   excerpt,
-  percent,
+  flag,
+  formatPercent,
+  formatTable,
+  integer,
+  oneOf,
   runCommand,
   SettingsError,
-  table,
-  UsageError,
-} from '@reference/command'
+} from '@reference/cli'
 import { readSettings } from '@reference/config'
 
-const help = `mysql:slow - the statements that cost MySQL most
-
-  pnpm mysql:slow [--by total|mean|max|calls|examined] [--limit N] [--json] [--help]
-
-  --by       total (time over all calls), mean, max, calls, or examined (rows read); total
-  --limit    so many; 20
-
+const DETAILS = `
 From performance_schema.events_statements_summary_by_digest, of the database in MYSQL_URL (of all without one), since the
-server's start. "no index" is the share of calls that found none to use. The slow log has single statements:
-  docker compose exec mysql mysqldumpslow -s t /var/lib/mysql/slow.log
+server's start. total is the time of all calls, examined the rows read, "no index" the share of calls that used none. The
+slow log has single statements: docker compose exec mysql mysqldumpslow -s t /var/lib/mysql/slow.log
 
 Of MYSQL_URL, or MYSQL_URL_FILE; the user needs SELECT on performance_schema.
-Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
+Exit code 0, 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
 
-/** Times are picoseconds. */
-const orders = {
+const CONNECT_TIMEOUT_MS = 10_000
+
+const COLUMNS = {
   total: 'SUM_TIMER_WAIT',
   mean: 'AVG_TIMER_WAIT',
   max: 'MAX_TIMER_WAIT',
   calls: 'COUNT_STAR',
   examined: 'SUM_ROWS_EXAMINED',
 } as const
+const ORDERS = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[]
 
 interface Digest {
   query: string | null
@@ -45,39 +42,39 @@ interface Digest {
   withoutIndex: number
 }
 
-await runCommand(help, async () => {
-  const { values } = parseArgs({
-    args: argumentsOf(),
-    options: {
-      by: { type: 'string', default: 'total' },
-      limit: { type: 'string', default: '20' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(help)
+export const mysqlSlowCommand = action({
+  summary: 'List the statements that cost MySQL most.',
+  options: {
+    by: oneOf(ORDERS, { help: 'order', fallback: 'total' }),
+    limit: integer({ help: 'statements', minimum: 1, maximum: 9999, fallback: 20 }),
+    json: flag({ help: 'for programs' }),
+  },
+  details: DETAILS,
+  async run({ by, limit, json }) {
+    const { MYSQL_URL: url } = readSettings(['MYSQL_URL'])
+    if (url === undefined) throw new SettingsError('MYSQL_URL must be set')
+    const digests = await readDigests(url, COLUMNS[by], limit)
+    process.stdout.write(json ? `${JSON.stringify(digests, null, 2)}\n` : overview(digests))
     return 0
-  }
-  if (!(values.by in orders)) throw new UsageError(`--by is one of ${Object.keys(orders).join(', ')}`)
-  if (!/^[1-9]\d{0,3}$/.test(values.limit)) throw new UsageError('--limit is from 1 to 9999')
-  const { MYSQL_URL: url } = readSettings(['MYSQL_URL'])
-  if (url === undefined) throw new SettingsError('MYSQL_URL must be set')
-
-  const digests = await ask(url, orders[values.by as keyof typeof orders], Number(values.limit))
-  process.stdout.write(values.json ? `${JSON.stringify(digests, null, 2)}\n` : overview(digests))
-  return 0
+  },
 })
 
-async function ask(url: string, by: string, limit: number): Promise<Digest[]> {
+if (import.meta.main) await runCommand('pnpm ops mysql slow', mysqlSlowCommand)
+
+async function readDigests(url: string, by: string, limit: number): Promise<Digest[]> {
   const { createConnection } = await import('mysql2/promise')
-  const connection = await createConnection({ uri: url, connectTimeout: 10_000, decimalNumbers: true })
+  const connection = await createConnection({
+    uri: url,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    decimalNumbers: true,
+  })
   try {
     const [enabled] = await connection.query<never[]>('SELECT @@performance_schema AS enabled')
     if ((enabled[0] as { enabled: number } | undefined)?.enabled !== 1) {
-      throw new Error('performance_schema is off: performance_schema = ON in my.cnf, and a restart')
+      throw new Error('performance_schema is off: set performance_schema = ON in my.cnf and restart MySQL')
     }
     const [rows] = await connection.query(
+      // Times are picoseconds.
       `SELECT DIGEST_TEXT AS query, COUNT_STAR AS calls, SUM_TIMER_WAIT / 1e9 AS totalMs, AVG_TIMER_WAIT / 1e9 AS meanMs,
          MAX_TIMER_WAIT / 1e9 AS maxMs, SUM_ROWS_SENT AS \`rows\`, SUM_ROWS_EXAMINED AS examined,
          SUM_NO_INDEX_USED AS withoutIndex
@@ -92,8 +89,8 @@ async function ask(url: string, by: string, limit: number): Promise<Digest[]> {
 }
 
 function overview(digests: Digest[]): string {
-  if (digests.length === 0) return 'No statement was counted yet\n'
-  return table(
+  if (digests.length === 0) return 'No statement has been counted yet\n'
+  return formatTable(
     ['total ms', 'calls', 'mean ms', 'max ms', 'rows', 'examined', 'no index', 'statement'],
     digests.map((digest) => [
       digest.totalMs.toFixed(1),
@@ -102,8 +99,8 @@ function overview(digests: Digest[]): string {
       digest.maxMs.toFixed(2),
       digest.rows,
       digest.examined,
-      percent(digest.withoutIndex, digest.calls),
-      excerpt(digest.query ?? '(more than the table has room for)'),
+      formatPercent(digest.withoutIndex, digest.calls),
+      excerpt(digest.query ?? '(statements beyond performance_schema_digests_size)'),
     ]),
   )
 }

@@ -1,73 +1,69 @@
 import { spawn } from 'node:child_process'
-import { parseArgs } from 'node:util'
 import {
-  argumentsOf,
-  bytes,
-  exitCodes,
-  percent,
+  action,
+  EXIT_CODES,
+  flag,
+  formatBytes,
+  formatPercent,
+  formatTable,
+  type Group,
+  integer,
   runCommand,
   SettingsError,
-  table,
-  UsageError,
-} from '@reference/command'
+} from '@reference/cli'
 import { readRedisTarget } from '@reference/config'
 import { clusterFaults, countSlots, SLOTS } from '../cluster-nodes.ts'
 import { findRedisServers, type RedisAt, type RedisServer } from '../redis-servers.ts'
 
-const help = `redis - looks at the Redis or the Redis Cluster of the services, and moves its slots
-
-  pnpm redis status       whether it is whole; exit code 1 when not
-  pnpm redis nodes        each server: role, master, slots, state, how far a replica is behind
-  pnpm redis stats        each server: commands, hits, memory, evictions, clients
-  pnpm redis slots        how slots and keys are spread over the masters
-  pnpm redis rebalance [--simulate] [--use-empty-masters] [--threshold PERCENT]
-                          moves slots until all masters have as many; nothing below the threshold (2 %)
-
-  --json   for programs (not with rebalance)
-
-Of REDIS_URL or REDIS_CLUSTER_NODES, with REDIS_USERNAME and REDIS_PASSWORD, each also as NAME_FILE. Nodes are reached as
-these name them, else as the cluster announces them. rebalance needs redis-cli or valkey-cli on the PATH.
-Exit code 0, or 1 when it failed or a status is not well, 64 for wrong arguments, 78 for wrong settings.
+const DETAILS = `
+The server is that of REDIS_URL or REDIS_CLUSTER_NODES, with REDIS_USERNAME and REDIS_PASSWORD, each also as NAME_FILE.
+Nodes are reached at the addresses in these settings, other nodes at those that the cluster announces.
+Exit code 0, 1 when it failed or a status has a fault, 64 for wrong arguments, 78 for wrong settings.
 `
 
-const commands = { status, nodes, stats, slots, rebalance }
-type Options = ReturnType<typeof read>['values']
+const json = flag({ help: 'for programs' })
 
-await runCommand(help, async () => {
-  const { values, positionals } = read()
-  const [name, ...rest] = positionals
-  if (values.help) {
-    process.stdout.write(help)
-    return 0
-  }
-  if (name === undefined || !(name in commands) || rest.length > 0) {
-    throw new UsageError(`redis takes one of ${Object.keys(commands).join(', ')}`)
-  }
-  if (!/^\d{1,2}$/.test(values.threshold)) throw new UsageError('--threshold is a percentage from 0 to 99')
-  return (await commands[name as keyof typeof commands](target(), values)) ?? 0
-})
-
-function read() {
-  return parseArgs({
-    args: argumentsOf(),
-    allowPositionals: true,
-    options: {
-      json: { type: 'boolean', default: false },
-      simulate: { type: 'boolean', default: false },
-      'use-empty-masters': { type: 'boolean', default: false },
-      threshold: { type: 'string', default: '2' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  })
+export const redisCommand: Group = {
+  summary: 'Look into the Redis or Redis Cluster of the services, and move its slots.',
+  details: DETAILS,
+  commands: {
+    status: lookUp('Check the servers; exit code 1 when one has a fault.', status),
+    nodes: lookUp('List the servers: role, master, slots, state, lag of a replica.', nodes),
+    stats: lookUp('List commands, hits, memory, evictions and clients of each server.', stats),
+    slots: lookUp('Show how slots and keys are spread over the masters.', slots),
+    rebalance: action({
+      summary: 'Move slots until every master has an equal share.',
+      options: {
+        simulate: flag({ help: 'print what would move' }),
+        'use-empty-masters': flag({ help: 'give slots to masters that have none' }),
+        threshold: integer({ help: 'percent of imbalance that is accepted', maximum: 99, fallback: 2 }),
+      },
+      details: 'Needs redis-cli or valkey-cli on the PATH.',
+      run: (options) => rebalance(readTarget(), options),
+    }),
+  },
 }
 
-function target(): RedisAt {
+if (import.meta.main) await runCommand('pnpm ops redis', redisCommand)
+
+interface LookUpOptions {
+  readonly json: boolean
+}
+
+function lookUp(
+  summary: string,
+  print: (at: RedisAt, options: LookUpOptions) => Promise<number | undefined>,
+) {
+  return action({ summary, options: { json }, run: (options) => print(readTarget(), options) })
+}
+
+function readTarget(): RedisAt {
   const at = readRedisTarget()
   if (at === undefined) throw new SettingsError('REDIS_URL or REDIS_CLUSTER_NODES must be set')
   return at
 }
 
-async function status(at: RedisAt, { json }: Options): Promise<number> {
+async function status(at: RedisAt, { json }: LookUpOptions): Promise<number> {
   const { cluster, servers } = await findRedisServers(at)
   const faults = [
     ...(cluster ? clusterFaults(servers.flatMap(({ node }) => node ?? [])) : []),
@@ -86,7 +82,7 @@ async function status(at: RedisAt, { json }: Options): Promise<number> {
     policy: first?.get('maxmemory_policy') ?? '?',
     faults,
   }
-  if (json) print(summary)
+  if (json) printJson(summary)
   else {
     const what = cluster
       ? `Cluster of ${masters} masters, ${servers.length - masters} replicas`
@@ -94,7 +90,7 @@ async function status(at: RedisAt, { json }: Options): Promise<number> {
     process.stdout.write(`${what}, version ${summary.version}, ${summary.policy}\n`)
     process.stdout.write(faults.length === 0 ? 'ok\n' : faults.map((fault) => `FAIL ${fault}\n`).join(''))
   }
-  return faults.length === 0 ? 0 : exitCodes.failed
+  return faults.length === 0 ? EXIT_CODES.OK : EXIT_CODES.FAILED
 }
 
 function serverFaults({ address, info }: RedisServer): string[] {
@@ -108,7 +104,7 @@ function serverFaults({ address, info }: RedisServer): string[] {
   return faults
 }
 
-async function nodes(at: RedisAt, { json }: Options): Promise<void> {
+async function nodes(at: RedisAt, { json }: LookUpOptions): Promise<undefined> {
   const { servers } = await findRedisServers(at)
   const addressOf = new Map(servers.map(({ node, address }) => [node?.id, address]))
   const rows = servers.map((server) => {
@@ -128,23 +124,25 @@ async function nodes(at: RedisAt, { json }: Options): Promise<void> {
       state: error ?? (node?.faults.join(', ') || 'ok'),
     }
   })
-  if (json) return print(rows)
+  if (json) return printJson(rows)
   process.stdout.write(
-    table(
+    formatTable(
       ['server', 'id', 'role', 'of', 'slots', 'behind', 'state'],
       rows.map(Object.values<string | number>),
     ),
   )
 }
 
-/** Bytes of the stream that a replica has not had. */
+/** How many bytes of the replication stream the replica has not received. */
 function behind({ node, info }: RedisServer, servers: RedisServer[]): string {
   const master = servers.find((other) => other.node !== undefined && other.node.id === node?.masterId)
-  const [sent, had] = [master?.info?.get('master_repl_offset'), info?.get('slave_repl_offset')]
-  return sent === undefined || had === undefined ? '–' : bytes(Math.max(0, Number(sent) - Number(had)))
+  const [sent, received] = [master?.info?.get('master_repl_offset'), info?.get('slave_repl_offset')]
+  return sent === undefined || received === undefined
+    ? '–'
+    : formatBytes(Math.max(0, Number(sent) - Number(received)))
 }
 
-async function stats(at: RedisAt, { json }: Options): Promise<void> {
+async function stats(at: RedisAt, { json }: LookUpOptions): Promise<undefined> {
   const { servers } = await findRedisServers(at)
   const rows = servers.map(({ address, node, info, keys, error }) => {
     const figure = (name: string) => Number(info?.get(name) ?? 0)
@@ -166,7 +164,7 @@ async function stats(at: RedisAt, { json }: Options): Promise<void> {
       refused: figure('rejected_connections'),
     }
   })
-  if (json) return print(rows)
+  if (json) return printJson(rows)
   const head = [
     ...['server', 'role', 'ops/s', 'commands', 'hits', 'keys', 'used', 'of', 'fragm.'],
     ...['evicted', 'expired', 'clients', 'refused'],
@@ -176,18 +174,18 @@ async function stats(at: RedisAt, { json }: Options): Promise<void> {
     row.error ?? row.role,
     row.opsPerSecond,
     row.commands,
-    percent(row.hits, row.hits + row.misses),
+    formatPercent(row.hits, row.hits + row.misses),
     row.keys,
-    bytes(row.usedBytes),
-    row.maxBytes === 0 ? '–' : bytes(row.maxBytes),
+    formatBytes(row.usedBytes),
+    row.maxBytes === 0 ? '–' : formatBytes(row.maxBytes),
     row.fragmentation.toFixed(2),
     ...[row.evicted, row.expired, row.clients, row.refused],
   ])
-  process.stdout.write(table(head, lines))
+  process.stdout.write(formatTable(head, lines))
 }
 
-async function slots(at: RedisAt, { json }: Options): Promise<void> {
-  if (at.kind === 'single') throw new Error('One Redis has no slots: REDIS_CLUSTER_NODES names a cluster')
+async function slots(at: RedisAt, { json }: LookUpOptions): Promise<undefined> {
+  requireCluster(at)
   const { servers } = await findRedisServers(at)
   const masters = servers.filter(({ node }) => node?.role === 'master')
   const fair = SLOTS / masters.filter(({ node }) => !node?.faults.includes('fail')).length
@@ -197,14 +195,14 @@ async function slots(at: RedisAt, { json }: Options): Promise<void> {
     const ranges = node.slots.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`))
     return [{ address, slots: count, ofFairShare: count / fair, keys: keys ?? 0, ranges }]
   })
-  if (json) return print(rows)
+  if (json) return printJson(rows)
   process.stdout.write(
-    table(
+    formatTable(
       ['master', 'slots', 'of a fair share', 'keys', 'ranges'],
       rows.map((row) => [
         row.address,
         row.slots,
-        percent(row.ofFairShare, 1),
+        formatPercent(row.ofFairShare, 1),
         row.keys,
         row.ranges.join(' '),
       ]),
@@ -212,46 +210,56 @@ async function slots(at: RedisAt, { json }: Options): Promise<void> {
   )
 }
 
-async function rebalance(at: RedisAt, options: Options): Promise<number> {
-  if (at.kind === 'single') throw new Error('One Redis has no slots: REDIS_CLUSTER_NODES names a cluster')
+interface RebalanceOptions {
+  readonly simulate: boolean
+  readonly 'use-empty-masters': boolean
+  readonly threshold: number
+}
+
+async function rebalance(at: RedisAt, options: RebalanceOptions): Promise<number> {
+  requireCluster(at)
   const { servers } = await findRedisServers(at)
   const faults = clusterFaults(servers.flatMap(({ node }) => node ?? [])).filter(
     (fault) => !/without slots|no replica/.test(fault),
   )
   if (faults.length > 0)
-    throw new Error(`Slots are moved only in a cluster that is whole: ${faults.join('; ')}`)
+    throw new Error(`The cluster has faults; slots are moved only without: ${faults.join('; ')}`)
   const [first] = servers
   const args = [
-    ...['--cluster', 'rebalance', first?.address ?? '', '--cluster-threshold', options.threshold],
+    ...['--cluster', 'rebalance', first?.address ?? '', '--cluster-threshold', `${options.threshold}`],
     ...(options.simulate ? ['--cluster-simulate'] : []),
     ...(options['use-empty-masters'] ? ['--cluster-use-empty-masters'] : []),
     ...(at.username === undefined ? [] : ['--user', at.username]),
     ...(at.password === undefined ? [] : ['--no-auth-warning']),
   ]
-  // The password is not an argument: those are seen by everybody on the machine.
+  // Every user of the machine can read the arguments of a process, so the password is passed in the environment.
   const env = { ...process.env, ...(at.password !== undefined && { REDISCLI_AUTH: at.password }) }
   for (const cli of ['redis-cli', 'valkey-cli']) {
     const code = await run(cli, args, env)
     if (code === undefined) continue
-    if (code === 0 && !options.simulate) await slots(at, options)
-    return code === 0 ? 0 : exitCodes.failed
+    if (code === 0 && !options.simulate) await slots(at, { json: false })
+    return code === 0 ? 0 : EXIT_CODES.FAILED
   }
   throw new Error(
     `Neither redis-cli nor valkey-cli is on the PATH. In a container: docker compose exec redis redis-cli ${args.join(' ')}`,
   )
 }
 
-/** @returns undefined when there is no such program */
+function requireCluster(at: RedisAt): asserts at is Extract<RedisAt, { kind: 'cluster' }> {
+  if (at.kind === 'single') throw new Error('One Redis has no slots: REDIS_CLUSTER_NODES names a cluster')
+}
+
+/** @returns undefined when the program is not on the PATH */
 function run(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
       .once('error', (error: NodeJS.ErrnoException) =>
         error.code === 'ENOENT' ? resolve(undefined) : reject(error),
       )
-      .once('close', (code) => resolve(code ?? exitCodes.failed))
+      .once('close', (code) => resolve(code ?? EXIT_CODES.FAILED))
   })
 }
 
-function print(value: unknown): void {
+function printJson(value: unknown): undefined {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }

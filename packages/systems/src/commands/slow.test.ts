@@ -22,7 +22,10 @@ for (const [command, setting, scheme] of [
 ] as const) {
   t.test(`${command} explains itself, and says what is wrong with a call`, async (t) => {
     const env = { [setting]: `${scheme}://app@127.0.0.1:${await closedPort()}/shop` }
-    t.match(await run(command, ['--help']), { code: 0, stdout: new RegExp(command.replace('-', ':')) })
+    t.match(await run(command, ['--help']), {
+      code: 0,
+      stdout: new RegExp(`^pnpm ops ${command.replace('-', ' ')}`),
+    })
     t.match(await run(command, ['--fast'], env), { code: 64, stderr: /--fast/ })
     t.match(await run(command, ['--limit', '0'], env), { code: 64, stderr: /--limit/ })
     t.match(await run(command, []), { code: 78, stderr: new RegExp(`^${setting} must be set`) })

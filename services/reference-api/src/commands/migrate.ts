@@ -1,28 +1,25 @@
-import { parseArgs } from 'node:util'
-import { argumentsOf, runCommand } from '@reference/command'
+import { action, runCommand } from '@reference/cli'
 import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
 import { migrate } from '@reference/database'
 import { migrateJobs } from '@reference/jobs'
 
-const help = `pnpm db:migrate
-
-Brings the database to the newest schema: the services' tables, and those of the job queue. Does nothing when they are
-the newest; several may run at once.
-
+const DETAILS = `
+Does nothing when the schema is the newest. Several may run at once.
 Connects to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL.
-Exit code 0, or 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
+Exit code 0, 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
 
-await runCommand(help, async () => {
-  const { values } = parseArgs({ args: argumentsOf(), options: { help: { type: 'boolean', short: 'h' } } })
-  if (values.help) process.stdout.write(help)
-  else await migrateAll()
-  return 0
-})
-
-async function migrateAll(): Promise<void> {
-  const { databaseDirectUrl: url } = loadConfigOrExit('reference-api', await withVaultSecretsOrExit())
-  await migrate({ url })
-  await migrateJobs({ directUrl: url })
-  process.stdout.write('The schema is the newest.\n')
-}
+await runCommand(
+  'pnpm db:migrate',
+  action({
+    summary: 'Bring the tables of the services and of the job queue to the newest schema.',
+    details: DETAILS,
+    async run() {
+      const { databaseDirectUrl: url } = loadConfigOrExit('reference-api', await withVaultSecretsOrExit())
+      await migrate({ url })
+      await migrateJobs({ directUrl: url })
+      process.stdout.write('The schema is the newest.\n')
+      return 0
+    },
+  }),
+)

@@ -1,0 +1,3 @@
+export { mongodbSlowCommand } from './mongodb-slow.ts'
+export { mysqlSlowCommand } from './mysql-slow.ts'
+export { redisCommand } from './redis.ts'
