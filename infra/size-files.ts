@@ -7,7 +7,11 @@ import { container, engines, pools, type Size, systemNames } from './sizing.ts'
 type Format = 'equals' | 'words' | 'yaml'
 
 /** A file of infra, and the values in it that depend on the machine. */
-export type SizedFile = { path: string; format: Format; values: Record<string, string> }
+export interface SizedFile {
+  path: string
+  format: Format
+  values: Record<string, string>
+}
 
 /** Every value outside of compose files that the size decides. */
 export function sizedFiles(size: Size): SizedFile[] {

@@ -134,7 +134,12 @@ const limits = {
 export type SystemName = keyof typeof limits
 export const systemNames = Object.keys(limits) as SystemName[]
 
-export type Container = { memory: number; cpus: number; reservedMemory: number; reservedCpus: number }
+export interface Container {
+  memory: number
+  cpus: number
+  reservedMemory: number
+  reservedCpus: number
+}
 
 /** A container's limits, and what is kept for it when others want more: half of its memory, an eighth of its CPUs. */
 export function container(system: SystemName, size: Size): Container {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 
-const runTapFile = fileURLToPath(new URL('fixtures/run-tap.ts', import.meta.url))
+const runTapFile = fileURLToPath(new URL('testing/run-tap.ts', import.meta.url))
 
 /** Runs test files with tap itself, each given by its lines below the import of tap. */
 async function runFiles(

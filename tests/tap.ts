@@ -44,6 +44,9 @@ export async function runTap(
       cwd: run.folder ?? root,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {
+        // Each test file and each service that it starts is a process. With the compiled code of the one before, importing a
+        // service takes 1.4 s of CPU time instead of 2.1.
+        NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node'),
         ...process.env,
         ...run.env,
         PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,

@@ -1,9 +1,4 @@
-import {
-  makeTemplate,
-  startStack,
-  templateDatabase,
-  throwAwaySettings,
-} from '../packages/local-stack/src/index.ts'
+import { makeTemplate, startStack, templateDatabase, throwAwaySettings } from '@reference/local-stack'
 
 /** Test files beside others that need a Docker engine: `pnpm test:compose` runs them, `pnpm test` does not. */
 export function isDockerTest(path: string): boolean {

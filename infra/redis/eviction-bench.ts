@@ -1,16 +1,18 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { startRedis } from '@reference/local-stack'
 
 /**
- * node infra/redis/eviction-bench.ts: the hit rate of allkeys-lru and allkeys-lfu on a real server with redis.conf, whose memory holds
- * about a quarter of the keys. Reads go by Zipf (0.99), as the guide's "frequently accessed data" do; a miss fills. Then the same
- * with a scan through all keys as a fifth of the reads (an export, a crawler), which LRU takes for interest.
+ * Compares the hit rates of allkeys-lru and allkeys-lfu: node infra/redis/eviction-bench.ts
+ *
+ * The server is real, runs with redis.conf, and its memory holds about a quarter of the keys. Reads follow a Zipf distribution
+ * (0.99), as requests for frequently read data do; a miss fills the cache. The second pair of figures adds a scan through all keys
+ * (an export, a crawler) as a fifth of the reads. LRU keeps scanned keys, because it sees only that they were read recently.
  */
-const keys = 50_000
-const valueBytes = 1000
-const maxmemory = '20mb'
-const reads = 200_000
-const batch = 200
+const KEYS = 50_000
+const VALUE_BYTES = 1000
+const MAX_MEMORY = '20mb'
+const READS = 200_000
+const BATCH = 200
 
 /** Draws 0 … n - 1 with the weights 1/(i + 1)^s, the same each time. */
 function zipf(n: number, s: number): () => number {
@@ -40,73 +42,97 @@ function zipf(n: number, s: number): () => number {
   }
 }
 
-/** A connection that sends lines of commands in one write and waits until as many replies are there. */
-function open(port: number) {
-  const socket = connect(port, '127.0.0.1').setEncoding('latin1').setNoDelay()
-  return {
-    /** Whether each GET of the batch found something. */
-    get: (names: string[]) =>
-      new Promise<boolean[]>((resolve) => {
-        const found: boolean[] = []
-        let rest = ''
-        const read = (chunk: string) => {
-          rest += chunk
-          for (;;) {
-            const end = rest.indexOf('\r\n')
-            if (end < 0) return
-            const length = Number(rest.slice(1, end))
-            const next = length < 0 ? end + 2 : end + 4 + length
-            if (rest.length < next) return
-            found.push(length >= 0)
-            rest = rest.slice(next)
-            if (found.length === names.length) {
-              socket.off('data', read)
-              return resolve(found)
-            }
-          }
+/** A connection that sends a batch of commands in one write and waits for as many replies. */
+class Connection {
+  readonly #socket: Socket
+
+  constructor(port: number) {
+    this.#socket = connect(port, '127.0.0.1').setEncoding('latin1').setNoDelay()
+  }
+
+  /** @returns for each name whether its GET found a value */
+  get(names: readonly string[]): Promise<boolean[]> {
+    const found: boolean[] = []
+    return this.#send(
+      names.map((name) => `GET ${name}`),
+      (text) => {
+        let rest = text
+        for (let reply = firstBulk(rest); reply !== undefined; reply = firstBulk(rest)) {
+          found.push(reply.length >= 0)
+          rest = rest.slice(reply.end)
         }
-        socket.on('data', read)
-        socket.write(names.map((name) => `GET ${name}\r\n`).join(''))
-      }),
-    set: (names: string[], value: string) =>
-      new Promise<void>((resolve) => {
-        let replies = 0
-        const read = (chunk: string) => {
-          replies += chunk.split('\n').length - 1
-          if (replies < names.length) return
-          socket.off('data', read)
-          resolve()
-        }
-        if (names.length === 0) return resolve()
-        socket.on('data', read)
-        socket.write(names.map((name) => `SET ${name} ${value}\r\n`).join(''))
-      }),
-    close: () => socket.destroy(),
+        return { rest, replies: found.length }
+      },
+    ).then(() => found)
+  }
+
+  async set(names: readonly string[], value: string): Promise<void> {
+    if (names.length === 0) return
+    let replies = 0
+    await this.#send(
+      names.map((name) => `SET ${name} ${value}`),
+      (text) => {
+        replies += text.split('\n').length - 1
+        return { rest: '', replies }
+      },
+    )
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  /** @param read takes what has arrived; returns what it could not read yet, and how many replies it has seen in all */
+  #send(
+    commands: readonly string[],
+    read: (text: string) => { rest: string; replies: number },
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      let unread = ''
+      const onData = (chunk: string) => {
+        const { rest, replies } = read(unread + chunk)
+        unread = rest
+        if (replies < commands.length) return
+        this.#socket.off('data', onData)
+        resolve()
+      }
+      this.#socket.on('data', onData)
+      this.#socket.write(commands.map((command) => `${command}\r\n`).join(''))
+    })
   }
 }
 
+/** The first complete bulk reply; its length is -1 for a key without a value. */
+function firstBulk(text: string): { length: number; end: number } | undefined {
+  const headEnd = text.indexOf('\r\n')
+  if (headEnd < 0) return undefined
+  const length = Number(text.slice(1, headEnd))
+  const end = length < 0 ? headEnd + 2 : headEnd + 4 + length
+  return text.length < end ? undefined : { length, end }
+}
+
 async function hitRate(policy: string, scan: boolean): Promise<number> {
-  const server = await startRedis({ settings: { maxmemory, 'maxmemory-policy': policy } })
-  const link = open(server.port)
+  const server = await startRedis({ settings: { maxmemory: MAX_MEMORY, 'maxmemory-policy': policy } })
+  const connection = new Connection(server.port)
   try {
-    const draw = zipf(keys, 0.99)
-    const value = 'x'.repeat(valueBytes)
+    const draw = zipf(KEYS, 0.99)
+    const value = 'x'.repeat(VALUE_BYTES)
     let scanned = 0
     let hits = 0
-    for (let done = 0; done < reads; done += batch) {
-      const scans = Array.from({ length: batch }, (_, i) => scan && i % 5 === 0)
-      const names = scans.map((isScan) => `c:order:1:{${isScan ? scanned++ % keys : draw()}}`)
-      const found = await link.get(names)
-      await link.set(
+    for (let done = 0; done < READS; done += BATCH) {
+      const scans = Array.from({ length: BATCH }, (_, i) => scan && i % 5 === 0)
+      const names = scans.map((isScan) => `c:order:1:{${isScan ? scanned++ % KEYS : draw()}}`)
+      const found = await connection.get(names)
+      await connection.set(
         names.filter((_, i) => !found[i]),
         value,
       )
-      // The second half, when the memory is full and counters are settled; keys that only the scan reads do not count.
-      if (done >= reads / 2) hits += found.filter((hit, i) => hit && !scans[i]).length
+      // Count the second half only, when memory is full and the counters have settled. Scanned keys do not count.
+      if (done >= READS / 2) hits += found.filter((hit, i) => hit && !scans[i]).length
     }
-    return hits / ((reads / 2) * (scan ? 0.8 : 1))
+    return hits / ((READS / 2) * (scan ? 0.8 : 1))
   } finally {
-    link.close()
+    connection.close()
     await server.stop()
   }
 }

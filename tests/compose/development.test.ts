@@ -7,7 +7,12 @@ import { createStack } from './stack.ts'
 
 t.setTimeout(300_000)
 
-type Row = { Service: string; State: string; Health: string; ExitCode: number }
+interface Row {
+  Service: string
+  State: string
+  Health: string
+  ExitCode: number
+}
 
 t.test(
   'docker compose up: all healthy, calls through PgBouncer, jobs, and nothing left after down',

@@ -44,7 +44,7 @@ export const hasImage = (image: string): Promise<boolean> =>
 /** A name that no other run has. */
 export const uniqueName = (what: string): string => `reference-test-${what}-${randomBytes(4).toString('hex')}`
 
-export type Container = {
+export interface Container {
   name: string
   exec(...command: string[]): Promise<string>
   remove(): Promise<void>

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { container, machines, type Size, type SystemName, systemNames } from '@reference/infra/sizing'
 import t from 'tap'
-import { container, machines, type Size, type SystemName, systemNames } from '../../infra/sizing.ts'
 import { docker, root } from './docker.ts'
 
-type Limits = { cpus?: string | number; memory?: string; pids?: number }
-type Service = {
+interface Limits {
+  cpus?: string | number
+  memory?: string
+  pids?: number
+}
+interface Service {
   image?: string
   build?: unknown
   restart?: string
@@ -16,7 +20,9 @@ type Service = {
   environment?: Record<string, string | null>
   depends_on?: Record<string, { condition: string }>
 }
-type Config = { services: Record<string, Service> }
+interface Config {
+  services: Record<string, Service>
+}
 
 const config = async (...args: string[]): Promise<Config> =>
   JSON.parse(await docker(['compose', '-f', 'docker-compose.yml', ...args, 'config', '--format', 'json']))

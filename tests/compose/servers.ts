@@ -6,7 +6,7 @@ import { type Container, docker, root, startContainer, untilReady } from './dock
 import { differences, type Setting, settingsOf } from './settings-file.ts'
 
 /** How a shipped file is given to its server, and how the server is asked what it took. */
-export type Server = {
+export interface Server {
   image: string
   /** Of infra; the one that is read and compared. */
   file: string

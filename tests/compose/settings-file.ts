@@ -1,4 +1,7 @@
-export type Setting = { name: string; value: string }
+export interface Setting {
+  name: string
+  value: string
+}
 
 /**
  * Every setting of a configuration file: `name = value` (equals) or `name value` (words).

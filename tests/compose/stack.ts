@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { docker, uniqueName } from './docker.ts'
 
-export type Stack = {
+export interface Stack {
   name: string
   /** `docker compose …` with its profiles, in this project. */
   compose(args: string[], seconds?: number): Promise<string>

@@ -1,7 +1,7 @@
 import { access, glob, readFile } from 'node:fs/promises'
 import { dirname, join, normalize, relative } from 'node:path'
+import { settings } from '@reference/config'
 import t from 'tap'
-import { settings } from '../../packages/config/src/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const pages = async () => {

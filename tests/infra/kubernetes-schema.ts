@@ -1,6 +1,11 @@
 import type { Manifest } from './kubernetes.ts'
 
-type Fault = { instancePath: string; message?: string; keyword: string; params: object }
+interface Fault {
+  instancePath: string
+  message?: string
+  keyword: string
+  params: object
+}
 type Validate = ((document: unknown) => boolean) & { errors: Fault[] | null }
 
 /**

@@ -2,16 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { settings } from '@reference/config'
+import { presets } from '@reference/database'
+import { freePort, startService, type TestService, testDatabase, testRedis } from '@reference/local-stack'
 import t from 'tap'
-import { settings } from '../../packages/config/src/index.ts'
-import { presets } from '../../packages/database/src/index.ts'
-import {
-  freePort,
-  startService,
-  type TestService,
-  testDatabase,
-  testRedis,
-} from '../../packages/local-stack/src/index.ts'
 import {
   type Container,
   composeEnvironments,

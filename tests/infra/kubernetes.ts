@@ -7,12 +7,15 @@ import { parse, parseAllDocuments } from 'yaml'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 
 export type Labels = Record<string, string>
-export type Selector = {
+export interface Selector {
   matchLabels?: Labels
   matchExpressions?: { key: string; operator: string; values: string[] }[]
 }
-export type Probe = { httpGet: { path: string; port: string }; timeoutSeconds: number }
-export type Container = {
+export interface Probe {
+  httpGet: { path: string; port: string }
+  timeoutSeconds: number
+}
+export interface Container {
   name: string
   image: string
   command?: string[]
@@ -25,7 +28,11 @@ export type Container = {
   livenessProbe?: Probe
   readinessProbe?: Probe
 }
-type SecretItems = { name?: string; secretName?: string; items: { key: string; path: string }[] }
+interface SecretItems {
+  name?: string
+  secretName?: string
+  items: { key: string; path: string }[]
+}
 export type PodSpec = {
   containers: Container[]
   serviceAccountName: string
@@ -34,9 +41,17 @@ export type PodSpec = {
   topologySpreadConstraints?: { labelSelector: Selector; topologyKey: string }[]
   volumes?: { secret?: SecretItems; projected?: { sources: { secret: SecretItems }[] } }[]
 } & Record<string, unknown>
-type Peer = { namespaceSelector?: Selector; podSelector?: Selector; ipBlock?: { cidr: string } }
-export type PolicyRule = { from?: Peer[]; to?: Peer[]; ports?: { protocol: string; port: string | number }[] }
-export type Manifest = {
+interface Peer {
+  namespaceSelector?: Selector
+  podSelector?: Selector
+  ipBlock?: { cidr: string }
+}
+export interface PolicyRule {
+  from?: Peer[]
+  to?: Peer[]
+  ports?: { protocol: string; port: string | number }[]
+}
+export interface Manifest {
   apiVersion: string
   kind: string
   metadata: { name: string; namespace?: string; labels?: Labels }

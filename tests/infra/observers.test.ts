@@ -9,7 +9,9 @@ import { documented } from './documented-settings.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
-type Tree = { [name: string]: Tree | Tree[] | string | number | boolean | null }
+interface Tree {
+  [name: string]: Tree | Tree[] | string | number | boolean | null
+}
 // biome-ignore lint/suspicious/noExplicitAny: configuration of four programs, looked at name by name
 const yaml = (path: string): any => parse(read(path), { merge: true })
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
-import { sizedFiles, withLimits, withValues } from '../../infra/size-files.ts'
-import { container, machines, memoryOf, type SystemName, sizes, stacks } from '../../infra/sizing.ts'
+import { settings } from '@reference/config'
+import { presets } from '@reference/database'
+import { sizedFiles, withLimits, withValues } from '@reference/infra/size-files'
+import { container, machines, memoryOf, type SystemName, sizes, stacks } from '@reference/infra/sizing'
 import {
   heapPercentage,
   maxConnections,
@@ -15,9 +16,8 @@ import {
   reportThread,
   total,
   worstCases,
-} from '../../infra/worst-case.ts'
-import { settings } from '../../packages/config/src/index.ts'
-import { presets } from '../../packages/database/src/presets.ts'
+} from '@reference/infra/worst-case'
+import t from 'tap'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { createJobs, type Jobs, migrateJobs } from '@reference/jobs'
+import { until } from '@reference/local-stack'
 import t from 'tap'
 import { entry, type Ledger, openLedger } from '../../packages/jobs/src/fixtures/ledger.ts'
-import { createJobs, type Jobs, migrateJobs } from '../../packages/jobs/src/index.ts'
-import { until } from '../../packages/local-stack/src/index.ts'
 import { restartablePostgres } from './restartable-postgres.ts'
 import { startWorkers } from './workers.ts'
 
@@ -83,7 +83,12 @@ t.test(
   },
 )
 
-type Enqueueing = { jobs: Jobs; ledger: Ledger; kept: Map<string, number>; rolledBack: string[] }
+interface Enqueueing {
+  jobs: Jobs
+  ledger: Ledger
+  kept: Map<string, number>
+  rolledBack: string[]
+}
 
 /** Every third in a transaction, and beside every tenth one that rolls back. What fails is tried again under its id. */
 async function enqueueUpTo(count: number, { jobs, ledger, kept, rolledBack }: Enqueueing): Promise<void> {

@@ -1,7 +1,7 @@
+import { until } from '@reference/local-stack'
 import t from 'tap'
 import { tick } from '../../packages/jobs/src/fixtures/definitions.ts'
 import { harness } from '../../packages/jobs/src/fixtures/harness.ts'
-import { until } from '../../packages/local-stack/src/index.ts'
 
 // The clock of cron has minutes; the nightly run waits for two of them: SLOW_TESTS=on pnpm test tests/jobs/cron
 const skip = process.env.SLOW_TESTS === 'on' ? false : 'takes two minutes: SLOW_TESTS=on'

@@ -1,10 +1,10 @@
+import { createDatabase, migrate } from '@reference/database'
+import { JobPermanentError } from '@reference/jobs'
+import { until } from '@reference/local-stack'
+import { differingSettings, sessionSettings } from '@reference/postgres'
 import t from 'tap'
-import { createDatabase, migrate } from '../../packages/database/src/index.ts'
 import { double, flaky } from '../../packages/jobs/src/fixtures/definitions.ts'
 import { harness, inState } from '../../packages/jobs/src/fixtures/harness.ts'
-import { JobPermanentError } from '../../packages/jobs/src/index.ts'
-import { until } from '../../packages/local-stack/src/index.ts'
-import { differingSettings, sessionSettings } from '../../packages/postgres/src/index.ts'
 import { findPgBouncer, startPgBouncer } from './pgbouncer.ts'
 
 const found = await findPgBouncer()

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type PostgresServer, startPostgres } from '../../packages/local-stack/src/index.ts'
+import { type PostgresServer, startPostgres } from '@reference/local-stack'
 
 /** A durable Postgres of the test's own that can crash and come back with its data, at the same address. */
 export async function restartablePostgres(t: { teardown(fn: () => unknown): unknown }) {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { until } from '../../packages/local-stack/src/index.ts'
+import { until } from '@reference/local-stack'
 
 const file = fileURLToPath(new URL('../../packages/jobs/src/fixtures/ledger-worker.ts', import.meta.url))
 
-export type Workers = {
+export interface Workers {
   /** Kills one at random with SIGKILL and starts another in its place; gives the pid of the dead one. */
   killOne(): Promise<number>
   /** SIGTERM to each; gives their exit codes. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { openState } from '../../tools/prod/state.ts'
+import { openState } from '@reference/tools/prod'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { docker } from '../../tools/prod/docker.ts'
-import { type Container, openProduction } from '../../tools/prod/production.ts'
+import { type Container, docker, openProduction } from '@reference/tools/prod'
 import type { Failure } from './load.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -1,5 +1,5 @@
+import { startService, testDatabase } from '@reference/local-stack'
 import t from 'tap'
-import { startService, testDatabase } from '../../packages/local-stack/src/index.ts'
 
 for (const service of ['reference-api', 'reference-worker', 'parallel-api'] as const) {
   t.test(`${service} warns once of a setting that is misspelt, and starts`, async (t) => {

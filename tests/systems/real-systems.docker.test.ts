@@ -3,16 +3,22 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { linkTo, startService, testDatabase, until } from '@reference/local-stack'
+import { createSystems } from '@reference/systems'
 import t from 'tap'
-import { linkTo, startService, testDatabase, until } from '../../packages/local-stack/src/index.ts'
-import { createSystems } from '../../packages/systems/src/index.ts'
 import { findPgBouncer, startPgBouncer } from '../jobs/pgbouncer.ts'
 import { missing, startContainer } from './container.ts'
 
 // MongoDB and Vault are not here: this project's machines have no image of them. Their protocols were tried as far as
 // packages/systems tests them: MongoDB's refusals and hangs, Vault's health call against a stub.
 
-type Row = { name: string; status: string; error?: string; responseMs?: number; thresholdMs?: number }
+interface Row {
+  name: string
+  status: string
+  error?: string
+  responseMs?: number
+  thresholdMs?: number
+}
 
 const images = { mysql: 'mysql:9.7', rabbitmq: 'rabbitmq:4.3-management' }
 const patient = 120_000

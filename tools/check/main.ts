@@ -1,11 +1,18 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { action, EXIT_CODES, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
 import { importFaults } from './imports.ts'
 import { packageFaults } from './packages.ts'
 import { proseFaults } from './prose.ts'
+import { unusedFaults } from './unused.ts'
 
 /** A command line, or a function that returns one line for each fault. */
-type Check = readonly [command: string, ...args: string[]] | (() => string[])
+type Check = readonly [command: string, ...args: string[]] | (() => string[] | Promise<string[]>)
+
+interface Outcome {
+  readonly passed: boolean
+  readonly output: string
+}
 
 const CHECKS: Readonly<Record<string, Check>> = {
   types: ['tsc', '--noEmit'],
@@ -14,6 +21,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   imports: importFaults,
   packages: packageFaults,
   prose: proseFaults,
+  unused: unusedFaults,
 }
 const NAMES = Object.keys(CHECKS)
 /** The repository does not pass the other ones yet. */
@@ -30,31 +38,50 @@ generated  generated files are current (pnpm generate writes them)
 imports    imports point one way between packages, stay within exports, and form no cycle, type imports included
 packages   every package has a README
 prose      comments, documents and messages contain none of the phrases of tools/check/prose.ts
+unused     no unused export, file or dependency (knip, configured in knip.json)
 
-Exit code 0, 1 when a check fails, 64 for wrong arguments.`,
-    run(_, names) {
+The checks run side by side. Exit code 0, 1 when a check fails, 64 for wrong arguments.`,
+    async run(_, names) {
       const unknown = names.filter((name) => !Object.hasOwn(CHECKS, name))
       if (unknown.length > 0) throw new UsageError(`There is no check '${unknown.join("', '")}'`)
       const chosen = names.length > 0 ? names : DEFAULT
-      return chosen.map(passes).every(Boolean) ? EXIT_CODES.OK : EXIT_CODES.FAILED
+      const passed = await Promise.all(chosen.map(passes))
+      return passed.every(Boolean) ? EXIT_CODES.OK : EXIT_CODES.FAILED
     },
   }),
 )
 
-function passes(name: string): boolean {
-  const check = CHECKS[name] ?? (() => [])
+async function passes(name: string): Promise<boolean> {
   const startedAt = performance.now()
-  const passed = typeof check === 'function' ? report(check()) : succeeds(check)
+  const { passed, output } = await outcomeOf(CHECKS[name] ?? (() => []))
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  process.stdout.write(`${passed ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds} s\n`)
+  process.stdout.write(`${output}${passed ? 'ok  ' : 'FAIL'} ${name.padEnd(10)} ${seconds} s\n`)
   return passed
 }
 
-function report(faults: readonly string[]): boolean {
-  for (const fault of faults) process.stdout.write(`${fault}\n`)
-  return faults.length === 0
+async function outcomeOf(check: Check): Promise<Outcome> {
+  if (typeof check !== 'function') return runTool(check)
+  const faults = await check()
+  return { passed: faults.length === 0, output: faults.map((fault) => `${fault}\n`).join('') }
 }
 
-function succeeds([command, ...args]: readonly [string, ...string[]]): boolean {
-  return spawnSync(command, args, { cwd: REPOSITORY_ROOT, stdio: 'inherit' }).status === 0
+/** The output is kept until the end, so that the lines of two checks do not mix. */
+function runTool([command, ...args]: readonly [string, ...string[]]): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: REPOSITORY_ROOT, env: toolEnvironment() })
+    let output = ''
+    const keep = (chunk: string) => {
+      output += chunk
+    }
+    child.stdout.setEncoding('utf8').on('data', keep)
+    child.stderr.setEncoding('utf8').on('data', keep)
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ passed: code === 0, output }))
+  })
+}
+
+/** The tools of this repository, also where the check was not started by pnpm. Colours as on the terminal. */
+function toolEnvironment(): NodeJS.ProcessEnv {
+  const path = `${join(REPOSITORY_ROOT, 'node_modules', '.bin')}:${process.env.PATH}`
+  return { ...process.env, PATH: path, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) }
 }

@@ -4,35 +4,34 @@ import { join } from 'node:path'
 
 export type PostgresNode = 'postgres-primary' | 'postgres-replica'
 
-/** A deploy that has begun and not ended. */
+/** A deploy that has started and not finished. */
 export interface Deployment {
   tag: string
-  /** Ids of the containers that were there before it. */
+  /** Ids of the containers of the previous release. */
   old: string[]
-  /** The new release serves requests, so the remaining old containers are removed. Otherwise the new ones are. */
+  /** The new release serves requests: what remains is to remove the old containers. Otherwise the new ones are removed. */
   inService: boolean
 }
 
-/** What belongs to one production and is not in the repository: secrets, which Postgres is the primary, which release runs. */
+/** The state of one production that is not in the repository: secrets, the name of the primary, the running release. */
 export interface State {
-  /** The folder of all of it. */
   readonly folder: string
   /** Creates missing files; existing ones stay. */
   create(): void
   exists(): boolean
   primary(): PostgresNode
   replica(): PostgresNode
-  /** Both PgBouncer's databases and the nodes' roles follow at their next look at these files. */
+  /** PgBouncer's databases and the nodes' roles follow when they next read these files. */
   setPrimary(node: PostgresNode): void
-  /** Both databases of PgBouncer on the primary, as long as there is no replica. */
+  /** Points both databases of PgBouncer at the primary, while there is no replica. */
   pointAllAtPrimary(): void
-  /** What the compose file is filled with, whatever the environment of a later command says. */
+  /** Variables of the compose file. They win over the environment of a later command. */
   settings(): Partial<Record<Setting, string>>
   set(name: Setting, value: string): void
-  /** Kept so that the next command can go on where one was killed. */
+  /** Kept so that the next command can finish a deploy that was killed. */
   deployment(): Deployment | undefined
   setDeployment(deployment: Deployment | undefined): void
-  /** The node that a failover which has begun makes the primary. */
+  /** The node that an unfinished failover promotes. */
   failover(): PostgresNode | undefined
   setFailover(next: PostgresNode | undefined): void
   addToken(name: string, sha256: string, scope: string): void
@@ -58,83 +57,134 @@ const URLS = {
   database_replica_url: 'reference_replica',
 }
 
-/** @param databases PgBouncer's file of databases, as it is before any failover */
+/** @param databases PgBouncer's file of databases before any failover */
 export function openState(folder: string, databases: string): State {
-  const file = (name: string) => join(folder, name)
-  const read = (name: string) => readFileSync(file(name), 'utf8').trim()
+  return new FolderState(folder, databases)
+}
 
-  /** In place: a container that mounts the file goes on seeing it. */
-  const write = (name: string, content: string) => {
-    writeFileSync(file(name), content)
-    // The folder is closed to others; the users inside of the containers are others to the file.
-    chmodSync(file(name), 0o444)
-  }
-  const writeOnce = (name: string, content: () => string) => {
-    if (!existsSync(file(name))) write(name, content())
-  }
-  const rewrite = (name: string, content: string) => {
-    chmodSync(file(name), 0o644)
-    write(name, content)
+class FolderState implements State {
+  readonly folder: string
+  readonly #databases: string
+
+  constructor(folder: string, databases: string) {
+    this.folder = folder
+    this.#databases = databases
   }
 
-  const find = (name: string): unknown => (existsSync(file(name)) ? JSON.parse(read(name)) : undefined)
-  /** For what only these commands read: the old content or the new one, never a half. */
-  const replace = (name: string, content: unknown) => {
-    if (content === undefined) return rmSync(file(name), { force: true })
-    writeFileSync(file(`${name}.new`), `${JSON.stringify(content)}\n`, { mode: 0o600 })
-    renameSync(file(`${name}.new`), file(name))
+  create(): void {
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 })
+    chmodSync(this.folder, 0o700)
+    // Containers mount this folder alone, so it may be open to other users: its parent is closed to them.
+    mkdirSync(this.#path('state'), { recursive: true, mode: 0o755 })
+    for (const name of PASSWORDS) this.#writeOnce(name, () => randomBytes(24).toString('base64url'))
+    const login = `postgres://reference:${this.#read('reference_password')}@pgbouncer:6432`
+    for (const [name, database] of Object.entries(URLS)) this.#writeOnce(name, () => `${login}/${database}`)
+    this.#writeOnce('redis_exporter_passwords', () => this.#exporterPasswords())
+    // A token that no client knows, because the settings refuse an empty list.
+    this.#writeOnce('auth_tokens', () => `unused:${hash('sha256', randomBytes(32))}:write`)
+    this.#writeOnce('state/primary', () => 'postgres-primary\n')
+    this.#writeOnce('state/databases.ini', () => this.#databases)
+    this.#writeOnce('settings.json', () => '{}\n')
   }
 
-  const state: State = {
-    folder,
-    create() {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
-      chmodSync(folder, 0o700)
-      // Inside of the closed folder, and mounted by itself.
-      mkdirSync(file('state'), { recursive: true, mode: 0o755 })
-      for (const name of PASSWORDS) writeOnce(name, () => randomBytes(24).toString('base64url'))
-      const login = `postgres://reference:${read('reference_password')}@pgbouncer:6432`
-      for (const [name, database] of Object.entries(URLS)) writeOnce(name, () => `${login}/${database}`)
-      // One exporter asks all nodes; it looks its password up by the address of each scrape.
-      writeOnce('redis_exporter_passwords', () => {
-        const nodes = [1, 2, 3, 4, 5, 6].map((node) => `redis://exporter@redis-${node}:6379`)
-        return JSON.stringify(
-          Object.fromEntries(nodes.map((node) => [node, read('redis_exporter_password')])),
-        )
-      })
-      // A token that no client knows, because the settings refuse an empty list.
-      writeOnce('auth_tokens', () => `unused:${hash('sha256', randomBytes(32))}:write`)
-      writeOnce('state/primary', () => 'postgres-primary\n')
-      writeOnce('state/databases.ini', () => databases)
-      writeOnce('settings.json', () => '{}\n')
-    },
-    exists: () => existsSync(file('settings.json')),
-    primary: () => read('state/primary') as PostgresNode,
-    replica: () => (state.primary() === 'postgres-primary' ? 'postgres-replica' : 'postgres-primary'),
-    setPrimary(node) {
-      rewrite('state/primary', `${node}\n`)
-      rewrite('state/databases.ini', node === 'postgres-primary' ? databases : swapped(databases))
-    },
-    pointAllAtPrimary() {
-      const primary = state.primary()
-      rewrite('state/databases.ini', databases.replaceAll(/host=postgres-\w+/g, `host=${primary}`))
-    },
-    settings: () => find('settings.json') as Partial<Record<Setting, string>>,
-    set(name, value) {
-      replace('settings.json', { ...state.settings(), [name]: value })
-    },
-    deployment: () => find('deploy.json') as Deployment | undefined,
-    setDeployment: (deployment) => replace('deploy.json', deployment),
-    failover: () => find('failover.json') as PostgresNode | undefined,
-    setFailover: (next) => replace('failover.json', next),
-    addToken(name, sha256, scope) {
-      const others = read('auth_tokens')
-        .split(',')
-        .filter((entry) => !entry.startsWith(`${name}:`))
-      rewrite('auth_tokens', [...others, `${name}:${sha256}:${scope}`].join(','))
-    },
+  exists(): boolean {
+    return existsSync(this.#path('settings.json'))
   }
-  return state
+
+  primary(): PostgresNode {
+    return this.#read('state/primary') as PostgresNode
+  }
+
+  replica(): PostgresNode {
+    return this.primary() === 'postgres-primary' ? 'postgres-replica' : 'postgres-primary'
+  }
+
+  setPrimary(node: PostgresNode): void {
+    this.#rewrite('state/primary', `${node}\n`)
+    const isFirst = node === 'postgres-primary'
+    this.#rewrite('state/databases.ini', isFirst ? this.#databases : swapped(this.#databases))
+  }
+
+  pointAllAtPrimary(): void {
+    const host = `host=${this.primary()}`
+    this.#rewrite('state/databases.ini', this.#databases.replaceAll(/host=postgres-\w+/g, host))
+  }
+
+  settings(): Partial<Record<Setting, string>> {
+    return this.#readJson('settings.json') as Partial<Record<Setting, string>>
+  }
+
+  set(name: Setting, value: string): void {
+    this.#replaceJson('settings.json', { ...this.settings(), [name]: value })
+  }
+
+  deployment(): Deployment | undefined {
+    return this.#readJson('deploy.json') as Deployment | undefined
+  }
+
+  setDeployment(deployment: Deployment | undefined): void {
+    this.#replaceJson('deploy.json', deployment)
+  }
+
+  failover(): PostgresNode | undefined {
+    return this.#readJson('failover.json') as PostgresNode | undefined
+  }
+
+  setFailover(next: PostgresNode | undefined): void {
+    this.#replaceJson('failover.json', next)
+  }
+
+  addToken(name: string, sha256: string, scope: string): void {
+    const others = this.#read('auth_tokens')
+      .split(',')
+      .filter((entry) => !entry.startsWith(`${name}:`))
+    this.#rewrite('auth_tokens', [...others, `${name}:${sha256}:${scope}`].join(','))
+  }
+
+  /** One exporter scrapes all nodes. It looks its password up by the address of the node. */
+  #exporterPasswords(): string {
+    const password = this.#read('redis_exporter_password')
+    const nodes = [1, 2, 3, 4, 5, 6].map((node) => `redis://exporter@redis-${node}:6379`)
+    return JSON.stringify(Object.fromEntries(nodes.map((node) => [node, password])))
+  }
+
+  #path(name: string): string {
+    return join(this.folder, name)
+  }
+
+  #read(name: string): string {
+    return readFileSync(this.#path(name), 'utf8').trim()
+  }
+
+  /** Writes in place: a container that mounts the file keeps its inode. */
+  #write(name: string, content: string): void {
+    writeFileSync(this.#path(name), content)
+    // Users inside the containers have to read the file. The folder keeps other users of the host out.
+    chmodSync(this.#path(name), 0o444)
+  }
+
+  #writeOnce(name: string, content: () => string): void {
+    if (!existsSync(this.#path(name))) this.#write(name, content())
+  }
+
+  #rewrite(name: string, content: string): void {
+    chmodSync(this.#path(name), 0o644)
+    this.#write(name, content)
+  }
+
+  #readJson(name: string): unknown {
+    return existsSync(this.#path(name)) ? JSON.parse(this.#read(name)) : undefined
+  }
+
+  /** For files that only these commands read. The rename is atomic, so that no reader sees half a file. */
+  #replaceJson(name: string, content: unknown): void {
+    if (content === undefined) {
+      rmSync(this.#path(name), { force: true })
+      return
+    }
+    writeFileSync(this.#path(`${name}.new`), `${JSON.stringify(content)}\n`, { mode: 0o600 })
+    renameSync(this.#path(`${name}.new`), this.#path(name))
+  }
 }
 
 function swapped(databases: string): string {

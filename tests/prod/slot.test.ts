@@ -1,5 +1,5 @@
+import { query } from '@reference/tools/prod'
 import t from 'tap'
-import { query } from '../../tools/prod/postgres.ts'
 import { until } from './load.ts'
 import { tell, theProduction } from './production.ts'
 

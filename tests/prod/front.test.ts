@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Container } from '@reference/tools/prod'
+import { requestsOf } from '@reference/tools/prod'
 import t from 'tap'
-import { requestsOf } from '../../tools/prod/error-rate.ts'
-import type { Container } from '../../tools/prod/production.ts'
 import { reads, send, startLoad, until } from './load.ts'
 import { tell, theProduction } from './production.ts'
 

@@ -5,7 +5,11 @@ import { theProduction } from './production.ts'
 
 const { production, docker } = theProduction()
 
-type Target = { labels: Record<string, string>; health: string; lastError: string }
+interface Target {
+  labels: Record<string, string>
+  health: string
+  lastError: string
+}
 
 t.test('with OBSERVABILITY=on every target is up, by users that may only look', async (t) => {
   const port = 20_000 + Math.floor(Math.random() * 9_000)

@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY_ROOT } from '@reference/cli'
+
+interface Found {
+  readonly name: string
+  readonly line?: number
+}
+
+/** One file of knip's report: for each kind of fault, the names that were found. */
+type FileReport = { readonly file: string } & Readonly<Record<string, readonly Found[]>>
+
+const WORDING: Readonly<Record<string, string>> = {
+  files: 'nothing imports this file, and knip.json does not list it as an entry',
+  dependencies: 'unused dependency',
+  devDependencies: 'unused dependency of development',
+  unlisted: 'imported and not in the manifest',
+  unresolved: 'the import cannot be resolved',
+  exports: 'unused export',
+  nsExports: 'unused export',
+  types: 'unused exported type',
+  nsTypes: 'unused exported type',
+  duplicates: 'exported twice',
+}
+/** A package exports the types of its options and results, whether or not another package names them. */
+const PACKAGE_ENTRY = /(^|\/)index\.ts$/
+
+/** Unused exports, files and dependencies, one line each. */
+export async function unusedFaults(): Promise<string[]> {
+  const options = ['--reporter', 'json', '--no-config-hints', '--no-exit-code']
+  const { stdout } = await promisify(execFile)(join(REPOSITORY_ROOT, 'node_modules/.bin/knip'), options, {
+    cwd: REPOSITORY_ROOT,
+    maxBuffer: 64e6,
+  })
+  const { issues } = JSON.parse(stdout) as { issues: FileReport[] }
+  return issues.flatMap(faultsOf).sort()
+}
+
+function faultsOf(report: FileReport): string[] {
+  return Object.entries(WORDING).flatMap(([kind, wording]) => {
+    const found = kind.endsWith('ypes') && PACKAGE_ENTRY.test(report.file) ? [] : (report[kind] ?? [])
+    return found.map(({ name, line }) => `${report.file}${line ? `:${line}` : ''}: ${wording}: ${name}`)
+  })
+}
