@@ -1,7 +1,7 @@
 #!/bin/bash
-# create-secrets.sh FOLDER: makes the secrets of development there, each once; what exists stays. docker-compose.yml runs it before
-# anything else, so that each clone starts with passwords of its own. Production has separate secrets.
-# The folder above it becomes its owner's alone; the files are readable, since each server in its container is another user.
+# create-secrets.sh FOLDER: creates missing secrets of development in the folder; existing ones stay. docker-compose.yml runs it
+# first, so that each clone has its own passwords. Production has separate secrets.
+# Only the owner may enter the parent folder. The files are readable, because each server runs as another user in its container.
 set -euo pipefail
 
 folder=$1
@@ -9,9 +9,9 @@ mkdir -p "$folder"
 chmod 700 "$(dirname "$folder")"
 umask 022
 
-write() { # NAME: standard input, unless there is such a secret
+write() { # NAME: stores standard input, unless the secret exists
   local file=$folder/$1
-  # Read either way: who writes into a closed pipe is ended.
+  # Read the input in any case: a writer into a closed pipe would be killed.
   cat >"$file.new"
   [[ ! -s $file ]] || {
     rm "$file.new"
@@ -28,7 +28,7 @@ for name in postgres reference pgbouncer pgbouncer_stats postgres_exporter redis
 done
 random | write vault_token
 
-# What the services are given, and what a server wants in a form of its own.
+# Secrets of the services, and the forms that single servers need.
 write database_url <<<"postgres://reference:$(of reference_password)@pgbouncer:6432/reference"
 write database_direct_url <<<"postgres://reference:$(of reference_password)@postgres:5432/reference"
 write redis_url <<<"redis://default:$(of redis_password)@redis:6379"
@@ -47,5 +47,5 @@ write redis_exporter_passwords <<JSON
 {"redis://redis:6379": "$(of redis_password)"}
 JSON
 
-# Files that root made in a container are handed to the owner of the project folder.
+# Give files that root created in a container to the owner of the project folder.
 if [[ $(id -u) == 0 ]]; then chown -R --reference="$0" "$(dirname "$folder")"; fi

@@ -1,8 +1,8 @@
-import { container, engines, pools, type Size, systemNames } from './sizing.ts'
+import { container, engines, pools, type Size, SYSTEM_NAMES } from './sizing.ts'
 
 /**
- * `equals`: `name = value  # comment`; `words`: `name value`; `yaml`: `name: value # comment`, at any depth. Everything else of a line, its
- * comment's column included, stays.
+ * `equals`: `name = value  # comment`; `words`: `name value`; `yaml`: `name: value # comment`, at any depth. The rest of a line, including the column
+ * of its comment, stays.
  */
 type Format = 'equals' | 'words' | 'yaml'
 
@@ -13,7 +13,7 @@ export interface SizedFile {
   values: Record<string, string>
 }
 
-/** Every value outside of compose files that the size decides. */
+/** Every value outside of compose files that depends on the size. */
 export function sizedFiles(size: Size): SizedFile[] {
   const { postgres, mysql, mongodb, redis, redisNode, rabbitmq, nginx } = engines(size)
   const { pool, reserve } = pools(size)
@@ -78,14 +78,14 @@ function redisValues(redis: { maxmemory: number; replicaBuffer: number; backlog:
 }
 
 /**
- * A configuration with other values in its lines.
+ * Replaces values in the lines of a configuration.
  *
- * @throws RangeError when a setting is not there exactly once: it would be left as it was without a word.
+ * @throws RangeError when a setting does not occur exactly once; otherwise it would keep its old value unnoticed
  */
 export function withValues(text: string, { path, format, values }: SizedFile): string {
   const lines = text.split('\n')
   for (const [name, value] of Object.entries(values)) {
-    const pattern = patterns[format](name.replaceAll('.', '\\.'))
+    const pattern = PATTERNS[format](name.replaceAll('.', '\\.'))
     const found = lines.flatMap((line, index) => (pattern.test(line) ? [index] : []))
     const [index] = found
     if (index === undefined || found.length > 1) {
@@ -97,51 +97,51 @@ export function withValues(text: string, { path, format, values }: SizedFile): s
   return lines.join('\n')
 }
 
-const patterns: Record<Format, (name: string) => RegExp> = {
+const PATTERNS: Record<Format, (name: string) => RegExp> = {
   equals: (name) => new RegExp(`^(${name}\\s*=\\s*)('[^']*'|[^\\s#]*)(.*)$`),
   words: (name) => new RegExp(`^(${name}\\s+)(.*?)()$`),
   yaml: (name) => new RegExp(`^(\\s*${name}:\\s+)([^\\s#]*)(.*)$`),
 }
 
-/** The rest of the line, its comment in the column where it was. */
+/** The rest of the line, with its comment in the same column. */
 function comment(line: string, start: string, rest: string): string {
   const text = rest.trimStart()
   if (text === '') return ''
   return ' '.repeat(Math.max(1, line.indexOf(text, line.length - rest.length) - start.length)) + text
 }
 
-const start = '# size:start'
-const end = '# size:end'
+const START = '# size:start'
+const END = '# size:end'
 
 /** The limits of every container as anchors, between the two marks of a compose file. */
 export function withLimits(text: string, path: string, size: Size): string {
   const lines = text.split('\n')
-  const from = lines.findIndex((line) => line.startsWith(start))
-  const to = lines.findIndex((line) => line.startsWith(end))
-  if (from < 0 || to < from) throw new RangeError(`${path} has no lines '${start}' and '${end}'`)
+  const from = lines.findIndex((line) => line.startsWith(START))
+  const to = lines.findIndex((line) => line.startsWith(END))
+  if (from < 0 || to < from) throw new RangeError(`${path} has no lines '${START}' and '${END}'`)
   return [...lines.slice(0, from), ...limitLines(size), ...lines.slice(to)].join('\n')
 }
 
 /** Whether a compose file has the marks. */
 export function hasLimits(text: string): boolean {
-  return new RegExp(`^${start}`, 'm').test(text)
+  return new RegExp(`^${START}`, 'm').test(text)
 }
 
 /** The size that a compose file was written for. */
 export function sizeOf(text: string): string | undefined {
-  return new RegExp(`^${start} (\\w+)`, 'm').exec(text)?.[1]
+  return new RegExp(`^${START} (\\w+)`, 'm').exec(text)?.[1]
 }
 
-/** A process that forks without end stops at its own limit, not at the machine's. MongoDB has a thread for each of 600 clients. */
-const pids = 1024
+/** Bounds a process that forks without end, before the machine's limit does. MongoDB has a thread for each of 600 clients. */
+const MAX_PIDS = 1024
 
 function limitLines(size: Size): string[] {
   return [
-    `${start} ${size}: written by \`pnpm infra size\` from infra/sizing.ts; use as \`deploy: { resources: *size-postgres }\`.`,
+    `${START} ${size}: written by \`pnpm infra size\` from infra/sizing.ts; use as \`deploy: { resources: *size-postgres }\`.`,
     'x-size:',
-    ...systemNames.map((name) => {
+    ...SYSTEM_NAMES.map((name) => {
       const { memory, cpus, reservedMemory, reservedCpus } = container(name, size)
-      const limits = `limits: { cpus: '${cpus}', memory: ${memory}M, pids: ${pids} }`
+      const limits = `limits: { cpus: '${cpus}', memory: ${memory}M, pids: ${MAX_PIDS} }`
       const reservations = `reservations: { cpus: '${reservedCpus}', memory: ${reservedMemory}M }`
       return `  ${name}: &size-${name} { ${limits}, ${reservations} }`
     }),

@@ -1,15 +1,15 @@
 /**
  * One rule for the whole stack: the limits of each container, and the settings of the engine in it. `pnpm infra size` writes both;
- * `size.test.ts` proves that no engine can outgrow its container and that the containers fit the machine.
+ * `size.test.ts` checks that no engine can exceed its container, and that the containers fit the machine.
  *
  * Memory is in MiB throughout.
  */
 
-export const sizes = ['small', 'medium', 'large'] as const
-export type Size = (typeof sizes)[number]
+export const SIZES = ['small', 'medium', 'large'] as const
+export type Size = (typeof SIZES)[number]
 
-/** The guide's three machines, and what the system, the engine and the page cache of all keep for themselves. */
-export const machines = {
+/** Three machine sizes; `reserved` is for the system, Docker and the page cache. */
+export const MACHINES = {
   small: { memory: 8192, cpus: 4, reserved: 512 },
   medium: { memory: 12_288, cpus: 6, reserved: 768 },
   large: { memory: 16_384, cpus: 8, reserved: 1024 },
@@ -19,10 +19,10 @@ type Limit = readonly [memory: number, cpus: number]
 type Limits = readonly [small: Limit, medium: Limit, large: Limit]
 
 /**
- * Each container's limits on each machine. CPUs may be promised twice, since not all are busy at once; memory may not. No
- * container of `small` has more than two CPUs, so that it starts on a machine of two as well.
+ * The limits of each container on each machine. CPUs may be overcommitted, because not all containers are busy at once; memory may not. No
+ * container of `small` has more than two CPUs, so that the stack also starts on a machine with two.
  */
-const limits = {
+const LIMITS = {
   postgres: [
     [1280, 2],
     [2048, 3],
@@ -123,7 +123,7 @@ const limits = {
     [128, 0.3],
     [160, 0.3],
   ],
-  // Runs once and ends before the rest is busy: a migration, a seed, the creation of the cluster.
+  // Runs once and ends before other containers are busy: a migration, a seed, the creation of the cluster.
   job: [
     [256, 1],
     [256, 1],
@@ -131,8 +131,8 @@ const limits = {
   ],
 } as const satisfies Record<string, Limits>
 
-export type SystemName = keyof typeof limits
-export const systemNames = Object.keys(limits) as SystemName[]
+export type SystemName = keyof typeof LIMITS
+export const SYSTEM_NAMES = Object.keys(LIMITS) as SystemName[]
 
 export interface Container {
   memory: number
@@ -141,14 +141,14 @@ export interface Container {
   reservedCpus: number
 }
 
-/** A container's limits, and what is kept for it when others want more: half of its memory, an eighth of its CPUs. */
+/** The limits of a container and its reservations: half of its memory, an eighth of its CPUs. */
 export function container(system: SystemName, size: Size): Container {
-  const [memory, cpus] = limits[system][sizes.indexOf(size) as 0 | 1 | 2]
+  const [memory, cpus] = LIMITS[system][SIZES.indexOf(size) as 0 | 1 | 2]
   return { memory, cpus, reservedMemory: memory / 2, reservedCpus: Math.max(0.02, round(cpus / 8, 0.01)) }
 }
 
-/** How many containers of each run at once; with `--profile '*'`. */
-export const stacks = {
+/** Number of containers of each system that run at once, with `--profile '*'`. */
+export const STACKS = {
   development: {
     postgres: 1,
     pgbouncer: 1,
@@ -188,21 +188,21 @@ export const stacks = {
   },
 } as const satisfies Record<string, Partial<Record<SystemName, number>>>
 
-/** What the machine's containers may take in all, of a stack. */
-export function memoryOf(stack: keyof typeof stacks, size: Size): number {
-  return Object.entries(stacks[stack]).reduce(
+/** Sum of the memory limits of all containers of a stack. */
+export function memoryOf(stack: keyof typeof STACKS, size: Size): number {
+  return Object.entries(STACKS[stack]).reduce(
     (sum, [system, count]) => sum + count * container(system as SystemName, size).memory,
     0,
   )
 }
 
-/** Down to a multiple of `step`. */
+/** Rounds down to a multiple of `step`. */
 const floor = (value: number, step: number) => Math.floor(value / step) * step
 const round = (value: number, step: number) => Number((Math.round(value / step) * step).toFixed(4))
 const between = (low: number, value: number, high: number) => Math.min(high, Math.max(low, value))
-const bySize = <T>(size: Size, values: readonly [T, T, T]): T => values[sizes.indexOf(size) as 0 | 1 | 2]
+const bySize = <T>(size: Size, values: readonly [T, T, T]): T => values[SIZES.indexOf(size) as 0 | 1 | 2]
 
-/** PgBouncer's pool for the services: the guide's 25 + 5, fewer on a small Postgres since each may take work_mem. */
+/** PgBouncer's pool for the services: 25 + 5, fewer on a small Postgres, because each connection may use work_mem. */
 export function pools(size: Size) {
   return { pool: bySize(size, [15, 25, 25]), reserve: 5 }
 }
@@ -238,7 +238,7 @@ export function engines(size: Size) {
     redis: redis(of('redis'), 96, 16),
     redisNode: redis(of('redis-node'), floor(of('redis-node') * 0.1875, 4), 4),
     rabbitmq: { watermark: floor(of('rabbitmq') * 0.6, 1) },
-    // `auto` counts the machine's cores, not the container's: on 64 of them the workers alone would fill its memory.
+    // `auto` counts the cores of the machine, not of the container: on 64 cores the workers alone would fill its memory.
     nginx: { workers: Math.max(2, container('nginx', size).cpus) },
   }
 }

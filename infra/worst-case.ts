@@ -1,27 +1,27 @@
 import { container, engines, pools, type Size } from './sizing.ts'
 
-/** What an engine may take at most, in MiB, as a sum whose parts are named. */
+/** The largest memory use of an engine in MiB, as a sum with named parts. */
 export type Sum = Record<string, number>
 
 export const total = (sum: Sum): number => Object.values(sum).reduce((all, part) => all + part, 0)
 
 /** `max_connections` of postgresql.conf; the same on every machine, since local-stack runs without PgBouncer. */
-export const maxConnections = 150
+export const MAX_CONNECTIONS = 150
 
-/** What hash_mem_multiplier makes of a work_mem. */
-const hashMultiplier = 2
+/** `hash_mem_multiplier` of Postgres: a hash may use this many times work_mem. */
+const HASH_MULTIPLIER = 2
 
 /**
- * The worst case of each engine with the settings of `engines(size)`. Its page cache is not counted: the kernel takes that
- * back before it ends a process. Figures that no setting bounds were measured on the server and rounded up; each says so.
+ * The worst case of each engine with the settings of `engines(size)`. The page cache does not count: the kernel reclaims
+ * it before it ends a process. Figures without a setting as their bound were measured on the server and rounded up; a comment says so.
  */
-export const worstCases: Record<string, (size: Size) => Sum> = {
+export const WORST_CASES: Record<string, (size: Size) => Sum> = {
   postgres(size) {
     const { postgres } = engines(size)
     const { pool, reserve } = pools(size)
     const busy = pool + reserve
-    // A hash takes most, and each connection of the pool has one at once.
-    const hash = postgres.workMem * hashMultiplier
+    // A hash takes the most memory; assume one for each connection of the pool.
+    const hash = postgres.workMem * HASH_MULTIPLIER
     return {
       shared_buffers: postgres.sharedBuffers,
       // Locks, statistics, pg_stat_statements: 18 MB in pg_shmem_allocations with 320 MB of buffers, 9 processes of 3 MB.
@@ -30,7 +30,7 @@ export const worstCases: Record<string, (size: Size) => Sum> = {
       'maintenance_work_mem, one at a time': postgres.maintenanceWorkMem,
       'autovacuum_work_mem × 3 workers': 3 * postgres.autovacuumWorkMem,
       // 60 MB for 31 connections and 9 others after pgbench through the pool: below 2 MB each, their page tables included.
-      'connections outside of the pool × 2': (maxConnections - busy) * 2,
+      'connections outside of the pool × 2': (MAX_CONNECTIONS - busy) * 2,
       'connections of the pool × (4 + a hash)': busy * (4 + hash),
       'parallel workers × (4 + a hash)': postgres.maxParallelWorkers * (4 + hash),
     }
@@ -46,7 +46,7 @@ export const worstCases: Record<string, (size: Size) => Sum> = {
       'server, dictionary, performance_schema': 273,
       temptable_max_ram: 32,
       global_connection_memory_limit: mysql.connectionMemory,
-      // Stacks are outside of what the limit counts; 256 kB of each are touched.
+      // The limit does not count stacks; 256 kB of each are used.
       'threads × 0.25': mysql.maxConnections * 0.25,
     }
   },
@@ -56,9 +56,9 @@ export const worstCases: Record<string, (size: Size) => Sum> = {
     return {
       'WiredTiger cache': mongodb.cache,
       'server, its caches of plans and sessions': 180,
-      // "Up to 1 MB" is what the documentation says.
+      // "Up to 1 MB", according to the documentation.
       'connections × 1': mongodb.maxConnections,
-      // An operation that sorts or groups may take 100 MB before it goes to disk; one at a time at this worst.
+      // A sort or group may take 100 MB before it spills to disk; one at a time is assumed.
       'a sort in memory': 100,
     }
   },
@@ -68,7 +68,7 @@ export const worstCases: Record<string, (size: Size) => Sum> = {
 
   rabbitmq(size) {
     const { watermark } = engines(size).rabbitmq
-    // Above the watermark nothing is taken in; a collection may hold a process's heap twice meanwhile, half of all at worst.
+    // Above the watermark publishers are blocked. A garbage collection may hold the heap of a process twice, half of all memory at worst.
     return { vm_memory_high_watermark: watermark, 'garbage collection': watermark * 0.5, 'code, atoms': 40 }
   },
 
@@ -80,44 +80,44 @@ export const worstCases: Record<string, (size: Size) => Sum> = {
   }),
 
   nginx: (size) => ({
-    // worker_connections 4096 of 424 bytes each (a connection and its two events) are made at the start.
+    // 4096 worker_connections of 424 bytes each (a connection and its two events) are allocated at the start.
     'workers × (4 + connections)': engines(size).nginx.workers * (4 + (4096 * 424) / 2 ** 20),
     // limit_req_zone, limit_conn_zone, two upstreams, and ssl_session_cache where TLS is on.
     'shared zones': 10 + 10 + 0.5 + 10,
     // A file system in memory: bodies above client_body_buffer_size.
-    '/tmp': nginxTmp,
-    // proxy_buffer_size and proxy_buffers of 16 kB: what one reader of a large page who does not take it may hold.
+    '/tmp': NGINX_TMP,
+    // proxy_buffer_size and proxy_buffers of 16 kB: the memory that one slow reader of a large page may hold.
     '250 slow readers × 272 kB': (250 * 272) / 1024,
   }),
 
-  'reference-api': (size) => node(container('reference-api', size).memory, heapPercentage, 64),
-  'parallel-api': (size) => parallelApi(container('parallel-api', size).memory, parallelTier1),
-  worker: (size) => node(container('worker', size).memory, heapPercentage, 0),
+  'reference-api': (size) => node(container('reference-api', size).memory, HEAP_PERCENTAGE, 64),
+  'parallel-api': (size) => parallelApi(container('parallel-api', size).memory, PARALLEL_TIER1),
+  worker: (size) => node(container('worker', size).memory, HEAP_PERCENTAGE, 0),
 }
 
 /** Size of nginx's /tmp in docker-compose.prod.yml. */
-export const nginxTmp = 32
+export const NGINX_TMP = 32
 
 /** `--max-old-space-size-percentage` of the Dockerfile. */
-export const heapPercentage = 60
-/** That of the parallel-api, which has a thread beside it. */
-export const parallelHeapPercentage = 53
+export const HEAP_PERCENTAGE = 60
+/** The option for the parallel-api, whose report thread needs memory outside of this heap. */
+export const PARALLEL_HEAP_PERCENTAGE = 53
 
 /** CACHE_L1_MAX_BYTES of the parallel-api in the compose files. */
-export const parallelTier1 = 32
+export const PARALLEL_TIER1 = 32
 
-/** The thread that computes reports; one does at a time. */
-export const reportThread = {
-  // REPORT_HEAP_MB of its app.ts.
+/** The thread that computes reports, one at a time. */
+export const REPORT_THREAD = {
+  // REPORT_HEAP_MB of services/parallel-api/src/context.ts.
   'report: old generation': 32,
-  // YOUNG_MB of the worker pool.
+  // YOUNG_MB of packages/threads.
   'report: young generation': 24,
-  // What MAX_GROUPS allows of sums and replies. The process took 60 MB more than before its first report, the heap included.
+  // Sums and replies within MAX_GROUPS. The process used 60 MB more after its first report, heap included.
   'report: outside of the heap': 20,
 }
 
 export function parallelApi(limit: number, tier1: number): Sum {
-  return { ...node(limit, parallelHeapPercentage, tier1), ...reportThread }
+  return { ...node(limit, PARALLEL_HEAP_PERCENTAGE, tier1), ...REPORT_THREAD }
 }
 
 export function node(limit: number, percentage: number, tier1: number): Sum {
@@ -141,7 +141,7 @@ function redis({
   backlog: number
 }): Sum {
   return {
-    // Keys, values, and the buffers of clients, which count against it.
+    // Keys, values, and the buffers of clients, which count as well.
     maxmemory,
     'fragmentation, 15 %': maxmemory * 0.15,
     'a full sync: client-output-buffer-limit replica': replicaBuffer,

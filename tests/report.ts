@@ -1,11 +1,11 @@
 export interface Counts {
   passed: number
   failed: number
-  /** Neither passed nor failed: skip and todo. */
+  /** Tests with skip or todo, which count neither as passed nor as failed. */
   skipped: number
 }
 
-/** A test, or an assertion within one, that did not count, and why. */
+/** A skipped test or assertion, with the reason. */
 export interface Skipped {
   readonly file: string
   readonly name: string
@@ -16,9 +16,9 @@ export interface Report {
   /** Takes one line of tap's output, without its line feed. */
   line(text: string): void
   /**
-   * To be called after the last line.
+   * Call this after the last line.
    *
-   * @param exitCode tap's own; not 0 is a failure, whatever the lines say
+   * @param exitCode of tap; any other than 0 is a failure, whatever the lines contain
    */
   end(exitCode: number): void
   readonly total: Readonly<Counts>
@@ -41,7 +41,7 @@ interface File extends Counts {
   planned: number | undefined
 }
 
-/** What was seen below a line `# Subtest: …` whose own result is still to come. */
+/** The results below a line `# Subtest: …` whose own result has not arrived yet. */
 interface Subtest {
   readonly name: string
   results: number
@@ -53,12 +53,12 @@ const SUBTEST_INDENT = 4
 const FILTERED = /^filter: /
 
 /**
- * Turns tap's output into one line a file with what failed below it, and counts tests: a test is what stands at the top
- * of a file, a `t.test(…)` as a rule.
+ * Turns tap's output into one line for each file, with failures below it, and counts tests. A test is an entry at the top level
+ * of a file, usually a `t.test(…)`.
  *
- * A run never reports fewer failures than there were. These count as a failed test each: a file that failed without
- * naming one (it crashed or timed out), that ended before its plan, that holds no test, or of which nothing was
- * reported; and a count of tap's that differs from the one made here.
+ * A run never reports fewer failures than there were. Each of these counts as a failed test: a file that failed without
+ * a failed test (it crashed or timed out), that ended before its plan, that contains no test, or that reported
+ * nothing; and a difference between tap's count and the count here.
  *
  * @param files the files of the run, by the names that tap prints
  */
@@ -72,11 +72,11 @@ class TapReport implements Report {
   readonly #print: (line: string) => void
   readonly #missing: Set<string>
   #file = emptyFile()
-  /** How far the YAML block is indented that is being read; its lines may look like results. */
+  /** Indent of the current YAML block, whose lines may look like results. */
   #blockIndent: number | undefined
-  /** How far a block below the line before would be indented. */
+  /** Indent of a block that may follow the previous line. */
   #nextBlockIndent: number | undefined
-  /** By the indent of their own results. */
+  /** Keyed by the indent of their own results. */
   readonly #open = new Map<number, Subtest>()
   #assertions = { total: 0, failed: 0 }
   #countedByTap: { total: number; failed: number } | undefined
@@ -105,7 +105,7 @@ class TapReport implements Report {
     for (const file of this.#missing) this.#fault(file, 'reported nothing')
     const tap = this.#countedByTap
     const ours = this.#assertions
-    // Fewer results may be tap's own: it leaves out those of a file whose standard output it could not follow.
+    // tap may count fewer: it omits results of a file whose standard output it could not parse.
     if (tap === undefined || tap.total > ours.total || tap.failed !== ours.failed) {
       const theirs = tap === undefined ? 'none' : `${tap.total}, ${tap.failed} of them failed`
       this.#fault(
@@ -114,11 +114,11 @@ class TapReport implements Report {
       )
     }
     if (this.total.passed + this.total.failed === 0) this.#fault('tap', 'ran no test')
-    // tap may fail for what is no test, such as a wrong option.
+    // tap may fail without a failed test, for example because of a wrong option.
     if (exitCode !== 0 && this.total.failed === 0) this.#fault('tap', `ended with exit code ${exitCode}`)
   }
 
-  /** A block ends at its closing line, and at a smaller indent: tap leaves out the closing line of a block that it could not read. */
+  /** A block ends at its closing line, or at a smaller indent: tap omits the closing line of a block that it could not parse. */
   #isInBlock(text: string, indent: number): boolean {
     if (this.#blockIndent === undefined) return false
     const isEnd = indent === this.#blockIndent && text.trim() === '...'
@@ -171,7 +171,7 @@ class TapReport implements Report {
     this.#open.set(indent, { name, results: 0, failed: false, planned: undefined })
   }
 
-  /** As tap counts: the result of a subtest only repeats what is below it, unless nothing is, or the two differ. */
+  /** Counts as tap does: the result of a subtest repeats the results below it, unless there are none or they differ. */
   #countAssertion({ indent, ok, name, directive }: Result): void {
     const below = this.#open.get(indent)
     this.#open.delete(indent)
@@ -222,7 +222,7 @@ function emptyFile(): File {
   return { passed: 0, failed: 0, skipped: 0, lines: [], skips: [], planned: undefined }
 }
 
-/** What is wrong with a file besides the tests that it names as failed. */
+/** A fault of a file besides its failed tests. */
 function faultOf(file: File, ok: boolean, skipReason: string | undefined): string | undefined {
   const results = file.passed + file.failed + file.skipped
   if (!ok) return file.failed === 0 ? 'the file failed, and no test of it did' : undefined
@@ -257,7 +257,7 @@ function nameOf(escaped: string): string {
   return escaped.trim().replaceAll('\\#', '#')
 }
 
-/** Of a file's lines those that failed and what tap says about each. */
+/** The lines of a file that describe failures. */
 function failures(lines: readonly string[]): string[] {
   const kept: string[] = []
   let blockIndent: number | undefined

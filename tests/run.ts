@@ -1,29 +1,30 @@
 import { existsSync, globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
+import { EXIT_CODES, UsageError } from '@reference/cli'
 import { root, runTap } from './tap.ts'
 import { isDockerTest, withTestServers } from './test-servers.ts'
 
-const help = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
+const HELP = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
 
-Starts a Postgres and a Redis for all tests, makes a migrated and seeded template database, and runs tap over
-packages, services, bench, tests and tools. The last line is "N passed, N failed" and counts tests (what stands at the top of
-a file), not assertions; above it stands what was skipped, and why. Tests that need a Docker engine are not here: pnpm
-test:compose, pnpm test:prod and pnpm test:observability run them.
+Starts one Postgres and one Redis for all tests, creates a migrated and seeded template database, and runs the test files of
+packages, services, bench, tests and tools with tap. The last line is "N passed, N failed" and counts the tests at the top level of
+a file, not assertions. Skipped tests are listed above it with their reasons. Tests that need a Docker engine run in pnpm
+test:compose, pnpm test:prod and pnpm test:observability.
 
   pnpm test                      all
   pnpm test packages/cache       a folder
-  pnpm test lease                files with that in their path
+  pnpm test lease                files whose path contains "lease"
   pnpm test lease --grep=/stale/ tests by name
 `
 
-// A file, not a test: the slowest (a cluster that fails over) takes seconds, a hang must not take the run with it.
-const fileTimeoutSeconds = 300
+/** Time limit of a file. The slowest ones take two minutes on two cores; a hang must not block the run. */
+const FILE_TIMEOUT_SECONDS = 300
 
-const findFiles = (names: string[]): string[] => {
+function findFiles(names: readonly string[]): string[] {
   const all = globSync('{packages,services,bench,tests,tools}/**/*.test.ts', {
     cwd: root,
-    // Those of tests/prod need what `pnpm test:prod` starts.
+    // These folders have commands of their own, which start what the tests need.
     exclude: (path) => /(^|\/)(node_modules|results)$|^tests\/(prod|compose)$/.test(path),
   })
     .filter((path) => !isDockerTest(path))
@@ -38,7 +39,7 @@ const findFiles = (names: string[]): string[] => {
       return statSync(name).isDirectory() ? path === '' || file.startsWith(`${path}/`) : file === path
     })
     if (found.length === 0) {
-      const elsewhere = isDockerTest(path) ? '; those that need a Docker engine run in pnpm test:compose' : ''
+      const elsewhere = isDockerTest(path) ? '; tests that need a Docker engine run in pnpm test:compose' : ''
       throw new UsageError(`No test file matches ${name}${elsewhere}`)
     }
     for (const file of found) chosen.add(file)
@@ -46,28 +47,26 @@ const findFiles = (names: string[]): string[] => {
   return [...chosen].sort()
 }
 
-class UsageError extends Error {}
-
 /** Options of tap that this command cannot pass on, and why. */
-const unsupportedOptions: Readonly<Record<string, string>> = {
-  '--watch': 'the servers of a run end with it; repeat the command with the file that you work on',
+const UNSUPPORTED_OPTIONS: Readonly<Record<string, string>> = {
+  '--watch': 'the servers stop at the end of a run; repeat the command with the file that you work on',
   '--reporter': 'the results are counted from the output of the reporter `tap`',
   '--output-file': 'the results are counted from standard output',
 }
 
-const checkOptions = (options: string[]): string[] => {
+function checkOptions(options: string[]): string[] {
   for (const option of options) {
     const [name = ''] = option.replace(/^-w$/, '--watch').replace(/^-R.*/, '--reporter').split('=')
-    const reason = unsupportedOptions[name]
+    const reason = UNSUPPORTED_OPTIONS[name]
     if (reason !== undefined) throw new UsageError(`No option ${name}: ${reason}`)
   }
   return options
 }
 
-const main = async (args: string[]): Promise<number> => {
+async function main(args: readonly string[]): Promise<number> {
   const given = args.filter((argument) => argument !== '--')
   if (given.includes('--help') || given.includes('-h')) {
-    process.stdout.write(help)
+    process.stdout.write(HELP)
     return 0
   }
   const files = findFiles(given.filter((argument) => !argument.startsWith('-')))
@@ -75,7 +74,7 @@ const main = async (args: string[]): Promise<number> => {
   return withTestServers((env) =>
     runTap(files, {
       jobs: Math.min(4, availableParallelism()),
-      timeoutSeconds: fileTimeoutSeconds,
+      timeoutSeconds: FILE_TIMEOUT_SECONDS,
       options,
       env,
     }),
@@ -86,7 +85,7 @@ try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
   process.stderr.write(
-    error instanceof UsageError ? `${error.message}\n\n${help}` : `${(error as Error).stack}\n`,
+    error instanceof UsageError ? `${error.message}\n\n${HELP}` : `${(error as Error).stack}\n`,
   )
-  process.exitCode = error instanceof UsageError ? 64 : 1
+  process.exitCode = error instanceof UsageError ? EXIT_CODES.USAGE : EXIT_CODES.FAILED
 }

@@ -21,7 +21,7 @@ async function runFiles(
     '.taprc': 'type-strip-only: true\n',
     ...Object.fromEntries(sources),
   })
-  // The tap that runs this file must not take the one below for its child.
+  // Remove tap's variables, or the outer tap would treat the inner one as its child.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(_?TAP|NODE_OPTIONS)/.test(name)),
   )
@@ -47,7 +47,7 @@ async function runFiles(
   return { code, stdout, passed: Number(counts[1]), failed: Number(counts[2]), of }
 }
 
-t.test('characters that some programs take for the end of a line lose no failure', async (t) => {
+t.test('characters that some programs treat as line ends lose no failure', async (t) => {
   const run = await runFiles(t, {
     compared: `t.test('first', async (t) => { t.equal('a\\u2028</script>', 'b\\u2028</script>') })
 t.test('second', async (t) => { t.equal(1, 2) })`,
@@ -70,11 +70,11 @@ t.test('y', async (t) => { t.equal(1, 2) })`,
   t.equal(run.of('like-results'), 'FAIL 0 passed, 2 failed')
   t.equal(run.of('printed'), 'FAIL 1 passed, 1 failed')
   t.match(run, { code: 1, passed: 2, failed: 9 })
-  t.match(run.stdout, '-b\\u2028</script>', 'what was compared is shown, escaped')
+  t.match(run.stdout, '-b\\u2028</script>', 'compared values are shown escaped')
   t.notMatch(run.stdout, /[\r\v\f\u0085\u2028\u2029]/)
 })
 
-t.test('a file that ends otherwise than by its plan is a failure, whatever its exit code', async (t) => {
+t.test('a file that does not end with its plan is a failure, whatever its exit code', async (t) => {
   const run = await runFiles(t, {
     throws: `throw new Error('a\\u2028b')`,
     killed: `t.test('x', async () => {})
@@ -106,7 +106,7 @@ t.test('files that did not run after one that hangs or bails out are named', asy
     const run = await runFiles(t, { [name]: lines, b: passes, c: passes, d: passes }, { timeoutSeconds: 3 })
     t.equal(run.code, 1)
     t.match(run.of(name), /^FAIL/)
-    // What ran beside it may have ended before.
+    // Files that ran beside it may have ended before.
     const named = ['b', 'c', 'd'].filter((file) => run.of(file) !== undefined)
     t.same(named, ['b', 'c', 'd'], name)
     t.ok(run.failed >= 1 + ['b', 'c', 'd'].filter((file) => run.of(file)?.startsWith('FAIL')).length)
@@ -119,7 +119,7 @@ t.test('a run in which no test ran is a failure', async (t) => {
   t.match(run.stdout, /^FAIL tap {2}ran no test$/m)
 })
 
-t.test('what was skipped is listed with its reason, and lets a run pass', async (t) => {
+t.test('skipped tests are listed with their reason, and do not fail a run', async (t) => {
   const run = await runFiles(t, {
     some: `t.test('x # 1', { skip: 'no Docker engine' }, async () => {})
 t.test('y', { todo: true }, async () => {})

@@ -1,22 +1,22 @@
 import { spawn } from 'node:child_process'
 import { delimiter, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
+import { REPOSITORY_ROOT } from '@reference/cli'
 import { createReport, type Skipped } from './report.ts'
 
-/** The repository's root; test files are named from there. */
-export const root = fileURLToPath(new URL('../', import.meta.url))
+/** Paths of test files are relative to this folder. */
+export const root = REPOSITORY_ROOT
 
 /**
- * Runs test files with tap, prints a line a file and, as the last one, "N passed, N failed". Ctrl-C and SIGTERM are
- * passed on.
+ * Runs test files with tap. Prints one line for each file, and "N passed, N failed" as the last line. Forwards Ctrl-C and
+ * SIGTERM to tap.
  *
- * @param files by their paths from the folder
- * @param run.jobs how many files at once
- * @param run.timeoutSeconds a file's limit
- * @param run.options more of tap's own
+ * @param files paths relative to the folder
+ * @param run.jobs number of files that run at once
+ * @param run.timeoutSeconds time limit of a file
+ * @param run.options further options of tap
  * @param run.folder the repository's root unless given
- * @returns the exit code: not 0 when a test failed or none ran
+ * @returns the exit code; not 0 when a test failed or none ran
  */
 export async function runTap(
   files: readonly string[],
@@ -67,7 +67,7 @@ export async function runTap(
   return failed > 0 ? (code === 130 ? 130 : 1) : 0
 }
 
-/** Lines end at a line feed and nowhere else: `node:readline` also ends them at U+2028, U+2029 and a lone carriage return. */
+/** Splits only at line feeds: `node:readline` also splits at U+2028, U+2029 and a lone carriage return. */
 async function* linesOf(stream: Readable): AsyncGenerator<string> {
   let rest = ''
   for await (const chunk of stream.setEncoding('utf8')) {

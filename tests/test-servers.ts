@@ -1,24 +1,26 @@
 import { makeTemplate, startStack, templateDatabase, throwAwaySettings } from '@reference/local-stack'
 
-/** Test files beside others that need a Docker engine: `pnpm test:compose` runs them, `pnpm test` does not. */
+/** Whether a test file needs a Docker engine. `pnpm test:compose` runs such files, `pnpm test` does not. */
 export function isDockerTest(path: string): boolean {
   return path.endsWith('.docker.test.ts')
 }
 
 /**
- * Starts the Postgres and the Redis that all test files of a run share, with a migrated and seeded template database.
+ * Starts one Postgres and one Redis for all test files of a run, with a migrated and seeded template database.
  *
  * @param work gets the environment for the test files
  * @returns what `work` returns, or 1 where there is no Redis
  */
 export async function withTestServers(work: (env: NodeJS.ProcessEnv) => Promise<number>): Promise<number> {
   const stack = await startStack({
-    // Test files run side by side, each with pools of its own.
+    // Test files run side by side, each with its own pools.
     postgres: { settings: { ...throwAwaySettings, max_connections: '400' } },
   })
   try {
     if (stack.redisUrl === undefined) {
-      process.stderr.write('\nThe tests need Redis: install redis-server as said above and run them again\n')
+      process.stderr.write(
+        '\nThe tests need Redis: install redis-server as described above, then run them again\n',
+      )
       return 1
     }
     await makeTemplate(stack.superuserUrl, templateDatabase)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { container, machines, type Size, type SystemName, systemNames } from '@reference/infra/sizing'
+import { container, MACHINES, type Size, SYSTEM_NAMES, type SystemName } from '@reference/infra/sizing'
 import t from 'tap'
 import { docker, root } from './docker.ts'
 
@@ -100,7 +100,7 @@ t.test('the containers of each compose file fit the machine that they are sized 
         (all, { deploy }) => all + Number(deploy?.resources?.limits?.memory) * (deploy?.replicas ?? 1),
         0,
       )
-    const { memory, reserved } = machines[size]
+    const { memory, reserved } = MACHINES[size]
     t.ok(sum / 2 ** 20 <= memory - reserved, `${file}: ${sum / 2 ** 20} of ${memory - reserved} MiB`)
   }
 })
@@ -135,7 +135,7 @@ t.test(
 t.test("a service's limits are those of the rule", async (t) => {
   const size = sizeIn('docker-compose.yml') ?? 'small'
   const { services } = await config('--profile', '*')
-  for (const name of systemNames.filter((system) => system in services) as SystemName[]) {
+  for (const name of SYSTEM_NAMES.filter((system) => system in services) as SystemName[]) {
     t.equal(
       Number(services[name]?.deploy?.resources?.limits?.memory),
       container(name, size).memory * 2 ** 20,

@@ -15,7 +15,7 @@ const pages = async () => {
   return found.sort((a, b) => a.path.localeCompare(b.path))
 }
 
-t.test('every link to a file leads to one', async (t) => {
+t.test('every link to a file has a target', async (t) => {
   for (const { path, text } of await pages()) {
     for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       const [file = ''] = target.split('#')
@@ -30,7 +30,7 @@ t.test('every link to a file leads to one', async (t) => {
   }
 })
 
-t.test('every pnpm script that a page names is there', async (t) => {
+t.test('every pnpm script that a page names exists', async (t) => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const own = new Set(['exec', 'install', 'run', 'add'])
   for (const { path, text } of await pages()) {

@@ -1,6 +1,6 @@
 /**
- * Names that the reference of each version has, in the sections that are used here. Loki and Tempo do not start with a
- * name that they do not know; Grafana passes over it in silence.
+ * The documented names of each version, for the sections that are used here. Loki and Tempo do not start with an unknown
+ * name; Grafana ignores it silently.
  */
 export const documented: Record<'loki' | 'tempo' | 'grafana', Record<string, readonly string[]>> = {
   loki: {

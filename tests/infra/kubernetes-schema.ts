@@ -9,8 +9,8 @@ interface Fault {
 type Validate = ((document: unknown) => boolean) & { errors: Fault[] | null }
 
 /**
- * What the schemas that Kubernetes publishes (OpenAPI, by way of the package kubernetes-models) say against a document. Strict,
- * as the API server is with `--validate=strict`: a field that no schema knows is a fault too.
+ * Validates a document against the schemas that Kubernetes publishes (OpenAPI, from the package kubernetes-models). Unknown fields are
+ * faults, as with the API server's `--validate=strict`.
  */
 export async function faultsOf(document: Manifest): Promise<string[]> {
   const schema = schemaName(document)
@@ -20,7 +20,7 @@ export async function faultsOf(document: Manifest): Promise<string[]> {
   const faults = (validate.errors ?? []).map(
     ({ instancePath, keyword, params }) => `${instancePath}: ${keyword} ${JSON.stringify(params)}`,
   )
-  // What an unknown field holds is unknown with it.
+  // Report an unknown field once, without the fields inside it.
   const unknown = [...unread].filter((path) => ![...unread].some((other) => path.startsWith(`${other}/`)))
   return [...faults, ...unknown.map((path) => `${path}: unknown`)]
 }
@@ -42,8 +42,8 @@ function schemaName({ apiVersion, kind }: Manifest): string {
 }
 
 /**
- * A copy that tells which of its fields are never read. The package's validators are compiled, and pass over what they do not
- * know; what they know they read, by name or, in a map, one after the other.
+ * A copy that records which of its fields are never read. The package's compiled validators ignore unknown fields, and read every
+ * known field, by name or by iteration.
  */
 function watched(value: unknown, path: string, unread: Set<string>): unknown {
   if (Array.isArray(value)) return value.map((item, index) => watched(item, `${path}/${index}`, unread))

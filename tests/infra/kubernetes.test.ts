@@ -24,7 +24,7 @@ import { faultsOf } from './kubernetes-schema.ts'
 
 const folders = ['base', 'overlays/example', 'overlays/redis-cluster'] as const
 const skip = noKubectl
-if (skip) process.stderr.write(`tests/infra/kubernetes: what needs kubectl is skipped: ${skip}\n`)
+if (skip) process.stderr.write(`tests/infra/kubernetes: tests that need kubectl are skipped: ${skip}\n`)
 
 const ofKind = (manifests: Manifest[], ...kinds: string[]) =>
   manifests.filter(({ kind }) => kinds.includes(kind))
@@ -66,7 +66,7 @@ t.test(
   },
 )
 
-t.test('the schemas find what is wrong', { skip }, async (t) => {
+t.test('the schemas detect faults', { skip }, async (t) => {
   const { manifests } = render('base')
   const wrong = async (kind: string, change: (text: string) => string) => {
     const [manifest] = ofKind(manifests, kind)
@@ -103,7 +103,7 @@ t.test('the schemas find what is wrong', { skip }, async (t) => {
   )
 })
 
-t.test('every name in an environment is a setting, and no secret is in one', { skip }, async (t) => {
+t.test('every variable of an environment is a setting, and secrets are files', { skip }, async (t) => {
   for (const folder of folders) {
     const { manifests } = render(folder)
     for (const manifest of ofKind(manifests, 'Deployment', 'Job')) {
@@ -120,16 +120,16 @@ t.test('every name in an environment is a setting, and no secret is in one', { s
 })
 
 t.test(
-  'each process has the environment that docker-compose.prod.yml gives it, but for what is listed here',
+  'each process has the environment of docker-compose.prod.yml, except for the differences listed here',
   { skip },
   async (t) => {
     const redis = ['REDIS_URL_FILE', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD_FILE']
-    // A cluster's traces are its own matter; the heap is that of the image.
+    // A cluster configures traces itself; the heap limit comes from the image.
     const traces = ['NODE_OPTIONS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER_ARG']
     const different: Record<string, string[]> = {
-      // Endpoints are told later than Docker's names; WORKER_THREADS would be the node's processors.
+      // Endpoints are updated later than Docker's DNS, so the shutdown delay differs. WORKER_THREADS would follow the node's CPUs.
       'reference-api': [...redis, ...traces, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
-      // Its pod has room for the default. By the Service, not by nginx.
+      // The pod has memory for the default cache, and calls the Service instead of nginx.
       'parallel-api': [...redis, ...traces, 'CACHE_L1_MAX_BYTES', 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
       worker: [...redis, ...traces, 'WORKER_THREADS'],
       migrate: [],
@@ -147,7 +147,7 @@ t.test(
   },
 )
 
-t.test('every pod is hardened, and none has a token of the cluster', { skip }, async (t) => {
+t.test('every pod is hardened and has no token of the cluster', { skip }, async (t) => {
   const { manifests } = render('base')
   const all = ofKind(manifests, 'Deployment', 'Job')
   t.same(all.map(({ metadata }) => metadata.name).sort(), [
@@ -186,7 +186,7 @@ t.test('every pod is hardened, and none has a token of the cluster', { skip }, a
 })
 
 t.test(
-  'a process has the time for its shutdown, and no release takes a pod before its successor is there',
+  'a pod has enough time for its shutdown, and a rollout starts the successor first',
   { skip },
   async (t) => {
     for (const folder of folders) {
@@ -203,7 +203,7 @@ t.test(
   },
 )
 
-t.test('every selector takes the pods that it is for', { skip }, async (t) => {
+t.test('every selector matches its pods', { skip }, async (t) => {
   for (const folder of folders) {
     const { manifests } = render(folder)
     const deployments = ofKind(manifests, 'Deployment')
@@ -250,7 +250,7 @@ t.test('every selector takes the pods that it is for', { skip }, async (t) => {
   }
 })
 
-t.test('nobody reaches anything but what is listed here', { skip }, async (t) => {
+t.test('network policies allow only the connections listed here', { skip }, async (t) => {
   const { manifests } = render('base')
   const pods = ofKind(manifests, 'Deployment', 'Job')
   const policies = ofKind(manifests, 'NetworkPolicy')
@@ -302,7 +302,7 @@ t.test('nobody reaches anything but what is listed here', { skip }, async (t) =>
 })
 
 t.test(
-  'at their most, with a rollout under way, the pods are no more clients than PgBouncer lets in',
+  'the largest number of pods, during a rollout, stays within the client limit of PgBouncer',
   { skip },
   async (t) => {
     const { manifests } = render('base')
@@ -333,7 +333,7 @@ t.test(
   },
 )
 
-t.test('the example overlay sets what a team has of its own', { skip }, async (t) => {
+t.test('the example overlay sets the values of a team', { skip }, async (t) => {
   const { manifests } = render('overlays/example')
   for (const { kind, metadata } of manifests)
     t.ok(kind === 'Namespace' || metadata.namespace === 'shop', kind)
@@ -350,7 +350,7 @@ t.test('the example overlay sets what a team has of its own', { skip }, async (t
   }
 })
 
-t.test('no file has a secret in it', async (t) => {
+t.test('no file contains a secret', async (t) => {
   const secret = /\/\/[^/\s:]+:[^/\s@]+@|kind: Secret\b|BEGIN [A-Z ]*PRIVATE KEY|[:=]\s*[0-9a-f]{64}/
   t.match('postgres://reference:hunter2@pgbouncer:6432/reference', secret, 'the pattern finds one')
   const files = globSync('infra/kubernetes/**/*', { cwd: root, withFileTypes: true }).filter((entry) =>
@@ -362,7 +362,7 @@ t.test('no file has a secret in it', async (t) => {
 })
 
 t.test(
-  'create-secrets.sh makes each key that a pod mounts, from the files that there are',
+  'create-secrets.sh creates each key that a pod mounts, from the existing files',
   { skip },
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'reference-secrets-'))
@@ -404,7 +404,7 @@ t.test(
 )
 
 t.test(
-  'the processes start with their pod’s environment, answer its probes, and have the Ingress’s paths',
+  'the processes start with the environment of their pod, answer its probes, and serve the paths of the Ingress',
   { skip },
   async (t) => {
     const { manifests } = render('base')
@@ -417,7 +417,7 @@ t.test(
     writeFileSync(join(secrets, 'redis_url'), (await testRedis(t)).url)
     writeFileSync(join(secrets, 'auth_tokens'), `ci:${'0'.repeat(64)}:write`)
 
-    /** As its container, but for the folder of secrets and the ports, which are not this test's alone. */
+    /** Starts the process of a container, with another folder of secrets and free ports. */
     const start = async (name: string, service: Parameters<typeof startService>[1], more: Labels = {}) => {
       const container = containerOf(find(manifests, 'Deployment', name))
       const internal = await freePort()
@@ -436,7 +436,7 @@ t.test(
         const { httpGet, timeoutSeconds } = probeOf(container, probe)
         const response = await fetch(`${ports[httpGet.port]}${httpGet.path}`)
         t.equal(response.status, 200, `${name}: ${probe}`)
-        // The service gives a dependency 2 s: a probe that waits less would never hear what it found.
+        // The service waits up to 2 s for a dependency. A shorter probe would never see the answer.
         t.ok(timeoutSeconds > 2, `${name}: ${probe}`)
       }
       for (const path of ['/metrics', '/services']) {
@@ -467,7 +467,7 @@ t.test(
       const { paths } = (await (await fetch(`${address}/openapi.json`)).json()) as { paths: object }
       const documented = Object.keys(paths)
       t.ok(documented.length > 4)
-      // The rest of the parallel-api has paths that the reference-api has too.
+      // Both APIs have these paths; the Ingress sends them to the reference-api.
       const open = documented.filter(
         (path) => path !== '/ready' && (name === 'reference-api' || !shared.has(path)),
       )

@@ -12,7 +12,7 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 interface Tree {
   [name: string]: Tree | Tree[] | string | number | boolean | null
 }
-// biome-ignore lint/suspicious/noExplicitAny: configuration of four programs, looked at name by name
+// biome-ignore lint/suspicious/noExplicitAny: configuration of four programs, compared name by name
 const yaml = (path: string): any => parse(read(path), { merge: true })
 
 const loki = yaml('infra/loki/loki.yml')
@@ -47,7 +47,7 @@ function ini(text: string): Tree {
 
 const grafana = ini(read('infra/grafana/grafana.ini')) as Record<string, Record<string, string>>
 
-t.test('every setting is one that the reference of the version knows', async (t) => {
+t.test('the reference of each version contains every setting', async (t) => {
   t.strictSame(unknownNames(loki, documented.loki), [])
   t.strictSame(unknownNames(tempo, documented.tempo), [])
   for (const [section, settings] of Object.entries(grafana)) {
@@ -59,7 +59,7 @@ t.test('every setting is one that the reference of the version knows', async (t)
   }
 })
 
-t.test('the documentation names the version of each image whose files it says were checked', async (t) => {
+t.test('the documentation names the version of each image whose files were checked', async (t) => {
   const docs = read('docs/OBSERVABILITY.md')
   for (const name of ['grafana', 'loki', 'alloy', 'tempo']) {
     const [, tag = ''] = /:v?([\d.]+)$/.exec(services[name].image) ?? []
@@ -67,7 +67,7 @@ t.test('the documentation names the version of each image whose files it says we
   }
 })
 
-t.test('logs, traces and samples are kept for 7 days, and something deletes them', async (t) => {
+t.test('logs, traces and samples are deleted after 7 days', async (t) => {
   t.equal(loki.limits_config.retention_period, '168h')
   t.equal(tempo.compactor.compaction.block_retention, '168h')
   t.ok(services.prometheus.command.includes('--storage.tsdb.retention.time=7d'))
@@ -77,11 +77,11 @@ t.test('logs, traces and samples are kept for 7 days, and something deletes them
   t.match(
     newest,
     { store: 'tsdb', schema: 'v13', index: { period: '24h' } },
-    'what structured metadata needs',
+    'structured metadata needs this schema',
   )
 })
 
-t.test('who sends finds who receives', async (t) => {
+t.test('each sender has the address of its receiver', async (t) => {
   const ports: Record<string, number> = {
     loki: loki.server.http_listen_port,
     tempo: tempo.server.http_listen_port,
@@ -100,7 +100,7 @@ t.test('who sends finds who receives', async (t) => {
   }
 })
 
-t.test('Alloy: each component that is named is there', async (t) => {
+t.test('Alloy: each referenced component exists', async (t) => {
   const made = new Set(
     [...alloy.matchAll(/^([a-z.]+) "(\w+)" \{$/gm)].map(([, kind, name]) => `${kind}.${name}`),
   )
@@ -117,7 +117,7 @@ const valuesOf = (stage: string) => {
   return [...inside.matchAll(/(\w+)\s*=/g)].map(([, name = '']) => name)
 }
 
-t.test('labels are few, and ids are none of them', async (t) => {
+t.test('there are three labels, and ids are metadata', async (t) => {
   const labels = [...alloy.matchAll(/target_label\s*= "(\w+)"/g)]
     .map(([, name]) => name)
     .concat(valuesOf('labels'))
@@ -129,7 +129,7 @@ t.test('labels are few, and ids are none of them', async (t) => {
   for (const name of [...metadata, 'level', 'time']) t.ok(read.has(name), `${name} is read from the line`)
 })
 
-t.test('queries ask for labels and metadata that Alloy sends, and parse', async (t) => {
+t.test('queries parse, and use only labels and metadata that Alloy sends', async (t) => {
   const queries = [
     ...[...JSON.stringify(datasources).matchAll(/"query":"(\{.*?[^\\])"/g)].map(([, text = '']) =>
       JSON.parse(`"${text}"`),
@@ -156,7 +156,7 @@ t.test('queries ask for labels and metadata that Alloy sends, and parse', async 
   }
 })
 
-t.test('Grafana: whoever looks may follow a link, and nobody has the password of the manual', async (t) => {
+t.test('Grafana: visitors may follow links, and there is no default admin', async (t) => {
   t.equal(grafana['auth.anonymous']?.org_role, 'Editor', 'viewers have no Explore, where links lead')
   t.equal(grafana.security?.disable_initial_admin_creation, 'true')
   const home = grafana.dashboards?.default_home_dashboard_path?.replace('/etc/grafana', 'infra/grafana') ?? ''

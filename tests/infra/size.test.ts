@@ -4,27 +4,27 @@ import { fileURLToPath } from 'node:url'
 import { settings } from '@reference/config'
 import { presets } from '@reference/database'
 import { sizedFiles, withLimits, withValues } from '@reference/infra/size-files'
-import { container, machines, memoryOf, type SystemName, sizes, stacks } from '@reference/infra/sizing'
+import { container, MACHINES, memoryOf, SIZES, STACKS, type SystemName } from '@reference/infra/sizing'
 import {
-  heapPercentage,
-  maxConnections,
-  nginxTmp,
+  HEAP_PERCENTAGE,
+  MAX_CONNECTIONS,
+  NGINX_TMP,
   node,
+  PARALLEL_HEAP_PERCENTAGE,
+  PARALLEL_TIER1,
   parallelApi,
-  parallelHeapPercentage,
-  parallelTier1,
-  reportThread,
+  REPORT_THREAD,
   total,
-  worstCases,
+  WORST_CASES,
 } from '@reference/infra/worst-case'
 import t from 'tap'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
-for (const size of sizes) {
-  t.test(`${size}: no engine can outgrow its container`, async (t) => {
-    for (const [system, worstCase] of Object.entries(worstCases)) {
+for (const size of SIZES) {
+  t.test(`${size}: no engine can exceed the memory of its container`, async (t) => {
+    for (const [system, worstCase] of Object.entries(WORST_CASES)) {
       const sum = total(worstCase(size))
       const { memory } = container(system as SystemName, size)
       t.ok(sum <= memory, `${system}: at worst ${Math.round(sum)} of ${memory} MiB`)
@@ -32,11 +32,11 @@ for (const size of sizes) {
   })
 
   t.test(`${size}: the containers of each stack fit the machine, memory and CPUs`, async (t) => {
-    const { memory, reserved, cpus } = machines[size]
+    const { memory, reserved, cpus } = MACHINES[size]
     for (const stack of ['development', 'production'] as const) {
       const sum = memoryOf(stack, size)
       t.ok(sum <= memory - reserved, `${stack}: ${sum} of ${memory - reserved} MiB`)
-      const promised = Object.entries(stacks[stack]).reduce(
+      const promised = Object.entries(STACKS[stack]).reduce(
         (all, [system, count]) => all + count * container(system as SystemName, size).reservedCpus,
         0,
       )
@@ -44,32 +44,29 @@ for (const size of sizes) {
     }
   })
 
-  t.test(
-    `${size}: every sized setting is found once in its file, and writing it twice changes nothing`,
-    async (t) => {
-      for (const file of sizedFiles(size)) {
-        const once = withValues(read(file.path), file)
-        t.equal(withValues(once, file), once, file.path)
-        for (const value of Object.values(file.values)) t.ok(once.includes(value), `${file.path}: ${value}`)
-      }
-      for (const path of ['docker-compose.yml', 'docker-compose.prod.yml']) {
-        const once = withLimits(read(path), path, size)
-        t.equal(withLimits(once, path, size), once)
-      }
-    },
-  )
+  t.test(`${size}: every sized setting occurs once in its file, and writing it is idempotent`, async (t) => {
+    for (const file of sizedFiles(size)) {
+      const once = withValues(read(file.path), file)
+      t.equal(withValues(once, file), once, file.path)
+      for (const value of Object.values(file.values)) t.ok(once.includes(value), `${file.path}: ${value}`)
+    }
+    for (const path of ['docker-compose.yml', 'docker-compose.prod.yml']) {
+      const once = withLimits(read(path), path, size)
+      t.equal(withLimits(once, path, size), once)
+    }
+  })
 }
 
 t.test('a larger machine gives no engine less', async (t) => {
-  for (const system of Object.keys(worstCases)) {
-    const [small = 0, medium = 0, large = 0] = sizes.map(
+  for (const system of Object.keys(WORST_CASES)) {
+    const [small = 0, medium = 0, large = 0] = SIZES.map(
       (size) => container(system as SystemName, size).memory,
     )
     t.ok(small <= medium && medium <= large, system)
   }
 })
 
-t.test('a setting that is not in the file is told, not passed over', async (t) => {
+t.test('a setting that is missing in the file is an error', async (t) => {
   const [file] = sizedFiles('small')
   if (file === undefined) return t.fail('there are files')
   const without = read(file.path).replace(/^work_mem.*$/m, '')
@@ -85,7 +82,7 @@ t.test('comments stay in their column', async (t) => {
 t.test("PgBouncer's connections and the direct ones fit max_connections", async (t) => {
   const value = (text: string, name: string) => Number(new RegExp(`^${name} = (\\d+)`, 'm').exec(text)?.[1])
   const ini = read('infra/pgbouncer/pgbouncer.ini')
-  t.equal(value(read('infra/postgres/postgresql.conf'), 'max_connections'), maxConnections)
+  t.equal(value(read('infra/postgres/postgresql.conf'), 'max_connections'), MAX_CONNECTIONS)
   const reserve = value(ini, 'reserve_pool_size')
   const lookups = 2
   for (const [file, direct] of [
@@ -95,12 +92,12 @@ t.test("PgBouncer's connections and the direct ones fit max_connections", async 
   ] as const) {
     const lines = read(`infra/pgbouncer/${file}`).split('\n')
     const databases = lines.filter((line) => /^\w+ = host=/.test(line))
-    // Each line is a pool for the services' user and one for the lookups; the replica is another server, counted all the same.
+    // Each line is a pool for the services' user and one for lookups. The replica is another server; counting it is stricter.
     const sum = databases.reduce((all, line) => {
       const own = /pool_size=(\d+)/.exec(line)?.[1]
       return all + Number(own ?? value(ini, 'default_pool_size')) + reserve + lookups
     }, direct)
-    t.ok(sum <= maxConnections - 3, `${file}: ${sum} of ${maxConnections - 3}`)
+    t.ok(sum <= MAX_CONNECTIONS - 3, `${file}: ${sum} of ${MAX_CONNECTIONS - 3}`)
   }
 })
 
@@ -108,7 +105,7 @@ t.test("the services' connections fit max_client_conn of PgBouncer, twice while 
   const ini = read('infra/pgbouncer/pgbouncer.ini')
   const compose = read('docker-compose.prod.yml')
   const jobQueue = 5
-  // In `report/report.ts`; on the replica, and on the primary when that is away.
+  // From `report/report.ts`: on the replica, and on the primary while the replica is unavailable.
   const lanes = 4
   const threads = Number(/^ {6}WORKER_THREADS: (\d+)$/m.exec(compose)?.[1])
   t.ok(threads > 0)
@@ -120,22 +117,22 @@ t.test("the services' connections fit max_client_conn of PgBouncer, twice while 
   const sum = 2 * (replicas * (reference + parallel) + reference)
   const most = Number(/^max_client_conn = (\d+)/m.exec(ini)?.[1])
   t.ok(sum < most, `${sum} of ${most}`)
-  t.ok(ini.includes(`are ${sum.toLocaleString('en')};`), 'as its comment says')
+  t.ok(ini.includes(`are ${sum.toLocaleString('en')};`), 'its comment has this sum')
 })
 
-t.test('the worst case of the APIs has the bounds that they are started with', async (t) => {
+t.test('the worst case of the APIs uses the limits with which they start', async (t) => {
   const options = [...read('Dockerfile').matchAll(/^FROM \w+ AS (\S+)|^ENV NODE_OPTIONS="(.+)"/gm)]
     .map(([, stage, value]) => stage ?? value)
     .filter((word, at, all) => word?.startsWith('--') || all[at + 1]?.startsWith('--'))
   t.same(options, [
-    ...['runtime', `--max-old-space-size-percentage=${heapPercentage}`],
-    ...['parallel-api', `--max-old-space-size-percentage=${parallelHeapPercentage}`],
+    ...['runtime', `--max-old-space-size-percentage=${HEAP_PERCENTAGE}`],
+    ...['parallel-api', `--max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE}`],
   ])
   const development = read('docker-compose.yml')
   const has = (text: string, line: string) => t.ok(text.includes(`${line}\n`), line)
-  has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${parallelHeapPercentage}`)
-  // Traces are asked for in the same variable, so production repeats what the images have.
-  for (const percentage of [heapPercentage, parallelHeapPercentage]) {
+  has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE}`)
+  // The same variable turns on traces, so production repeats the options of the images.
+  for (const percentage of [HEAP_PERCENTAGE, PARALLEL_HEAP_PERCENTAGE]) {
     const traces = `\${TRACES:+--import ./packages/telemetry/src/register.ts}`
     has(
       read('docker-compose.prod.yml'),
@@ -145,22 +142,22 @@ t.test('the worst case of the APIs has the bounds that they are started with', a
   const production = read('docker-compose.prod.yml')
   t.same(
     [...production.matchAll(/--max-old-space-size-percentage=(\d+)/g)].map(([, share]) => Number(share)),
-    [heapPercentage, parallelHeapPercentage],
+    [HEAP_PERCENTAGE, PARALLEL_HEAP_PERCENTAGE],
   )
   for (const compose of [development, production]) {
-    has(compose, `CACHE_L1_MAX_BYTES: ${parallelTier1 * 2 ** 20}`)
+    has(compose, `CACHE_L1_MAX_BYTES: ${PARALLEL_TIER1 * 2 ** 20}`)
   }
-  const { 'report: old generation': old, 'report: young generation': young } = reportThread
+  const { 'report: old generation': old, 'report: young generation': young } = REPORT_THREAD
   has(read('services/parallel-api/src/context.ts'), `const REPORT_HEAP_MB = ${old}`)
   has(read('packages/threads/src/threads.ts'), `const YOUNG_MB = ${young}`)
 })
 
-t.test('Kubernetes: no pod of an API can outgrow its limit', async (t) => {
+t.test('Kubernetes: no pod of an API can exceed its limit', async (t) => {
   const tier1 = Number(settings.CACHE_L1_MAX_BYTES.fallback) / 2 ** 20
   for (const [service, worstCase] of [
-    ['reference-api', (limit: number) => node(limit, heapPercentage, tier1)],
+    ['reference-api', (limit: number) => node(limit, HEAP_PERCENTAGE, tier1)],
     ['parallel-api', (limit: number) => parallelApi(limit, tier1)],
-    ['worker', (limit: number) => node(limit, heapPercentage, 0)],
+    ['worker', (limit: number) => node(limit, HEAP_PERCENTAGE, 0)],
   ] as const) {
     const manifest = read(`infra/kubernetes/base/${service}.yaml`)
     const limit = Number(/limits: \{ cpu: '1', memory: (\d+)Mi \}/.exec(manifest)?.[1])
@@ -168,12 +165,12 @@ t.test('Kubernetes: no pod of an API can outgrow its limit', async (t) => {
   }
 })
 
-t.test('the tmpfs of nginx is as large as its worst case has it', async (t) => {
-  t.match(read('docker-compose.prod.yml'), `'/tmp:size=${nginxTmp}m,mode=1777', '/etc/nginx/conf.d`)
+t.test('the tmpfs of nginx has the size of its worst case', async (t) => {
+  t.match(read('docker-compose.prod.yml'), `'/tmp:size=${NGINX_TMP}m,mode=1777', '/etc/nginx/conf.d`)
 })
 
-t.test('mongod.conf has settings of the documentation alone', async (t) => {
-  // "Self-Managed Configuration File Options", MongoDB 8.0; those that this file may use.
+t.test('mongod.conf contains only documented settings', async (t) => {
+  // "Self-Managed Configuration File Options", MongoDB 8.0: the options that this file may use.
   const documented = [
     'storage.dbPath',
     'storage.wiredTiger.engineConfig.cacheSizeGB',

@@ -4,18 +4,18 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '../..')
 
 export interface Expression {
-  /** Where it stands: `overview: Duration`, `alert HighLatency`. */
+  /** Its place, such as `overview: Duration` or `alert HighLatency`. */
   readonly where: string
   readonly text: string
   readonly kind: 'panel' | 'record' | 'alert' | 'logs'
-  /** The panel asks for exemplars: points that lead to traces. */
+  /** Whether the panel shows exemplars, which are points that lead to traces. */
   readonly exemplars?: boolean
 }
 
-/** Grafana's $__rate_interval as the data source has it: four times 30 s. */
+/** Grafana's $__rate_interval with the shipped data source: four times 30 s. */
 const RATE_INTERVAL = '2m'
 
-/** Series of systems that have no image where none can be pulled. */
+/** Series of systems without an image on a machine without a registry. */
 const NOT_HERE = /\b(mongodb_|container_)/
 
 export function runsHere({ text }: Expression): boolean {
@@ -66,7 +66,7 @@ interface RuleGroups {
   groups: { rules: { name: string; query: string; type: 'alerting' | 'recording' }[] }[]
 }
 
-/** Every rule, as Prometheus has read it from the files. */
+/** Every rule that Prometheus has loaded. */
 export function ruleExpressions(data: unknown): Expression[] {
   return (data as RuleGroups).groups.flatMap(({ rules }) =>
     rules.map(({ name, query, type }): Expression => {
@@ -76,14 +76,14 @@ export function ruleExpressions(data: unknown): Expression[] {
   )
 }
 
-/** How many rules stand in the files. */
+/** Number of rules in the files. */
 export function rulesInFiles(): number {
   return globSync('infra/prometheus/rules/*.yml', { cwd: root })
     .map((file) => readFileSync(join(root, file), 'utf8').match(/^ +- (record|alert):/gm)?.length ?? 0)
     .reduce((sum, count) => sum + count, 0)
 }
 
-/** The names of the series that an expression reads; those of its own making (`ALERTS`, recorded ones) too. */
+/** The names of the series that an expression reads, including `ALERTS` and recorded series. */
 export function seriesOf(text: string): string[] {
   const bare = text
     .replace(/"(?:[^"\\]|\\.)*"/g, '""')

@@ -1,25 +1,27 @@
-import { type Observed, until } from './stack.ts'
+import { until } from '@reference/async'
+import type { Observed } from './stack.ts'
 
-export interface Told {
+/** An alert as the webhook has to receive it. */
+export interface ExpectedAlert {
   readonly name: string
-  /** Of the alert's labels those that say what is broken. */
+  /** The labels that identify the broken part. */
   readonly labels?: Record<string, string>
   readonly summary?: RegExp
 }
 
 export interface Fault {
   readonly name: string
-  /** What must reach the webhook, and be told as over once the fault is mended. */
-  readonly alerts: readonly Told[]
-  /** What may be told besides, and why: consequences that are as true. */
+  /** Alerts that must reach the webhook, and be resolved after the end of the fault. */
+  readonly alerts: readonly ExpectedAlert[]
+  /** Further alerts that are correct consequences of the fault. */
   readonly alsoAllowed?: readonly string[]
-  /** @returns what mends it */
+  /** @returns a function that ends the fault */
   cause(stack: Observed): Promise<() => Promise<unknown>>
 }
 
 /**
- * Not counted where it is not what the fault is about: whether requests are quick enough is no news on a machine that the
- * test, the load and others share. The watchdog always fires.
+ * Alerts that do not count unless the fault is about them: requests may be slow on a machine that the test, the load and other
+ * programs share. The watchdog always fires.
  */
 export const UNCOUNTED = [
   'Watchdog',
@@ -29,10 +31,10 @@ export const UNCOUNTED = [
   'EventLoopBlocked',
 ]
 
-/** One at a time, in this order. */
+/** Caused one at a time, in this order. */
 export const FAULTS: readonly Fault[] = [
   {
-    name: 'a query is slow: others hold the lock that it wants',
+    name: 'a query is slow, because another session holds its lock',
     alerts: [{ name: 'SlowStatement', labels: { service: 'reference-api' } }],
     cause: async (stack) => {
       const session = psql(stack, 'postgres-primary')
@@ -57,7 +59,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'Redis is gone',
+    name: 'Redis is stopped',
     alerts: [{ name: 'RedisDown' }, { name: 'ServiceDown', labels: { job: 'redis' } }],
     cause: async (stack) => {
       await stack.compose('stop', '--timeout', '1', ...REDIS)
@@ -70,14 +72,18 @@ export const FAULTS: readonly Fault[] = [
     cause: (stack) => stack.kill('parallel-api'),
   },
   {
-    name: 'a replica ends again and again',
+    name: 'a replica ends repeatedly',
     alerts: [{ name: 'ReplicaRestarts', labels: { service: 'parallel-api' } }],
-    // For as long as it takes to be started and scraped.
+    // Until the replica has been started and scraped.
     alsoAllowed: ['ReplicaDown'],
     cause: async (stack) => {
       for (let start = 1; start <= 3; start++) {
         await stack.compose('exec', '-T', 'parallel-api', 'node', '--input-type=module', '-e', KILL_NODE)
-        await until('its new process is seen', async () => (await startsSeen(stack)) >= start, 60_000)
+        await until('a new process is scraped', async () => (await startsSeen(stack)) >= start, {
+          timeoutMs: 60_000,
+          intervalMs: 1_000,
+          retryErrors: true,
+        })
       }
       return async () => {}
     },
@@ -104,7 +110,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'Postgres hangs',
     alerts: [{ name: 'ConnectionsAbandoned', labels: { service: 'reference-api' } }],
-    // Its exporter hangs with it, expired values are served, and what waited counts as slow once it is through.
+    // The exporter hangs as well, expired values are served, and waiting statements count as slow when they complete.
     alsoAllowed: ['TargetMissing', 'PgBouncerWaiting', 'SlowStatement', 'RequestsRefused', 'StaleServed'],
     cause: async (stack) => {
       await stack.compose('pause', 'postgres-primary')
@@ -112,7 +118,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'the job handlers are gone',
+    name: 'the job handlers are stopped',
     alerts: [{ name: 'JobsWaitTooLong' }, { name: 'ReplicaDown', labels: { service: 'reference-worker' } }],
     cause: async (stack) => {
       await stack.compose('stop', 'worker')
@@ -133,14 +139,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'nginx is gone',
+    name: 'nginx is killed',
     alerts: [{ name: 'LoadBalancerDown' }],
     // parallel-api's calls to the reference-api go through nginx.
     alsoAllowed: ['UpstreamSuspended'],
     cause: (stack) => stack.kill('nginx'),
   },
   {
-    name: 'an exporter is gone',
+    name: 'an exporter is killed',
     alerts: [{ name: 'TargetMissing', labels: { job: 'nginx' } }],
     cause: (stack) => stack.kill('nginx-exporter'),
   },
@@ -149,16 +155,16 @@ export const FAULTS: readonly Fault[] = [
 const REDIS = [1, 2, 3, 4, 5, 6].map((node) => `redis-${node}`)
 const PSQL = ['psql', '-U', 'postgres', '-d', 'reference', '--quiet']
 
-/** A session that runs what is written to it. */
+/** A session that runs the statements written to it. */
 const psql = (stack: Observed, node: string) => stack.open(node, ...PSQL)
 
-/** Looks for a job that is ready until it has the lock of one; workers skip locked rows. */
+/** Tries until it has locked a ready job. Workers skip locked rows. */
 const HOLD_A_JOB = `DO $$ BEGIN LOOP
   PERFORM FROM pgboss.job WHERE name = 'process-data' AND state = 'created' LIMIT 1 FOR UPDATE SKIP LOCKED;
   EXIT WHEN FOUND; PERFORM pg_sleep(0.01);
 END LOOP; END $$;`
 
-/** The service's process, seen from within its container: not the first, which is an init. */
+/** Finds the service's process from within its container. The first process is an init. */
 const FIND_NODE = `
 import { readdirSync, readFileSync } from 'node:fs'
 const pid = Number(readdirSync('/proc').find((name) => {
@@ -173,8 +179,8 @@ async function startsSeen(stack: Observed): Promise<number> {
 }
 
 /**
- * Runs beside a service in its container: opens the inspector of its process, as SIGUSR1 does, and has it compute for 300 ms
- * out of 400 until its own input ends.
+ * Runs beside a service in its container. It opens the inspector of the service by SIGUSR1, and blocks the service for 300 of every
+ * 400 ms until its own input ends.
  */
 const BLOCK_LOOP = `${FIND_NODE}
 process.kill(pid, 'SIGUSR1')

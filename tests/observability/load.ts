@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Light load: every kind of request some times a second, so that each series has samples. Errors are part of it.
+ * Sends light load: every kind of request several times a second, errors included, so that each series has samples.
  *
- * @returns what stops it
+ * @returns a function that stops it
  */
 export function startLoad(url: string, token: string | undefined): () => Promise<void> {
   const write = {
@@ -15,7 +15,7 @@ export function startLoad(url: string, token: string | undefined): () => Promise
   const calls: (() => Promise<Response>)[] = [
     () => fetch(`${url}/users/${1 + (turn % 50)}`),
     () => fetch(`${url}/users/${1 + (turn % 100)}`),
-    // Most reads are of what nobody changes, as where a cache is worth having; else LowCacheHitRate is right to fire.
+    // Most reads are of rows that do not change. Otherwise LowCacheHitRate would fire, correctly.
     ...Array.from({ length: 8 }, () => () => fetch(`${url}/users/${50 + (turn % 20)}`)),
     () => fetch(`${url}/users?limit=20`),
     () => fetch(`${url}/orders?limit=20`),

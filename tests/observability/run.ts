@@ -1,7 +1,10 @@
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { action, EXIT_CODES, flag, REPOSITORY_ROOT, runCommand, text } from '@reference/cli'
+import { docker } from '@reference/tools/prod'
 import { checkFault } from './check-fault.ts'
 import {
   dashboardExpressions,
@@ -17,18 +20,6 @@ import { ruleTests } from './rule-tests.ts'
 import { shortenAll } from './shorten.ts'
 import { type Observed, startObserved } from './stack.ts'
 
-const help = `pnpm test:observability [--rules] [--faults] [--pages FOLDER]
-
-Starts production with two replicas of each API, MySQL, RabbitMQ, the exporters, Prometheus and Alertmanager, puts light load
-on it for a minute, and asks the real Prometheus for every expression of every dashboard and rule. Needs a Docker engine.
-The last line is "N passed, N failed".
-
-  --rules         also promtool's cases of each alert, firing and silent (some minutes)
-  --faults        also causes faults and waits for their alerts at the webhook, and for their end
-  --pages FOLDER  also draws each dashboard from the live Prometheus as an HTML page
-`
-
-const root = join(import.meta.dirname, '../..')
 const LOAD_MS = 75_000
 let passed = 0
 let failed = 0
@@ -39,28 +30,40 @@ function check(name: string, fault: string | undefined): void {
   if (fault !== undefined) process.stdout.write(`not ok ${name}: ${fault}\n`)
 }
 
-const promtool = (name: string, args: string[], input?: string) =>
-  tool(name, ['prometheus', '/bin/promtool', 'prom/prometheus:v3.5.3'], args, input)
+function promtool(name: string, args: string[], input?: string): Promise<void> {
+  return tool(name, ['prometheus', '/bin/promtool', 'prom/prometheus:v3.5.3'], args, input)
+}
 
-/** Runs a program of an image, with a folder of infra/ in its place. */
-function tool(
+/** Runs a program of an image, with a folder of infra/ mounted at its usual place. */
+async function tool(
   name: string,
   [folder, program, image]: [folder: string, program: string, image: string],
   args: string[],
   input = '',
-): void {
-  const mount = `${join(root, 'infra', folder)}:/etc/${folder}:ro`
+): Promise<void> {
+  const mount = `${join(REPOSITORY_ROOT, 'infra', folder)}:/etc/${folder}:ro`
   const options = ['--rm', '--interactive', '--volume', mount, '--entrypoint', program]
-  try {
-    execFileSync('docker', ['run', ...options, image, ...args], { input, stdio: ['pipe', 'pipe', 'pipe'] })
-    check(name, undefined)
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer }
-    check(name, `${stdout}${stderr}`)
-  }
+  check(name, await docker(['run', ...options, image, ...args], { input }).then(() => undefined, messageOf))
 }
 
-/** Data, or why not. */
+const messageOf = (error: Error) => error.message
+
+/** Checks the files of Prometheus and Alertmanager, and with `rules` runs promtool's cases of each alert. */
+async function checkFiles(rules: boolean): Promise<void> {
+  for (const name of ['prometheus', 'development']) {
+    const file = `/etc/prometheus/${name}.yml`
+    await promtool(`promtool check config ${name}`, ['check', 'config', '--lint=all', file])
+  }
+  await tool(
+    'amtool check-config',
+    ['alertmanager', 'amtool', 'prom/alertmanager:v0.33.1'],
+    ['check-config', '/etc/alertmanager/alertmanager.yml'],
+  )
+  for (const group of rules ? ruleTests : [])
+    await promtool(`promtool test rules ${group}`, ['test', 'rules', `/etc/prometheus/tests/${group}.yml`])
+}
+
+/** @returns why the expression has no data; undefined if it has */
 async function answerOf(stack: Observed, { text, kind }: Expression): Promise<string | undefined> {
   const result = await stack.query(text).catch((error: Error) => error)
   if (result instanceof Error) return result.message
@@ -75,7 +78,7 @@ async function answerOf(stack: Observed, { text, kind }: Expression): Promise<st
   return undefined
 }
 
-/** Each leads to a trace, or why not. */
+/** @returns why an expression has no exemplars that lead to a trace; undefined if it has */
 async function exemplarsOf(stack: Observed, text: string): Promise<string | undefined> {
   const now = Date.now() / 1000
   const path = `query_exemplars?query=${encodeURIComponent(text)}&start=${now - 120}&end=${now}`
@@ -92,7 +95,7 @@ async function checkExpressions(stack: Observed): Promise<void> {
   for (const expression of here) {
     check(expression.where, await answerOf(stack, expression))
   }
-  process.stdout.write(`${here.length} expressions were asked\n`)
+  process.stdout.write(`${here.length} expressions were evaluated\n`)
   const points = here.filter(({ exemplars }) => exemplars)
   check('a panel asks for exemplars', points.length > 0 ? undefined : 'none does')
   for (const { where, text } of points) {
@@ -106,15 +109,18 @@ async function checkExpressions(stack: Observed): Promise<void> {
 async function checkMetrics(stack: Observed): Promise<void> {
   for (const service of ['reference-api', 'parallel-api', 'worker']) {
     const text = await stack.compose('exec', '-T', service, 'node', '-e', METRICS_OF)
-    promtool(`promtool check metrics: ${service}`, ['check', 'metrics'], text)
+    await promtool(`promtool check metrics: ${service}`, ['check', 'metrics'], text)
   }
 }
 
 const METRICS_OF =
   "fetch('http://127.0.0.1:9000/metrics').then(async (answer) => process.stdout.write(await answer.text()))"
 
-/** All that is asked of the running stack, under load; stops it. */
-async function checkStack(stack: Observed, args: string[]): Promise<void> {
+/** Runs all checks on the running stack under load, and stops it. */
+async function checkStack(
+  stack: Observed,
+  { faults, pages }: { faults: boolean; pages: string | undefined },
+): Promise<void> {
   const stop = startLoad(stack.url, stack.token)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void stack.close().then(() => process.exit(130)))
@@ -124,13 +130,12 @@ async function checkStack(stack: Observed, args: string[]): Promise<void> {
     await sleep(LOAD_MS)
     await checkExpressions(stack)
     await checkMetrics(stack)
-    const pages = args[args.indexOf('--pages') + 1]
-    if (args.includes('--pages') && pages !== undefined) {
+    if (pages !== undefined) {
       const { drawPages } = await import('./pages.ts')
       mkdirSync(pages, { recursive: true })
       for (const [name, html] of await drawPages(stack)) writeFileSync(join(pages, name), html)
     }
-    for (const fault of args.includes('--faults') ? FAULTS : []) {
+    for (const fault of faults ? FAULTS : []) {
       const began = Date.now()
       check(`fault: ${fault.name}`, await checkFault(stack, fault))
       process.stdout.write(`fault, ${Math.round((Date.now() - began) / 1000)} s: ${fault.name}\n`)
@@ -143,35 +148,30 @@ async function checkStack(stack: Observed, args: string[]): Promise<void> {
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(help)
-    return 0
-  }
-  for (const name of ['prometheus', 'development']) {
-    promtool(`promtool check config ${name}`, [
-      'check',
-      'config',
-      '--lint=all',
-      `/etc/prometheus/${name}.yml`,
-    ])
-  }
-  tool(
-    'amtool check-config',
-    ['alertmanager', 'amtool', 'prom/alertmanager:v0.33.1'],
-    ['check-config', '/etc/alertmanager/alertmanager.yml'],
-  )
-  if (args.includes('--rules')) {
-    for (const group of ruleTests)
-      promtool(`promtool test rules ${group}`, ['test', 'rules', `/etc/prometheus/tests/${group}.yml`])
-  }
-  execFileSync(process.execPath, ['tools/infra/main.ts', 'bench-metrics'], { cwd: root })
-  const stack = await startObserved(shortenAll).catch((error: Error) => {
-    check('the stack starts', error.stack)
-  })
-  if (stack !== undefined) await checkStack(stack, args)
-  process.stdout.write(`${passed} passed, ${failed} failed\n`)
-  return failed === 0 ? 0 : 1
-}
-
-process.exitCode = await main(process.argv.slice(2))
+await runCommand(
+  'pnpm test:observability',
+  action({
+    summary: 'Evaluate every expression of every dashboard and rule on a real Prometheus.',
+    options: {
+      rules: flag({ help: "also run promtool's cases of each alert, firing and silent" }),
+      faults: flag({ help: 'also cause faults, wait for their alerts at the webhook, and for their end' }),
+      pages: text({ placeholder: 'FOLDER', help: 'also draw each dashboard as an HTML page' }),
+    },
+    details: `Starts production with two replicas of each API, MySQL, RabbitMQ, the exporters, Prometheus and Alertmanager, and
+sends light load for a minute. Needs a Docker engine. The last line is "N passed, N failed".`,
+    async run({ rules, faults, pages }) {
+      // The stack mostly waits while it starts, so the files are checked meanwhile.
+      const files = checkFiles(rules)
+      await promisify(execFile)(process.execPath, ['tools/infra/main.ts', 'bench-metrics'], {
+        cwd: REPOSITORY_ROOT,
+      })
+      const stack = await startObserved(shortenAll).catch((error: Error) => {
+        check('the stack starts', error.stack)
+      })
+      if (stack !== undefined) await checkStack(stack, { faults, pages })
+      await files
+      process.stdout.write(`${passed} passed, ${failed} failed\n`)
+      return failed === 0 ? EXIT_CODES.OK : EXIT_CODES.FAILED
+    },
+  }),
+)

@@ -27,13 +27,13 @@ t.test('every alert has a severity, a summary and its link', (t) => {
   t.end()
 })
 
-t.test('every alert has a case that fires and, but for the watchdog, one that is silent', (t) => {
+t.test('every alert has a firing case and, except for the watchdog, a silent case', (t) => {
   const files = readdirSync(join(root, 'infra/prometheus/tests')).map((file) => file.replace('.yml', ''))
-  t.strictSame(files.sort(), ruleTests.toSorted(), 'every file of cases is run')
+  t.strictSame(files.sort(), ruleTests.toSorted(), 'every file of cases runs')
   const cases = ruleTests.flatMap((group) =>
     read(`infra/prometheus/tests/${group}.yml`).split('- name: ').slice(1),
   )
-  // A case is one by what it asks and expects, not by its name.
+  // A case is identified by its query and expected samples, not by its name.
   const asks = (alert: string | undefined, samples: RegExp) =>
     cases.some((text) => text.includes(`ALERTS{alertname="${alert}"`) && samples.test(text))
   for (const alert of all(alertRules, /- alert: (\w+)/g)) {

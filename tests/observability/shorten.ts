@@ -1,6 +1,6 @@
 /**
- * The shipped rules with other durations: a fault must be seen within seconds here, not minutes. Thresholds and
- * expressions stay as they are, save for those that are durations themselves.
+ * Shortens the durations of the shipped rules, so that a fault raises its alert within seconds instead of minutes. Thresholds and
+ * expressions stay, except for durations in them.
  */
 export function shortenAll(text: string, file: string): string {
   if (file === 'alertmanager.yml') {
@@ -18,9 +18,9 @@ export function shortenAll(text: string, file: string): string {
   }
   return (
     text
-      // These have no image where the test runs.
+      // These services have no image where the test runs.
       .replace(/or absent\(up\{job="(cadvisor|grafana|loki|alloy|tempo)"\}\)/g, '')
-      // Their order stays: what waits longer leaves the first word to what is quicker.
+      // Keep the order of durations: the alert on a cause must fire before the alert on its effect.
       .replace(/for: (\d+)m/g, (_, minutes) => `for: ${Math.min(20, Number(minutes) * 5)}s`)
       .replaceAll('[15m]', '[2m]')
       .replaceAll('[5m]', '[30s]')

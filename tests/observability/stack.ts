@@ -4,14 +4,13 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { openState } from '@reference/tools/prod'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
 
-/** Of production's observers those that have an image where none can be pulled; Grafana, Loki, Alloy, Tempo and cAdvisor have none. */
+/** Production's observers that have an image on a machine without a registry. Grafana, Loki, Alloy, Tempo and cAdvisor have none. */
 export const OBSERVERS = [
   'prometheus',
   'alertmanager',
@@ -23,7 +22,7 @@ export const OBSERVERS = [
   'node-exporter',
 ]
 
-/** Who gets the alerts, and what only development has. */
+/** The receiver of alerts, and services that only development has. */
 const BESIDE = ['alert-receiver', 'mysqld-exporter', 'mysql', 'rabbitmq']
 
 export interface Sample {
@@ -39,7 +38,7 @@ export interface Received {
   readonly summary: string
 }
 
-/** An alert as Alertmanager writes it. */
+/** An alert in Alertmanager's JSON. */
 interface Message {
   status: string
   labels: Record<string, string>
@@ -49,7 +48,7 @@ interface Message {
 /** A process in a container. */
 export interface Open {
   readonly stdin: Writable
-  /** Ends its input, and resolves once it has ended for that. */
+  /** Ends the input of the process, and resolves when the process has ended. */
   end(): Promise<void>
 }
 
@@ -58,11 +57,11 @@ export interface Observed {
   readonly token: string
   readonly prometheusUrl: string
   compose(...args: string[]): Promise<string>
-  /** Kills one container of a service, with its restart policy off; resolves with what starts it again. */
+  /** Kills one container of a service, with its restart policy off; resolves with a function that starts it again. */
   kill(service: string): Promise<() => Promise<unknown>>
-  /** Starts a command in the first container of a service; it has to end when its input does. */
+  /** Starts a command in the first container of a service. The command has to end with its input. */
   open(service: string, ...command: string[]): Open
-  /** An instant query through the API. */
+  /** Runs an instant query. */
   query(expression: string): Promise<Sample[]>
   prometheus(path: string): Promise<unknown>
   /** Alerts that reached the webhook, in the order of their messages. */
@@ -70,7 +69,7 @@ export interface Observed {
   close(): Promise<void>
 }
 
-/** Starts production with one replica of each API, its observers and what only development has, under a name of its own. */
+/** Starts a production of its own with its observers, and the services that only development has. */
 export async function startObserved(shorten: (text: string, file: string) => string): Promise<Observed> {
   const project = `observed-${randomBytes(3).toString('hex')}`
   const folder = mkdtempSync(join(tmpdir(), `${project}-`))
@@ -206,7 +205,7 @@ export async function startObserved(shorten: (text: string, file: string) => str
       () => true,
       () => false,
     )
-    // In CI the images are those of this commit; by hand they may be those of the last build.
+    // CI needs images of this commit. A run by hand may use the images of the last build.
     if (!built || process.env.CI) {
       await show('build', 'reference-api', 'parallel-api', 'pgbouncer')
     }
@@ -253,7 +252,7 @@ const CONFIGURATION = [
   'rules/recording.yml',
 ]
 
-/** The shipped files with other durations. */
+/** Writes the shipped files with shorter durations. */
 function writeConfig(folder: string, shorten: (text: string, file: string) => string): void {
   cpSync(join(root, 'infra/prometheus'), folder, { recursive: true })
   for (const name of CONFIGURATION) {
@@ -262,19 +261,4 @@ function writeConfig(folder: string, shorten: (text: string, file: string) => st
   }
   const alertmanager = readFileSync(join(root, 'infra/alertmanager/alertmanager.yml'), 'utf8')
   writeFileSync(join(folder, 'alertmanager.yml'), shorten(alertmanager, 'alertmanager.yml'))
-}
-
-/** Waits until a condition gives something. */
-export async function until<T>(
-  what: string,
-  condition: () => Promise<T | undefined | false>,
-  limitMs: number,
-): Promise<T> {
-  const end = performance.now() + limitMs
-  for (;;) {
-    const found = await condition().catch(() => undefined)
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > end) throw new Error(`not within ${limitMs / 1000} s: ${what}`)
-    await sleep(1_000)
-  }
 }

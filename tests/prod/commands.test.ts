@@ -8,7 +8,7 @@ const { production, prod, startProd, ask } = theProduction()
 
 const images = async () => [...new Set((await everything()).flat().map(({ image }) => image.split(':')[1]))]
 
-t.test('of two deploys at once the second one is refused, and Ctrl-C takes the first one back', async (t) => {
+t.test('a second concurrent deploy is refused, and Ctrl-C rolls the first one back', async (t) => {
   const tag = await tagRelease('interrupted')
   const before = await everything()
   const { failures } = await underLoad('a deploy interrupted after an old replica had stopped', async () => {
@@ -30,7 +30,7 @@ t.test('of two deploys at once the second one is refused, and Ctrl-C takes the f
   t.same(await everything(), before, 'the same containers as before')
 })
 
-t.test('a deploy that was killed is undone by the next command', async (t) => {
+t.test('the next command rolls back a deploy that was killed', async (t) => {
   const tag = await tagRelease('killed')
   const before = await everything()
   const { failures } = await underLoad('a deploy killed after an old replica had stopped', async () => {
@@ -48,28 +48,25 @@ t.test('a deploy that was killed is undone by the next command', async (t) => {
   t.same(await everything(), before, 'the same containers as before')
 })
 
-t.test(
-  'a deploy that was killed when its release was in service already is ended by the next one',
-  async (t) => {
-    const [first, second] = [await tagRelease('first'), await tagRelease('second')]
-    const { code } = await prod('deploy', '--tag', first)
-    t.equal(code, 0)
-    t.same(await images(), [first])
-    // As it is between the two steps: the release is in service, and the containers of the one before are still there.
-    const old = (await everything()).flat().map(({ id }) => id)
-    production.state.setDeployment({ tag: first, old: [], inService: true })
-    const { failures } = await underLoad('a deploy after one that broke off', async () => {
-      const next = await prod('deploy', '--tag', second)
-      t.equal(next.code, 0, next.output.slice(-2000))
-      t.match(next.output, `ends the deploy of ${first} that broke off`)
-    })
-    t.same(failures, [])
-    t.same(await images(), [second])
-    const left = (await everything()).flat()
-    t.equal(left.length, 6)
-    for (const { id } of left) t.notOk(old.includes(id))
-  },
-)
+t.test('the next deploy completes a deploy that was killed after its release was in service', async (t) => {
+  const [first, second] = [await tagRelease('first'), await tagRelease('second')]
+  const { code } = await prod('deploy', '--tag', first)
+  t.equal(code, 0)
+  t.same(await images(), [first])
+  // The state between the two steps: the release is in service, and the old containers still exist.
+  const old = (await everything()).flat().map(({ id }) => id)
+  production.state.setDeployment({ tag: first, old: [], inService: true })
+  const { failures } = await underLoad('a deploy after one that broke off', async () => {
+    const next = await prod('deploy', '--tag', second)
+    t.equal(next.code, 0, next.output.slice(-2000))
+    t.match(next.output, `ends the deploy of ${first} that broke off`)
+  })
+  t.same(failures, [])
+  t.same(await images(), [second])
+  const left = (await everything()).flat()
+  t.equal(left.length, 6)
+  for (const { id } of left) t.notOk(old.includes(id))
+})
 
 t.test('down keeps the data, and up brings back the release that was in service', async (t) => {
   const release = await images()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { until } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { holdsWithin } from './load.ts'
+import { report, theProduction } from './production.ts'
 import { breaking, containerId, replicaStreams, writable } from './stores.ts'
 
 const { production, docker, prod, startProd, ask } = theProduction()
@@ -9,21 +9,21 @@ const { production, docker, prod, startProd, ask } = theProduction()
 const runs = async (service: string) =>
   (await docker(['inspect', '--format', '{{.State.Running}}', await containerId(service)])) === 'true'
 
-t.test('a failover that would lose what the replica has not received is refused', async (t) => {
+t.test('a failover that would lose writes is refused', async (t) => {
   const primary = production.state.primary()
   await ask('ALTER ROLE replicator NOLOGIN')
   await ask('SELECT pg_terminate_backend(pid) FROM pg_stat_replication')
-  t.ok(await until(async () => !(await replicaStreams()), 10_000))
+  t.ok(await holdsWithin(async () => !(await replicaStreams()), 10_000))
   const { code, output } = await prod('failover')
   t.equal(code, 1)
   t.match(output, /lives and postgres-\w+ does not stream from it: .* --accept-loss goes on/)
   t.equal(production.state.primary(), primary)
   t.ok(await writable())
   await ask('ALTER ROLE replicator LOGIN')
-  t.ok(await until(replicaStreams, 60_000))
+  t.ok(await holdsWithin(replicaStreams, 60_000))
 })
 
-t.test('a failover that was killed after the promotion is ended by the next one', async (t) => {
+t.test('the next failover completes a failover that was killed after the promotion', async (t) => {
   const before = production.state.primary()
   await breaking(
     t,
@@ -43,7 +43,7 @@ t.test('a failover that was killed after the promotion is ended by the next one'
     writable,
   )
   t.not(production.state.primary(), before)
-  t.ok(await until(replicaStreams, 60_000), 'the former primary is a replica')
+  t.ok(await holdsWithin(replicaStreams, 60_000), 'the former primary is a replica')
 })
 
 t.test('a primary that hangs is fenced before the replica is promoted', async (t) => {
@@ -56,7 +56,7 @@ t.test('a primary that hangs is fenced before the replica is promoted', async (t
       await sleep(1000)
       const { code, output } = await prod('failover', '--no-rejoin')
       t.equal(code, 0, output)
-      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) tell(line)
+      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) report(line)
       t.notOk(await runs(former), 'the former primary does not run')
     },
     writable,
@@ -66,10 +66,10 @@ t.test('a primary that hangs is fenced before the replica is promoted', async (t
   const { code, output } = await prod('up', '--no-build')
   t.equal(code, 0, output.slice(-2000))
   t.ok(await replicaStreams(), 'up has made it a replica')
-  t.match(await databases(), `reference_replica = host=${former} `, 'which is read from again')
+  t.match(await databases(), `reference_replica = host=${former} `, 'lists read from it again')
 })
 
-/** Where PgBouncer's databases are. */
+/** PgBouncer's file of databases. */
 function databases(): Promise<string> {
   return production.exec('pgbouncer', ['cat', '/etc/pgbouncer/databases.ini'])
 }

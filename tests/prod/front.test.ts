@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { Container } from '@reference/tools/prod'
 import { requestsOf } from '@reference/tools/prod'
 import t from 'tap'
-import { reads, send, startLoad, until } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { holdsWithin, reads, send, startLoad } from './load.ts'
+import { report, theProduction } from './production.ts'
 
 const { production, origin, rate, authorization, docker, prod } = theProduction()
 
@@ -38,7 +38,7 @@ t.test('requests spread evenly over the replicas, on connections that are kept',
     )
     const requests = after.map(([count], index) => count - (before[index]?.[0] ?? 0))
     const connections = after.map(([, count], index) => count - (before[index]?.[1] ?? 0))
-    tell(`${service}: ${sent} requests, by replica ${requests}, new connections ${connections}`)
+    report(`${service}: ${sent} requests, by replica ${requests}, new connections ${connections}`)
     const mean = sent / replicas.length
     for (const count of requests)
       t.ok(Math.abs(count - mean) <= mean / 10, `${count} of about ${Math.round(mean)}`)
@@ -47,7 +47,7 @@ t.test('requests spread evenly over the replicas, on connections that are kept',
   }
 })
 
-t.test('what is for the platform is closed to the outside', async (t) => {
+t.test('routes of the platform are closed to the outside', async (t) => {
   for (const path of [
     '/ready',
     '/metrics',
@@ -69,7 +69,7 @@ t.test('what is for the platform is closed to the outside', async (t) => {
   t.equal((await production.ask(replica, '/services'))?.status, 200)
 })
 
-t.test('an image names its commit, and so does what it runs', async (t) => {
+t.test('an image and its running process report the commit', async (t) => {
   for (const service of ['reference-api', 'parallel-api']) {
     const [replica] = await production.containers(service)
     if (replica === undefined) return t.fail('no replica')
@@ -89,7 +89,7 @@ t.test('reads are open, writes need a token', async (t) => {
   t.equal((await send(origin, { ...call, headers: authorization })).status, 201)
 })
 
-t.test('errors of nginx have the shape of all errors, and headers say what a browser may do', async (t) => {
+t.test('errors of nginx have the common shape, and security headers are set', async (t) => {
   const tooLarge = await send(origin, {
     method: 'POST',
     path: '/users',
@@ -105,7 +105,7 @@ t.test('errors of nginx have the shape of all errors, and headers say what a bro
 })
 
 t.test(
-  'every container is a plain user without capabilities on a read-only system, and only nginx is reachable',
+  'every container runs unprivileged without capabilities on a read-only file system, and only nginx is reachable',
   async (t) => {
     const containers = await inspected()
     const services = (await production.compose(['config', '--services'])).split('\n')
@@ -143,9 +143,9 @@ t.test(
         .sort()
       const expected = service === 'nginx' ? ['edge'] : /-api$/.test(service) ? ['data', 'edge'] : ['data']
       t.same(networks, expected, `${name} networks`)
-      // Those that ran once have no process that could be asked.
+      // Containers that ran once, such as migrate, have no process to inspect.
       if (!state.Running) continue
-      // As the kernel has it, not as it was asked for.
+      // Read the effective state from the kernel, not the requested one.
       const status = await docker(['exec', container.Id, 'cat', '/proc/1/status', '/proc/self/status'])
       t.notMatch(status, /^Uid:\s+0\s/m, `${name} is not root`)
       t.notMatch(status, /^Cap(Inh|Eff|Prm|Bnd|Amb):\s+0*[1-9a-f]/m, `${name} has no capability`)
@@ -154,17 +154,17 @@ t.test(
   },
 )
 
-t.test('no secret stands in what the engine tells of a container, in an image or in a log', async (t) => {
+t.test('no secret is in the inspection of a container, in an image or in a log', async (t) => {
   const secrets = readdirSync(production.state.folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && !/\.(json|lock)$/.test(entry.name))
     .map(({ name }) => [name, readFileSync(join(production.state.folder, name), 'utf8').trim()] as const)
-  t.ok(secrets.length >= 11, 'every file that `up` has made')
+  t.ok(secrets.length >= 11, 'every file that `up` has created')
   const images = ['reference-api:local', 'parallel-api:local', 'reference/pgbouncer:1.24.1']
   const places = {
     inspect: JSON.stringify(await inspected()),
     images: await docker(['image', 'inspect', ...images]),
     history: (await Promise.all(images.map((image) => docker(['history', '--no-trunc', image])))).join('\n'),
-    // Errors as well: a wrong password, a statement that fails.
+    // Logs contain errors as well, such as a wrong password or a failed statement.
     logs: await production.compose(['logs', '--no-color']),
   }
   t.ok(places.logs.length > 10_000, 'there are logs')
@@ -177,7 +177,7 @@ t.test('no secret stands in what the engine tells of a container, in an image or
   }
 })
 
-t.test('pnpm prod status and logs tell how it is', async (t) => {
+t.test('status and logs describe the running production', async (t) => {
   const { code, output } = await prod('status')
   t.equal(code, 0)
   for (const api of ['reference-api', 'parallel-api'])
@@ -186,15 +186,15 @@ t.test('pnpm prod status and logs tell how it is', async (t) => {
   t.match(output, /postgres-replica\|streaming\|async/)
   t.match(output, 'Redis: ok, 16384 slots, 6 nodes')
   await fetch(`${origin}/users/7`, { headers: { 'x-request-id': 'seen-in-the-log' } })
-  const found = await until(
+  const found = await holdsWithin(
     async () => (await prod('logs', 'nginx')).output.includes('"seen-in-the-log"'),
     5000,
   )
   t.ok(found, 'the access log has the request')
-  t.equal((await prod('logs', 'nobody')).code, 1)
+  t.equal((await prod('logs', 'no-such-service')).code, 1)
 })
 
-t.test('up on a production that runs changes nothing', async (t) => {
+t.test('up on a running production changes nothing', async (t) => {
   const ids = () => production.compose(['ps', '--quiet'])
   const before = await ids()
   const load = startLoad(origin, rate, reads)
@@ -205,7 +205,7 @@ t.test('up on a production that runs changes nothing', async (t) => {
   t.same(failures, [])
 })
 
-t.test('the user of the APIs in Redis was refused nothing, and may do nothing else', async (t) => {
+t.test('the Redis user of the APIs may send what they need, and nothing else', async (t) => {
   const load = startLoad(origin, rate, reads)
   await new Promise((resolve) => setTimeout(resolve, 2000))
   await load.stop()
@@ -244,7 +244,7 @@ interface Inspected {
   State: { Running: boolean }
 }
 
-/** All containers, also those that ran once. */
+/** All containers, including containers that ran once. */
 async function inspected(): Promise<Inspected[]> {
   const ids = (await production.compose(['ps', '--all', '--quiet'])).split('\n')
   return JSON.parse(await docker(['inspect', ...ids]))

@@ -1,26 +1,26 @@
 import { type Call, send } from './load.ts'
 
 interface Row {
-  /** The last value that was acknowledged. */
+  /** The last acknowledged value. */
   acknowledged: number
-  /** The last value that was sent: it may have been written although nobody said so. */
+  /** The last value that was sent. It may have been written without an acknowledgement. */
   sent: number
 }
 
 export interface Ledger {
-  /** No more writes; the last ones are answered. */
+  /** Starts no further writes and waits for the last answers. */
   stop(): Promise<void>
   readonly acknowledged: number
   readonly failed: { atMs: number; status: number }[]
-  /** What the database must hold of a user: any number from the one acknowledged to the one sent. */
+  /** By user: the database must hold a value from `acknowledged` to `sent`. */
   readonly rows: ReadonlyMap<number, Row>
-  /** Ids of orders whose making was acknowledged. */
+  /** Ids of acknowledged orders. */
   readonly orders: readonly string[]
 }
 
 const nameOf = (value: number) => `ledger-${value}`
 
-/** Writes one row after the other, each user by one writer only, and keeps what was acknowledged. */
+/** Starts one writer for each user, and records acknowledged writes. */
 export function startLedger(
   origin: string,
   headers: Record<string, string>,
@@ -76,7 +76,7 @@ export function startLedger(
   }
 }
 
-/** What is not as it must be: rows of the database against what was acknowledged, and every read against the database. */
+/** Compares the rows of the database with the acknowledged writes, and every read with the database. */
 export async function audit(
   ledger: Ledger,
   origin: string,
@@ -90,7 +90,7 @@ export async function audit(
     if (value < row.acknowledged || value > row.sent) {
       lost.push(`user ${id} is ${name}, acknowledged was ${row.acknowledged}, sent ${row.sent}`)
     }
-    // More often than there are replicas, and from both APIs: each has a tier 1 of its own.
+    // Read more often than there are replicas, from both APIs: each process has its own tier 1.
     for (const path of [`/users/${id}`, `/parallel/users/${id}`]) {
       for (let turn = 0; turn < 9; turn += 1) {
         const { status, body } = await send(origin, { path })
@@ -100,10 +100,10 @@ export async function audit(
     }
   }
   if (ledger.orders.length > 0) {
-    const there = new Set(
+    const stored = new Set(
       (await ask(`SELECT id FROM orders WHERE id IN (${ledger.orders.join()})`)).split('\n'),
     )
-    for (const id of ledger.orders) if (!there.has(id)) lost.push(`order ${id}`)
+    for (const id of ledger.orders) if (!stored.has(id)) lost.push(`order ${id}`)
   }
   return { lost, stale }
 }

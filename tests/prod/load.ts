@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '@reference/async'
 
 export interface Call {
   method?: 'GET' | 'POST' | 'PATCH'
@@ -9,18 +9,18 @@ export interface Call {
 }
 
 export interface Answer {
-  /** 0: no answer. */
+  /** 0 when there was no answer. */
   status: number
   type: string
   body: string
-  /** Such as `ECONNRESET`, when there was no answer. */
+  /** Such as `ECONNRESET` when there was no answer. */
   code?: string
-  /** By which nginx's log tells of it. */
+  /** Finds the request in nginx's log. */
   requestId?: string
 }
 
 export interface Failure {
-  /** Since the load began. */
+  /** Since the start of the load. */
   atMs: number
   call: string
   status: number
@@ -36,13 +36,13 @@ export interface LoadResult {
 }
 
 export interface Load {
-  /** Sends no more, waits for what is under way. */
+  /** Sends no further requests and waits for the requests in flight. */
   stop(): Promise<LoadResult>
 }
 
 const TIMEOUT_MS = 15_000
 
-/** Sends one call; an error of the connection is an answer too. */
+/** Sends one call. A connection error counts as an answer with status 0. */
 export function send(origin: string, call: Call, agent?: Agent): Promise<Answer> {
   const { method = 'GET', path, headers = {}, body } = call
   return new Promise((resolve) => {
@@ -77,7 +77,7 @@ export function send(origin: string, call: Call, agent?: Agent): Promise<Answer>
 }
 
 /**
- * Sends calls at a fixed rate, whether or not earlier ones were answered, until it is stopped. What is not a 2xx or 3xx
+ * Sends calls at a fixed rate until it is stopped, whether or not earlier calls were answered. Every answer except 2xx and 3xx
  * is a failure.
  */
 export function startLoad(origin: string, ratePerSecond: number, next: (index: number) => Call): Load {
@@ -90,12 +90,12 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
   const timer = setInterval(() => {
     const due = ((performance.now() - began) / 1000) * ratePerSecond
     for (; sent < due; sent += 1) {
-      const one = follow(next(sent)).finally(() => pending.delete(one))
+      const one = record(next(sent)).finally(() => pending.delete(one))
       pending.add(one)
     }
   }, 5)
 
-  async function follow(call: Call): Promise<void> {
+  async function record(call: Call): Promise<void> {
     const at = performance.now()
     const { status, code = '', requestId = '' } = await send(origin, call, agent)
     latencies.push(performance.now() - at)
@@ -121,8 +121,8 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
 }
 
 /**
- * Answers a second of so many callers, each of whom waits for an answer before the next call; counted once the replicas are
- * warm.
+ * Measures the capacity: answers a second of `callers` callers, each of which sends its next call after the answer. The warm-up does not
+ * count.
  */
 export async function capacity(
   origin: string,
@@ -131,11 +131,11 @@ export async function capacity(
 ): Promise<number> {
   const agent = new Agent({ keepAlive: true })
   const from = performance.now() + warmUpMs
-  const until = from + forMs
+  const end = from + forMs
   let sent = 0
   let answered = 0
   const one = async () => {
-    while (performance.now() < until) {
+    while (performance.now() < end) {
       sent += 1
       await send(origin, next(sent), agent)
       if (performance.now() >= from) answered += 1
@@ -146,7 +146,7 @@ export async function capacity(
   return answered / (forMs / 1000)
 }
 
-/** Reads of both APIs: one of each kind in turn. */
+/** Reads of both APIs, each kind in turn. */
 export function reads(index: number): Call {
   const id = 1 + ((index * 7919) % 10_000)
   const kinds = [
@@ -166,12 +166,12 @@ export function percentile(sorted: readonly number[], share: number): number {
   return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
 }
 
-/** Until the answer is true, or the limit is over. */
-export async function until(condition: () => Promise<boolean>, limitMs: number): Promise<boolean> {
-  const end = performance.now() + limitMs
-  while (performance.now() < end) {
-    if (await condition()) return true
-    await sleep(100)
+/** @returns whether the condition held within the limit; a condition that throws fails the test */
+export async function holdsWithin(condition: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  try {
+    return await until('the condition holds', condition, { timeoutMs, intervalMs: 100 })
+  } catch (error) {
+    if ((error as { code?: string }).code === 'WAIT_TIMED_OUT') return false
+    throw error
   }
-  return false
 }

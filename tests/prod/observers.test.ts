@@ -1,6 +1,6 @@
 import t from 'tap'
 import { OBSERVERS } from '../observability/stack.ts'
-import { until } from './load.ts'
+import { holdsWithin } from './load.ts'
 import { theProduction } from './production.ts'
 
 const { production, docker } = theProduction()
@@ -11,7 +11,7 @@ interface Target {
   lastError: string
 }
 
-t.test('with OBSERVABILITY=on every target is up, by users that may only look', async (t) => {
+t.test('with OBSERVABILITY=on every target is up, and the exporters may only read', async (t) => {
   const port = 20_000 + Math.floor(Math.random() * 9_000)
   const env = { PROMETHEUS_PORT: `${port}`, ALERTMANAGER_PORT: `${port + 1}` }
   production.state.set('OBSERVABILITY', 'on')
@@ -47,7 +47,7 @@ t.test('with OBSERVABILITY=on every target is up, by users that may only look', 
     return count
   }
   const all = Object.keys(expected) as (keyof typeof expected)[]
-  const done = await until(async () => {
+  const done = await holdsWithin(async () => {
     const count = await up()
     return all.every((job) => count[job] === expected[job])
   }, 120_000)
@@ -72,7 +72,7 @@ t.test('with OBSERVABILITY=on every target is up, by users that may only look', 
   ] as const)
     t.equal((await ask(query)).length, count, query)
 
-  // The exporter's user is refused nothing that it sends, and has no key and no setting.
+  // Redis refuses no command that the exporter sends, and the exporter may read neither keys nor settings.
   const redis = (user: string, secret: string, command: string) =>
     production.exec('redis-1', [
       ...['bash', '-c'],

@@ -18,15 +18,15 @@ export function theProduction() {
   return {
     production,
     origin: `http://127.0.0.1:${required('HTTP_PORT')}`,
-    /** Requests a second: half of what was measured, so that the others can take over what one leaves. */
+    /** Requests a second: half of the measured capacity, so that the other replicas can take over the load of one. */
     rate: Number(required('PROD_TEST_RATE')),
     authorization: { authorization: `Bearer ${required('PROD_TEST_TOKEN')}` },
     docker,
-    /** `pnpm prod …` from outside; resolves with its exit code and all that it printed. */
+    /** Runs `pnpm prod …` as a process; resolves with its exit code and its output. */
     prod: async (...args: string[]): Promise<Ended> => startProd(args).ended,
     startProd,
-    /** What nginx logged of these failures: each try, its status and time. */
-    async told(failures: readonly Failure[]): Promise<string[]> {
+    /** nginx's log lines of these failures, which contain every attempt with its status and time. */
+    async logLinesOf(failures: readonly Failure[]): Promise<string[]> {
       if (failures.length === 0) return []
       const lines = (await production.compose(['logs', '--no-log-prefix', 'nginx'])).split('\n')
       return failures
@@ -36,12 +36,12 @@ export function theProduction() {
             `${JSON.stringify(failure)} ${lines.find((line) => failure.requestId !== '' && line.includes(`"${failure.requestId}"`)) ?? ''}`,
         )
     },
-    /** Asks the primary; the rows as psql prints them bare. */
+    /** Runs SQL on the primary; returns the rows as psql prints them unaligned. */
     ask(sql: string): Promise<string> {
       const line = ['psql', '-qtA', '-U', 'postgres', '-d', 'reference', '-c', sql]
       return production.exec(production.state.primary(), line)
     },
-    /** One of the service's containers that run. */
+    /** A running container of the service. */
     async one(service: string): Promise<Container> {
       const [first] = await production.containers(service)
       if (first === undefined) throw new Error(`no ${service} runs`)
@@ -58,7 +58,7 @@ interface Ended {
 interface Started {
   child: ChildProcess
   ended: Promise<Ended>
-  /** Resolves as soon as it has printed the text. */
+  /** Resolves as soon as the process has printed the text. */
   printed(part: string): Promise<void>
 }
 
@@ -86,7 +86,7 @@ function startProd(args: readonly string[], env: Record<string, string> = {}): S
   }
 }
 
-/** A figure for whoever reads the run: the runner shows of passed tests nothing but their number. */
-export function tell(line: string): void {
+/** Prints a figure to standard error, because the runner prints only a count for passed tests. */
+export function report(line: string): void {
   process.stderr.write(`     ${line}\n`)
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { send, until } from './load.ts'
+import { holdsWithin, send } from './load.ts'
 import { theProduction } from './production.ts'
 import { buildRelease, everything } from './releases.ts'
 import { underLoad } from './under-load.ts'
@@ -7,7 +7,7 @@ import { underLoad } from './under-load.ts'
 const { production, origin, docker, prod, ask } = theProduction()
 const APIS = ['reference-api', 'parallel-api'] as const
 
-/** Expand: old replicas go on with the new schema. */
+/** An expanding migration: old replicas run on the new schema. */
 const WITH_A_MIGRATION = `USER root
 RUN echo 'ALTER TABLE users ADD COLUMN nickname text;' > packages/database/migrations/9999_nickname.sql
 RUN node -e "const fs = require('node:fs'), file = 'packages/database/migrations/meta/_journal.json', journal = JSON.parse(fs.readFileSync(file)), last = journal.entries.at(-1); journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: '9999_nickname' }); fs.writeFileSync(file, JSON.stringify(journal))"
@@ -37,7 +37,7 @@ t.test('a deploy costs no request, its migration included', async (t) => {
   t.equal(await ask(column), 'text', 'the migration ran')
 })
 
-t.test('a deploy of a release that does not start goes back by itself and costs no request', async (t) => {
+t.test('a deploy of a release that does not start rolls back and costs no request', async (t) => {
   const tag = await buildRelease('ends', 'CMD ["node", "-e", "process.exit(1)"]')
   const before = await everything()
   const { failures } = await underLoad('a deploy of a release that does not start', async () => {
@@ -46,12 +46,12 @@ t.test('a deploy of a release that does not start goes back by itself and costs 
     t.match(output, /is not in service; the release before it is: .* ended/)
   })
   t.same(failures, [])
-  t.ok(await until(async () => (await send(origin, { path: '/health' })).status === 200, 5000))
+  t.ok(await holdsWithin(async () => (await send(origin, { path: '/health' })).status === 200, 5000))
   t.same(await everything(), before, 'the same containers as before')
 })
 
-t.test('a deploy of a release that is ready and answers 5xx goes back by itself', async (t) => {
-  // It asks for a table that its migrations have not made: what a release is that was tested on another schema.
+t.test('a deploy of a release that is ready and answers 5xx rolls back', async (t) => {
+  // It reads a table that no migration creates, as a release does that was tested on another schema.
   const tag = await buildRelease(
     'fails',
     `USER root
@@ -68,22 +68,22 @@ USER 1000:1000`,
       t.match(output, /is not in service; the release before it is: the new replicas failed \d+ of \d+/)
       t.notMatch(output, /^stops /m, 'no old replica had stopped')
     },
-    // What the new release does well is done well while it is watched.
+    // Requests on paths that work in the new release must not fail during the watch.
     (index) => (index % 2 === 0 ? products : { path: `/users/${1 + (index % 1000)}` }),
   )
-  t.ok(failures.length > 0, 'the new replicas did take part')
+  t.ok(failures.length > 0, 'the new replicas received requests')
   for (const { call, status } of failures)
     t.match({ call, status }, { call: 'GET /products?limit=20', status: 500 })
   t.same(await everything(), before, 'the same containers as before')
   const after = await underLoad(
-    'after it went back',
+    'after the rollback',
     async () => {},
     () => products,
   )
   t.same(after.failures, [])
 })
 
-t.test('a deploy of images that are not there changes nothing', async (t) => {
+t.test('a deploy of images that do not exist changes nothing', async (t) => {
   const { code, output } = await prod('deploy', '--tag', 'never-built')
   t.equal(code, 1)
   t.match(output, 'there is no image reference-api:never-built')

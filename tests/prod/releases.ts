@@ -3,14 +3,14 @@ import { theProduction } from './production.ts'
 const { production, docker } = theProduction()
 const APIS = ['reference-api', 'parallel-api'] as const
 
-/** A release that is the same as the first one; its images go with the production. */
+/** Tags the images of the first release again; `pnpm test:prod` removes them at its end. */
 export async function tagRelease(name: string): Promise<string> {
   const tag = `${production.project}-${name}`
   for (const api of APIS) await docker(['tag', `${api}:local`, `${api}:${tag}`])
   return tag
 }
 
-/** A release that is the first one with a fault: lines of a Dockerfile. */
+/** Builds a release from the first one and further lines of a Dockerfile. */
 export async function buildRelease(name: string, lines: string): Promise<string> {
   const tag = `${production.project}-${name}`
   for (const api of APIS) {
@@ -22,7 +22,7 @@ export async function buildRelease(name: string, lines: string): Promise<string>
   return tag
 }
 
-/** All replicas, also those that do not run: nothing may be left of a release that went back. */
+/** All replicas, running or not: a release that was rolled back must leave none. */
 export function everything() {
   return Promise.all(APIS.map((api) => production.containers(api, { all: true })))
 }

@@ -26,13 +26,13 @@ const FILES = [
 
 const HELP = `pnpm test:prod [part of a file's name …] [--long]
 
-Starts production from docker-compose.prod.yml as a project of its own on a free port of 127.0.0.1, breaks it under load,
-and takes it down. Needs a Docker engine with compose. Without a name: what CI runs, in about seven minutes on two cores;
---long: the faults of the data stores, deploys that break off and the throughput as well. The last line is
+Starts a production of its own from docker-compose.prod.yml on a free port of 127.0.0.1, injects faults under load,
+and removes it. Needs a Docker engine with compose. Without a name it runs the files of CI, in about seven minutes on two
+cores; with --long also faults of the data stores, interrupted deploys and the throughput. The last line is
 "N passed, N failed".
 `
 
-/** More would measure the generator, which shares the machine. */
+/** A higher rate would measure the generator, which shares the machine. */
 const MOST_PER_SECOND = 300
 const APIS = ['reference-api', 'parallel-api']
 
@@ -104,7 +104,7 @@ async function main(args: string[]): Promise<number> {
   })
 }
 
-/** A production of its own, seeded; nothing of it is left afterwards. */
+/** Starts a seeded production, and removes everything of it afterwards. */
 async function withProduction(
   work: (origin: string, env: NodeJS.ProcessEnv) => Promise<number>,
 ): Promise<number> {
@@ -117,14 +117,14 @@ async function withProduction(
     PROD_STATE: state,
     HTTP_ADDRESS: '127.0.0.1',
     HTTP_PORT: String(port),
-    // The load is one client.
+    // All load comes from one client address.
     NGINX_RATE: '100000',
     NGINX_BURST: '100000',
     NGINX_CONNECTIONS: '10000',
   }
   const prod = (...line: string[]) =>
     child(process.execPath, [join(root, 'tools/prod/main.ts'), ...line], env, { keep: line[0] === 'token' })
-  // A Ctrl-C reaches the children by themselves; this process must live on to take everything down.
+  // Ctrl-C reaches the children directly. This process must survive it, to remove everything.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => {})
   try {
@@ -133,7 +133,7 @@ async function withProduction(
     return await work(`http://127.0.0.1:${port}`, { ...env, PROD_TEST_TOKEN: token })
   } finally {
     await prod('down', '--volumes')
-    // Those that the deploys of the tests have made.
+    // Remove the images that the deploys of the tests have built.
     for (const api of APIS) {
       const { out } = await child(
         'docker',

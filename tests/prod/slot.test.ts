@@ -1,16 +1,16 @@
 import { query } from '@reference/tools/prod'
 import t from 'tap'
-import { until } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { holdsWithin } from './load.ts'
+import { report, theProduction } from './production.ts'
 
 const { production, docker, one } = theProduction()
 const primary = production.state.primary()
 const replica = production.state.replica()
 const ask = (sql: string) => query(production, primary, sql)
 
-/** More WAL than the slot may keep, of which a checkpoint then removes the oldest. */
+/** Writes more WAL than the slot may keep; a checkpoint then removes the oldest. */
 async function loseTheSlot(): Promise<boolean> {
-  return until(async () => {
+  return holdsWithin(async () => {
     await ask(
       "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1000000)) FROM generate_series(1, 8)",
     )
@@ -21,13 +21,13 @@ async function loseTheSlot(): Promise<boolean> {
 }
 
 const streams = () =>
-  until(
+  holdsWithin(
     async () => (await ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")) === '1',
     120_000,
   )
 
 const healthy = (id: string) =>
-  until(
+  holdsWithin(
     async () => (await docker(['inspect', '--format', '{{.State.Health.Status}}', id])) === 'healthy',
     60_000,
   )
@@ -46,40 +46,40 @@ t.teardown(async () => {
   await ask('SELECT pg_reload_conf()')
 })
 
-t.test('a replica that was away for too long copies the primary anew at its start', async (t) => {
+t.test('a replica that was stopped for too long copies the primary again at its start', async (t) => {
   const { id } = await one(replica)
   await docker(['stop', id])
   t.ok(await loseTheSlot(), 'the slot is lost')
   const began = performance.now()
   await docker(['start', id])
   t.ok(await streams())
-  tell(`a stopped replica streamed ${Math.round((performance.now() - began) / 100) / 10} s after its start`)
+  report(`a stopped replica streamed ${Math.round((performance.now() - began) / 100) / 10} s after its start`)
   t.ok(await healthy(id))
 })
 
-t.test('a replica that was cut off for too long does so while it runs', async (t) => {
+t.test('a replica that hung for too long copies the primary again while it runs', async (t) => {
   const { id } = await one(replica)
   await docker(['pause', id])
-  // The sender of a replica that hangs is ended after wal_sender_timeout, a minute.
+  // Postgres ends the sender of a hanging replica after wal_sender_timeout, one minute. This does so at once.
   await ask('SELECT pg_terminate_backend(pid) FROM pg_stat_replication')
   const lost = await loseTheSlot()
   const began = performance.now()
   await docker(['unpause', id])
   t.ok(lost, 'the slot is lost')
   t.ok(await streams())
-  tell(
-    `a replica that hung streamed ${Math.round((performance.now() - began) / 100) / 10} s after it went on`,
+  report(
+    `a replica that hung streamed ${Math.round((performance.now() - began) / 100) / 10} s after it resumed`,
   )
   t.ok(await healthy(id))
-  t.not(await docker(['inspect', '--format', '{{.RestartCount}}', id]), '0', 'by a start of its own')
+  t.not(await docker(['inspect', '--format', '{{.RestartCount}}', id]), '0', 'the container restarted itself')
   const marker = `marker_${Date.now()}`
   await ask(`CREATE TABLE ${marker} ()`)
   t.ok(
-    await until(
+    await holdsWithin(
       async () => (await query(production, replica, `SELECT to_regclass('${marker}')`)) === marker,
       10_000,
     ),
-    'what the primary writes arrives',
+    'the replica receives new writes',
   )
   await ask(`DROP TABLE ${marker}`)
 })

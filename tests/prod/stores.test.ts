@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { until } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { holdsWithin } from './load.ts'
+import { report, theProduction } from './production.ts'
 import { breaking, containerId, replicaStreams, writable } from './stores.ts'
 
 const { production, docker, prod, one } = theProduction()
@@ -56,7 +56,7 @@ t.test('the whole Redis Cluster is stopped and comes back: nothing fails', async
     async () => {
       await production.compose(['kill', ...nodes])
       await sleep(4000)
-      // In another order, so that they may get other addresses.
+      // Start them in another order, so that they may get other addresses.
       for (const node of nodes.toReversed()) await docker(['start', await containerId(node)])
     },
     redisWhole,
@@ -65,7 +65,7 @@ t.test('the whole Redis Cluster is stopped and comes back: nothing fails', async
   t.equal(seen.failedWrites, 0)
 })
 
-t.test('PgBouncer is restarted: what needs the database fails for seconds', async (t) => {
+t.test('PgBouncer is restarted: requests that need the database fail for seconds', async (t) => {
   const { id } = await one('pgbouncer')
   const seen = await breaking(
     t,
@@ -76,7 +76,7 @@ t.test('PgBouncer is restarted: what needs the database fails for seconds', asyn
   t.ok(seen.writesFailedFor < 15)
 })
 
-t.test('the Postgres primary is restarted: what needs it fails until it is back', async (t) => {
+t.test('the Postgres primary is restarted: requests that need it fail until it is back', async (t) => {
   const id = await containerId(production.state.primary())
   const seen = await breaking(
     t,
@@ -95,16 +95,16 @@ t.test('failover while the primary lives loses nothing', async (t) => {
     async () => {
       const { code, output } = await prod('failover')
       t.equal(code, 0, output)
-      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) tell(line)
+      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) report(line)
     },
     writable,
   )
   t.not(production.state.primary(), before)
-  t.ok(await until(replicaStreams, 60_000), 'the former primary is a replica')
+  t.ok(await holdsWithin(replicaStreams, 60_000), 'the former primary is a replica')
   t.ok(seen.writesFailedFor < 60)
 })
 
-t.test('failover after the primary was killed: no more than the last moment is lost', async (t) => {
+t.test('failover after the primary was killed loses at most the writes in flight', async (t) => {
   await breaking(
     t,
     'primary killed, then failover',
@@ -112,11 +112,11 @@ t.test('failover after the primary was killed: no more than the last moment is l
       await docker(['kill', await containerId(production.state.primary())])
       const { code, output } = await prod('failover')
       t.equal(code, 0, output)
-      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) tell(line)
+      for (const line of output.split('\n').filter((text) => / s {2}/.test(text))) report(line)
     },
     writable,
-    // Replication is asynchronous: what each of the eight writers had under way, an order and a user.
+    // Replication is asynchronous: each of the eight writers may lose one update of a user and one order.
     { mayLose: 16 },
   )
-  t.ok(await until(replicaStreams, 60_000), 'the former primary is a replica')
+  t.ok(await holdsWithin(replicaStreams, 60_000), 'the former primary is a replica')
 })

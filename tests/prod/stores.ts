@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { audit, type Ledger, startLedger } from './ledger.ts'
-import { percentile, reads, send, startLoad, until } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { holdsWithin, percentile, reads, send, startLoad } from './load.ts'
+import { report, theProduction } from './production.ts'
 
 const { production, origin, rate, authorization, ask } = theProduction()
 
@@ -12,7 +12,7 @@ export interface Seen {
   readsFailedFor: number
   failedWrites: number
   writesFailedFor: number
-  /** Of the writes that failed. */
+  /** Statuses of the failed writes. */
   writeStatuses: number[]
 }
 
@@ -21,7 +21,7 @@ const span = (list: readonly { atMs: number }[]) => {
   return list.length === 0 ? 0 : Math.round((Math.max(...times) - Math.min(...times)) / 100) / 10
 }
 
-/** Reads and a ledger of writes while something breaks; then every row is looked at. */
+/** Sends reads and a ledger of writes during a fault, then compares every row. */
 export async function breaking(
   t: Test,
   what: string,
@@ -34,13 +34,13 @@ export async function breaking(
   try {
     await sleep(2000)
     await fault(ledger)
-    t.ok(await until(recovered, 60_000), 'it recovers by itself within a minute')
+    t.ok(await holdsWithin(recovered, 60_000), 'it recovers by itself within a minute')
     await sleep(3000)
   } finally {
     await ledger.stop()
   }
   const { sent, failures, latencies } = await load.stop()
-  // Whatever the outbox holds is delivered within a second.
+  // The outbox delivers its rows within a second.
   await sleep(2000)
   const { lost, stale } = await audit(ledger, origin, ask)
   const seen = {
@@ -50,7 +50,7 @@ export async function breaking(
     writesFailedFor: span(ledger.failed),
     writeStatuses: [...new Set(ledger.failed.map(({ status }) => status))],
   }
-  tell(
+  report(
     `${what}: ${seen.failedReads} of ${sent} reads failed over ${seen.readsFailedFor} s (p99 ${percentile(latencies, 0.99)} ms); ` +
       `${seen.failedWrites} writes failed (${seen.writeStatuses.join(', ') || 'none'}) over ${seen.writesFailedFor} s, ${ledger.acknowledged} were acknowledged, ${lost.length} of them lost`,
   )
@@ -73,6 +73,6 @@ export const writable = async () =>
 export const containerId = async (service: string) =>
   (await production.compose(['ps', '--all', '--quiet', service])).trim()
 
-/** The other node receives what the primary writes. */
+/** Whether the other node streams from the primary. */
 export const replicaStreams = async () =>
   (await ask(`SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'`).catch(() => '0')) === '1'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { until } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { holdsWithin } from './load.ts'
+import { report, theProduction } from './production.ts'
 import { breaking, containerId, replicaStreams, writable } from './stores.ts'
 
 const { production, docker, prod, startProd, ask } = theProduction()
@@ -14,7 +14,7 @@ const steps = (output: string) => output.split('\n').filter((text) => / s {2}/.t
 t.test('with SYNCHRONOUS_STANDBY_NAMES the primary waits for its replica', async (t) => {
   const { code, output } = await upWith('*')
   t.equal(code, 0, output.slice(-2000))
-  t.ok(await until(replicaStreams, 60_000))
+  t.ok(await holdsWithin(replicaStreams, 60_000))
   t.equal(await ask('SELECT sync_state FROM pg_stat_replication'), 'sync')
 })
 
@@ -26,27 +26,27 @@ t.test('the primary is killed while writes are under way: nothing acknowledged i
       await docker(['kill', await containerId(production.state.primary())])
       const { code, output } = await prod('failover')
       t.equal(code, 0, output)
-      for (const line of steps(output)) tell(line)
+      for (const line of steps(output)) report(line)
     },
     writable,
   )
-  t.ok(seen.failedWrites > 0, 'writes were under way')
-  t.ok(await until(replicaStreams, 60_000), 'the former primary is a replica')
+  t.ok(seen.failedWrites > 0, 'writes were in flight')
+  t.ok(await holdsWithin(replicaStreams, 60_000), 'the former primary is a replica')
   t.equal(
     await ask('SELECT sync_state FROM pg_stat_replication'),
     'sync',
-    'and is waited for, without being told again',
+    'the primary waits for it without another command',
   )
 })
 
-t.test('the replica is lost: writes wait for it, and none is acknowledged without it', async (t) => {
+t.test('without the replica, writes wait and none is acknowledged', async (t) => {
   const id = await containerId(production.state.replica())
   const seen = await breaking(
     t,
     'synchronous: Postgres replica killed, back after 8 s',
     async (ledger) => {
       await docker(['kill', id])
-      // Those that the replica had acknowledged are on their way to the client.
+      // Writes that the replica has acknowledged may still be on their way to the client.
       await sleep(1000)
       const before = ledger.acknowledged
       await sleep(7000)
@@ -60,7 +60,7 @@ t.test('the replica is lost: writes wait for it, and none is acknowledged withou
     t.ok([502, 503, 504].includes(status), `a clear error, not ${status}`)
 })
 
-// Without the setting, what is acknowledged while the replica hangs is gone with the primary.
+// Without the setting, writes that are acknowledged while the replica hangs would be lost with the primary.
 t.test('the replica hangs, then the primary dies: nothing acknowledged is lost', async (t) => {
   await breaking(
     t,
@@ -79,12 +79,12 @@ t.test('the replica hangs, then the primary dies: nothing acknowledged is lost',
     },
     writable,
   )
-  t.ok(await until(replicaStreams, 60_000))
+  t.ok(await holdsWithin(replicaStreams, 60_000))
 })
 
 t.test('an empty value makes it asynchronous again', async (t) => {
   const { code, output } = await upWith('')
   t.equal(code, 0, output.slice(-2000))
-  t.ok(await until(replicaStreams, 60_000))
+  t.ok(await holdsWithin(replicaStreams, 60_000))
   t.equal(await ask('SELECT sync_state FROM pg_stat_replication'), 'async')
 })

@@ -2,17 +2,17 @@ import { type Load, type Request, startLoad } from '@reference/bench/load'
 import { pairedEffect } from '@reference/bench/stats'
 import t, { type Test } from 'tap'
 import { send } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { report, theProduction } from './production.ts'
 
 /**
- * What nginx costs: the same requests, from the same generator over as many connections, to the three replicas side by
- * side at their own addresses, and through nginx. The two ways alternate, and which comes first alternates too.
+ * Measures the cost of nginx: one generator sends the same requests over as many connections to the three replicas
+ * directly, and through nginx. The two ways alternate, and so does their order.
  *
- * nginx, the generator, the APIs, PgBouncer and Postgres share this machine's cores, so what nginx and the generator take
- * is missing to the APIs. On a machine of its own nginx would cost a hop and no throughput.
+ * nginx, the generator, the APIs, PgBouncer and Postgres share this machine's cores, so CPU time of nginx and the generator
+ * is missing to the APIs. On a machine of its own nginx would cost a network hop and no throughput.
  *
- * nginx is asked at its own address in the network. The published port is told beside it: on 127.0.0.1 Docker's userland
- * proxy copies each byte once more, which is no part of nginx.
+ * The requests go to nginx's own address in the network. The published port is reported as well: on 127.0.0.1 Docker's userland
+ * proxy copies each byte once more, which is not a cost of nginx.
  */
 
 const { production, origin, docker } = theProduction()
@@ -50,7 +50,7 @@ async function rateOf(
         origin: one,
         connections: CONNECTIONS / origins.length,
         durationMs,
-        // No two replicas are asked the same at the same time: one would wait for what the other one loads.
+        // No two replicas receive the same request at the same time: one would wait for the load of the other.
         requests: requests.filter((_, place) => place % origins.length === index),
       }),
     ),
@@ -72,11 +72,11 @@ async function compare(t: Test, what: string, requests: readonly Request[]): Pro
   const ratioTo = (name: string) =>
     pairedEffect((seen[name] ?? []).map((rate, round) => rate / (seen.direct?.[round] ?? Number.NaN)))
   const list = (name: string) => (seen[name] ?? []).map(Math.round).join(', ')
-  tell(`${what}: direct sum ${list('direct')} requests/s`)
+  report(`${what}: direct sum ${list('direct')} requests/s`)
   for (const name of ['nginx', 'published']) {
     const { ratio, low, high } = ratioTo(name)
     const percent = (share: number) => Math.round(share * 1000) / 10
-    tell(
+    report(
       `${what}: ${name} ${list(name)} requests/s: ${percent(ratio)} % of direct (95 %: ${percent(low)} to ${percent(high)})`,
     )
   }
@@ -85,7 +85,7 @@ async function compare(t: Test, what: string, requests: readonly Request[]): Pro
     0,
   )
   const own = ROUNDS * CONNECTIONS
-  tell(
+  report(
     `${what}: ${connections - own} connections of nginx to the replicas for about ${Math.round(through)} requests`,
   )
   t.ok(connections - own < through / 50, 'connections to the replicas are used again')
@@ -105,7 +105,7 @@ async function opened(): Promise<number> {
   return counts.reduce((sum, count) => sum + count, 0)
 }
 
-/** Full pages, more of them than can be asked for while one is kept (`CACHE_PAGE_TTL_MS`): each is read from Postgres. */
+/** Full pages, more than can be requested within `CACHE_PAGE_TTL_MS`, so that each is read from Postgres. */
 async function uncachedPages(): Promise<Request[]> {
   const cursors: string[] = []
   for (let after = ''; cursors.length < 150; ) {
@@ -128,7 +128,7 @@ t.test('the uncached order page through nginx has at least 80 % of the direct su
   t.ok((await compare(t, 'uncached order page', pages)) >= 0.8)
 })
 
-t.test('the cached user through nginx is told', async (t) => {
+t.test('the rate of a cached user through nginx is reported', async (t) => {
   const users = Array.from({ length: 999 }, (_, index) => ({ path: `/users/${1 + index}` }))
   await compare(t, 'cached user', users)
 })

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Call, type LoadResult, percentile, reads, startLoad } from './load.ts'
-import { tell, theProduction } from './production.ts'
+import { report, theProduction } from './production.ts'
 
-const { origin, rate, told } = theProduction()
+const { origin, rate, logLinesOf } = theProduction()
 
-/** Reads of both APIs while something is done to them; says what came of it, and of each failure what nginx logged. */
+/** Sends reads to both APIs during an action, and reports the outcome, with nginx's log lines of each failure. */
 export async function underLoad(
   what: string,
   action: () => Promise<void>,
@@ -20,9 +20,9 @@ export async function underLoad(
   }
   const result = await load.stop()
   const { sent, failures, latencies } = result
-  tell(
+  report(
     `${what}: ${sent} requests, ${failures.length} failed; p50 ${percentile(latencies, 0.5)} ms, p99 ${percentile(latencies, 0.99)} ms, longest ${percentile(latencies, 1)} ms`,
   )
-  for (const line of await told(failures)) tell(line)
+  for (const line of await logLinesOf(failures)) report(line)
   return result
 }

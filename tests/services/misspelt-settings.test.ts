@@ -2,7 +2,7 @@ import { startService, testDatabase } from '@reference/local-stack'
 import t from 'tap'
 
 for (const service of ['reference-api', 'reference-worker', 'parallel-api'] as const) {
-  t.test(`${service} warns once of a setting that is misspelt, and starts`, async (t) => {
+  t.test(`${service} starts, and warns once of each misspelt setting`, async (t) => {
     const { url } = await testDatabase(t)
     const { listening, output } = startService(t, service, {
       DATABASE_URL: url,

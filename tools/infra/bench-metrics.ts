@@ -21,11 +21,11 @@ const BASELINE = 'bench/baselines/2-cores.json'
 
 /** `pnpm infra bench-metrics`. */
 export const benchMetricsCommand = action({
-  summary: 'Hand the figures of a benchmark run to the dashboard "Benchmark runs".',
+  summary: 'Make the figures of a benchmark run available to the dashboard "Benchmark runs".',
   positionals: { placeholder: 'RESULTS.json', help: `${BASELINE} unless given`, maximum: 1 },
   details: 'Writes infra/prometheus/textfile/bench.prom, which the node exporter reads.',
   run(_, [file = join(REPOSITORY_ROOT, BASELINE)]) {
-    // Written whole, then renamed: the exporter may read at any moment.
+    // Write, then rename: the exporter may read at any time.
     writeFileSync(`${TARGET}.part`, expose(JSON.parse(readFileSync(file, 'utf8')) as Results))
     renameSync(`${TARGET}.part`, TARGET)
     return undefined

@@ -8,11 +8,11 @@ await runCommand('pnpm infra', {
       load: async () => (await import('./size.ts')).sizeCommand,
     },
     doctor: {
-      summary: 'Tell whether this machine can run the stack, and what to change.',
+      summary: 'Check whether this machine can run the stack, and name remedies.',
       load: async () => (await import('./doctor/command.ts')).doctorCommand,
     },
     'bench-metrics': {
-      summary: 'Hand the figures of a benchmark run to the dashboard "Benchmark runs".',
+      summary: 'Make the figures of a benchmark run available to the dashboard "Benchmark runs".',
       load: async () => (await import('./bench-metrics.ts')).benchMetricsCommand,
     },
     'same-image': {

@@ -2,28 +2,28 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { action, EXIT_CODES, flag, REPOSITORY_ROOT, UsageError } from '@reference/cli'
 import { hasLimits, sizedFiles, sizeOf, withLimits, withValues } from '@reference/infra/size-files'
-import { machines, memoryOf, type Size, sizes } from '@reference/infra/sizing'
+import { MACHINES, memoryOf, SIZES, type Size } from '@reference/infra/sizing'
 
-const MACHINES = sizes.map((size) => {
-  const { memory, cpus } = machines[size]
+const MACHINE_LINES = SIZES.map((size) => {
+  const { memory, cpus } = MACHINES[size]
   return `  ${size.padEnd(8)}${memory / 1024} GiB, ${cpus} CPUs`
 })
 
 /** `pnpm infra size`. */
 export const sizeCommand = action({
   summary: 'Write container limits and engine settings for a machine of a given size.',
-  positionals: { placeholder: sizes.join('|'), help: 'the machine', maximum: 1 },
+  positionals: { placeholder: SIZES.join('|'), help: 'the machine', maximum: 1 },
   options: {
     check: flag({ help: 'write nothing; fail when a file differs from the size in docker-compose.yml' }),
   },
-  details: `${MACHINES.join('\n')}
+  details: `${MACHINE_LINES.join('\n')}
 
 The rule is infra/sizing.ts. Values are replaced in their lines; comments stay. Afterwards: docker compose up -d.
 Exit code 0, 1 when a file differs, 64 for wrong arguments.`,
   run({ check }, [name = check ? sizeOf(read('docker-compose.yml')) : undefined]) {
-    const size = sizes.find((each) => each === name)
+    const size = SIZES.find((each) => each === name)
     if (size === undefined)
-      throw new UsageError(`The size is one of ${sizes.join(', ')}, not '${name ?? ''}'`)
+      throw new UsageError(`The size is one of ${SIZES.join(', ')}, not '${name ?? ''}'`)
     const changed = sizedTexts(size).filter(([path, text]) => text !== read(path))
     for (const [path, text] of changed) {
       if (!check) writeFileSync(join(REPOSITORY_ROOT, path), text)
@@ -31,7 +31,7 @@ Exit code 0, 1 when a file differs, 64 for wrong arguments.`,
     }
     process.stdout.write(
       `${size}: containers take at most ${memoryOf('development', size)} MiB in development, ` +
-        `${memoryOf('production', size)} MiB in production, of ${machines[size].memory} MiB.\n`,
+        `${memoryOf('production', size)} MiB in production, of ${MACHINES[size].memory} MiB.\n`,
     )
     return check && changed.length > 0 ? EXIT_CODES.FAILED : EXIT_CODES.OK
   },

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openProduction } from './production.ts'
 
-const help = `node tools/prod/bench-compression.ts
+const HELP = `node tools/prod/bench-compression.ts
 
-Who compresses? Starts production as a project of its own with one replica, asks for pages of 100 orders through the
-published port with "accept-encoding: gzip", in three ways in turn: the APIs compress (stored replies, as shipped), nginx
-compresses, no compression. Prints answers a second, bytes an answer, and the ratio to what is shipped. About five minutes.
+Compares compression in the APIs, compression in nginx, and no compression. Starts a production of its own with one replica and
+requests pages of 100 orders through the published port with "accept-encoding: gzip", in alternating rounds. Prints answers
+a second, bytes for each answer, and the ratio to the default (the APIs compress). Takes about five minutes.
 `
 
 const WAYS = {
@@ -29,7 +29,7 @@ const PATHS = ['', '&status=pending', '&status=paid', '&status=shipped', '&statu
 )
 
 if (process.argv.length > 2) {
-  process.stdout.write(help)
+  process.stdout.write(HELP)
   process.exit(process.argv[2] === '--help' ? 0 : 64)
 }
 const project = `reference-bench-${randomBytes(3).toString('hex')}`
@@ -84,7 +84,7 @@ async function use(way: Way): Promise<void> {
   })
 }
 
-/** A closed loop; what is counted comes after the warm-up. */
+/** A closed loop; the warm-up does not count. */
 async function measure(way: Way): Promise<{ rate: number; bytes: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: CALLERS })
   const from = performance.now() + WARM_UP_MS

@@ -6,21 +6,21 @@ import { APIS, type Container, type Production } from './production.ts'
 import { pause, waitFor } from './wait-for.ts'
 
 export interface DeployOptions {
-  /** An image tag that exists; without it the images are built from the sources beside this file. */
+  /** Tag of existing images. Without it the images are built from the sources of this repository. */
   tag?: string
-  /** How long the new replicas have until they must be ready for the deploy to go on. */
+  /** Time limit for the new replicas to become ready. */
   readyTimeoutMs?: number
-  /** How long errors are watched when the first new replica is ready, and when all are; half as long after each old one. */
+  /** How long errors are watched after the first new replica is ready, and after all are; half as long after each stop of an old one. */
   watchMs?: number
-  /** Goes back when it is aborted. */
+  /** Rolls back when aborted. */
   signal?: AbortSignal
   log: (line: string) => void
 }
 
 /**
- * Puts a release into service while the one before serves: one new replica of each API, when that does well the others, and
- * when all do the old ones stop, one of each API at a time. When a new one is not ready in time, ends, or they answer more 5xx
- * than the old ones beside them, the old ones are back and the new ones gone before this rejects.
+ * Replaces a release while the previous one serves. Starts one new replica of each API, then the others, then stops the old
+ * replicas, one of each API at a time. If a new replica is not ready in time, ends, or the new replicas answer more 5xx
+ * than the old ones, it rolls back before it rejects: the old replicas run, and the new ones are removed.
  */
 export async function deploy(production: Production, options: DeployOptions): Promise<void> {
   const { readyTimeoutMs = 120_000, watchMs = 5000, signal, log } = options
@@ -41,11 +41,14 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   try {
     let fresh: Container[] = []
     let expected: Requests | undefined
-    // One first: of a release that does not start or fails, nginx meets one, and many that start at once take all cores.
+    // Start one replica first. A faulty release then receives few requests, and many starts at once would take all cores.
     for (const count of new Set([1, production.replicas()])) {
       fresh = await scaleOut(production, tag, old, count)
       log(`${fresh.length} new replicas beside ${old.length}`)
-      await waitFor('the new replicas are ready', readyTimeoutMs, () => ready(production, fresh), { signal })
+      await waitFor('the new replicas are ready', () => ready(production, fresh), {
+        timeoutMs: readyTimeoutMs,
+        signal,
+      })
       expected = await watch(production, { fresh, old, ms: watchMs, signal })
     }
     for (const round of rounds(old)) {
@@ -56,10 +59,10 @@ export async function deploy(production: Production, options: DeployOptions): Pr
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    log(`goes back: ${reason}`)
-    await goBack(production, new Set(old.map(({ id }) => id)), stopped).catch((cause) => {
+    log(`rolls back: ${reason}`)
+    await rollBack(production, new Set(old.map(({ id }) => id)), stopped).catch((cause) => {
       throw new CommandError(
-        `${reason}; and the way back failed, deploy, scale or up tries it again: ${cause.message}`,
+        `${reason}; and the rollback failed: ${cause.message}. The next deploy, scale or up repeats it`,
       )
     })
     notInService(tag, reason)
@@ -68,7 +71,7 @@ export async function deploy(production: Production, options: DeployOptions): Pr
   log(`${tag} is in service`)
 }
 
-/** What a deploy that was killed has left: the release that was in service by then stays, the other one goes. */
+/** Completes or rolls back a deploy that was killed: the release that was in service remains. */
 export async function recover(production: Production, log: (line: string) => void): Promise<void> {
   const open = production.state.deployment()
   if (open === undefined) return
@@ -83,11 +86,11 @@ export async function recover(production: Production, log: (line: string) => voi
     log(`undoes the deploy of ${open.tag} that broke off`)
     const running = new Set((await replicas(production, { running: true })).map(({ id }) => id))
     const stopped = there.filter(({ id }) => old.has(id) && !running.has(id))
-    await goBack(production, old, stopped)
+    await rollBack(production, old, stopped)
   }
 }
 
-/** From here on the new release is the one that everything else starts. */
+/** Makes the new release the one that later commands start, and removes the old containers. */
 async function settle(production: Production, tag: string): Promise<void> {
   const { state } = production
   const old = new Set(state.deployment()?.old)
@@ -113,10 +116,10 @@ function rounds(containers: readonly Container[]): Container[][] {
 }
 
 /**
- * Adds replicas of the new release until there are `count` of each API; containers that are there stay as they are. Containers of
+ * Adds replicas of the new release until there are `count` of each API. Existing containers are not changed. Containers of
  * the old release count whether they run or not, so that a crash-looping release can be replaced.
  *
- * @returns all of the new release
+ * @returns all containers of the new release
  */
 async function scaleOut(
   production: Production,
@@ -133,7 +136,7 @@ async function scaleOut(
     ['up', '--detach', '--no-build', '--no-deps', '--no-recreate', ...scales, ...APIS],
     { show: true, env: { TAG: tag } },
   )
-  // Those as well that have ended already, or are being started again.
+  // Include containers that have already ended or are restarting.
   const fresh = (await replicas(production)).filter(({ id }) => !before.has(id))
   if (fresh.length === 0) throw new CommandError('no new replica was started')
   return fresh
@@ -146,7 +149,7 @@ async function replicas(production: Production, { running = false } = {}): Promi
 }
 
 async function ready(production: Production, containers: readonly Container[]): Promise<boolean> {
-  // The engine starts one that ended anew, so that it runs again when it is looked at.
+  // The engine restarts a container that ended, so it may be running again at this check.
   const states = await docker([
     'inspect',
     '--format',
@@ -165,29 +168,29 @@ async function ready(production: Production, containers: readonly Container[]): 
 
 interface Watched {
   fresh: readonly Container[]
-  /** Containers of the old release, as the reference … */
+  /** Containers of the old release, whose error rate is the reference. */
   old?: readonly Container[]
-  /** … or, when they are stopping, what they answered before. */
+  /** The reference while the old containers are stopping: their earlier answers. */
   expected?: Requests | undefined
   ms: number
   signal?: AbortSignal | undefined
 }
 
-/** @returns what the old ones answered */
+/** @returns the requests of the old replicas */
 async function watch(production: Production, watched: Watched): Promise<Requests> {
   const { fresh, old = [], ms, signal } = watched
   const before = await Promise.all([requests(production, fresh), requests(production, old)])
-  const until = performance.now() + ms
+  const end = performance.now() + ms
   let expected: Requests
   do {
-    // More often than once: who gets an error waits for the way back.
+    // Check every second, so that a bad release is rolled back early.
     await pause(Math.min(1000, ms), signal)
     const after = await Promise.all([requests(production, fresh), requests(production, old)])
     const seen = since(before[0], after[0])
     expected = watched.expected ?? since(before[1], after[1])
     if (isWorse(seen, expected))
       throw new CommandError(`the new replicas failed ${of(seen)}, the old ones ${of(expected)}`)
-  } while (performance.now() < until)
+  } while (performance.now() < end)
   if (!(await ready(production, fresh))) throw new CommandError('a new replica is no longer ready')
   return expected
 }
@@ -201,19 +204,20 @@ async function requests(production: Production, containers: readonly Container[]
   return requestsOf(pages.map((page) => page?.body ?? ''))
 }
 
-/** The old ones that were stopped are ready again before the new ones go. */
-async function goBack(
+/** Starts the stopped old replicas, waits until they are ready, then removes the new ones. */
+async function rollBack(
   production: Production,
   old: ReadonlySet<string>,
   stopped: readonly Container[],
 ): Promise<void> {
   for (const { id } of stopped) await docker(['start', id])
-  await waitFor('the old replicas are ready', 60_000, async () => {
+  const areReady = async () => {
     for (const container of stopped) {
       if ((await production.ask(container, '/ready'))?.status !== 200) return false
     }
     return true
-  })
+  }
+  await waitFor('the old replicas are ready', areReady, { timeoutMs: 60_000 })
   const fresh = (await replicas(production)).filter(({ id }) => !old.has(id))
   await Promise.all(fresh.map(({ id }) => docker(['stop', id])))
   for (const { id } of fresh) await docker(['rm', id])

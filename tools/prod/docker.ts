@@ -5,12 +5,17 @@ import { CommandError } from '@reference/cli'
 export interface RunOptions {
   env?: Record<string, string>
   cwd?: string
-  /** Shows what the command prints instead of keeping it. */
+  /** Print the output of the command instead of returning it. */
   show?: boolean
   input?: string
 }
 
-/** Runs `docker …`; resolves with its output, rejects with what it said when it failed. */
+/**
+ * Runs `docker …`.
+ *
+ * @returns its output
+ * @throws CommandError with its error output when it fails
+ */
 export async function docker(args: readonly string[], options: RunOptions = {}): Promise<string> {
   const { env = {}, cwd, show = false, input } = options
   const child = spawn('docker', args, {

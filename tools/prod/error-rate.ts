@@ -5,10 +5,10 @@ export interface Requests {
 }
 
 const COUNT = /^http_request_duration_seconds_count\{(?<labels>[^}]*)\} (?<value>\S+)/gm
-/** What the platform asks, each few seconds and of each replica: it would hide the failures of a service with few callers. */
+/** Routes that the platform polls every few seconds. They would hide the failures of a service with few callers. */
 const OF_THE_PLATFORM = /(^|,)route="\/(health|ready|metrics|services)"/
 
-/** Adds up what `/metrics` of some replicas says, without the calls of the platform itself. 5xx count as failed. */
+/** Adds up the requests in `/metrics` of some replicas, without the calls of the platform. 5xx count as failed. */
 export function requestsOf(pages: readonly string[]): Requests {
   const sum: Requests = { total: 0, failed: 0 }
   for (const page of pages) {

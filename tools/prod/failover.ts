@@ -6,21 +6,21 @@ import type { PostgresNode } from './state.ts'
 import { waitFor } from './wait-for.ts'
 
 export interface FailoverOptions {
-  /** Whether the old primary comes back as a replica at once. */
+  /** Start the old primary again as a replica. */
   rejoin: boolean
-  /** Goes on although the primary lives and has what the replica has not received. */
+  /** Continue although the primary responds and has commits that the replica lacks. */
   acceptLoss: boolean
   log: (line: string) => void
 }
 
 /**
- * Makes the replica the primary. Each step is safe to take twice: after a failure call it again.
+ * Promotes the replica. Each step can be repeated: after a failure, call it again.
  *
- * 1. The old primary is fenced: by the state it is a replica from now on, and it is stopped. When it still answers, it
- *    stops in order and sends the last WAL first, so that nothing is lost.
- * 2. The replica replays what it has and is promoted.
- * 3. PgBouncer is repointed, checked by a question through it.
- * 4. The old primary comes back as a replica, with a new copy; its old data is set aside.
+ * 1. Fence the old primary: the state lists it as a replica, and it is stopped. A primary that still responds
+ *    stops cleanly and sends its last WAL, so nothing is lost.
+ * 2. The replica replays its WAL and is promoted.
+ * 3. PgBouncer is pointed at the new primary, and a query through it checks this.
+ * 4. The old primary starts as a replica with a new copy. Its old data is kept aside.
  */
 export async function failover(production: Production, options: FailoverOptions): Promise<void> {
   const { state } = production
@@ -43,12 +43,10 @@ export async function failover(production: Production, options: FailoverOptions)
   }
 
   await reloadPool(production)
-  await waitFor(
-    'writes through PgBouncer reach the new primary',
-    30_000,
-    () => takesWrites(production, next),
-    { everyMs: 100 },
-  )
+  await waitFor('writes through PgBouncer reach the new primary', () => takesWrites(production, next), {
+    timeoutMs: 30_000,
+    intervalMs: 100,
+  })
   step('writes go through PgBouncer to the new primary')
 
   if (options.rejoin) {
@@ -70,7 +68,7 @@ export async function failover(production: Production, options: FailoverOptions)
   state.setFailover(undefined)
 }
 
-/** What reads the replica is sent to it: it streams. */
+/** Sends reads of the replica to it again, once it streams. */
 export async function useReplica(production: Production): Promise<void> {
   production.state.setPrimary(production.state.primary())
   await reloadPool(production)
@@ -93,13 +91,13 @@ async function fence(
   if (answer === undefined) step(`${former} does not answer: what it has committed and not sent is lost`)
   else step(`${former} still answers: it stops in order and sends what it has`)
 
-  // In this order: one that is killed in between is taken up again.
+  // In this order a failover that is killed in between can be completed by the next one.
   state.setFailover(next)
   state.setPrimary(next)
   state.pointAllAtPrimary()
   const out = await production.compose(['ps', '--all', '--quiet', former])
   for (const id of out.split('\n').filter(Boolean)) {
-    // One that hangs, or is paused, does not stop in order.
+    // A paused container cannot stop cleanly.
     await docker(['unpause', id]).catch(() => {})
     await docker(['stop', '--time', '60', id])
     const code = await docker(['inspect', '--format', '{{.State.ExitCode}}', id])
@@ -116,10 +114,9 @@ async function promote(
 ): Promise<void> {
   await waitFor(
     'the replica has replayed what it received',
-    60_000,
     async () =>
       (await query(production, next, 'SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()')) === 't',
-    { everyMs: 100 },
+    { timeoutMs: 60_000, intervalMs: 100 },
   )
   const last = await query(
     production,

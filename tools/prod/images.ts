@@ -3,7 +3,7 @@ import { CommandError, REPOSITORY_ROOT } from '@reference/cli'
 import { docker } from './docker.ts'
 import { APIS, type Production } from './production.ts'
 
-/** Builds both APIs from the sources beside this file. */
+/** Builds both APIs from the sources of this repository. */
 export async function build(production: Production, tag: string): Promise<void> {
   await production.compose(['build', ...APIS], { show: true, env: { TAG: tag, BUILD_COMMIT: commit() } })
 }
@@ -24,7 +24,7 @@ export async function isThere(image: string): Promise<boolean> {
   return found !== ''
 }
 
-/** What `build_info` and traces name; empty outside of a checkout, and marked when something was not committed. */
+/** The revision for `build_info` and traces: empty outside of a checkout, `-dirty` with uncommitted changes. */
 function commit(): string {
   const git = (...args: string[]) =>
     spawnSync('git', args, { cwd: REPOSITORY_ROOT, encoding: 'utf8' }).stdout?.trim() ?? ''

@@ -2,13 +2,12 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { CommandError } from '@reference/cli'
 
-/** What only one command at a time may change. */
+/** Parts of a production that only one command at a time may change. */
 export type Lock = 'replicas' | 'postgres'
 
 /**
- * Runs the work while this process holds the locks, and fails at once when another process has one of them: what it waited
- * for would meet a production that is not the one it was called for. A process that ended without giving its lock back has
- * none any more.
+ * Runs the work while this process holds the locks. Fails at once when another process holds one of them, instead of waiting: the
+ * other command may leave a different production. The lock of a process that has ended does not count.
  */
 export async function locked<T>(
   folder: string,
@@ -30,7 +29,7 @@ function take(file: string, command: string): string {
   writeFileSync(mine, `${process.pid} ${command}\n`)
   try {
     for (;;) {
-      // A link and not a new file: it is there with its content, or not at all.
+      // A hard link appears atomically with its content; a new file would be empty at first.
       if (link(mine, file)) return file
       const holder = read(file)
       const [pid = '', other = ''] = holder?.trim().split(' ') ?? []
@@ -45,7 +44,7 @@ function take(file: string, command: string): string {
   }
 }
 
-/** Two may find the same stale lock: what was moved is looked at, so that neither removes the other's new one. */
+/** Two processes may find the same stale lock. Checking the moved file keeps one from removing the new lock of the other. */
 function removeStale(file: string, content: string): void {
   const aside = `${file}.stale.${process.pid}`
   try {

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 
 const main = join(import.meta.dirname, 'main.ts')
 
-/** Without a Docker engine at hand: none of this may need one. */
+/** Runs without a Docker engine, which none of these tests may need. */
 function prod(t: Test, ...args: string[]) {
   return prodWith(t, {}, ...args)
 }
@@ -19,7 +19,7 @@ function prodWith(t: Test, settings: Record<string, string>, ...args: string[]) 
   return { code: status, stdout, stderr, state }
 }
 
-t.test('wrong arguments end with 64, say what is wrong and how it is right, and make nothing', async (t) => {
+t.test('wrong arguments exit with 64, a message and the help text, and create nothing', async (t) => {
   for (const [line, fault] of [
     ['fly', "There is no command 'fly'"],
     ['toString', "There is no command 'toString'"],
@@ -44,12 +44,12 @@ t.test('wrong arguments end with 64, say what is wrong and how it is right, and 
     t.match(stderr, fault, line)
     t.notMatch(stderr, /\n {4}at /, 'no stack')
     t.equal(stdout, '', line)
-    t.notOk(existsSync(state), `${line} has made nothing`)
+    t.notOk(existsSync(state), `${line} has created nothing`)
   }
   t.equal(prod(t).code, 64)
 })
 
-t.test('a setting that up remembers is looked at first', async (t) => {
+t.test('up checks the settings that it stores', async (t) => {
   for (const [settings, fault] of [
     [{ OBSERVABILITY: 'yes' }, 'OBSERVABILITY is on or off, not yes'],
     [{ TRACES: 'on' }, 'TRACES is a share of requests from 0 to 1, not on'],
@@ -72,15 +72,15 @@ t.test('--help lists the commands', async (t) => {
   }
 })
 
-t.test('without a production there is nothing to look at, and it is said how to make one', async (t) => {
+t.test('without a production each command names the one that creates it', async (t) => {
   for (const line of [['down'], ['status'], ['logs'], ['scale', '3'], ['deploy'], ['failover']]) {
     const { code, stderr } = prod(t, ...line)
     t.equal(code, 1)
-    t.match(stderr, /^There is no production in .*: pnpm prod up makes one\n$/)
+    t.match(stderr, /^There is no production in .*: pnpm prod up creates one\n$/)
   }
 })
 
-t.test('a token is shown once: what is kept cannot be used', async (t) => {
+t.test('a token is shown once, and only its hash is stored', async (t) => {
   const { code, stdout, state } = prod(t, 'token', 'alice', 'write')
   t.equal(code, 0)
   t.match(stdout, /^[\w-]{43}\n$/)

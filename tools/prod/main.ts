@@ -19,8 +19,8 @@ import { addToken, isScope, isTokenName } from './token.ts'
 import { down, up } from './up.ts'
 
 const DETAILS = `
-COMPOSE_PROJECT_NAME names another production, PROD_STATE the folder of its secrets and state. HTTP_ADDRESS and HTTP_PORT
-say where nginx listens (127.0.0.1, 80). OBSERVABILITY=on also starts Prometheus, Grafana and all exporters.
+COMPOSE_PROJECT_NAME names another production, PROD_STATE the folder of its secrets and state. nginx listens on HTTP_ADDRESS
+and HTTP_PORT (127.0.0.1, 80). OBSERVABILITY=on also starts Prometheus, Grafana and all exporters.
 TRACES=0.05 sends traces of that share of requests. See docs/OPERATIONS.md.
 Exit code 0, 1 when the command failed, 64 for wrong arguments.
 `
@@ -30,10 +30,10 @@ await runCommand('pnpm prod', {
   details: DETAILS,
   commands: {
     up: action({
-      summary: 'Make secrets and images, start everything, wait for health.',
+      summary: 'Create secrets and images, start everything, wait for health.',
       options: {
         seed: flag({ help: 'fill an empty database' }),
-        'no-build': flag({ help: 'use the images that are there' }),
+        'no-build': flag({ help: 'use existing images' }),
       },
       run: ({ seed, 'no-build': keep }) =>
         onProduction(
@@ -46,8 +46,8 @@ await runCommand('pnpm prod', {
         ),
     }),
     down: action({
-      summary: 'Stop and remove it.',
-      options: { volumes: flag({ help: 'remove its data too' }) },
+      summary: 'Stop and remove all containers.',
+      options: { volumes: flag({ help: 'also remove the data' }) },
       run: ({ volumes }) =>
         onProduction('down', ['replicas', 'postgres'], (production) => down(production, { volumes })),
     }),
@@ -57,7 +57,7 @@ await runCommand('pnpm prod', {
     }),
     logs: action({
       summary: 'Print the logs of all services, or of some.',
-      positionals: { placeholder: 'SERVICE…', help: 'as docker-compose.prod.yml names them' },
+      positionals: { placeholder: 'SERVICE…', help: 'names from docker-compose.prod.yml' },
       options: { follow: flag({ short: 'f', help: 'go on until Ctrl-C' }) },
       run: ({ follow }, services) =>
         onProduction('logs', [], async (production) => {
@@ -75,7 +75,10 @@ await runCommand('pnpm prod', {
     deploy: action({
       summary: 'Replace every replica without a failed request; roll back when the release is not healthy.',
       options: {
-        tag: text({ placeholder: 'TAG', help: 'of images that exist; built from the sources without it' }),
+        tag: text({
+          placeholder: 'TAG',
+          help: 'tag of existing images; without it images are built from the sources',
+        }),
       },
       run({ tag }) {
         if (tag !== undefined && !isTag(tag)) throw new UsageError(`'${tag}' is not an image tag`)
@@ -101,7 +104,7 @@ await runCommand('pnpm prod', {
 
 function tokenCommand(): Action {
   return action({
-    summary: 'Make a bearer token for writes and print it once; a deploy activates it.',
+    summary: 'Create a bearer token for writes and print it once; a deploy activates it.',
     positionals: { placeholder: 'NAME write|admin', help: 'its name and its scope', minimum: 2, maximum: 2 },
     run(_, [name = '', scope = '']) {
       if (!isTokenName(name)) {
@@ -115,7 +118,7 @@ function tokenCommand(): Action {
   })
 }
 
-/** Does the work while this process holds the locks. With `create` the state folder is made first if it is missing. */
+/** Does the work while this process holds the locks. With `create` a missing state folder is created first. */
 async function onProduction(
   command: string,
   locks: readonly Lock[],
@@ -125,7 +128,7 @@ async function onProduction(
   const production = openProduction()
   if (create) production.state.create()
   if (!production.state.exists()) {
-    throw new CommandError(`There is no production in ${production.state.folder}: pnpm prod up makes one`)
+    throw new CommandError(`There is no production in ${production.state.folder}: pnpm prod up creates one`)
   }
   await locked(production.state.folder, locks, command, async () => work(production))
 }

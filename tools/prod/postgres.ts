@@ -1,7 +1,7 @@
 import type { Production } from './production.ts'
 import type { PostgresNode } from './state.ts'
 
-/** One answer of a node, asked as its superuser over its socket. One that hangs is one that does not answer. */
+/** Runs SQL on a node as its superuser over its socket. A node that hangs fails the query after the limit. */
 export function query(
   production: Production,
   node: PostgresNode,
@@ -23,7 +23,7 @@ export function query(
   ])
 }
 
-/** The same through PgBouncer as the services see it; run inside of a node, since nothing else has psql. */
+/** Runs SQL through PgBouncer, as the services do. psql exists only in the containers of the nodes. */
 function queryThroughPool(
   production: Production,
   inside: PostgresNode,
@@ -35,9 +35,9 @@ function queryThroughPool(
 }
 
 /**
- * Whether what goes through PgBouncer comes to a node that takes writes. Asked over the pool of sessions, which has the same
- * address: writes that wait for a synchronous replica hold every connection of the other one until the former primary is
- * back, which comes after this question.
+ * Whether PgBouncer leads to a node that accepts writes. The query uses the session pool, which has the same
+ * address: writes that wait for a synchronous replica hold every connection of the transaction pool until the former primary
+ * is back, which happens later.
  */
 export async function takesWrites(production: Production, primary: PostgresNode): Promise<boolean> {
   const question = 'SELECT pg_is_in_recovery()'
@@ -45,7 +45,7 @@ export async function takesWrites(production: Production, primary: PostgresNode)
   return (await answer.catch(() => '')) === 'f'
 }
 
-/** PgBouncer reads its databases anew; connections to another host than before are closed when their transaction ends. */
+/** Makes PgBouncer reload its databases. Connections to a former host are closed when their transaction ends. */
 export async function reloadPool(production: Production): Promise<void> {
   await production.compose(['kill', '--signal', 'HUP', 'pgbouncer'])
 }

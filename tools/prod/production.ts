@@ -6,9 +6,8 @@ import { docker } from './docker.ts'
 import { openState, type State } from './state.ts'
 
 export const APIS = ['reference-api', 'parallel-api'] as const
-export type Api = (typeof APIS)[number]
 
-/** Where each service answers the platform, inside of its container. */
+/** Port of `/ready` and `/metrics` inside the container of each service. */
 const INTERNAL_PORT = 9000
 
 export interface Container {
@@ -31,14 +30,14 @@ export interface Production {
   containers(service: string, options?: { all?: boolean }): Promise<Container[]>
   /** Runs a command in a container of the service (the first one), or in that one. */
   exec(service: string | Container, command: readonly string[]): Promise<string>
-  /** Asks one container over its internal port; undefined when it does not answer. */
+  /** Requests a path from one container over its internal port; undefined without an answer. */
   ask(container: Container, path: string): Promise<{ status: number; body: string } | undefined>
   replicas(): number
 }
 
 /**
- * @param environment `COMPOSE_PROJECT_NAME` names the project, `PROD_STATE` the folder of its state; the rest is what the
- * compose file lists
+ * @param environment `COMPOSE_PROJECT_NAME` names the project, `PROD_STATE` the folder of its state; the compose file lists the
+ * other variables
  */
 export function openProduction(environment: NodeJS.ProcessEnv = process.env): Production {
   const project = environment.COMPOSE_PROJECT_NAME || 'reference-production'
@@ -58,7 +57,7 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
         cwd: REPOSITORY_ROOT,
         show,
         env: {
-          // The flag names the project; with the variable too, `logs` of a service that does not exist ends with 0.
+          // The flag names the project. With the variable as well, `logs` of an unknown service would exit with 0.
           COMPOSE_PROJECT_NAME: '',
           PROD_STATE: folder,
           NGINX_FILES: nginxFiles(),
@@ -86,7 +85,7 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
       return docker(['exec', id, ...command])
     },
     async ask(container, path) {
-      // A shell: a Node process for each question would be dear when six are asked over and over.
+      // A shell uses less CPU than a Node process: a deploy polls six replicas repeatedly.
       const script = `exec 3<>/dev/tcp/127.0.0.1/${INTERNAL_PORT} && printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$0" >&3 && cat <&3`
       const command = ['exec', container.id, 'timeout', '5', 'bash', '-c', script, path]
       const answer = await docker(command).catch(() => '')
@@ -99,7 +98,7 @@ export function openProduction(environment: NodeJS.ProcessEnv = process.env): Pr
   return production
 }
 
-/** Changes when a file of nginx does. */
+/** A hash of nginx's files, which recreates its container when one changes. */
 function nginxFiles(): string {
   const files = globSync('infra/nginx/**/*.{conf,template}', { cwd: REPOSITORY_ROOT }).sort()
   return hash('sha256', files.map((file) => readFileSync(join(REPOSITORY_ROOT, file), 'utf8')).join('\0'))

@@ -3,7 +3,7 @@ import { recover } from './deploy.ts'
 import { APIS, type Production } from './production.ts'
 import { isAnythingThere } from './up.ts'
 
-/** Sets how many replicas each API has; nginx sees it within a second. */
+/** Sets the number of replicas of each API; nginx follows within a second. */
 export async function scale(
   production: Production,
   replicas: number,

@@ -4,7 +4,7 @@ import { APIS, type Production } from './production.ts'
 const LAG = `SELECT application_name, state, sync_state, pg_wal_lsn_diff(sent_lsn, replay_lsn), coalesce(replay_lag, '0') FROM pg_stat_replication`
 const SLOTS = `SELECT slot_name, active, wal_status, pg_size_pretty(safe_wal_size) FROM pg_replication_slots`
 
-/** What runs, and how it is. */
+/** Containers, readiness, replication and Redis as text. */
 export async function status(production: Production): Promise<string> {
   const { state } = production
   const lines = [

@@ -9,7 +9,7 @@ export function isScope(text: string): boolean {
   return text === 'write' || text === 'admin'
 }
 
-/** Makes a token and returns it; only its hash is kept. A name that is there already gets the new one instead. */
+/** Creates and returns a token; only its hash is stored. An existing name gets the new token instead. */
 export function addToken(production: Production, name: string, scope: string): string {
   const token = randomBytes(32).toString('base64url')
   production.state.addToken(name, hash('sha256', token), scope)

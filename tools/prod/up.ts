@@ -13,7 +13,7 @@ export interface UpOptions {
   log: (line: string) => void
 }
 
-/** Makes what is missing, starts everything and waits for health; `seed` fills an empty database. */
+/** Creates missing secrets and images, starts everything and waits for health; `seed` fills an empty database. */
 export async function up(production: Production, options: UpOptions): Promise<void> {
   const { state } = production
   state.create()
@@ -38,7 +38,7 @@ export async function up(production: Production, options: UpOptions): Promise<vo
 }
 
 /**
- * Before the migrations, which would fail: the primary may be either node, and one that was made anew has another address,
+ * Runs before the migrations, which could otherwise fail: the primary may be either node, and a recreated container has another address,
  * which PgBouncer learns seconds later.
  */
 async function startPostgres(production: Production): Promise<void> {
@@ -47,16 +47,18 @@ async function startPostgres(production: Production): Promise<void> {
   const before = await containers()
   const line = ['up', '--detach', '--no-build', '--no-deps', ...nodes, 'pgbouncer']
   await production.compose(line, { show: true })
-  // Two that were made anew may have swapped addresses: PgBouncer, which asks for one only when it opens a connection, would
-  // go on with the replica as if it were the primary. What it had to finish went with the nodes.
+  // Recreated nodes may have swapped addresses. PgBouncer resolves a name only when it opens a connection, so it could use the
+  // replica as if it were the primary: restart it. Its transactions ended with the nodes.
   if (before !== '' && (await containers()) !== before)
     await production.compose(['restart', '--timeout', '3', 'pgbouncer'])
-  await waitFor('writes through PgBouncer reach the primary', 120_000, () =>
-    takesWrites(production, production.state.primary()),
+  await waitFor(
+    'writes through PgBouncer reach the primary',
+    () => takesWrites(production, production.state.primary()),
+    { timeoutMs: 120_000 },
   )
 }
 
-/** A later command, called without them, would make acknowledged writes less safe, or stop the observers or the traces. */
+/** Stores these settings: a later command without them would make acknowledged writes less safe, or stop observers or traces. */
 function remember(production: Production): void {
   const { SYNCHRONOUS_STANDBY_NAMES: names, OBSERVABILITY: observability, TRACES: traces } = process.env
   if (observability !== undefined && !['on', 'off'].includes(observability))
@@ -65,15 +67,15 @@ function remember(production: Production): void {
     throw new CommandError(`TRACES is a share of requests from 0 to 1, not ${traces}`)
   if (names !== undefined) production.state.set('SYNCHRONOUS_STANDBY_NAMES', names)
   if (observability !== undefined) production.state.set('OBSERVABILITY', observability)
-  // Empty where there are none, which the compose file tells from a share.
+  // Empty turns traces off: the compose file tests whether the variable is empty.
   if (traces !== undefined) production.state.set('TRACES', Number(traces) === 0 ? '' : traces)
 }
 
 const isShare = (text: string) => /^[\d.]+$/.test(text) && Number(text) <= 1
 
 /**
- * A release that was deployed is what it is: sources that changed since come into service by a deploy. Before the first
- * deploy there is no release, and the images follow the sources, as long as nothing runs that would be stopped at once.
+ * Once deployed, a release is kept; changed sources go live only by a deploy. Before the first deploy there is no release,
+ * and images are built from the sources, unless replicas run: new images would stop all of them at once.
  */
 async function buildWhatIsMissing(production: Production): Promise<void> {
   const { TAG: release } = production.state.settings()
@@ -85,16 +87,16 @@ async function buildWhatIsMissing(production: Production): Promise<void> {
   await production.compose(['build', 'pgbouncer'], { show: true })
 }
 
-/** @param options.volumes the data too; the secrets stay */
+/** @param options.volumes also removes the data; secrets stay */
 export async function down(production: Production, options: { volumes: boolean }): Promise<void> {
-  // Replicas of a deploy that broke off are no orphans to compose.
+  // Compose does not treat replicas of an interrupted deploy as orphans.
   await production.compose(['down', '--remove-orphans', ...(options.volumes ? ['--volumes'] : [])], {
     show: true,
   })
   if (production.state.exists()) production.state.setDeployment(undefined)
 }
 
-/** Whether anything of this production is there, running or not. */
+/** Whether this production has containers, running or not. */
 export async function isAnythingThere(production: Production): Promise<boolean> {
   const label = `label=com.docker.compose.project=${production.project}`
   return (await docker(['ps', '--all', '--quiet', '--filter', label])) !== ''

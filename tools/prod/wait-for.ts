@@ -1,25 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { delay, type UntilOptions, until } from '@reference/async'
 import { CommandError } from '@reference/cli'
 
-/** Asks until the answer is true; fails after the limit with what was waited for, and at once when it is interrupted. */
+/** @throws CommandError when it is interrupted; AppError when the condition does not hold in time */
 export async function waitFor(
   what: string,
-  limitMs: number,
   condition: () => Promise<boolean>,
-  { everyMs = 500, signal }: { everyMs?: number; signal?: AbortSignal | undefined } = {},
+  { intervalMs = 500, ...options }: UntilOptions,
 ): Promise<void> {
-  const until = performance.now() + limitMs
-  while (!(await condition())) {
-    if (performance.now() > until) throw new CommandError(`${what}: not within ${limitMs / 1000} s`)
-    await pause(everyMs, signal)
-  }
+  await interruptible(until(what, condition, { intervalMs, ...options }), options.signal)
 }
 
 /** @throws CommandError when it is interrupted */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await interruptible(delay(ms, { signal }), signal)
+}
+
+async function interruptible(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await sleep(ms, undefined, { ...(signal && { signal }) })
-  } catch {
-    throw new CommandError('interrupted')
+    await wait
+  } catch (error) {
+    throw signal?.aborted ? new CommandError('interrupted') : error
   }
 }

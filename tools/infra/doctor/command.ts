@@ -1,17 +1,17 @@
 import { action, EXIT_CODES, flag, oneOf } from '@reference/cli'
-import { container, machines, type Size, sizes, systemNames } from '@reference/infra/sizing'
+import { container, MACHINES, SIZES, type Size, SYSTEM_NAMES } from '@reference/infra/sizing'
 import { assess, type Finding, type Wanted } from './assess.ts'
 import { gatherFacts } from './facts.ts'
 
-/** Gigabytes of disk that the guide gives each machine. */
+/** Gigabytes of disk for each machine size (docs/colima.md). */
 const DISK_GB: Record<Size, number> = { small: 60, medium: 100, large: 100 }
 const MARKS = { ok: 'ok   ', warning: 'warn ', error: 'ERROR' }
 
 /** `pnpm infra doctor`. */
 export const doctorCommand = action({
-  summary: 'Tell whether this machine can run the stack, and what to change.',
+  summary: 'Check whether this machine can run the stack, and name remedies.',
   options: {
-    size: oneOf(sizes, { help: 'the machine that the stack is sized for', fallback: 'small' }),
+    size: oneOf(SIZES, { help: 'the machine that the stack is sized for', fallback: 'small' }),
     json: flag({ help: 'findings for programs' }),
   },
   details: `Looks at Node, Docker or Colima, CPUs, memory, disk, kernel, volumes, block I/O, networks and ports; changes nothing.
@@ -24,8 +24,8 @@ Exit code 0, 1 when there is an error (warnings do not count), 64 for wrong argu
 })
 
 function wantedOf(size: Size): Wanted {
-  const { memory, cpus } = machines[size]
-  const containerCpus = Math.max(...systemNames.map((system) => container(system, size).cpus))
+  const { memory, cpus } = MACHINES[size]
+  const containerCpus = Math.max(...SYSTEM_NAMES.map((system) => container(system, size).cpus))
   return { size, memoryMiB: memory, cpus, containerCpus, diskGb: DISK_GB[size] }
 }
 
