@@ -83,21 +83,34 @@ export interface Manifest {
   }
 }
 
-/** Why nothing can be rendered here; false where it can. */
+/** Why kubectl cannot render here; false if it can. */
 export const noKubectl: string | false = (() => {
   const { status, stdout } = spawnSync('kubectl', ['version', '--client', '--output', 'json'], {
     encoding: 'utf8',
   })
   if (status !== 0) return 'there is no kubectl here (Debian 13 and newer: apt-get install kubernetes-client)'
-  // Before 5 it knows neither `labels` nor folders among `resources`.
+  // Kustomize before 5 supports neither `labels` nor folders among `resources`.
   const { kustomizeVersion = 'none' } = JSON.parse(stdout) as { kustomizeVersion?: string }
   return /^v?([5-9]|\d\d)\./.test(kustomizeVersion)
     ? false
     : `kubectl's kustomize is ${kustomizeVersion}, not 5`
 })()
 
-/** What `kubectl kustomize` makes of a folder below infra/kubernetes. */
-export function render(folder: string): { text: string; manifests: Manifest[] } {
+interface Rendered {
+  readonly text: string
+  readonly manifests: Manifest[]
+}
+
+const renderedFolders = new Map<string, Rendered>()
+
+/** The output of `kubectl kustomize` for a folder below infra/kubernetes; each folder is rendered once. */
+export function render(folder: string): Rendered {
+  const known = renderedFolders.get(folder) ?? kustomize(folder)
+  renderedFolders.set(folder, known)
+  return known
+}
+
+function kustomize(folder: string): Rendered {
   const { status, stdout, stderr } = spawnSync(
     'kubectl',
     ['kustomize', join(root, 'infra/kubernetes', folder)],
@@ -114,7 +127,7 @@ export function manifestsIn(text: string): Manifest[] {
   })
 }
 
-/** Whether a selector takes something with these labels; an empty one takes everything. */
+/** Whether a selector matches these labels; an empty one matches everything. */
 export function selects({ matchLabels = {}, matchExpressions = [] }: Selector, labels: Labels): boolean {
   return (
     Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
@@ -125,7 +138,7 @@ export function selects({ matchLabels = {}, matchExpressions = [] }: Selector, l
   )
 }
 
-/** The environment of a pod's container: the ConfigMaps that it names, then its own. */
+/** The environment of a container: its ConfigMaps, overridden by its own variables. */
 export function environmentOf(container: Container, manifests: Manifest[]): Labels {
   const shared = (container.envFrom ?? []).map(({ configMapRef: { name } }) => {
     const map = manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name)
@@ -136,7 +149,7 @@ export function environmentOf(container: Container, manifests: Manifest[]): Labe
   return Object.assign({}, ...shared, Object.fromEntries(own))
 }
 
-/** The environment of each service of docker-compose.prod.yml, its variables at their defaults. */
+/** The environment of each service in docker-compose.prod.yml, with default values of variables. */
 export function composeEnvironments(): Record<string, Labels> {
   const { services } = parse(readFileSync(join(root, 'docker-compose.prod.yml'), 'utf8'), {
     merge: true,
