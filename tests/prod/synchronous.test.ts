@@ -18,7 +18,7 @@ t.test('with SYNCHRONOUS_STANDBY_NAMES the primary waits for its replica', async
   t.equal(await ask('SELECT sync_state FROM pg_stat_replication'), 'sync')
 })
 
-t.test('the primary is killed while writes are under way: nothing acknowledged is lost', async (t) => {
+t.test('the primary is killed while writes are in flight: nothing acknowledged is lost', async (t) => {
   const seen = await breaking(
     t,
     'synchronous: primary killed, then failover',
