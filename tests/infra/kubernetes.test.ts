@@ -3,7 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { settings } from '@reference/config'
-import { presets } from '@reference/database'
+import { POOLS } from '@reference/shop'
 import { freePort, startService, type TestService, testDatabase, testRedis } from '@reference/local-stack'
 import t from 'tap'
 import {
@@ -316,14 +316,14 @@ t.test(
       )
     }
     // With a replica: primary, replica, cancellable, cancellable_primary (packages/database); the job queue's; a report's lanes.
-    const pools = ({ connections, cancellableConnections }: (typeof presets)[keyof typeof presets]) =>
+    const pools = ({ connections, cancellableConnections }: (typeof POOLS)[keyof typeof POOLS]) =>
       2 * connections + 2 * cancellableConnections
     const queue = 5
     const lanes = 4
     const clients =
-      most('reference-api') * (pools(presets['reference-api']) + queue) +
-      most('parallel-api') * (pools(presets['parallel-api']) + lanes) +
-      most('worker') * (pools(presets['reference-api']) + queue)
+      most('reference-api') * (pools(POOLS['reference-api']) + queue) +
+      most('parallel-api') * (pools(POOLS['parallel-api']) + lanes) +
+      most('worker') * (pools(POOLS['reference-api']) + queue)
     const allowed = Number(
       /^max_client_conn = (\d+)/m.exec(
         readFileSync(join(root, 'infra/pgbouncer/pgbouncer.ini'), 'utf8'),

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { settings } from '@reference/config'
-import { presets } from '@reference/database'
+import { POOLS } from '@reference/shop'
 import { sizedFiles, withLimits, withValues } from '@reference/infra/size-files'
 import { container, MACHINES, memoryOf, SIZES, STACKS, type SystemName } from '@reference/infra/sizing'
 import {
@@ -109,8 +109,8 @@ t.test("the services' connections fit max_client_conn of PgBouncer, twice while 
   const lanes = 4
   const threads = Number(/^ {6}WORKER_THREADS: (\d+)$/m.exec(compose)?.[1])
   t.ok(threads > 0)
-  const pool = (service: keyof typeof presets) =>
-    2 * (presets[service].connections + presets[service].cancellableConnections)
+  const pool = (service: keyof typeof POOLS) =>
+    2 * (POOLS[service].connections + POOLS[service].cancellableConnections)
   const reference = pool('reference-api') + jobQueue
   const parallel = pool('parallel-api') + threads * 2 * lanes
   const replicas = Number(/\$\{REPLICAS:-(\d+)\}/.exec(compose)?.[1])

@@ -1,7 +1,8 @@
-import { createDatabase, migrate } from '@reference/database'
+import { createDatabase } from '@reference/database'
 import { JobPermanentError } from '@reference/jobs'
 import { until } from '@reference/local-stack'
 import { differingSettings, sessionSettings } from '@reference/postgres'
+import { migrate, POOLS } from '@reference/shop'
 import t from 'tap'
 import { double, flaky } from '../../packages/jobs/src/fixtures/definitions.ts'
 import { harness, inState } from '../../packages/jobs/src/fixtures/harness.ts'
@@ -22,7 +23,7 @@ t.test(
     // Two processes' worth of pools: more connections than PgBouncer has to share out.
     const jobs = open({ databaseUrl: url })
     const others = open({ databaseUrl: url })
-    const database = createDatabase({ url, preset: 'reference-api', applicationName: 'test' })
+    const database = createDatabase({ url, poolSizes: POOLS['reference-api'], applicationName: 'test' })
     t.teardown(() => database.close())
     const isReady = () =>
       jobs.ready().then(

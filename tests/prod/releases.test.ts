@@ -9,8 +9,8 @@ const APIS = ['reference-api', 'parallel-api'] as const
 
 /** An expanding migration: old replicas run on the new schema. */
 const WITH_A_MIGRATION = `USER root
-RUN echo 'ALTER TABLE users ADD COLUMN nickname text;' > packages/database/migrations/9999_nickname.sql
-RUN node -e "const fs = require('node:fs'), file = 'packages/database/migrations/meta/_journal.json', journal = JSON.parse(fs.readFileSync(file)), last = journal.entries.at(-1); journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: '9999_nickname' }); fs.writeFileSync(file, JSON.stringify(journal))"
+RUN echo 'ALTER TABLE users ADD COLUMN nickname text;' > packages/shop/migrations/9999_nickname.sql
+RUN node -e "const fs = require('node:fs'), file = 'packages/shop/migrations/meta/_journal.json', journal = JSON.parse(fs.readFileSync(file)), last = journal.entries.at(-1); journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: '9999_nickname' }); fs.writeFileSync(file, JSON.stringify(journal))"
 USER 1000:1000`
 
 t.test('a deploy costs no request, its migration included', async (t) => {
@@ -55,7 +55,7 @@ t.test('a deploy of a release that is ready and answers 5xx rolls back', async (
   const tag = await buildRelease(
     'fails',
     `USER root
-RUN grep -q "'products'," packages/database/src/schema.ts && sed -i "s/'products',/'products_of_tomorrow',/" packages/database/src/schema.ts
+RUN grep -q "'products'," packages/shop/src/products/table.ts && sed -i "s/'products',/'products_of_tomorrow',/" packages/shop/src/products/table.ts
 USER 1000:1000`,
   )
   const before = await everything()

@@ -13,7 +13,7 @@ interface Import {
 interface Package {
   readonly folder: string
   readonly name: string
-  /** Specifier to file, from the manifest's `exports`. */
+  /** Specifier to file, from the manifest's `exports`. Both may have one `*`. */
   readonly exports: ReadonlyMap<string, string>
   readonly declared: ReadonlySet<string>
 }
@@ -40,7 +40,7 @@ function faultsOf({ from, specifier, typeOnly }: Import, packages: readonly Pack
   }
   const target = packages.find(({ name }) => specifier === name || specifier.startsWith(`${name}/`))
   if (target === undefined || own === undefined || target === own) return []
-  if (!target.exports.has(specifier)) return [`${from}: ${target.folder} does not export ${specifier}`]
+  if (exportedFile(target, specifier) === undefined) return [`${from}: ${target.folder} does not export ${specifier}`]
   if (!own.declared.has(target.name))
     return [`${from}: ${own.folder}/package.json does not declare ${target.name}`]
   if (SUPPORT.test(from) || isAllowed(own.folder, target.folder, typeOnly)) return []
@@ -90,7 +90,20 @@ function cycles(imports: readonly Import[], packages: readonly Package[]): strin
 
 function resolve(from: string, specifier: string, packages: readonly Package[]): string | undefined {
   if (specifier.startsWith('.')) return normalize(join(dirname(from), specifier))
-  return packages.flatMap((each) => each.exports.get(specifier) ?? [])[0]
+  return packages.flatMap((each) => exportedFile(each, specifier) ?? [])[0]
+}
+
+function exportedFile({ exports }: Package, specifier: string): string | undefined {
+  const file = exports.get(specifier)
+  if (file !== undefined) return file
+  for (const [pattern, target] of exports) {
+    const [head, tail] = pattern.split('*')
+    if (head === undefined || tail === undefined) continue
+    if (!specifier.startsWith(head) || !specifier.endsWith(tail)) continue
+    const found = target.replace('*', specifier.slice(head.length, specifier.length - tail.length))
+    if (existsSync(join(REPOSITORY_ROOT, found))) return found
+  }
+  return undefined
 }
 
 function importsOf(from: string): Import[] {

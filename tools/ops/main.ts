@@ -20,7 +20,7 @@ await runCommand('pnpm ops', {
         },
         explain: {
           summary: "Show how Postgres runs the services' own statements.",
-          load: async () => (await import('@reference/database/commands')).explainCommand,
+          load: async () => (await import('@reference/shop/commands')).explainCommand,
         },
       },
     },

@@ -31,7 +31,7 @@ export async function up(production: Production, options: UpOptions): Promise<vo
   await useReplica(production)
   if (options.seed) {
     await production.compose(
-      ['run', '--rm', '--no-deps', 'migrate', 'node', 'packages/database/src/commands/seed.ts'],
+      ['run', '--rm', '--no-deps', 'migrate', 'node', 'packages/shop/src/commands/seed.ts'],
       { show: true },
     )
   }

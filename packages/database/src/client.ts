@@ -1,6 +1,7 @@
 import { openConnection, postgresJsOptions, postgresServer, withoutLibpqVariables } from '@reference/postgres'
 import postgres from 'postgres'
 import { refusedSocket } from './connection.ts'
+import { translate } from './errors.ts'
 
 const CONNECT_SECONDS = 10
 
@@ -27,4 +28,24 @@ export function createClient(url: string, applicationName: string): postgres.Sql
     },
   }
   return withoutLibpqVariables(() => postgres(settings as never))
+}
+
+/**
+ * Opens a connection for the time of `use`.
+ *
+ * @throws what `use` throws; errors of Postgres and of its connection as `DatabaseError`
+ */
+export async function withClient<T>(
+  url: string,
+  applicationName: string,
+  use: (client: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  const client = createClient(url, applicationName)
+  try {
+    return await use(client)
+  } catch (error) {
+    throw translate(error)
+  } finally {
+    await client.end()
+  }
 }

@@ -4,9 +4,9 @@ import type { Registry } from 'prom-client'
 import { isDatabaseUnavailable } from './errors.ts'
 import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
 import { createPool, type Pool } from './pool.ts'
-import { type PresetName, presets, roleLimitMs } from './presets.ts'
+import { ROLE_STATEMENT_TIMEOUT_MS } from './role-settings.ts'
 import { withFallback } from './routing.ts'
-import { users } from './schema.ts'
+import { cacheOutbox } from './schema.ts'
 import { statement } from './statement.ts'
 import { type StatementRecord, traceRecords } from './tracing.ts'
 
@@ -18,7 +18,7 @@ import { type StatementRecord, traceRecords } from './tracing.ts'
  */
 const pipeline = { depth: 8, spread: 4 }
 
-const hasTables = statement<object, object>('ready', () => sql`select from ${users} limit 0`)
+const hasTables = statement<object, object>('ready', () => sql`select from ${cacheOutbox} limit 0`)
 
 const sessionOf = statement<object, { name: string; setting: string }>(
   'session_settings',
@@ -26,15 +26,28 @@ const sessionOf = statement<object, { name: string; setting: string }>(
     sql`select name, setting from pg_catalog.pg_settings where name in (${sql.join(Object.keys(sessionSettings), sql`, `)})`,
 )
 
+export interface PoolSizes {
+  /** Connections of the main pool, and of the replica's. */
+  readonly connections: number
+  /** How long a statement may wait to be sent. */
+  readonly timeoutMs: number
+  /** Idle connections are closed after this; `undefined`: never. */
+  readonly idleSeconds: number | undefined
+  /** Connections are closed when they are this old. */
+  readonly lifetimeSeconds: number
+  /** Connections of the pool whose statements can be cancelled. */
+  readonly cancellableConnections: number
+}
+
 export type DatabaseOptions = {
   /** Postgres or PgBouncer (≥ 1.21 with `max_prepared_statements`, in transaction mode). */
   url: string
   /** Lists and reports are read here while it answers; without it they are read from `url`. */
   replicaUrl?: string | undefined
-  preset: PresetName
+  poolSizes: PoolSizes
   /** Shown by `pg_stat_activity`; the pool's name is added. */
   applicationName: string
-  /** Connections of the main pool; the preset's number unless given. */
+  /** Connections of the main pool; `poolSizes.connections` unless given. */
   poolMax?: number | undefined
   /** How long a statement may wait to be sent; 30 s unless given. */
   poolTimeoutMs?: number | undefined
@@ -72,11 +85,10 @@ export type Database = {
 
 /** Makes the pools of a service. Nothing is connected before the first statement, so an absent server stops no start. */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { url, replicaUrl, prepare = true } = options
-  const preset = presets[options.preset]
+  const { url, replicaUrl, poolSizes, prepare = true } = options
   const metrics = options.registry && createDatabaseMetrics(options.registry)
-  const statementLimitMs = options.statementLimitMs ?? roleLimitMs
-  const connections = options.poolMax ?? preset.connections
+  const statementLimitMs = options.statementLimitMs ?? ROLE_STATEMENT_TIMEOUT_MS
+  const connections = options.poolMax ?? poolSizes.connections
   const pools = new Map<string, Pool>()
 
   const primary = pool('primary', url, false)
@@ -143,12 +155,12 @@ export function createDatabase(options: DatabaseOptions): Database {
       url: to,
       applicationName: `${options.applicationName} ${name}`,
       prepare,
-      idleSeconds: preset.idleSeconds,
-      lifetimeSeconds: preset.lifetimeSeconds,
-      connections: cancels ? Math.min(connections, preset.cancellableConnections) : connections,
+      idleSeconds: poolSizes.idleSeconds,
+      lifetimeSeconds: poolSizes.lifetimeSeconds,
+      connections: cancels ? Math.min(connections, poolSizes.cancellableConnections) : connections,
       depth: pipelines ? (options.pipelineDepth ?? pipeline.depth) : 1,
       spread: pipelines ? pipeline.spread : connections,
-      timeoutMs: options.poolTimeoutMs ?? preset.timeoutMs,
+      timeoutMs: options.poolTimeoutMs ?? poolSizes.timeoutMs,
       statementLimitMs,
       // Time for the server's own refusal to arrive, which says more than ours.
       answerMarginMs: Math.min(2000, statementLimitMs),

@@ -1,6 +1,5 @@
 import type postgres from 'postgres'
-import { createClient } from './client.ts'
-import { translate } from './errors.ts'
+import { withClient } from './client.ts'
 import {
   type Access,
   accessesOf,
@@ -10,102 +9,112 @@ import {
   type PlanNode,
   tablesWithoutIndex,
 } from './plan.ts'
-import { type Sample, samples } from './samples.ts'
+import type { Statement } from './statement.ts'
 
-export type Explained = {
-  query: string
-  /** `undefined`: hot. Otherwise why it may read as much as it does. */
-  whole: string | undefined
-  faults: string[]
-  accesses: Access[]
-  milliseconds: number | undefined
-  buffers: { hit: number; read: number }
+export interface ExplainedStatement {
+  readonly query: string
+  /** Why it may read a whole table. `undefined`: it must use an index. */
+  readonly fullScanReason: string | undefined
+  readonly faults: readonly string[]
+  readonly accesses: readonly Access[]
+  readonly milliseconds: number | undefined
+  readonly buffers: { readonly hit: number; readonly read: number }
   /** As EXPLAIN prints it. */
-  text: string
+  readonly text: string
 }
 
-export type Explanation = { queries: Explained[]; tables: Map<string, number>; keys: string[] }
+export interface Explanation {
+  readonly queries: readonly ExplainedStatement[]
+  /** Rows of each table, as the planner estimates them. */
+  readonly tables: ReadonlyMap<string, number>
+  /** Foreign keys without an index: a delete of a parent reads the whole child table. */
+  readonly keys: readonly string[]
+}
 
-/** Postgres plans a prepared statement anew for its first five executions, then may settle for one plan for all. */
-const customPlans = 5
+/** Postgres makes a new plan for the first five executions of a prepared statement, and may then keep one for all. */
+const CUSTOM_PLANS = 5
 
 /**
- * Asks Postgres how it runs the statements of the services: EXPLAIN (ANALYZE, BUFFERS) of each, prepared, as the services
- * send it, with the plan that it has from the sixth execution on. In a transaction that is rolled back; inserts are
- * planned and not run, since that would use up ids.
+ * Asks Postgres how it runs statements: EXPLAIN (ANALYZE, BUFFERS) of each, prepared as the services prepare it, with the plan of
+ * the sixth execution. Each runs with its sample, in a transaction that is rolled back. Inserts are planned and not run, because they
+ * would consume ids.
  *
- * @param options.url Postgres itself: what is prepared belongs to a session
- * @param options.only names of statements; all of them unless given
- * @returns `keys`: foreign keys without an index, whose parents' deletes read the whole child
+ * @param options.url Postgres itself: a prepared statement belongs to a session
+ * @throws TypeError for a statement without a sample
  */
-export async function explain(options: { url: string; only?: string[] | undefined }): Promise<Explanation> {
-  const client = createClient(options.url, 'explain')
-  try {
+export async function explain(options: {
+  url: string
+  statements: readonly Statement<object, unknown>[]
+}): Promise<Explanation> {
+  return withClient(options.url, 'explain', async (client) => {
     const tables = await countTables(client)
-    const chosen = samples.filter(({ statement }) => options.only?.includes(statement.name) ?? true)
-    const queries: Explained[] = []
-    for (const sample of chosen) queries.push(await explainOne(client, sample, tables))
+    const queries: ExplainedStatement[] = []
+    for (const statement of options.statements) queries.push(await explainOne(client, statement, tables))
     return { queries, tables, keys: await keysWithoutIndex(client) }
-  } catch (error) {
-    throw translate(error)
-  } finally {
-    await client.end()
-  }
+  })
 }
+
+/** Rolls the transaction back without an error for the caller. */
+const ROLLBACK = new Error('rolled back')
 
 async function explainOne(
   client: postgres.Sql,
-  sample: Sample,
+  statement: Statement<object, unknown>,
   tables: ReadonlyMap<string, number>,
-): Promise<Explained> {
-  const { statement, params, whole } = sample
-  const { text, bind } = statement.compiled()
-  const given = bind(params).map(literal)
-  const execute = `execute explained${given.length > 0 ? `(${given.join(', ')})` : ''}`
-  const runs = !/^\s*insert\b/i.test(text)
-  const options = runs ? 'analyze, buffers' : 'buffers'
-  let found: Explained | undefined
+): Promise<ExplainedStatement> {
+  let explained: ExplainedStatement | undefined
   await client
     .begin(async (tx) => {
       await tx.unsafe('set local statement_timeout = 0')
-      const planOf = async (how: string): Promise<PlanNode & { milliseconds: number | undefined }> => {
-        const [row] = await tx.unsafe(`explain (${how}, format json) ${execute}`)
-        const [explained] = (row?.['QUERY PLAN'] ?? []) as { Plan: PlanNode; 'Execution Time'?: number }[]
-        if (explained === undefined) throw new Error(`Postgres gave no plan for ${statement.name}`)
-        return { ...explained.Plan, milliseconds: explained['Execution Time'] }
-      }
-      await tx.unsafe(`prepare explained as ${text}`)
-      for (let done = 0; done < customPlans; done++) await planOf('costs')
-      const plan = await planOf(options)
-      const lines = await tx.unsafe(`explain (${options}) ${execute}`)
-      const faults = whole === undefined ? faultsOf(plan, tables) : []
-      if (whole === undefined && faults.length === 0) {
-        // A table that is still small is rightly read whole; whether an index is there shows when that is forbidden.
-        await tx.unsafe('set local enable_seqscan = off')
-        await tx.unsafe('deallocate explained')
-        await tx.unsafe(`prepare explained as ${text}`)
-        faults.push(...tablesWithoutIndex(await planOf('costs')))
-      }
-      await tx.unsafe('deallocate explained')
-      found = {
-        query: statement.name,
-        whole,
-        faults,
-        accesses: accessesOf(plan),
-        milliseconds: plan.milliseconds,
-        buffers: buffersOf(plan),
-        text: lines.map((line) => line['QUERY PLAN']).join('\n'),
-      }
-      throw rollback
+      explained = await explainIn(tx, statement, tables)
+      throw ROLLBACK
     })
     .catch((error: unknown) => {
-      if (error !== rollback) throw error
+      if (error !== ROLLBACK) throw error
     })
-  if (found === undefined) throw new Error(`${statement.name} was not explained`)
-  return found
+  if (explained === undefined) throw new Error(`${statement.name} was not explained`)
+  return explained
 }
 
-const rollback = new Error('rolled back')
+async function explainIn(
+  tx: postgres.TransactionSql,
+  { name, sample, fullScanReason, compiled }: Statement<object, unknown>,
+  tables: ReadonlyMap<string, number>,
+): Promise<ExplainedStatement> {
+  if (sample === undefined) throw new TypeError(`The statement ${name} has no sample`)
+  const { text, bind } = compiled()
+  const values = bind(sample).map(literal)
+  const execute = `execute explained${values.length > 0 ? `(${values.join(', ')})` : ''}`
+  const options = /^\s*insert\b/i.test(text) ? 'buffers' : 'analyze, buffers'
+  const planOf = async (how: string): Promise<PlanNode & { milliseconds: number | undefined }> => {
+    const [row] = await tx.unsafe(`explain (${how}, format json) ${execute}`)
+    const [explained] = (row?.['QUERY PLAN'] ?? []) as { Plan: PlanNode; 'Execution Time'?: number }[]
+    if (explained === undefined) throw new Error(`Postgres returned no plan for ${name}`)
+    return { ...explained.Plan, milliseconds: explained['Execution Time'] }
+  }
+  await tx.unsafe(`prepare explained as ${text}`)
+  for (let done = 0; done < CUSTOM_PLANS; done++) await planOf('costs')
+  const plan = await planOf(options)
+  const lines = await tx.unsafe(`explain (${options}) ${execute}`)
+  const faults = fullScanReason === undefined ? faultsOf(plan, tables) : []
+  if (fullScanReason === undefined && faults.length === 0) {
+    // Postgres rightly reads a small table whole. With that forbidden, the plan shows whether an index exists.
+    await tx.unsafe('set local enable_seqscan = off')
+    await tx.unsafe('deallocate explained')
+    await tx.unsafe(`prepare explained as ${text}`)
+    faults.push(...tablesWithoutIndex(await planOf('costs')))
+  }
+  await tx.unsafe('deallocate explained')
+  return {
+    query: name,
+    fullScanReason,
+    faults,
+    accesses: accessesOf(plan),
+    milliseconds: plan.milliseconds,
+    buffers: buffersOf(plan),
+    text: lines.map((line) => line['QUERY PLAN']).join('\n'),
+  }
+}
 
 /** Values as text that Postgres reads by the type of the parameter. */
 function literal(value: unknown): string {
@@ -122,7 +131,7 @@ async function countTables(client: postgres.Sql): Promise<Map<string, number>> {
   return new Map(rows.map(({ name, rows }) => [name, rows]))
 }
 
-/** The keys of big tables that have no index which starts with their columns. */
+/** Foreign keys of big tables without an index that starts with their columns. */
 async function keysWithoutIndex(client: postgres.Sql): Promise<string[]> {
   const rows = await client<{ line: string }[]>`
     select format('%s (%s): no index, so each delete in %s reads all of it', conrelid::regclass, (

@@ -1,13 +1,13 @@
 import type { Config } from '@reference/config'
 import type { SettingDifference } from '@reference/postgres'
-import type { DatabaseOptions } from './database.ts'
+import type { DatabaseOptions, PoolSizes } from './database.ts'
 
-/** The part of `createDatabase`'s options that the settings decide. */
-export function databaseSettings(config: Config) {
+/** The options of `createDatabase` that follow from the settings, and the pool sizes of the service. */
+export function databaseSettings(config: Config, poolSizes: PoolSizes) {
   return {
     url: config.databaseUrl,
     replicaUrl: config.databaseReplicaUrl === config.databaseUrl ? undefined : config.databaseReplicaUrl,
-    preset: config.service,
+    poolSizes,
     applicationName: config.service,
     poolMax: config.dbPoolMax,
     poolTimeoutMs: config.dbPoolTimeoutMs,

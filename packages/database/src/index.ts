@@ -1,4 +1,6 @@
-export { createDatabase, type Database, type DatabaseOptions } from './database.ts'
+export { withClient } from './client.ts'
+export { named, timestampColumn } from './columns.ts'
+export { createDatabase, type Database, type DatabaseOptions, type PoolSizes } from './database.ts'
 export {
   type DatabaseError,
   isCheckViolation,
@@ -9,33 +11,25 @@ export {
   RowNotRepresentableError,
   rowNotRepresentable,
 } from './errors.ts'
+export { type ExplainedStatement, type Explanation, explain } from './explain.ts'
 export { databaseSettings, warnOfSettings } from './from-config.ts'
 export { createIdempotencyStore, type IdempotencyStore } from './idempotency-store.ts'
 export { createInstallationReader } from './installation.ts'
+export { jsonList, plainText } from './json-list.ts'
+export { type Keyset, type KeysetColumn, keyset } from './keyset.ts'
+export { limited } from './limited.ts'
 export type { PoolFigures } from './metrics.ts'
 export { migrate } from './migrate.ts'
 export { createOutboxStore } from './outbox-store.ts'
+export { bigFromRows } from './plan.ts'
 export type { Pool, RunOptions } from './pool.ts'
-export { type PresetName, presets } from './presets.ts'
 export { queries } from './queries/index.ts'
-export { newestOrder, type OrderCursor } from './queries/orders.ts'
-export type { ReportRow } from './queries/report.ts'
-export type { Setting } from './queries/settings.ts'
 export { type Attempt, type RepeatLimits, type RepeatReason, repeated } from './repeat.ts'
-export { createRowAudit, type RowAudit, type RowFault } from './row-audit.ts'
-export { checkedRow } from './rows.ts'
-export {
-  cacheOutbox,
-  cacheRegistrations,
-  idempotencyKeys,
-  installation,
-  orders,
-  products,
-  settings,
-  users,
-} from './schema.ts'
-export { type SeedOptions, type SeedProgress, type SeedResult, seed } from './seed.ts'
-export { type Statement, statement } from './statement.ts'
+export { checkedRow, isCents, isNotTooEarly, isTimestamp, LAST_TIMESTAMP } from './representable.ts'
+export { createRowAudit, type RowAudit, type RowAuditOptions, type RowFault } from './row-audit.ts'
+export { cacheOutbox, cacheRegistrations, idempotencyKeys, installation } from './schema.ts'
+export { type Statement, type StatementOptions, statement, statementsOf } from './statement.ts'
 export type { StatementRecord, TracedStatement } from './tracing.ts'
 export type { Transaction, TransactionOptions } from './transaction.ts'
+export { isIsoMoment } from './wire.ts'
 export { type Change, createWrite, type Write, type WriteOptions, type Written } from './write.ts'

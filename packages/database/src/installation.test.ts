@@ -1,8 +1,9 @@
 import { testDatabase } from '@reference/local-stack'
+import { seed } from '@reference/shop'
 import postgres from 'postgres'
 import t from 'tap'
 import { openOn } from './fixtures/open.ts'
-import { createInstallationReader, seed } from './index.ts'
+import { createInstallationReader } from './index.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 

@@ -1,18 +1,20 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type TestScope, testDatabase, until } from '@reference/local-stack'
+import { MIGRATIONS_FOLDER, migrate, TABLES } from '@reference/shop'
+import { getTableName } from 'drizzle-orm'
 import postgres from 'postgres'
 import t from 'tap'
-import { createDatabase, migrate } from './index.ts'
+import { TEST_POOL_SIZES } from './fixtures/open.ts'
+import { createDatabase } from './index.ts'
 import { applyMigrations } from './migration-steps.ts'
 
 t.test('four migrations at once and one more leave one schema, with the limits on the role', async (t) => {
   const { url } = await testDatabase(t, { from: 'empty' })
   await Promise.all([1, 2, 3, 4].map(() => migrate({ url })))
   await migrate({ url })
-  const database = createDatabase({ url, preset: 'reference-api', applicationName: 'test' })
+  const database = createDatabase({ url, poolSizes: TEST_POOL_SIZES, applicationName: 'test' })
   t.teardown(() => database.close())
   const { sql } = database.primary
 
@@ -20,10 +22,7 @@ t.test('four migrations at once and one more leave one schema, with the limits o
     select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE' order by 1`
   t.same(
     tables.map(({ name }) => name),
-    [
-      ...['cache_outbox', 'cache_registrations', 'idempotency_keys', 'installation', 'orders', 'products'],
-      ...['settings', 'users'],
-    ],
+    TABLES.map((table) => getTableName(table)).sort(),
   )
   const indexes = await sql<{ definition: string }>`
     select regexp_replace(indexdef, '.* ON public.(\\S+) USING btree ', '\\1') || case when indexdef like '%UNIQUE%' then ' unique' else '' end as definition
@@ -62,7 +61,7 @@ async function migratedTo(t: TestScope, tag: string) {
   const { url, superuserUrl } = await testDatabase(t, { from: 'empty' })
   const migrationsFolder = await mkdtemp(join(tmpdir(), 'migrations-'))
   t.teardown(() => rm(migrationsFolder, { recursive: true }))
-  await cp(fileURLToPath(new URL('../migrations', import.meta.url)), migrationsFolder, { recursive: true })
+  await cp(MIGRATIONS_FOLDER, migrationsFolder, { recursive: true })
   const file = join(migrationsFolder, 'meta/_journal.json')
   const journal: { entries: { tag: string }[] } = JSON.parse(await readFile(file, 'utf8'))
   const entries = journal.entries.slice(0, journal.entries.findIndex((entry) => entry.tag === tag) + 1)
@@ -102,7 +101,7 @@ t.test('rows from before a check stop its validation with the query that finds t
 
 t.test('a migration does not queue others behind a lock that it waits for', async (t) => {
   const { url, superuserUrl, sql } = await migratedTo(t, '0000_tables')
-  const migrationsFolder = fileURLToPath(new URL('../migrations', import.meta.url))
+  const migrationsFolder = MIGRATIONS_FOLDER
   const reader = connect(t, superuserUrl)
   const read = Promise.withResolvers<void>()
   const done = Promise.withResolvers<void>()

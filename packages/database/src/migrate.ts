@@ -1,50 +1,30 @@
-import { fileURLToPath } from 'node:url'
-import { sessionSettings } from '@reference/postgres'
 import type postgres from 'postgres'
-import { createClient } from './client.ts'
-import { translate } from './errors.ts'
+import { withClient } from './client.ts'
 import { applyMigrations } from './migration-steps.ts'
-import { roleLimitMs } from './presets.ts'
+import { ROLE_SETTINGS } from './role-settings.ts'
 
-/**
- * What a session of the role has in this database. They lie on the role, since PgBouncer drops or refuses them when a client
- * sends them at its start, and in this database, since that goes before what is set for the role or the database alone.
- *
- * - The settings that change what statements mean: sent at the start as well, which PgBouncer allows for some only.
- * - A statement of a call takes milliseconds; one that takes 10 s is lost and holds a connection that others wait
- *   for, and the caller has left. `/report` asks for more with SET LOCAL.
- * - A transaction that sits idle holds locks and keeps vacuum from cleaning. Ours never wait for anything but the
- *   database and one enqueue, so 10 s without a statement means that its process hangs.
- */
-const roleSettings: Readonly<Record<string, string>> = {
-  ...sessionSettings,
-  statement_timeout: `${roleLimitMs / 1000}s`,
-  idle_in_transaction_session_timeout: '10s',
+/** An arbitrary number. Nothing else in this database locks it. */
+const MIGRATION_LOCK = 7_202_611
+
+export interface MigrateOptions {
+  /** Must reach Postgres itself: the lock belongs to a session, and PgBouncer divides one connection among sessions. */
+  readonly url: string
+  /** The folder that drizzle-kit writes. */
+  readonly migrationsFolder: string
 }
 
-// Any number that nothing else in this database locks.
-const migrationLock = 7_202_611
-
 /**
- * Brings the database to the newest schema; does nothing when it is there already. Several processes may call it at
- * once: one works, the others wait for its lock and find nothing left to do.
- *
- * @param options.url must reach Postgres itself: the lock belongs to the session, which PgBouncer would divide.
+ * Brings the database to the newest schema; does nothing when it has that schema. Several processes may call it at
+ * once: one works, the others wait for its lock and then find nothing to do.
  */
-export async function migrate(options: { url: string }): Promise<void> {
-  const client = createClient(options.url, 'migrate')
-  try {
-    // Building an index on a grown table may take longer than any call is allowed to.
+export async function migrate(options: MigrateOptions): Promise<void> {
+  await withClient(options.url, 'migrate', async (client) => {
+    // Building an index on a large table may take longer than a request may.
     await client`set statement_timeout = 0`
-    await client`select pg_advisory_lock(${migrationLock})`
-    const migrationsFolder = fileURLToPath(new URL('../migrations', import.meta.url))
-    await applyMigrations(client, { migrationsFolder })
+    await client`select pg_advisory_lock(${MIGRATION_LOCK})`
+    await applyMigrations(client, { migrationsFolder: options.migrationsFolder })
     await setRoleSettings(client)
-  } catch (error) {
-    throw translate(error)
-  } finally {
-    await client.end()
-  }
+  })
 }
 
 /**
@@ -56,7 +36,7 @@ async function setRoleSettings(client: postgres.Sql): Promise<void> {
     select unnest(setconfig) as setting from pg_db_role_setting
     where setrole = current_user::regrole and setdatabase = (select oid from pg_database where datname = current_database())`
   const present = new Set(rows.map((row) => row.setting))
-  for (const [name, value] of Object.entries(roleSettings)) {
+  for (const [name, value] of Object.entries(ROLE_SETTINGS)) {
     if (present.has(`${name}=${value}`)) continue
     const [line] = await client<{ line: string }[]>`
       select format('alter role %I in database %I set %s = ', current_user, current_database(), ${name}::text)

@@ -1,6 +1,7 @@
+import { orderById } from '@reference/shop/orders/queries'
+import { userById, usersByIds } from '@reference/shop/users/queries'
 import t from 'tap'
 import { open, openOn } from './fixtures/open.ts'
-import { queries } from './index.ts'
 
 t.test('while tables change, each of many statements on one connection gets its own rows', async (t) => {
   const { database, superuserUrl } = await open(t, { poolMax: 1, pipelineDepth: 8 })
@@ -14,9 +15,9 @@ t.test('while tables change, each of many statements on one connection gets its 
       const id = 1 + ((n * 131 + i * 17) % 900)
       try {
         const [user, many, order] = await Promise.all([
-          primary.first(queries.userById, { id }),
-          primary.run(queries.usersByIds, { ids: [id] }),
-          primary.first(queries.orderById, { id }),
+          primary.first(userById, { id }),
+          primary.run(usersByIds, { ids: [id] }),
+          primary.first(orderById, { id }),
         ])
         if (user?.id !== id || user.email === undefined) wrong.push({ id, user })
         if (many.length !== 1 || many[0]?.id !== id) wrong.push({ id, many })

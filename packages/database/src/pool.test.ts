@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { linkTo, testDatabase, until } from '@reference/local-stack'
+import { ordersPage } from '@reference/shop/orders/queries'
+import { insertUser, userById } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { open, openOn } from './fixtures/open.ts'
+import { open, openOn, TEST_POOL_SIZES } from './fixtures/open.ts'
 import { type Pool, queries, statement } from './index.ts'
 
 const sleep = statement<{ seconds: number }, { slept: string }>(
@@ -24,8 +26,8 @@ t.test('hot statements are prepared in the server, and with prepare off none is'
   const unprepared = openOn(t, { url, poolMax: 1, prepare: false })
   for (const { primary } of [database, unprepared]) {
     for (let n = 1; n <= 3; n++) {
-      t.equal((await primary.first(queries.userById, { id: n }))?.id, n)
-      await primary.run(queries.ordersPage({}), { createdAt: 'infinity', id: 1, limit: 1 })
+      t.equal((await primary.first(userById, { id: n }))?.id, n)
+      await primary.run(ordersPage({}), { createdAt: 'infinity', id: 1, limit: 1 })
       await primary.first(queries.outboxStatus, { cache: 'a' })
     }
   }
@@ -55,7 +57,7 @@ t.test('past the wait limit a statement fails with 503 and is never sent', async
   const { database } = await open(t, { poolMax: 1, pipelineDepth: 1, poolTimeoutMs: 50 })
   const { promise: gate, resolve: finish } = Promise.withResolvers<void>()
   const holder = database.primary.transaction(() => gate)
-  await t.rejects(database.primary.first(queries.insertUser, { email: 'late@example.com', name: 'Late' }), {
+  await t.rejects(database.primary.first(insertUser, { email: 'late@example.com', name: 'Late' }), {
     code: 'DB_POOL_TIMEOUT',
     statusCode: 503,
     retryAfterSeconds: 1,
@@ -116,7 +118,7 @@ t.test('a signal cancels the statement in the server and the caller gets its rea
     await until('it no longer runs', async () => (await sleeping(database.primary)) === 0)
     await until('its place is free', () => database.stats().cancellable?.inUse === 0)
   }
-  t.equal((await database.cancellable.first(queries.userById, { id: 1 }))?.id, 1, 'the connections go on')
+  t.equal((await database.cancellable.first(userById, { id: 1 }))?.id, 1, 'the connections go on')
 })
 
 t.test('a signal that comes at once, while the connection is made, leaves the pool usable', async (t) => {
@@ -133,7 +135,7 @@ t.test('a signal that comes at once, while the connection is made, leaves the po
   leaving.abort(new Error('left'))
   await failed
   await until('its place is free', () => database.stats().cancellable?.inUse === 0)
-  t.equal((await database.cancellable.first(queries.userById, { id: 1 }))?.id, 1)
+  t.equal((await database.cancellable.first(userById, { id: 1 }))?.id, 1)
 })
 
 t.test('on the pipelined pool a signal ends the wait but touches nothing that is sent', async (t) => {
@@ -142,7 +144,7 @@ t.test('on the pipelined pool a signal ends the wait but touches nothing that is
   const left = t.rejects(database.primary.run(sleep, { seconds: 0.1 }, { signal: leaving.signal }), {
     message: 'left',
   })
-  const behind = database.primary.first(queries.userById, { id: 2 })
+  const behind = database.primary.first(userById, { id: 2 })
   leaving.abort(new Error('left'))
   await left
   t.equal(database.stats().primary?.inUse, 2, 'it keeps its place until it has really ended')
@@ -165,7 +167,7 @@ t.test('a database that is away is a 503 and is found again by itself', async (t
   const database = openOn(t, { url: link.url })
   const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
   await t.rejects(database.ready(), away)
-  await t.rejects(database.primary.run(queries.userById, { id: 1 }), away)
+  await t.rejects(database.primary.run(userById, { id: 1 }), away)
   await t.rejects(
     database.primary.transaction(async () => {}),
     away,
@@ -210,7 +212,7 @@ t.test('after close nothing is sent any more', async (t) => {
   const closing = database.close()
   t.equal((await before).length, 1, 'what was sent may finish')
   await closing
-  await t.rejects(database.primary.run(queries.userById, { id: 1 }), { code: 'DB_UNAVAILABLE' })
+  await t.rejects(database.primary.run(userById, { id: 1 }), { code: 'DB_UNAVAILABLE' })
 })
 
 t.test('a connection that cannot be opened for want of descriptors fails its statement alone', async (t) => {
@@ -219,7 +221,7 @@ t.test('a connection that cannot be opened for want of descriptors fails its sta
   const script = `
     import { closeSync, openSync } from 'node:fs'
     import { createDatabase } from ${module}
-    const database = createDatabase({ url: ${JSON.stringify(url)}, preset: 'reference-api' })
+    const database = createDatabase({ url: ${JSON.stringify(url)}, poolSizes: ${JSON.stringify(TEST_POOL_SIZES)} })
     const files = []
     try { for (;;) files.push(openSync('/dev/null', 'r')) } catch {}
     const ready = () => database.ready(AbortSignal.timeout(5000)).then(() => 'ok', (error) => error.code + ': ' + error.cause?.code)

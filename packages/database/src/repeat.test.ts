@@ -1,9 +1,11 @@
 import { until } from '@reference/local-stack'
+import { putSetting } from '@reference/shop/settings/queries'
+import { insertUser, updateUser, userById, usersByIds, usersPage } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { type Opened, open, openOn } from './fixtures/open.ts'
-import { isRetryableConflict, type Pool, queries, statement, type Transaction } from './index.ts'
+import { isRetryableConflict, type Pool, statement, type Transaction } from './index.ts'
 
 const { placeholder } = sql
 
@@ -15,7 +17,7 @@ const writeCounter = statement<{ count: number }, never>(
   'test_write_counter',
   () => sql`update settings set value = to_jsonb(${placeholder('count')}::int) where key = 'counter'`,
 )
-const rename = (tx: Transaction, id: number) => tx.run(queries.updateUser, { id, email: null, name: 'New' })
+const rename = (tx: Transaction, id: number) => tx.run(updateUser, { id, email: null, name: 'New' })
 
 async function withCounter(
   t: Parameters<typeof open>[0],
@@ -90,7 +92,7 @@ t.test('a conflict that is found at commit is repeated as well', async (t) => {
     database.primary.transaction(
       async (tx) => {
         runs++
-        await tx.run(queries.userById, { id: 3 - id })
+        await tx.run(userById, { id: 3 - id })
         await rename(tx, id)
         await meet()
         commits++
@@ -186,7 +188,7 @@ t.test('after a commit whose outcome is unknown the work does not run again', as
   const outcome = t.rejects(
     database.primary.transaction(async (tx) => {
       runs++
-      await tx.run(queries.putSetting, { key: 'k', valueJson: '1' })
+      await tx.run(putSetting, { key: 'k', valueJson: '1' })
     }),
     { code: 'DB_UNAVAILABLE', statusCode: 503 },
   )
@@ -265,14 +267,14 @@ t.test('a session that the server ended because it was idle costs no statement',
       (await registry.metrics()).includes('db_pool_connections{pool="primary"} 0'),
     )
   for (let i = 0; i < 3; i++) {
-    t.equal((await primary.first(queries.userById, { id: 1 }))?.id, 1)
+    t.equal((await primary.first(userById, { id: 1 }))?.id, 1)
     await gone()
     t.match(await primary.transaction((tx) => rename(tx, 1)), [{ id: 1 }])
     await gone()
   }
 })
 
-const addUser = (email: string) => (tx: Transaction) => tx.first(queries.insertUser, { email, name: 'Name' })
+const addUser = (email: string) => (tx: Transaction) => tx.first(insertUser, { email, name: 'Name' })
 
 t.test('statements that were prepared before a column changed its type are answered', async (t) => {
   const { database, superuserUrl, registry } = await withCounter(t, { poolMax: 2, pipelineDepth: 1 })
@@ -281,10 +283,10 @@ t.test('statements that were prepared before a column changed its type are answe
   const calls = (n: number) =>
     Promise.all([
       primary.transaction(addUser(`${n}@example.com`)),
-      primary.transaction(async (tx) => [await rename(tx, 1), await tx.first(queries.userById, { id: 1 })]),
-      primary.run(queries.updateUser, { id: 2, email: null, name: `${n}` }),
-      primary.run(queries.usersByIds, { ids: [3, 4] }),
-      primary.run(queries.usersPage, { after: 0, limit: 2 }),
+      primary.transaction(async (tx) => [await rename(tx, 1), await tx.first(userById, { id: 1 })]),
+      primary.run(updateUser, { id: 2, email: null, name: `${n}` }),
+      primary.run(usersByIds, { ids: [3, 4] }),
+      primary.run(usersPage, { after: 0, limit: 2 }),
     ])
   const warm = async (n: number) => {
     for (let i = 0; i < 4; i++) await calls(10 * n + i)
@@ -335,12 +337,12 @@ t.test('statements that the server has forgotten are answered', async (t) => {
   const { primary } = database
   const forget = () => primary.transaction(({ drizzle }) => drizzle.execute(sql.raw('deallocate all')))
   for (const n of [1, 2]) {
-    const outside = () => primary.run(queries.usersByIds, { ids: [1, 2] })
+    const outside = () => primary.run(usersByIds, { ids: [1, 2] })
     t.equal((await outside()).length, 2)
     await forget()
     t.equal((await outside()).length, 2, 'outside of a transaction')
     t.equal(await repeats(registry, 'stale_plan'), 2 * n - 1)
-    t.match(await primary.run(queries.updateUser, { id: 1, email: null, name: `${n}` }), [{ name: `${n}` }])
+    t.match(await primary.run(updateUser, { id: 1, email: null, name: `${n}` }), [{ name: `${n}` }])
 
     await primary.transaction(addUser(`${n}-a@example.com`))
     await forget()

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { linkTo, until } from '@reference/local-stack'
+import { insertOrder } from '@reference/shop/orders/queries'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { open, openOn } from './fixtures/open.ts'
-import { queries, statement } from './index.ts'
+import { statement } from './index.ts'
 
 const port = statement<object, { database: string }>(
   'test_database',
@@ -62,7 +63,7 @@ t.test('a fault of the statement itself is not tried elsewhere', async (t) => {
   await t.rejects(
     database.replica.transaction(async (tx) => {
       runs++
-      await tx.run(queries.insertOrder, { userId: 999_999, productId: 1, quantity: 1 })
+      await tx.run(insertOrder, { userId: 999_999, productId: 1, quantity: 1 })
     }),
     { code: '23503' },
   )

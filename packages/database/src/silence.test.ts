@@ -1,9 +1,11 @@
 import { linkTo, testDatabase, until } from '@reference/local-stack'
+import { migrate } from '@reference/shop'
+import { insertUser, userById } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { open, openOn } from './fixtures/open.ts'
-import { type Database, type DatabaseOptions, migrate, queries, statement } from './index.ts'
+import { type Database, type DatabaseOptions, statement } from './index.ts'
 
 const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
 
@@ -36,10 +38,10 @@ t.test(
     await Promise.all([primary.ping(), primary.ping(), cancellable.ping()])
     link.hang()
     const outcomes: Promise<unknown>[] = [
-      ...Array.from({ length: 10 }, () => primary.run(queries.userById, { id: 1 })),
-      primary.run(queries.insertUser, { email: 'hung@example.com', name: 'Hung' }),
-      cancellable.run(queries.userById, { id: 1 }),
-      cancellable.bytes(queries.userById, { id: 1 }),
+      ...Array.from({ length: 10 }, () => primary.run(userById, { id: 1 })),
+      primary.run(insertUser, { email: 'hung@example.com', name: 'Hung' }),
+      cancellable.run(userById, { id: 1 }),
+      cancellable.bytes(userById, { id: 1 }),
     ]
     await Promise.all(outcomes.map((outcome) => t.rejects(outcome, away)))
     t.match(await registry.metrics(), 'db_pool_abandoned_total{pool="primary"} 2')
@@ -61,7 +63,7 @@ t.test(
     link.hang()
     const usual = openOn(t, { url: link.url, poolMax: 1 })
     const allFail = async ({ primary }: Database) => {
-      const waiting = Array.from({ length: 8 }, () => primary.run(queries.userById, { id: 1 }))
+      const waiting = Array.from({ length: 8 }, () => primary.run(userById, { id: 1 }))
       await Promise.all(waiting.map((outcome) => t.rejects(outcome, away)))
       t.equal(primary.stats().inUse, 0)
     }
@@ -84,12 +86,12 @@ t.test('a server that stops answering fails a transaction at each of its steps',
     statement: () =>
       primary.transaction(async (tx) => {
         link.hang()
-        await tx.run(queries.insertUser, insert)
+        await tx.run(insertUser, insert)
       }),
     'statement, caught': () =>
       primary.transaction(async (tx) => {
         link.hang()
-        await tx.run(queries.insertUser, insert).catch(() => {})
+        await tx.run(insertUser, insert).catch(() => {})
       }),
     drizzle: () =>
       primary.transaction(async (tx) => {
@@ -110,7 +112,7 @@ t.test('a server that stops answering fails a transaction at each of its steps',
       ),
     commit: () =>
       primary.transaction(async (tx) => {
-        await tx.run(queries.insertUser, insert)
+        await tx.run(insertUser, insert)
         link.hang()
       }),
     rollback: () =>
@@ -156,7 +158,7 @@ t.test('an abort during the silence is heard at once, and its place comes free',
   await database.cancellable.ping()
   link.hang()
   const leaving = new AbortController()
-  const left = t.rejects(database.cancellable.run(queries.userById, { id: 1 }, { signal: leaving.signal }), {
+  const left = t.rejects(database.cancellable.run(userById, { id: 1 }, { signal: leaving.signal }), {
     message: 'left',
   })
   leaving.abort(new Error('left'))
@@ -170,8 +172,8 @@ t.test('a hung replica sends its reads to the primary', async (t) => {
   const database = openOn(t, { url: primary.url, replicaUrl: link.url, statementLimitMs: 400 })
   await database.replica.ping()
   link.hang()
-  t.equal((await database.replica.first(queries.userById, { id: 1 }))?.id, 1)
-  t.equal((await database.replica.first(queries.userById, { id: 2 }))?.id, 2)
+  t.equal((await database.replica.first(userById, { id: 1 }))?.id, 1)
+  t.equal((await database.replica.first(userById, { id: 2 }))?.id, 2)
 })
 
 t.test('close ends although the server does not answer, and nothing keeps the process', async (t) => {
@@ -180,7 +182,7 @@ t.test('close ends although the server does not answer, and nothing keeps the pr
   link.hang()
   const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
   const before = sockets()
-  const failed = t.rejects(database.primary.run(queries.userById, { id: 1 }), away)
+  const failed = t.rejects(database.primary.run(userById, { id: 1 }), away)
   await database.close()
   await failed
   await until('both connections are gone', () => sockets() <= before - 2)
@@ -190,7 +192,7 @@ t.test('a server that closes each connection as it is made is a 503', async (t) 
   const { link, database } = await hangable(t)
   await database.primary.ping()
   link.slam()
-  await t.rejects(database.primary.run(queries.userById, { id: 1 }), away)
+  await t.rejects(database.primary.run(userById, { id: 1 }), away)
   await t.rejects(
     database.primary.transaction(async () => {}),
     away,
@@ -212,7 +214,7 @@ t.test('a server that does not let us in is a 503, told with its reason', async 
   for (const [code, part] of wrong) {
     const database = openOn(t, { url: Object.assign(new URL(url), part).href })
     const expected = { ...away, cause: { code } }
-    await t.rejects(database.primary.run(queries.userById, { id: 1 }), expected)
+    await t.rejects(database.primary.run(userById, { id: 1 }), expected)
     await t.rejects(
       database.primary.transaction(async () => {}),
       expected,

@@ -3,10 +3,13 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres, throwAwaySettings, until } from '@reference/local-stack'
+import { migrate, seed } from '@reference/shop'
+import { report } from '@reference/shop/report/queries'
+import { insertUser } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { openOn } from './fixtures/open.ts'
-import { migrate, queries, seed, statement } from './index.ts'
+import { statement } from './index.ts'
 
 const place = statement<object, { standby: boolean; snapshot: string }>(
   'test_place',
@@ -48,13 +51,13 @@ t.test('a streaming standby serves lists, reports and the parts of a snapshot', 
     [true, true, true],
   )
   t.equal(new Set(parts.map((part) => part?.snapshot)).size, 1)
-  const rows = await database.cancellable.transaction((tx) => tx.run(queries.report, {}), {
+  const rows = await database.cancellable.transaction((tx) => tx.run(report, {}), {
     readOnly: true,
     statementTimeoutMs: 60_000,
   })
   t.ok(rows.length > 0)
 
-  await database.primary.run(queries.insertUser, { email: 'new@example.com', name: 'New' })
+  await database.primary.run(insertUser, { email: 'new@example.com', name: 'New' })
   await until('the standby has the new row', async () => {
     return (await database.replica.sql`select 1 from users where email = 'new@example.com'`).length === 1
   })

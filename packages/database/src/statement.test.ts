@@ -1,6 +1,7 @@
+import { table as users } from '@reference/shop/users/queries'
 import { eq, sql } from 'drizzle-orm'
 import t from 'tap'
-import { cacheOutbox, statement, users } from './index.ts'
+import { cacheOutbox, statement } from './index.ts'
 
 const { placeholder } = sql
 

@@ -6,14 +6,21 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 export type Builder = PostgresJsDatabase
 
 /**
- * A named statement with typed parameters and rows. `name` labels its figures, so it is one of a fixed set.
- * `compiled()` does Drizzle's work on the first call and only hands out the result afterwards.
+ * A named statement with typed parameters and rows. `name` labels its metrics, so it is one of a fixed set.
+ * The first call of `compiled()` does Drizzle's work; later calls return the result.
  */
-export type Statement<Params extends object, Row> = {
+export interface Statement<Params extends object, Row> extends StatementOptions<Params> {
   readonly name: string
   compiled(): Compiled
   /** Never set; it only carries the types. */
   readonly types?: { params: Params; row: Row }
+}
+
+export interface StatementOptions<Params extends object> {
+  /** Parameters of a usual call. `ops postgres explain` runs the statement with them. */
+  readonly sample?: Params
+  /** Why the statement may read a whole table. Without a reason `ops postgres explain` requires an index. */
+  readonly fullScanReason?: string
 }
 
 export type Compiled = {
@@ -29,20 +36,39 @@ type Built<Row> = SQL | ({ toSQL(): { sql: string; params: unknown[] } } & Promi
  * Defines a statement once; Drizzle compiles it at its first use and never again: building and compiling a
  * select by id costs 45–70 µs, its parameters then 0.01 µs.
  *
- * Columns come back by the name that SQL gives them, so a builder selects `named` columns (see `rows.ts`).
+ * Columns come back by the name that SQL gives them, so a builder selects `named` columns (`columns.ts`).
  */
 export function statement<Params extends object, Row>(
   name: string,
   build: (db: Builder) => Built<Row>,
+  options: StatementOptions<Params> = {},
 ): Statement<Params, Row> {
   let compiled: Compiled | undefined
   return {
+    ...options,
     name,
     compiled() {
       compiled ??= compile(name, build)
       return compiled
     },
   }
+}
+
+/** The statements that modules export, each by itself or as a value of an exported object; sorted by name. */
+export function statementsOf(...modules: readonly object[]): Statement<object, unknown>[] {
+  return modules
+    .flatMap((module) => Object.values(module))
+    .flatMap((value): unknown[] => (isPlainObject(value) ? Object.values(value) : [value]))
+    .filter(isStatement)
+    .sort((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !isStatement(value)
+}
+
+function isStatement(value: unknown): value is Statement<object, unknown> {
+  return typeof value === 'object' && value !== null && 'compiled' in value && 'name' in value
 }
 
 function compile<Row>(name: string, build: (db: Builder) => Built<Row>): Compiled {

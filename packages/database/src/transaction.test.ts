@@ -1,8 +1,11 @@
 import { until } from '@reference/local-stack'
+import { insertOrder } from '@reference/shop/orders/queries'
+import { settingByKey } from '@reference/shop/settings/queries'
+import { deleteUser, insertUser, userById, table as users } from '@reference/shop/users/queries'
 import { eq, sql } from 'drizzle-orm'
 import t from 'tap'
 import { open } from './fixtures/open.ts'
-import { cacheOutbox, isForeignKeyViolation, isUniqueViolation, queries, statement, users } from './index.ts'
+import { cacheOutbox, isForeignKeyViolation, isUniqueViolation, queries, statement } from './index.ts'
 
 const backend = statement<object, { pid: number }>('test_pid', () => sql`select pg_backend_pid() as pid`)
 
@@ -12,7 +15,7 @@ t.test('what a transaction did is there after it, and nothing of it when it thro
   await database.primary.run(queries.cacheRegister, { cache, keepMs: 60_000 })
   const add = (email: string, fail: boolean) =>
     database.primary.transaction(async (tx) => {
-      const user = await tx.first(queries.insertUser, { email, name: 'Somebody' })
+      const user = await tx.first(insertUser, { email, name: 'Somebody' })
       await tx.run(queries.outboxInsert, { keys: [`c:user:1:{${user?.id}}`] })
       if (fail) throw new Error('no')
       return user
@@ -42,7 +45,7 @@ t.test('Drizzle works inside, savepoints too, and leaves the types of the pool a
     created_at: string
   }>`select created_at from users where email = 'd@example.com'`
   t.match(user?.created_at, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
-  t.same((await database.primary.first(queries.settingByKey, { key: 's' }))?.value, { a: 1 })
+  t.same((await database.primary.first(settingByKey, { key: 's' }))?.value, { a: 1 })
 })
 
 t.test('broken constraints are told apart, through Drizzle too', async (t) => {
@@ -53,21 +56,19 @@ t.test('broken constraints are told apart, through Drizzle too', async (t) => {
       () => undefined,
       (error: unknown) => error,
     )
-  const user = await primary.first(queries.userById, { id: 1 })
+  const user = await primary.first(userById, { id: 1 })
   const email = user?.email ?? ''
-  const taken = await caught(primary.run(queries.insertUser, { email, name: 'Other' }))
+  const taken = await caught(primary.run(insertUser, { email, name: 'Other' }))
   t.ok(isUniqueViolation(taken) && isUniqueViolation(taken, 'users_email_unique'))
   t.notOk(isUniqueViolation(taken, 'users_pkey') || isForeignKeyViolation(taken))
   const wrapped = await caught(
     primary.transaction(({ drizzle }) => drizzle.insert(users).values({ email, name: 'Other' })),
   )
   t.ok(isUniqueViolation(wrapped, 'users_email_unique'))
-  const noUser = await caught(
-    primary.run(queries.insertOrder, { userId: 999_999, productId: 1, quantity: 1 }),
-  )
+  const noUser = await caught(primary.run(insertOrder, { userId: 999_999, productId: 1, quantity: 1 }))
   t.ok(isForeignKeyViolation(noUser, 'orders_user_id_users_id_fk'))
   const [order] = await primary.sql<{ id: number }>`select user_id as id from orders limit 1`
-  const inUse = await caught(primary.run(queries.deleteUser, { id: order?.id ?? 0 }))
+  const inUse = await caught(primary.run(deleteUser, { id: order?.id ?? 0 }))
   t.ok(isForeignKeyViolation(inUse, 'orders_user_id_users_id_fk'))
 })
 
@@ -86,7 +87,7 @@ t.test('a transaction whose connection dies fails with 503 and takes nothing els
     const row = await tx.first(backend, {})
     await end(row?.pid ?? 0)
     await gone(row?.pid ?? 0)
-    await tx.run(queries.userById, { id: 1 }).catch((error: unknown) => later.push(error))
+    await tx.run(userById, { id: 1 }).catch((error: unknown) => later.push(error))
     await tx.drizzle
       .select()
       .from(users)
@@ -103,7 +104,7 @@ t.test('a transaction whose connection dies fails with 503 and takes nothing els
   })
   await t.rejects(during, away)
 
-  t.equal((await database.primary.first(queries.userById, { id: 1 }))?.id, 1, 'the pool goes on')
+  t.equal((await database.primary.first(userById, { id: 1 }))?.id, 1, 'the pool goes on')
   t.equal(database.stats().primary?.inUse, 0)
 })
 
@@ -113,7 +114,7 @@ t.test('an abort between two statements rolls back', async (t) => {
   await t.rejects(
     database.primary.transaction(
       async (tx) => {
-        await tx.run(queries.insertUser, { email: 'gone@example.com', name: 'Gone' })
+        await tx.run(insertUser, { email: 'gone@example.com', name: 'Gone' })
         leaving.abort(new Error('left'))
       },
       { signal: leaving.signal },
@@ -131,7 +132,7 @@ t.test('the parts of a snapshot see the same rows, whatever is written meanwhile
     () => sql`select count(*) as count from users`,
   )
   const counts = await database.cancellable.snapshot(3, async (parts) => {
-    await database.primary.run(queries.insertUser, { email: 'new@example.com', name: 'New' })
+    await database.primary.run(insertUser, { email: 'new@example.com', name: 'New' })
     return Promise.all(parts.map(async (tx) => (await tx.first(count, {}))?.count))
   })
   t.same(counts, [1000, 1000, 1000])

@@ -8,7 +8,6 @@ export {
   type KeysetCursor,
   TIMESTAMP_COLUMN,
 } from './cursor.ts'
-export { dataStores } from './data-stores.ts'
 export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
 export {

@@ -26,7 +26,7 @@ export type Rows = { users: number; products: number; orders: number }
 export const prepareDatabase = async (url: string, rows?: Rows, signal?: AbortSignal): Promise<string> => {
   await run(url, signal, 'services/reference-api/src/commands/migrate.ts')
   const counts = Object.entries(rows ?? {}).flatMap(([name, count]) => [`--${name}`, `${count}`])
-  return run(url, signal, 'packages/database/src/commands/seed.ts', ...counts)
+  return run(url, signal, 'packages/shop/src/commands/seed.ts', ...counts)
 }
 
 const run = async (

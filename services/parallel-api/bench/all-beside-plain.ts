@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { createDatabase } from '@reference/database'
 import { createServer } from '@reference/http'
 import { prepareDatabase, startPostgres, throwAwaySettings } from '@reference/local-stack'
+import { POOLS } from '@reference/shop'
 import postgres from 'postgres'
 import { Pool } from 'undici'
 import { allRoute } from '../src/routes/all.ts'
@@ -35,7 +36,7 @@ else await main()
 
 /** Both ways on one Fastify: the shipped route as it is, and the plain one. */
 async function serve(url: string): Promise<void> {
-  const database = createDatabase({ url, preset: 'parallel-api', applicationName: 'parallel-api' })
+  const database = createDatabase({ url, poolSizes: POOLS['parallel-api'], applicationName: 'parallel-api' })
   const sql = postgres(url, { max: 25 })
   const app = await createServer({ service: 'bench', version: '0', logLevel: 'error' })
   allRoute(app, { database, config: { parallelFetch: true }, deadlines: { allMs: 5_000 } })

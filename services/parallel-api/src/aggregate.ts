@@ -1,5 +1,7 @@
 import { DeadlineError, fetchAll, type Part, PartFailedError } from '@reference/async'
-import { Order, Product, User } from '@reference/model'
+import { Order } from '@reference/shop/orders/model'
+import { Product } from '@reference/shop/products/model'
+import { User } from '@reference/shop/users/model'
 import { isUnusableRow, type Upstream, UpstreamError } from '@reference/upstream'
 import { Counter, type Registry } from 'prom-client'
 import { type Static, type TSchema, Type } from 'typebox'

@@ -9,14 +9,15 @@ import {
   warnOfSettings,
 } from '@reference/database'
 import type { App } from '@reference/http'
-import type { User } from '@reference/model'
+import { createCached, POOLS } from '@reference/shop'
+import { userEntry } from '@reference/shop/users/cache'
+import type { User } from '@reference/shop/users/model'
 import { createWorkerPool } from '@reference/threads'
 import { createUpstream, type Upstream } from '@reference/upstream'
 import type { Registry } from 'prom-client'
 import { type Aggregate, createAggregate } from './aggregate.ts'
 import { createReports, type Reports } from './report/report.ts'
 import { createReportCache, type ReportCache } from './report-cache.ts'
-import { createUserCache } from './user-cache.ts'
 
 /** The service that `/aggregate` calls, as `/ready` and error messages name it. */
 export const UPSTREAM_NAME = 'reference-api'
@@ -76,7 +77,7 @@ export function createContext(config: Config, options: ContextOptions): Context 
   const deadlines = { ...DEFAULT_DEADLINES, ...options.deadlines }
   const metrics = registry === undefined ? {} : { registry }
   const database = createDatabase({
-    ...databaseSettings(config),
+    ...databaseSettings(config, POOLS['parallel-api']),
     ...metrics,
     onSettings: (pool, differences) => warnOfSettings(logger, pool, differences),
   })
@@ -107,7 +108,7 @@ export function createContext(config: Config, options: ContextOptions): Context 
   const reports = createReports({
     database,
     workers,
-    connect: databaseSettings(config),
+    connect: databaseSettings(config, POOLS['parallel-api']),
     timeoutMs: deadlines.reportMs,
     ...(parallel ? {} : { lanes: 1 }),
   })
@@ -125,7 +126,7 @@ export function createContext(config: Config, options: ContextOptions): Context 
     aggregate: createAggregate({ upstream, parallel, timeoutMs: deadlines.aggregateMs, ...metrics }),
     reports,
     reportCache,
-    users: createUserCache(cache, database, config),
+    users: createCached(cache, { database, config })(userEntry),
     async close() {
       await Promise.all([workers.close(), cache.close(), upstream.close()])
       await database.close()

@@ -1,5 +1,6 @@
 import type { Config } from '@reference/config'
-import { type Dependency, dataStores } from '@reference/http'
+import type { Dependency } from '@reference/http'
+import { dataStores } from '@reference/shop'
 import { type Context, UPSTREAM_NAME } from './context.ts'
 
 /** The systems that `/ready` and `/services` check. Only the database is required: without it every call fails. */

@@ -2,8 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { createCache } from '@reference/cache'
-import { createDatabase, createOutboxStore, migrate } from '@reference/database'
+import { createDatabase, createOutboxStore } from '@reference/database'
 import { startPostgres, startRedis } from '@reference/local-stack'
+import { migrate, POOLS } from '@reference/shop'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 
@@ -36,7 +37,7 @@ else if (values.postgres !== undefined && values.redis !== undefined) {
 
 /** A process with the part of a reference-api that matters: `ready` when it may begin, then whether tier 2 may be read. */
 async function drainOne(url: string, redisUrl: string): Promise<void> {
-  const database = createDatabase({ url, preset: 'reference-api', applicationName: 'outbox-drain' })
+  const database = createDatabase({ url, poolSizes: POOLS['reference-api'], applicationName: 'outbox-drain' })
   await database.ready()
   process.send?.('ready')
   await once(process, 'message')
@@ -88,7 +89,7 @@ async function compare(rows: number, counts: number[]): Promise<void> {
 
 /** Rows are for registered caches only: a process has to use this Redis once. */
 async function registerCache(url: string, redisUrl: string): Promise<void> {
-  const database = createDatabase({ url, preset: 'reference-api', applicationName: 'outbox-drain' })
+  const database = createDatabase({ url, poolSizes: POOLS['reference-api'], applicationName: 'outbox-drain' })
   const cache = createCache({
     redis: { kind: 'single', url: redisUrl },
     outbox: createOutboxStore(database),

@@ -1,7 +1,7 @@
 import { startService, type TestScope, type TestService, testDatabase, until } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
-import { createCall } from './testing.ts'
+import { createCall } from './testing/test-api.ts'
 
 /**
  * An API that has answered `PUT /config/held` and cannot yet read the setting again: the test holds the table. Its lock

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startApi } from './testing.ts'
+import { startApi } from './testing/test-api.ts'
 
 for (const isolation of ['serializable', 'repeatable read']) {
   t.test(

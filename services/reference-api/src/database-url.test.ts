@@ -6,7 +6,7 @@ import {
   until,
 } from '@reference/local-stack'
 import t from 'tap'
-import { createCall, startApi } from './testing.ts'
+import { createCall, startApi } from './testing/test-api.ts'
 
 const server = await startTlsPostgres(t)
 const at = (query: string) =>

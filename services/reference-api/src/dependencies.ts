@@ -1,23 +1,32 @@
-import type { Cache } from '@reference/cache'
 import type { Config } from '@reference/config'
-import type { Database } from '@reference/database'
-import { type Dependency, dataStores } from '@reference/http'
-import type { Jobs } from '@reference/jobs'
+import type { Dependency } from '@reference/http'
+import { dataStores } from '@reference/shop'
+import type { Context } from './context.ts'
 
-/** What `/ready` and `/services` ask. */
+/**
+ * The rows of `/ready` and `/services`.
+ *
+ * @param context made after the server, because it needs the server's logger; no check runs before the server listens
+ * @param jobsRequired a worker process is useless without the job queue; the API only refuses `POST /process-data`
+ */
 export function dependenciesOf(
   config: Config,
-  { database, cache, jobs }: { database: Database; cache: () => Cache; jobs: () => Jobs },
+  context: () => Context,
+  { jobsRequired }: { jobsRequired: boolean },
 ): Dependency[] {
   const hasReplica = config.databaseReplicaUrl !== config.databaseUrl
   const stores = dataStores({
-    postgres: (signal) => database.ready(signal),
-    replica: hasReplica ? (signal) => database.replica.ping(signal) : undefined,
-    redis: config.redis && ((signal) => cache().ready(signal)),
+    postgres: (signal) => context().database.ready(signal),
+    replica: hasReplica ? (signal) => context().database.replica.ping(signal) : undefined,
+    redis: config.redis && ((signal) => context().cache.ready(signal)),
   })
   return [
     ...stores,
-    // Without it POST /process-data is a 503, and everything else works.
-    { name: 'jobs', required: false, thresholdMs: 1000, check: (signal) => jobs().ready(signal) },
+    {
+      name: 'jobs',
+      required: jobsRequired,
+      thresholdMs: 1000,
+      check: (signal) => context().jobs.ready(signal),
+    },
   ]
 }

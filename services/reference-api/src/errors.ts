@@ -1,6 +1,6 @@
 import { problem } from '@reference/http'
 
-/** What this service refuses, each named once; what the database refuses is recognised where it is called. */
+/** The errors of this service. Violations of constraints become errors where the statement runs. */
 
 export const notFound = (what: string) => problem(404, 'NOT_FOUND', `There is no such ${what}`)
 
@@ -13,8 +13,8 @@ export const emailTaken = (cause: unknown) =>
 export const userHasOrders = (cause: unknown) =>
   problem(409, 'USER_HAS_ORDERS', 'A user with orders cannot be deleted', { cause })
 
-/** An order names rows that do not exist. */
-export const absent = (fields: readonly ('userId' | 'productId')[], cause?: unknown) =>
+/** An order refers to rows that do not exist. */
+export const referenceMissing = (fields: readonly ('userId' | 'productId')[], cause?: unknown) =>
   problem(422, 'REFERENCE_ABSENT', `Nothing exists with this ${fields.join(' and ')}`, {
     errors: fields.map((field) => ({ field, message: 'names nothing that exists' })),
     cause,

@@ -1,11 +1,11 @@
 import { loadConfig } from '@reference/config'
-import { migrate, seed } from '@reference/database'
 import { linkTo, testDatabase, testRedis, until } from '@reference/local-stack'
+import { migrate, seed } from '@reference/shop'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import t from 'tap'
 import { createApp } from './app.ts'
-import { type Call, createCall } from './testing.ts'
+import { type Call, createCall } from './testing/test-api.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 

@@ -1,6 +1,3 @@
-import type { Cache } from '@reference/cache'
-import type { Config } from '@reference/config'
-import { type Database, newestOrder, queries } from '@reference/database'
 import { mustExist } from '@reference/errors'
 import {
   compressStored,
@@ -11,8 +8,10 @@ import {
   readPage,
   TIMESTAMP_COLUMN,
 } from '@reference/http'
-import type { OrderStatus } from '@reference/model'
+import type { OrderStatus } from '@reference/shop/orders/model'
+import { NEWEST_ORDER, ordersPage } from '@reference/shop/orders/queries'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Context } from './context.ts'
 
 /** Newest first, ties broken by id. */
 const ORDER_CURSOR = createKeysetCursor({ createdAt: TIMESTAMP_COLUMN, id: ID_COLUMN })
@@ -29,26 +28,32 @@ interface Body {
   readonly bytes: Buffer
 }
 
-const encodings: readonly Encoding[] = ['identity', 'br', 'zstd', 'gzip']
+const ENCODINGS: readonly Encoding[] = ['identity', 'br', 'zstd', 'gzip']
 
-type PageKey = OrdersQuery & { readonly encoding: Encoding }
+interface PageKey extends OrdersQuery {
+  readonly encoding: Encoding
+}
 
 /**
- * Pages of orders, answered from whole stored replies: a hit is neither serialised nor compressed.
+ * Pages of orders as whole stored replies: a hit is neither serialised nor compressed.
  *
- * A page changes with every order, so it is not invalidated; it lives for `CACHE_PAGE_TTL_MS` and says so in
- * `cache-control`. Each content encoding is an entry of its own, made when it is first asked for.
+ * A page changes with every order, so it is not invalidated. It expires after `CACHE_PAGE_TTL_MS`, which `cache-control` states.
+ * Each content encoding is an entry of its own, created by its first request.
  */
-export function createOrderPages(cache: Cache, database: Database, config: Config) {
+export function createOrderPages({
+  cache,
+  database,
+  config,
+}: Pick<Context, 'cache' | 'database' | 'config'>) {
   const ttlMs = config.cachePageTtlMs
   const stored = cache.namespace({
     name: 'order-page',
     version: 1,
     ttlMs: Math.max(1, ttlMs),
     ttlOnly: true,
-    encode: ({ encoding, bytes }: Body) => Buffer.concat([Buffer.of(encodings.indexOf(encoding)), bytes]),
+    encode: ({ encoding, bytes }: Body) => Buffer.concat([Buffer.of(ENCODINGS.indexOf(encoding)), bytes]),
     decode: (stored): Body => ({
-      encoding: encodings[stored[0] ?? 0] ?? 'identity',
+      encoding: ENCODINGS[stored[0] ?? 0] ?? 'identity',
       bytes: stored.subarray(1),
     }),
     load: async (key: string) => {
@@ -58,8 +63,8 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
   })
 
   function read({ userId, status, limit = 50, after }: OrdersQuery) {
-    const from = after === undefined ? newestOrder : ORDER_CURSOR.decode(after)
-    const statement = queries.ordersPage({ userId, status })
+    const from = after === undefined ? NEWEST_ORDER : ORDER_CURSOR.decode(after)
+    const statement = ordersPage({ userId, status })
     return readPage(
       limit,
       (rows) => database.replica.run(statement, { userId, status, limit: rows, ...from }),
@@ -68,7 +73,7 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
   }
 
   return {
-    /** Stored replies are compressed already, and need no hook that looks whether they are. */
+    /** Stored replies are compressed already, so the route does without the compression hook. */
     route: ttlMs === 0 ? {} : { compress: false as const },
 
     async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
@@ -91,11 +96,9 @@ export function createOrderPages(cache: Cache, database: Database, config: Confi
   }
 }
 
-/** Short bodies, and those that compression does not make smaller, stay as they are. */
+/** Keeps a short body, and one that compression does not make smaller, as it is. */
 async function compress(encoding: Encoding, bytes: Buffer): Promise<Body> {
   const stored = await compressStored(bytes, encoding === 'identity' ? [] : [encoding])
   const compressed = stored[encoding]
   return compressed === undefined ? { encoding: 'identity', bytes } : { encoding, bytes: compressed }
 }
-
-export type OrderPages = ReturnType<typeof createOrderPages>

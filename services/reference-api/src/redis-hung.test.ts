@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createCall } from './testing.ts'
+import { createCall } from './testing/test-api.ts'
 
 const REDIS_TIMEOUT_MS = 50
 const CALLERS = 10

@@ -1,7 +1,7 @@
 import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { createCall } from './testing.ts'
+import { createCall } from './testing/test-api.ts'
 
 t.test('while Redis answers reads and refuses writes, no process answers an old row', async (t) => {
   const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
-import { createCall, startApi } from './testing.ts'
+import { createCall, startApi } from './testing/test-api.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 

@@ -1,7 +1,7 @@
 import { type TestDatabase, testDatabase, until } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
-import { type Call, startApi } from './testing.ts'
+import { type Call, startApi } from './testing/test-api.ts'
 
 /** A machine that is busy with other tests sheds load: such a call was not tried. */
 const patient =

@@ -1,13 +1,15 @@
 import { keyOf } from '@reference/cache'
 import { loadConfig } from '@reference/config'
-import { createDatabase, createWrite, databaseSettings, queries } from '@reference/database'
+import { createDatabase, createWrite, databaseSettings } from '@reference/database'
 import { linkTo, startService, testDatabase, testRedis, until } from '@reference/local-stack'
-import { cachedAs } from '@reference/model'
+import { POOLS } from '@reference/shop'
+import { userEntry } from '@reference/shop/users/cache'
+import { updateUser } from '@reference/shop/users/queries'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { createApp } from './app.ts'
-import { type Call, createCall } from './testing.ts'
+import { type Call, createCall } from './testing/test-api.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 
@@ -112,13 +114,16 @@ t.test(
     await untilNamed(a, 'Without Redis')
 
     const config = loadConfig('reference-api', { DATABASE_URL: url })
-    const database = createDatabase({ ...databaseSettings(config), applicationName: 'job' })
+    const database = createDatabase({
+      ...databaseSettings(config, POOLS['reference-api']),
+      applicationName: 'job',
+    })
     t.teardown(() => database.close())
     const write = createWrite(database, { outbox: true })
     await untilCached(a)
     await write(async (tx) => ({
-      result: await tx.first(queries.updateUser, { id: 5, email: null, name: 'By a job' }),
-      staleKeys: [keyOf(cachedAs('user', config), 5)],
+      result: await tx.first(updateUser, { id: 5, email: null, name: 'By a job' }),
+      staleKeys: [keyOf(userEntry({ database, ttlMs: 1 }), 5)],
     }))
     await untilNamed(a, 'By a job')
   },

@@ -1,6 +1,6 @@
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi, type TestApi } from './testing.ts'
+import { startApi, type TestApi } from './testing/test-api.ts'
 
 /** What stands in a database from before the checks. */
 const dropChecks = async ({ sql }: TestApi) => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { startService, testDatabase, until } from '@reference/local-stack'
 import t from 'tap'
-import { createCall } from './testing.ts'
+import { createCall } from './testing/test-api.ts'
 
 t.test('a job that the API only stores waits until a worker process takes it', async (t) => {
   const { url } = await testDatabase(t)

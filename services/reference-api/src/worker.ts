@@ -1,14 +1,10 @@
 import { loadConfigOrExit, warnOfMisspelt, withVaultSecretsOrExit } from '@reference/config'
-import { createDatabase, databaseSettings, warnOfSettings } from '@reference/database'
-import { createServer, runServer, runSettings, serverSettings } from '@reference/http'
-import { createWorkerPool } from '@reference/threads'
-import { Registry } from 'prom-client'
-import { createJobQueue, handleJobs } from './job-queue.ts'
+import { runServer, runSettings } from '@reference/http'
+import { assemble } from './assemble.ts'
 
 /**
- * The handlers of the background jobs in a process of their own, to be scaled apart from the API: as many as wished may
- * run, beside an API with JOB_HANDLERS=off or on. Settings are those of the API; it answers `/health`, `/ready`,
- * `/services` and `/metrics`.
+ * The handlers of the background jobs in a process of their own, which scales apart from the API: any number may run, beside an API with
+ * JOB_HANDLERS=off or on. Its settings are those of the API. It serves `/health`, `/ready`, `/services` and `/metrics`.
  */
 const SERVICE = 'reference-worker'
 const DEFAULT_PORT = 8002
@@ -19,37 +15,9 @@ const config = loadConfigOrExit('reference-api', {
   ...environment,
   ...(PORT || PORT_FILE ? {} : { PORT: `${DEFAULT_PORT}` }),
 })
-const registry = config.metrics ? new Registry() : undefined
-const metrics = registry === undefined ? {} : { registry }
-
-const database = createDatabase({
-  ...databaseSettings(config),
-  applicationName: SERVICE,
-  ...metrics,
-  onSettings: (pool, differences) => warnOfSettings(app.log, pool, differences),
-})
-const app = await createServer({
-  ...serverSettings(config),
-  service: SERVICE,
-  dependencies: [
-    { name: 'postgres', required: true, thresholdMs: 1000, check: (signal) => database.ready(signal) },
-    { name: 'jobs', required: true, thresholdMs: 1000, check: (signal) => jobs.ready(signal) },
-  ],
-  ...metrics,
-})
+const { app, context } = await assemble(config, { name: SERVICE, jobsRequired: true })
 warnOfMisspelt(app.log)
-const jobs = createJobQueue(config, { applicationName: SERVICE, logger: app.log, ...metrics })
-const workers = createWorkerPool({
-  filename: new URL('./jobs/digest.ts', import.meta.url),
-  threads: config.workerThreads,
-  ...metrics,
-})
-handleJobs(jobs, { database, workers })
+context.handleJobs()
+await context.warmUp()
 
-await runServer(app, {
-  ...runSettings(config),
-  onClose: async () => {
-    await jobs.close()
-    await Promise.all([workers.close(), database.close()])
-  },
-})
+await runServer(app, { ...runSettings(config), onClose: () => context.close() })

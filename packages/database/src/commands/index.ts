@@ -1,3 +1,2 @@
 export { directUrl } from './direct-url.ts'
-export { explainCommand } from './explain.ts'
 export { slowCommand } from './slow.ts'

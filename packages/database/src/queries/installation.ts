@@ -2,19 +2,19 @@ import { type SQL, sql } from 'drizzle-orm'
 import { installation } from '../schema.ts'
 import { statement } from '../statement.ts'
 
-/** What tells one database from another, each part for another way in which a database takes the place of another. */
-export type InstallationParts = {
-  /** Random: made by the migration, and anew by a seed. */
-  id: string
-  /** Anew with `create database`, also from a template. */
-  databaseOid: string
-  /** Anew when a dump is restored into the same database. */
-  tableOid: string
+/** Distinguishes one database from another. Each part covers another way in which a database replaces another. */
+export interface InstallationParts {
+  /** Random: created by the migration, and again by a seed. */
+  readonly id: string
+  /** Changes with `create database`, also from a template. */
+  readonly databaseOid: string
+  /** Changes when a dump is restored into the same database. */
+  readonly tableOid: string
   /**
-   * Made by `initdb`, and the same on a standby: two servers into which one dump was restored may differ in it alone. Null
-   * where it was not asked for.
+   * Created by `initdb`, and the same on a standby: two servers into which one dump was restored may differ in it alone. Null
+   * where it was not read.
    */
-  system: string | null
+  readonly system: string | null
 }
 
 const parts = (system: SQL) => sql`select ${installation.id}::text as id, d.oid::text as "databaseOid",
@@ -22,18 +22,22 @@ const parts = (system: SQL) => sql`select ${installation.id}::text as id, d.oid:
   from ${installation} cross join pg_database as d
   where ${installation.single} and d.datname = current_database()`
 
-export const installationParts = statement<object, InstallationParts>('installation_parts', () =>
-  parts(sql`(select system_identifier::text from pg_control_system())`),
+export const installationParts = statement<object, InstallationParts>(
+  'installation_parts',
+  () => parts(sql`(select system_identifier::text from pg_control_system())`),
+  { sample: {} },
 )
 
 /** For a role that may not call `pg_control_system`, and for servers that lack it. */
 export const installationPartsWithoutSystem = statement<object, InstallationParts>(
   'installation_parts_without_system',
   () => parts(sql`null::text`),
+  { sample: {} },
 )
 
-/** Puts back the row when a reset of all tables has removed it. */
+/** Inserts the row again when a reset of all tables has removed it. */
 export const installationInsert = statement<object, never>(
   'installation_insert',
   () => sql`insert into ${installation} default values on conflict do nothing`,
+  { sample: {} },
 )

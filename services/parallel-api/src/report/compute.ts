@@ -1,5 +1,6 @@
 import { createAbortScope, createSemaphore, type Semaphore } from '@reference/async'
-import { type Attempt, type Database, queries, repeated, type Transaction } from '@reference/database'
+import { type Attempt, type Database, repeated, type Transaction } from '@reference/database'
+import { orderChunk, orderIdRange, productCategories } from '@reference/shop/report/queries'
 import { type Chunks, createChunks } from './chunks.ts'
 import { type Categories, sumChunk } from './sum.ts'
 import { type Sums, sortedNames, writeReport } from './write.ts'
@@ -38,7 +39,7 @@ async function computeOnce(options: ComputeOptions, attempt: Attempt): Promise<U
   const scope = createAbortScope({ parent: options.signal })
   const work = async (connections: Transaction[]): Promise<Sums> => {
     const [first] = connections
-    const range = await first?.first(queries.orderIdRange, {})
+    const range = await first?.first(orderIdRange, {})
     if (first === undefined || range === undefined || range.first === null || range.last === null) {
       return { engine, lanes: [], names: [] }
     }
@@ -78,7 +79,7 @@ async function runLane({ connection, statements, chunks, products, signal }: Lan
   let sums: Float64Array = new Float64Array()
   for (let chunk = chunks.next(); chunk !== undefined; chunk = chunks.next()) {
     const range = chunk
-    const orders = await statements.run(() => connection.bytes(queries.orderPart, range), signal)
+    const orders = await statements.run(() => connection.bytes(orderChunk, range), signal)
     signal.throwIfAborted()
     chunks.contained(chunk, orders.length / BYTES_PER_ORDER)
     sums = sumChunk({ orders, products, before: sums })
@@ -87,7 +88,7 @@ async function runLane({ connection, statements, chunks, products, signal }: Lan
 }
 
 async function readCategories(connection: Transaction): Promise<{ products: Categories; names: string[] }> {
-  const rows = await connection.run(queries.productCategories, {})
+  const rows = await connection.run(productCategories, {})
   const names = sortedNames(rows.map(({ category }) => category))
   const places = new Map(names.map((name, place) => [name, place]))
   const ids = Int32Array.from(rows, ({ id }) => id)

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { createAbortScope, createSerialSingleFlight } from '@reference/async'
-import { type Database, type DatabaseOptions, queries } from '@reference/database'
+import type { Database, DatabaseOptions } from '@reference/database'
+import { report } from '@reference/shop/report/queries'
 import type { WorkerPool } from '@reference/threads'
 import { computeReport } from './compute.ts'
 import { reportInThread } from './in-thread.ts'
@@ -91,7 +92,7 @@ interface Limits {
 
 /** Postgres reads, adds up and sorts; only the groups are sent. */
 async function query(database: Database, limits: Limits): Promise<Buffer> {
-  const rows = await database.cancellable.transaction((tx) => tx.run(queries.report, {}), {
+  const rows = await database.cancellable.transaction((tx) => tx.run(report, {}), {
     ...limits,
     readOnly: true,
   })

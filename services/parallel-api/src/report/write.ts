@@ -1,4 +1,4 @@
-import type { ReportRow } from '@reference/database'
+import type { ReportRow } from '@reference/shop/report/queries'
 import { CENTS_BASE, createGroups, GROUP_FIELDS } from './groups.ts'
 
 export interface Sums {

@@ -1,7 +1,12 @@
 import { fetchAll, fetchPartial, type Part, PartFailedError } from '@reference/async'
-import { type Database, queries, type Statement } from '@reference/database'
+import type { Database, Statement } from '@reference/database'
 import { type App, ProblemSchema, sendJson } from '@reference/http'
-import { Order, Product, User } from '@reference/model'
+import { Order } from '@reference/shop/orders/model'
+import { ordersJson } from '@reference/shop/orders/queries'
+import { Product } from '@reference/shop/products/model'
+import { productsJson } from '@reference/shop/products/queries'
+import { User } from '@reference/shop/users/model'
+import { usersJson } from '@reference/shop/users/queries'
 import { Type } from 'typebox'
 import { forClient } from '../for-client.ts'
 
@@ -67,9 +72,9 @@ export function allRoute(app: App, { database, config, deadlines }: AllContext):
     async (request, reply) => {
       const { limit = 100, partial = false } = request.query
       const lists = {
-        users: list(queries.usersJson, limit),
-        orders: list(queries.ordersJson, limit),
-        products: list(queries.productsJson, limit),
+        users: list(usersJson, limit),
+        orders: list(ordersJson, limit),
+        products: list(productsJson, limit),
       }
       const json = await forClient(request, async (signal) => {
         // In sequence the whole call may take three times the deadline of a part.

@@ -1,5 +1,5 @@
 import { testDatabase, testRedis, until } from '@reference/local-stack'
-import { User } from '@reference/model'
+import { User } from '@reference/shop/users/model'
 import t from 'tap'
 import { Errors } from 'typebox/value'
 import { startApi } from '../testing/test-api.ts'

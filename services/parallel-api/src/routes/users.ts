@@ -1,5 +1,5 @@
 import { type App, IdParams, ProblemSchema, problem, sendCached, shortReply } from '@reference/http'
-import { User } from '@reference/model'
+import { User } from '@reference/shop/users/model'
 import type { Context } from '../context.ts'
 
 /** `GET /users/:id`: one user through both cache tiers, from the entries that the reference-api keeps coherent. */

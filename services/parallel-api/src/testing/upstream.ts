@@ -1,4 +1,6 @@
-import type { Order, Product, User } from '@reference/model'
+import type { Order } from '@reference/shop/orders/model'
+import type { Product } from '@reference/shop/products/model'
+import type { User } from '@reference/shop/users/model'
 import { startTestUpstream, type TestUpstream } from '@reference/upstream/testing'
 import type { Scope } from './test-api.ts'
 

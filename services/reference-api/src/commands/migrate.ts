@@ -1,7 +1,7 @@
 import { action, runCommand } from '@reference/cli'
 import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
-import { migrate } from '@reference/database'
 import { migrateJobs } from '@reference/jobs'
+import { migrate } from '@reference/shop'
 
 const DETAILS = `
 Does nothing when the schema is the newest. Several may run at once.

@@ -8,8 +8,8 @@ export interface Digest {
 }
 
 /**
- * Canonical JSON (RFC 8785) of an object, and its SHA-256. Runs on the main thread or in a worker: takes and gives what
- * is cheap to move between threads.
+ * Canonical JSON (RFC 8785) of an object, and its SHA-256. Runs on the main thread or in a worker thread, so its argument is text,
+ * which is cheap to send between threads.
  *
  * @param json text of a JSON object
  */

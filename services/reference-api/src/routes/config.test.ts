@@ -1,6 +1,6 @@
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi, type TestApi } from '../testing.ts'
+import { startApi, type TestApi } from '../testing/test-api.ts'
 
 /** Settings in tier 1. */
 async function tier1Entries({ call }: TestApi): Promise<number> {

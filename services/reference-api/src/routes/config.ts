@@ -1,8 +1,10 @@
-import { queries } from '@reference/database'
 import { mustExist } from '@reference/errors'
 import { type App, ProblemSchema, sendCached } from '@reference/http'
+import { settingEntry } from '@reference/shop/settings/cache'
+import { Setting } from '@reference/shop/settings/model'
+import { putSetting } from '@reference/shop/settings/queries'
 import { Type } from 'typebox'
-import type { AppContext } from '../app.ts'
+import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
 
 const KeyParams = Type.Object(
@@ -10,18 +12,10 @@ const KeyParams = Type.Object(
   { additionalProperties: false },
 )
 const NewValue = Type.Object({ value: Type.Unknown({ examples: [true] }) }, { additionalProperties: false })
-const Setting = Type.Object(
-  {
-    key: Type.String(),
-    value: Type.Unknown({ description: 'Any JSON' }),
-    updatedAt: Type.String({ format: 'date-time' }),
-  },
-  { additionalProperties: false },
-)
 
 /** Settings that the application reads while it runs, kept in the database and in every process's tier 1. */
-export function configRoutes(app: App, { caches, write, config }: AppContext): void {
-  const { settings } = caches
+export function configRoutes(app: App, { cached, write, config }: Context): void {
+  const settings = cached(settingEntry)
 
   app.get(
     '/config/:key',
@@ -48,7 +42,7 @@ export function configRoutes(app: App, { caches, write, config }: AppContext): v
       const { key } = request.params
       const valueJson = JSON.stringify(request.body.value)
       const { created, ...setting } = await write(async (tx) => {
-        const put = mustExist(await tx.first(queries.putSetting, { key, valueJson }))
+        const put = mustExist(await tx.first(putSetting, { key, valueJson }))
         return { result: put, staleKeys: [settings.keyOf(key)] }
       })
       if (config.cacheL1) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi, type TestApi } from '../testing.ts'
+import { startApi, type TestApi } from '../testing/test-api.ts'
 
 const finished = ({ call }: TestApi, id: string) =>
   until(`job ${id} is finished`, async () => {

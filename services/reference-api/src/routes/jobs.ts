@@ -1,7 +1,7 @@
 import type { Transaction } from '@reference/database'
 import { type App, IdempotencyHeaders, ProblemSchema, sendStored } from '@reference/http'
 import { Type } from 'typebox'
-import type { AppContext } from '../app.ts'
+import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { digest } from '../jobs/digest.ts'
 import { processData } from '../jobs/process-data.ts'
@@ -11,19 +11,19 @@ const JobParams = Type.Object(
   { id: Type.String({ minLength: 1, maxLength: 64 }) },
   { additionalProperties: false },
 )
-const states = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled'] as const
+const STATES = ['queued', 'active', 'retrying', 'completed', 'failed', 'cancelled'] as const
 const JobStatus = Type.Object({
   id: Type.String(),
-  state: Type.Unsafe<(typeof states)[number]>(Type.String({ enum: [...states] })),
+  state: Type.Unsafe<(typeof STATES)[number]>(Type.String({ enum: [...STATES] })),
   progress: Type.Integer({ minimum: 0, maximum: 100 }),
   attempts: Type.Integer({ minimum: 0 }),
   result: Type.Unknown({ description: 'Null until completed' }),
   error: Type.Unknown({ description: 'Null unless an attempt failed' }),
 })
 
-export function jobRoutes(app: App, { jobs, write, once, config }: AppContext): void {
-  /** Leaves the work to a handler, or, to show what that is worth, does it here and now. */
-  async function take(payload: Record<string, unknown>, tx: Transaction): Promise<string> {
+export function jobRoutes(app: App, { jobs, write, once, config }: Context): void {
+  /** Enqueues the work for a handler. `BACKGROUND_JOBS=off` does it in the request, to show what the queue is worth. */
+  async function store(payload: Record<string, unknown>, tx: Transaction): Promise<string> {
     if (config.backgroundJobs) return jobs.enqueue(processData, { payload }, { tx })
     return jobs.storeCompleted(processData, { payload }, digest(JSON.stringify(payload)), { tx })
   }
@@ -35,7 +35,7 @@ export function jobRoutes(app: App, { jobs, write, once, config }: AppContext): 
       schema: {
         tags: ['jobs'],
         description:
-          'Any JSON object. The answer comes once the job is stored; `GET /jobs/{jobId}` tells of it.',
+          'Any JSON object. The answer is sent once the job is stored; `GET /jobs/{jobId}` reports its state.',
         headers: IdempotencyHeaders,
         body: Type.Record(Type.String(), Type.Unknown(), { examples: [{ hello: 'world' }] }),
         response: { 202: Accepted, 422: ProblemSchema },
@@ -43,7 +43,7 @@ export function jobRoutes(app: App, { jobs, write, once, config }: AppContext): 
     },
     async (request, reply) => {
       const enqueue = once(request, async (tx) => {
-        const jobId = await take(request.body, tx)
+        const jobId = await store(request.body, tx)
         const body = JSON.stringify({ status: 'processing', jobId })
         return { result: { status: 202, headers: { location: `/jobs/${jobId}` }, body }, staleKeys: [] }
       })

@@ -1,7 +1,7 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi } from '../testing.ts'
+import { startApi } from '../testing/test-api.ts'
 
 t.test('orders', async (t) => {
   const { call, sql } = await startApi(t, { CACHE_PAGE_TTL_MS: '60000' })

@@ -1,4 +1,4 @@
-import { isForeignKeyViolation, queries } from '@reference/database'
+import { isForeignKeyViolation } from '@reference/database'
 import {
   type App,
   Cursor,
@@ -13,10 +13,14 @@ import {
   sendStored,
   shortReply,
 } from '@reference/http'
-import { Order, OrderStatus } from '@reference/model'
+import { orderEntry } from '@reference/shop/orders/cache'
+import { MAX_QUANTITY, Order, OrderStatus } from '@reference/shop/orders/model'
+import { insertOrder } from '@reference/shop/orders/queries'
+import { userById } from '@reference/shop/users/queries'
 import { Type } from 'typebox'
-import type { AppContext } from '../app.ts'
-import { absent, notFound } from '../errors.ts'
+import type { Context } from '../context.ts'
+import { notFound, referenceMissing } from '../errors.ts'
+import { createOrderPages } from '../order-pages.ts'
 
 const OrdersQuery = Type.Object(
   { userId: Type.Optional(Id), status: Type.Optional(OrderStatus), limit: Limit, after: Cursor },
@@ -24,12 +28,14 @@ const OrdersQuery = Type.Object(
 )
 
 const NewOrder = Type.Object(
-  { userId: Id, productId: Id, quantity: Type.Integer({ minimum: 1, maximum: 1_000_000, examples: [2] }) },
+  { userId: Id, productId: Id, quantity: Type.Integer({ minimum: 1, maximum: MAX_QUANTITY, examples: [2] }) },
   { additionalProperties: false },
 )
 
-export function orderRoutes(app: App, { caches, orderPages, write, once }: AppContext): void {
-  const { orders } = caches
+export function orderRoutes(app: App, context: Context): void {
+  const { cached, write, once } = context
+  const orders = cached(orderEntry)
+  const orderPages = createOrderPages(context)
 
   app.get(
     '/orders/:id',
@@ -67,15 +73,19 @@ export function orderRoutes(app: App, { caches, orderPages, write, once }: AppCo
     },
     async (request, reply) => {
       const insert = once(request, async (tx) => {
-        const order = await tx.first(queries.insertOrder, request.body)
+        const order = await tx.first(insertOrder, request.body)
         if (order === undefined) {
-          const user = await tx.first(queries.userById, { id: request.body.userId })
-          throw user === undefined ? absent(['userId', 'productId']) : absent(['productId'])
+          const user = await tx.first(userById, { id: request.body.userId })
+          throw user === undefined
+            ? referenceMissing(['userId', 'productId'])
+            : referenceMissing(['productId'])
         }
         return { result: created(`/orders/${order.id}`, order), staleKeys: [orders.keyOf(order.id)] }
       })
       const stored = await write(insert).catch((error: unknown) => {
-        throw isForeignKeyViolation(error, 'orders_user_id_users_id_fk') ? absent(['userId'], error) : error
+        throw isForeignKeyViolation(error, 'orders_user_id_users_id_fk')
+          ? referenceMissing(['userId'], error)
+          : error
       })
       return sendStored(reply, stored)
     },

@@ -1,6 +1,6 @@
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi } from '../testing.ts'
+import { startApi } from '../testing/test-api.ts'
 
 t.test('products', async (t) => {
   const { call, sql } = await startApi(t)

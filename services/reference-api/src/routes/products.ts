@@ -1,4 +1,3 @@
-import { queries } from '@reference/database'
 import {
   type App,
   ID_CURSOR,
@@ -10,18 +9,22 @@ import {
   sendCached,
   shortReply,
 } from '@reference/http'
-import { Product } from '@reference/model'
-import type { AppContext } from '../app.ts'
+import { productEntry } from '@reference/shop/products/cache'
+import { Product } from '@reference/shop/products/model'
+import { productsPage } from '@reference/shop/products/queries'
+import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
 
-export function productRoutes(app: App, { database, caches }: AppContext): void {
+export function productRoutes(app: App, { database, cached }: Context): void {
+  const products = cached(productEntry)
+
   app.get(
     '/products/:id',
     {
       ...shortReply,
       schema: { tags: ['products'], params: IdParams, response: { 200: Product, 404: ProblemSchema } },
     },
-    (request, reply) => sendCached(reply, caches.products, request.params.id, () => notFound('product')),
+    (request, reply) => sendCached(reply, products, request.params.id, () => notFound('product')),
   )
 
   app.get(
@@ -29,7 +32,7 @@ export function productRoutes(app: App, { database, caches }: AppContext): void 
     { schema: { tags: ['products'], querystring: PageQuery, response: { 200: page(Product) } } },
     ({ query: { limit = 50, after } }) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
-      const read = (rows: number) => database.replica.run(queries.productsPage, { after: from, limit: rows })
+      const read = (rows: number) => database.replica.run(productsPage, { after: from, limit: rows })
       return readPage(limit, read, ID_CURSOR.encode)
     },
   )

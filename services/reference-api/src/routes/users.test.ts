@@ -1,6 +1,6 @@
 import { until } from '@reference/local-stack'
 import t from 'tap'
-import { startApi } from '../testing.ts'
+import { startApi } from '../testing/test-api.ts'
 
 const uuid = /^[0-9a-z-]+$/i
 

@@ -1,9 +1,7 @@
 import {
-  checkedRow,
   isCheckViolation,
   isForeignKeyViolation,
   isUniqueViolation,
-  queries,
   rowNotRepresentable,
 } from '@reference/database'
 import { mustExist } from '@reference/errors'
@@ -21,16 +19,18 @@ import {
   sendStored,
   shortReply,
 } from '@reference/http'
-import { Email, PersonName, User } from '@reference/model'
+import { checkedUser, userEntry } from '@reference/shop/users/cache'
+import { Email, PersonName, User } from '@reference/shop/users/model'
+import { deleteUser, insertUser, updateUser, usersPage } from '@reference/shop/users/queries'
 import { Type } from 'typebox'
-import type { AppContext } from '../app.ts'
+import type { Context } from '../context.ts'
 import { emailTaken, notFound, userHasOrders } from '../errors.ts'
 
 const NewUser = Type.Object({ email: Email, name: PersonName }, { additionalProperties: false })
 const UserPatch = Type.Partial(NewUser, { additionalProperties: false, minProperties: 1 })
 
-export function userRoutes(app: App, { database, caches, write, once }: AppContext): void {
-  const { users } = caches
+export function userRoutes(app: App, { database, cached, write, once }: Context): void {
+  const users = cached(userEntry)
 
   app.get(
     '/users/:id',
@@ -46,7 +46,7 @@ export function userRoutes(app: App, { database, caches, write, once }: AppConte
     { schema: { tags: ['users'], querystring: PageQuery, response: { 200: page(User) } } },
     ({ query: { limit = 50, after } }) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
-      const read = (rows: number) => database.replica.run(queries.usersPage, { after: from, limit: rows })
+      const read = (rows: number) => database.replica.run(usersPage, { after: from, limit: rows })
       return readPage(limit, read, ID_CURSOR.encode)
     },
   )
@@ -64,7 +64,7 @@ export function userRoutes(app: App, { database, caches, write, once }: AppConte
     },
     async (request, reply) => {
       const insert = once(request, async (tx) => {
-        const user = mustExist(await tx.first(queries.insertUser, request.body))
+        const user = mustExist(await tx.first(insertUser, request.body))
         // A 404 for this id may be cached.
         return { result: created(`/users/${user.id}`, user), staleKeys: [users.keyOf(user.id)] }
       })
@@ -87,7 +87,7 @@ export function userRoutes(app: App, { database, caches, write, once }: AppConte
       const { id } = request.params
       const { email = null, name = null } = request.body
       return write(async (tx) => {
-        const user = checkedRow('user', await tx.first(queries.updateUser, { id, email, name }))
+        const user = checkedUser(await tx.first(updateUser, { id, email, name }))
         if (user === undefined) throw notFound('user')
         return { result: user, staleKeys: [users.keyOf(id)] }
       }).catch((error: unknown) => {
@@ -111,7 +111,7 @@ export function userRoutes(app: App, { database, caches, write, once }: AppConte
     async (request, reply) => {
       const { id } = request.params
       await write(async (tx) => {
-        const deleted = await tx.first(queries.deleteUser, { id })
+        const deleted = await tx.first(deleteUser, { id })
         if (deleted === undefined) throw notFound('user')
         return { result: undefined, staleKeys: [users.keyOf(id)] }
       }).catch((error: unknown) => {

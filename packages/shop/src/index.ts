@@ -1,0 +1,7 @@
+export { type Cached, type CacheEntry, createCached } from './cache-entry.ts'
+export { dataStores } from './data-stores.ts'
+export { MIGRATIONS_FOLDER, migrate } from './migrate.ts'
+export { POOLS } from './pools.ts'
+export { SHOP_TABLES, TABLES } from './schema.ts'
+export { DEFAULT_COUNTS, type SeedOptions, type SeedProgress, type SeedResult, seed } from './seed.ts'
+export { STATEMENTS } from './statements.ts'

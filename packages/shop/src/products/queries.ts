@@ -1,0 +1,63 @@
+import { jsonList, keyset, limited, named, statement } from '@reference/database'
+import { and, eq, sql } from 'drizzle-orm'
+import type { Product } from './model.ts'
+import { isRepresentable, products } from './table.ts'
+
+export { products as table } from './table.ts'
+
+const { placeholder } = sql
+
+/** In the order of the JSON. */
+const columns = () => ({
+  id: products.id,
+  name: products.name,
+  category: products.category,
+  priceCents: named<number>(products.priceCents, 'priceCents'),
+})
+
+export const productById = statement<{ id: number }, Product>(
+  'product_by_id',
+  (db) =>
+    db
+      .select(columns())
+      .from(products)
+      .where(eq(products.id, placeholder('id'))),
+  { sample: { id: 42 } },
+)
+
+/** The rows that exist, in no order. */
+export const productsByIds = statement<{ ids: number[] }, Product>(
+  'products_by_ids',
+  (db) =>
+    db
+      .select(columns())
+      .from(products)
+      .where(sql`${products.id} = any(${placeholder('ids')}::int[])`),
+  { sample: { ids: Array.from({ length: 10 }, (_, index) => 1 + index * 7) } },
+)
+
+const byId = keyset({ after: { column: products.id, type: 'int' } }, 'asc')
+
+/** Ascending from the first id behind `after`; 0 is the first page. */
+export const productsPage = statement<{ after: number; limit: number }, Product>(
+  'products_page',
+  (db) =>
+    limited(
+      db
+        .select(columns())
+        .from(products)
+        .where(and(byId.behind, isRepresentable()))
+        .orderBy(...byId.order),
+    ),
+  { sample: { after: 10, limit: 50 } },
+)
+
+export const productsJson = statement<{ limit: number }, { json: string }>(
+  'products_json',
+  () => {
+    const { id, name, category, priceCents } = products
+    const rows = sql`select * from ${products} where ${isRepresentable()} order by ${id}`
+    return jsonList(rows, { id, name, category, priceCents })
+  },
+  { sample: { limit: 100 } },
+)

@@ -1,0 +1,12 @@
+import { cacheOutbox, cacheRegistrations, idempotencyKeys, installation } from '@reference/database'
+import type { PgTable } from 'drizzle-orm/pg-core'
+import * as resources from './resources.ts'
+
+/** The tables of the resources. */
+export const SHOP_TABLES: readonly PgTable[] = Object.values(resources).map(({ table }) => table)
+
+/** Every table of the database, except those of the job queue, which has its own migrations. */
+export const TABLES: readonly PgTable[] = [
+  ...SHOP_TABLES,
+  ...[cacheOutbox, cacheRegistrations, idempotencyKeys, installation],
+]

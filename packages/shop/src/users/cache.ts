@@ -1,0 +1,26 @@
+import { checkedRow, isIsoMoment } from '@reference/database'
+import type { CacheEntry } from '../cache-entry.ts'
+import type { User } from './model.ts'
+import { userById } from './queries.ts'
+
+/** How a user is cached, in both services. */
+export const userEntry: CacheEntry<number, User> = ({ database, ttlMs }) => ({
+  name: 'user',
+  // Raise it when the shape of the row changes: replicas of both releases then use keys of their own.
+  version: 1,
+  ttlMs,
+  graceMs: ttlMs / 5,
+  negativeTtlMs: 10_000,
+  load: async (id, { signal }) => checkedUser(await database.primary.first(userById, { id }, { signal })),
+})
+
+const EMAIL = /^[^@]+@[^@]+$/s
+
+/** @throws `ROW_NOT_REPRESENTABLE` (500) for a row that the checks of the table forbid */
+export function checkedUser(row: User | undefined): User | undefined {
+  return checkedRow('user', isRepresentable, row)
+}
+
+function isRepresentable({ name, email, createdAt }: User): boolean {
+  return name !== '' && EMAIL.test(email) && isIsoMoment(createdAt)
+}
