@@ -40,7 +40,8 @@ function faultsOf({ from, specifier, typeOnly }: Import, packages: readonly Pack
   }
   const target = packages.find(({ name }) => specifier === name || specifier.startsWith(`${name}/`))
   if (target === undefined || own === undefined || target === own) return []
-  if (exportedFile(target, specifier) === undefined) return [`${from}: ${target.folder} does not export ${specifier}`]
+  if (exportedFile(target, specifier) === undefined)
+    return [`${from}: ${target.folder} does not export ${specifier}`]
   if (!own.declared.has(target.name))
     return [`${from}: ${own.folder}/package.json does not declare ${target.name}`]
   if (SUPPORT.test(from) || isAllowed(own.folder, target.folder, typeOnly)) return []

@@ -1,6 +1,6 @@
 import { abortable } from '@reference/async'
 import { EXIT_CODES, UsageError } from '@reference/cli'
-import type { ServiceName } from '@reference/config'
+import type { ServiceName } from '@reference/shop/services'
 import { scenarios as allScenarios } from '../../scenarios/index.ts'
 import { BenchError } from '../errors.ts'
 import { type Load, startLoad } from '../load/load.ts'

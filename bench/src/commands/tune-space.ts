@@ -1,4 +1,4 @@
-import type { ServiceName } from '@reference/config'
+import type { ServiceName } from '@reference/shop/services'
 import { startedWith } from '../proofs/process.ts'
 import { answers } from '../proofs/replies.ts'
 import type { Scenario, Variant } from '../run/scenario.ts'

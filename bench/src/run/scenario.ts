@@ -1,4 +1,4 @@
-import type { ServiceName } from '@reference/config'
+import type { ServiceName } from '@reference/shop/services'
 import type { Request } from '../load/request.ts'
 import type { Proof } from '../proofs/proof.ts'
 import type { Dataset } from '../stack/dataset.ts'

@@ -1,4 +1,5 @@
-import { fallbackOf, type ServiceName, type Setting, serviceNames, settings } from '@reference/config'
+import { fallbackOf, type Setting, servicesOf, settings } from '@reference/config'
+import { SERVICES, type ServiceName } from '@reference/shop/services'
 
 /** A setting that is a tuning: the scenario that shows it, and its value in an untuned app. */
 export interface Switch {
@@ -14,10 +15,11 @@ export interface Switch {
 /** Every tuning switch of the services' settings table. */
 export function tuningSwitches(): Switch[] {
   return Object.entries<Setting>(settings).flatMap(([name, setting]): Switch[] => {
-    const { services = serviceNames, tuning } = setting
-    if (tuning === undefined) return []
-    const [service = 'reference-api'] = services
-    const { scenario, naive } = tuning
+    if (setting.tuning === undefined) return []
+    const readers = servicesOf(name, Object.values(SERVICES))
+    const [service = SERVICES['reference-api']] = readers
+    const { scenario, naive } = setting.tuning
+    const services = readers.map((each) => each.name)
     return [{ name, services, tuned: asText(fallbackOf(setting, service)), scenario, naive }]
   })
 }

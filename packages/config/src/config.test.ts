@@ -1,15 +1,19 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SERVICES } from '@reference/shop/services'
 import t from 'tap'
 import { environmentExample } from './documents.ts'
 import { ConfigError, type Fault, loadConfig, readRedisTarget, settings } from './index.ts'
+
+const API = { name: 'api', defaults: { PORT: 8000, DB_POOL_MAX: 30 } }
+const OTHER_API = { name: 'other-api', defaults: { PORT: 8001, DB_POOL_MAX: 25 } }
 
 const least = { DATABASE_URL: 'postgres://app@db/app' }
 
 function faultsOf(environment: Record<string, string>): readonly Fault[] {
   try {
-    loadConfig('reference-api', environment)
+    loadConfig(API, environment)
   } catch (error) {
     if (error instanceof ConfigError) return error.faults
     throw error
@@ -18,7 +22,7 @@ function faultsOf(environment: Record<string, string>): readonly Fault[] {
 }
 
 t.test('a database URL is all that a service needs', async (t) => {
-  const config = loadConfig('reference-api', least)
+  const config = loadConfig(API, least)
   t.match(config, {
     host: '127.0.0.1',
     port: 8000,
@@ -33,11 +37,11 @@ t.test('a database URL is all that a service needs', async (t) => {
 })
 
 t.test('defaults follow the service', async (t) => {
-  t.match(loadConfig('parallel-api', least), { port: 8001, dbPoolMax: 25 })
+  t.match(loadConfig(OTHER_API, least), { port: 8001, dbPoolMax: 25 })
 })
 
 t.test('the object is frozen, deeply', async (t) => {
-  const config = loadConfig('reference-api', { ...least, REDIS_CLUSTER_NODES: 'a:1,b:2' })
+  const config = loadConfig(API, { ...least, REDIS_CLUSTER_NODES: 'a:1,b:2' })
   t.throws(() => Object.assign(config, { port: 1 }))
   t.throws(() => Object.assign(config.redis ?? {}, { kind: 'single' }))
 })
@@ -60,12 +64,12 @@ t.test('numbers are decimal integers', async (t) => {
 })
 
 t.test('an empty variable counts as absent', async (t) => {
-  t.equal(loadConfig('reference-api', { ...least, PORT: '', REDIS_URL: '' }).port, 8000)
+  t.equal(loadConfig(API, { ...least, PORT: '', REDIS_URL: '' }).port, 8000)
 })
 
 t.test('a secret is read from the file that NAME_FILE names', async (t) => {
   const file = join(t.testdir({ url: 'postgres://from-file/app\n' }), 'url')
-  t.equal(loadConfig('reference-api', { DATABASE_URL_FILE: file }).databaseUrl, 'postgres://from-file/app')
+  t.equal(loadConfig(API, { DATABASE_URL_FILE: file }).databaseUrl, 'postgres://from-file/app')
   t.match(faultsOf({ ...least, DATABASE_URL_FILE: file }), [{ name: 'DATABASE_URL_FILE' }])
   t.match(faultsOf({ DATABASE_URL_FILE: `${file}-none` }), [{ name: 'DATABASE_URL_FILE', message: /ENOENT/ }])
 })
@@ -114,7 +118,7 @@ t.test('tier 2 is one Redis or a cluster, not both', async (t) => {
   const both = { ...least, REDIS_URL: 'redis://a', REDIS_CLUSTER_NODES: 'a:1' }
   t.match(faultsOf(both), [{ name: 'REDIS_CLUSTER_NODES' }])
   t.match(faultsOf({ ...least, REDIS_CLUSTER_NODES: 'a:1,b' }), [{ name: 'REDIS_CLUSTER_NODES' }])
-  const cluster = loadConfig('reference-api', {
+  const cluster = loadConfig(API, {
     ...least,
     REDIS_CLUSTER_NODES: 'a:1, b:2',
     REDIS_PASSWORD: 'p',
@@ -132,7 +136,7 @@ t.test('tier 2 is one Redis or a cluster, not both', async (t) => {
 t.test('REDIS_USERNAME and REDIS_PASSWORD hold for REDIS_URL', async (t) => {
   const special = 'p@s:s/w?o#r%d[ü]'
   const url = (more: Record<string, string>) => {
-    const { redis } = loadConfig('reference-api', { ...least, REDIS_URL: 'rediss://h:6380/2', ...more })
+    const { redis } = loadConfig(API, { ...least, REDIS_URL: 'rediss://h:6380/2', ...more })
     return new URL(redis?.kind === 'single' ? redis.url : '')
   }
   const both = url({ REDIS_USERNAME: 'app', REDIS_PASSWORD: special })
@@ -168,11 +172,9 @@ t.test('settings of Redis that contradict each other or have no effect are fault
 
 t.test('in production writes need a token unless AUTH says otherwise', async (t) => {
   const token = `ci:${'0'.repeat(64)}:write`
-  t.equal(loadConfig('reference-api', { ...least, NODE_ENV: 'production' }).auth, 'token')
-  t.equal(loadConfig('reference-api', { ...least, NODE_ENV: 'production', AUTH: 'off' }).auth, 'off')
-  t.match(loadConfig('reference-api', { ...least, AUTH_TOKENS: token }).authTokens, [
-    { name: 'ci', scope: 'write' },
-  ])
+  t.equal(loadConfig(API, { ...least, NODE_ENV: 'production' }).auth, 'token')
+  t.equal(loadConfig(API, { ...least, NODE_ENV: 'production', AUTH: 'off' }).auth, 'off')
+  t.match(loadConfig(API, { ...least, AUTH_TOKENS: token }).authTokens, [{ name: 'ci', scope: 'write' }])
   for (const wrong of ['ci', 'ci:xyz:write', `ci:${'0'.repeat(64)}:root`, `${token}:more`, `${token},`]) {
     t.match(faultsOf({ ...least, AUTH_TOKENS: wrong }), [{ name: 'AUTH_TOKENS' }], wrong)
   }
@@ -182,7 +184,7 @@ t.test('a service with wrong settings names them all and ends with code 78', asy
   const main = join(t.testdir({}), 'main.ts')
   writeFileSync(
     main,
-    `import { loadConfigOrExit } from ${JSON.stringify(import.meta.resolve('./index.ts'))}\nloadConfigOrExit('parallel-api')\n`,
+    `import { loadConfigOrExit } from ${JSON.stringify(import.meta.resolve('./index.ts'))}\nloadConfigOrExit(${JSON.stringify(OTHER_API)})\n`,
   )
   const { status, stderr } = spawnSync(process.execPath, [main], { env: { PORT: 'x' }, encoding: 'utf8' })
   t.equal(status, 78)
@@ -191,16 +193,16 @@ t.test('a service with wrong settings names them all and ends with code 78', asy
 })
 
 t.test('.env.example lists every setting and is current', async (t) => {
-  const example = environmentExample()
+  const example = environmentExample(Object.values(SERVICES))
   for (const name of Object.keys(settings)) t.match(example, new RegExp(`^# ${name}=`, 'm'), name)
   t.equal(readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8'), example)
 })
 
 t.test('each default can be written as text and is read back as itself', async (t) => {
-  const text = environmentExample()
+  const text = environmentExample(Object.values(SERVICES))
     .split('\n')
     .flatMap((line) => /^# ([A-Z][A-Z0-9_]+)=(.+)$/.exec(line)?.slice(1, 3) ?? [])
   const environment: Record<string, string> = { ...least }
   for (let i = 0; i < text.length; i += 2) environment[text[i] ?? ''] = text[i + 1] ?? ''
-  t.same(loadConfig('reference-api', environment), loadConfig('reference-api', least))
+  t.same(loadConfig(API, environment), loadConfig(API, least))
 })

@@ -1,19 +1,23 @@
 import { fallbackOf } from './load.ts'
-import { type ServiceName, type Setting, serviceNames } from './setting.ts'
+import { servicesOf } from './services-of.ts'
+import type { ServiceDefinition, Setting } from './setting.ts'
 import { settings } from './settings.ts'
 
-const rows = Object.entries<Setting>(settings)
+type Services = readonly ServiceDefinition[]
+
+const ROWS = Object.entries<Setting>(settings)
 
 /** The text of `.env.example`: every setting, commented out at its default. */
-export function environmentExample(): string {
+export function environmentExample(services: Services): string {
   const head =
     '# Every setting of both services; made from packages/config/src/settings.ts by `pnpm generate`.\n' +
     '# NAME_FILE reads the value of NAME from a file. An empty value counts as absent.\n'
-  return `${head}\n${rows.map(environmentEntry).join('\n')}`
+  return `${head}\n${ROWS.map((row) => environmentEntry(row, services)).join('\n')}`
 }
 
-function environmentEntry([name, setting]: [string, Setting]): string {
-  const only = setting.services === undefined ? '' : ` (${setting.services.join(', ')})`
+function environmentEntry([name, setting]: [string, Setting], services: Services): string {
+  const readers = servicesOf(name, services)
+  const only = readers === services ? '' : ` (${readers.map((service) => service.name).join(', ')})`
   const tuning = setting.tuning
   const lines = [`# ${setting.description}${only}`, `#   ${setting.expects}${unitOf(setting)}`]
   if (tuning !== undefined) {
@@ -21,18 +25,18 @@ function environmentEntry([name, setting]: [string, Setting]): string {
       `#   guide: ${tuning.section}; untuned: ${tuning.naive}; shown by: pnpm bench ${tuning.scenario}`,
     )
   }
-  return `${lines.join('\n')}\n# ${name}=${defaultOf(setting).value}\n`
+  return `${lines.join('\n')}\n# ${name}=${defaultOf(name, setting, services).value}\n`
 }
 
 /** A Markdown table of the tuning switches: what each is for, its default, the guide's section, the scenario that shows it. */
-export function tuningTable(): string {
+export function tuningTable(services: Services): string {
   const head = '| switch | default | untuned | what it does | guide | shown by |\n|---|---|---|---|---|---|\n'
-  const body = rows.flatMap(([name, setting]) => {
+  const body = ROWS.flatMap(([name, setting]) => {
     if (setting.tuning === undefined) return []
     const { section, scenario, naive } = setting.tuning
     const cells = [
       `\`${name}\``,
-      defaultCell(setting),
+      defaultCell(name, setting, services),
       naive,
       setting.description,
       section,
@@ -44,27 +48,27 @@ export function tuningTable(): string {
 }
 
 /** A Markdown table of the settings that are no tuning switch. */
-export function settingTable(): string {
+export function settingTable(services: Services): string {
   const head = '| setting | default | what it does |\n|---|---|---|\n'
-  const body = rows.flatMap(([name, setting]) =>
+  const body = ROWS.flatMap(([name, setting]) =>
     setting.tuning === undefined
-      ? [`| \`${name}\` | ${defaultCell(setting)} | ${setting.description} |`]
+      ? [`| \`${name}\` | ${defaultCell(name, setting, services)} | ${setting.description} |`]
       : [],
   )
   return `${head}${body.join('\n')}\n`
 }
 
-function defaultCell(setting: Setting): string {
-  const { value, note } = defaultOf(setting)
+function defaultCell(name: string, setting: Setting, services: Services): string {
+  const { value, note } = defaultOf(name, setting, services)
   return `${value || '–'}${value ? unitOf(setting) : ''}${note}`
 }
 
 /** The default as text, the same on every machine: one that is computed from the machine has no value here. */
-function defaultOf(setting: Setting): { value: string; note: string } {
+function defaultOf(name: string, setting: Setting, services: Services): { value: string; note: string } {
   if (typeof setting.fallback === 'function' && setting.fallback.length === 0) return { value: '', note: '' }
-  const services = setting.services ?? serviceNames
-  const values = [...new Set(services.map((service: ServiceName) => textOf(fallbackOf(setting, service))))]
-  const note = values.length > 1 ? ` (${services[1]}: ${values[1]})` : ''
+  const readers = servicesOf(name, services)
+  const values = [...new Set(readers.map((service) => textOf(fallbackOf(setting, service))))]
+  const note = values.length > 1 ? ` (${readers[1]?.name}: ${values[1]})` : ''
   return { value: values[0] ?? '', note }
 }
 

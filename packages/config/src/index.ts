@@ -12,6 +12,7 @@ export {
 export { type Misspelt, misspeltSettings, type WarningLog, warnOfMisspelt } from './misspelt.ts'
 export type { RedisTarget } from './redis.ts'
 export { withVaultSecrets, withVaultSecretsOrExit } from './secrets.ts'
-export { type ServiceName, type Setting, serviceNames, type Tuning } from './setting.ts'
+export { servicesOf } from './services-of.ts'
+export type { ServiceDefinition, Setting, Tuning } from './setting.ts'
 export { type SettingName, settings } from './settings.ts'
 export { VaultError } from './vault.ts'

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Value } from 'typebox/value'
 import { ConfigError, EXIT_CONFIG, type Fault } from './errors.ts'
 import { type RedisTarget, redisTarget } from './redis.ts'
-import type { ServiceName, Setting, ValueOf } from './setting.ts'
+import type { ServiceDefinition, Setting, ValueOf } from './setting.ts'
 import { settings } from './settings.ts'
 
 type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
@@ -13,7 +13,8 @@ type Values = { readonly [Name in keyof typeof settings as Camel<Name>]: ValueOf
 
 /** Everything that a service takes from outside: one property a row of the settings table, and what follows from them. */
 export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databaseReplicaUrl' | 'auth'> & {
-  readonly service: ServiceName
+  /** The name of the service. */
+  readonly service: string
   readonly databaseUrl: string
   readonly databaseDirectUrl: string
   readonly databaseReplicaUrl: string
@@ -31,7 +32,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * @returns a deeply frozen object
  * @throws ConfigError with every fault at once
  */
-export function loadConfig(service: ServiceName, environment: Environment = process.env): Config {
+export function loadConfig(service: ServiceDefinition, environment: Environment = process.env): Config {
   const faults: Fault[] = []
   const values: Record<string, unknown> = {}
   for (const [name, setting] of Object.entries<Setting>(settings)) {
@@ -51,7 +52,7 @@ export function loadConfig(service: ServiceName, environment: Environment = proc
   const databaseUrl = read.databaseUrl ?? ''
   return deepFreeze({
     ...read,
-    service,
+    service: service.name,
     databaseUrl,
     databaseDirectUrl: read.databaseDirectUrl ?? databaseUrl,
     databaseReplicaUrl: read.databaseReplicaUrl ?? databaseUrl,
@@ -100,12 +101,12 @@ export function readRedisTarget(environment: Environment = process.env): RedisTa
 }
 
 /** As {@link loadConfig}; on faults prints them all to stderr and ends the process with code 78. */
-export function loadConfigOrExit(service: ServiceName, environment: Environment = process.env): Config {
+export function loadConfigOrExit(service: ServiceDefinition, environment: Environment = process.env): Config {
   try {
     return loadConfig(service, environment)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`${service}: ${error.message}\n`)
+    process.stderr.write(`${service.name}: ${error.message}\n`)
     process.exit(EXIT_CONFIG)
   }
 }
@@ -145,7 +146,7 @@ function readText(name: string, environment: Environment, faults: Fault[]): stri
 }
 
 /** The value of a setting that the environment does not give. */
-export function fallbackOf(setting: Setting, service: ServiceName): unknown {
+export function fallbackOf(setting: Setting, service: ServiceDefinition): unknown {
   return typeof setting.fallback === 'function' ? setting.fallback(service) : setting.fallback
 }
 

@@ -8,6 +8,8 @@ import { json, text } from 'node:stream/consumers'
 import t from 'tap'
 import { ConfigError, loadConfig, withVaultSecrets } from './index.ts'
 
+const API = { name: 'api', defaults: { PORT: 8000, DB_POOL_MAX: 30 } }
+
 /**
  * NOT a Vault: a stub that answers what the documentation of its HTTP API says of AppRole logins, KV v2 reads and
  * revocation, and refuses all else. What it proves is our side of that protocol.
@@ -62,7 +64,7 @@ const fromVault = { DATABASE_URL: 'postgres://vault/app', DB_POOL_MAX: 7, REDIS_
 t.test('what the environment does not set comes from Vault, and the token is given back', async (t) => {
   const { environment, calls, tokens } = await vaultStub(t, { ...fromVault, PORT: '' })
   const config = loadConfig(
-    'reference-api',
+    API,
     await withVaultSecrets({ ...environment, REDIS_URL: 'redis://here', CACHE_L1: 'off' }),
   )
   t.match(config, {
@@ -89,7 +91,7 @@ t.test('a setting that is read from a file counts as set', async (t) => {
     VAULT_SECRET_ID_FILE: join(folder, 'id'),
     DATABASE_URL_FILE: join(folder, 'url'),
   })
-  t.equal(loadConfig('reference-api', filled).databaseUrl, 'postgres://from-file/app')
+  t.equal(loadConfig(API, filled).databaseUrl, 'postgres://from-file/app')
 })
 
 t.test('a path may have the data of the API in it, for a mount of several parts', async (t) => {

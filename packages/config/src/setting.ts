@@ -1,8 +1,14 @@
 import { postgresServer, UrlError } from '@reference/postgres'
 import { type Static, type TSchema, Type } from 'typebox'
 
-export const serviceNames = ['reference-api', 'parallel-api'] as const
-export type ServiceName = (typeof serviceNames)[number]
+/** What a service is for its settings. The application defines its services; this package knows none. */
+export interface ServiceDefinition {
+  readonly name: string
+  /** Defaults that differ between services. */
+  readonly defaults: { readonly PORT: number; readonly DB_POOL_MAX: number }
+  /** Names of settings that only this service reads. */
+  readonly ownSettings?: readonly string[]
+}
 
 /** What a switch is for: where the guide speaks of it, where the benchmark shows it, and what an untuned app would have. */
 export interface Tuning {
@@ -20,8 +26,6 @@ export interface Setting<Schema extends TSchema = TSchema, Fallback = unknown> {
   readonly description: string
   /** Unit of a number: `ms`, `s`, `bytes`, `connections`, `threads` … */
   readonly unit?: string
-  /** Which services read it; both unless said. */
-  readonly services?: readonly ServiceName[]
   /** Never printed, not even in a fault. */
   readonly secret?: boolean
   readonly tuning?: Tuning
@@ -42,11 +46,14 @@ export type ValueOf<Row> =
     ? Static<Schema> | (undefined extends Fallback ? undefined : never)
     : never
 
-type Described<Fallback> = Pick<Setting, 'description' | 'unit' | 'services' | 'secret' | 'tuning'> & {
-  readonly fallback: Fallback | ((service: ServiceName) => Fallback)
+type Described<Fallback> = Pick<Setting, 'description' | 'unit' | 'secret' | 'tuning'> & {
+  readonly fallback: Fallback | ((service: ServiceDefinition) => Fallback)
 }
 
-type Row<Schema extends TSchema, Fallback> = Setting<Schema, Fallback | ((service: ServiceName) => Fallback)>
+type Row<Schema extends TSchema, Fallback> = Setting<
+  Schema,
+  Fallback | ((service: ServiceDefinition) => Fallback)
+>
 
 /** `on` or `off`. */
 export function onOff<Fallback extends boolean | undefined>(row: Described<Fallback>) {

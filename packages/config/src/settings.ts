@@ -37,7 +37,7 @@ export const settings = {
     description: 'Port to listen on; 0 takes a free one.',
     minimum: 0,
     maximum: 65_535,
-    fallback: (service) => (service === 'reference-api' ? 8000 : 8001),
+    fallback: ({ defaults }) => defaults.PORT,
   }),
   INTERNAL_PORT: integer({
     description: 'Second listener for /metrics and /services, which then leave PORT.',
@@ -92,7 +92,7 @@ export const settings = {
     unit: 'connections',
     minimum: 1,
     maximum: 500,
-    fallback: (service) => (service === 'reference-api' ? 30 : 25),
+    fallback: ({ defaults }) => defaults.DB_POOL_MAX,
     tuning: { section: guide.pools, scenario: 'pool-size', naive: '1' },
   }),
   DB_POOL_TIMEOUT_MS: integer({
@@ -188,7 +188,6 @@ export const settings = {
     minimum: 0,
     maximum: 3_600_000,
     fallback: 1000,
-    services: ['reference-api'],
     tuning: { section: guide.caching, scenario: 'order-page', naive: '0' },
   }),
   RESPONSE_CACHE_TTL_SECONDS: integer({
@@ -197,12 +196,10 @@ export const settings = {
     minimum: 1,
     maximum: 604_800,
     fallback: 300,
-    services: ['parallel-api'],
   }),
   CACHE_OUTBOX: onOff({
     description: 'Record invalidations in the write’s own transaction, so that none is lost.',
     fallback: true,
-    services: ['reference-api'],
     tuning: { section: guide.caching, scenario: 'user-update', naive: 'off' },
   }),
 
@@ -307,18 +304,15 @@ export const settings = {
   UPSTREAM_URL: url(['http:', 'https:'], {
     description: 'The reference-api that /aggregate calls.',
     fallback: 'http://127.0.0.1:8000',
-    services: ['parallel-api'],
   }),
   HTTP_KEEP_ALIVE: onOff({
     description: 'Keep connections to the upstream open between requests.',
     fallback: true,
-    services: ['parallel-api'],
     tuning: { section: guide.pools, scenario: 'upstream-keep-alive', naive: 'off' },
   }),
   PARALLEL_FETCH: onOff({
     description: 'Fetch the parts of /all and /aggregate side by side instead of one after the other.',
     fallback: true,
-    services: ['parallel-api'],
     tuning: { section: guide.concurrency, scenario: 'all', naive: 'off' },
   }),
   WORKER_THREADS: integer({
@@ -333,13 +327,11 @@ export const settings = {
     description:
       'Do the work of POST /process-data in a background job; off: in the request, before its reply.',
     fallback: true,
-    services: ['reference-api'],
     tuning: { section: guide.tasks, scenario: 'process-data', naive: 'off' },
   }),
   JOB_HANDLERS: onOff({
     description: 'Handle background jobs in this process too; off where worker processes do.',
     fallback: true,
-    services: ['reference-api'],
   }),
 } satisfies Record<string, Setting>
 

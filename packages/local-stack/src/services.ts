@@ -2,10 +2,9 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Environment } from '@reference/config'
+import type { ServiceName } from '@reference/shop/services'
 import { localStackError } from './errors.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
-
-export type ServiceName = 'reference-api' | 'parallel-api'
 
 export type ServiceOptions = {
   name: ServiceName

@@ -10,6 +10,8 @@ import { allOn } from './fixtures/all.ts'
 import { closedPort, hungPort } from './fixtures/ports.ts'
 import { createSystems, type System, systemSettings } from './index.ts'
 
+const API = { name: 'api', defaults: { PORT: 8000, DB_POOL_MAX: 30 } }
+
 /** As health asks: with a code for its time limit. */
 async function ask(system: System | undefined, limitMs = 1000): Promise<string> {
   const limit = new AbortController()
@@ -57,7 +59,7 @@ t.test('what is not configured has no row, and its client is not loaded', async 
 })
 
 t.test('settings decide the rows, with the thresholds of the guide', async (t) => {
-  const config = loadConfig('reference-api', {
+  const config = loadConfig(API, {
     DATABASE_URL: 'postgres://app@pgbouncer:6432/app',
     DATABASE_DIRECT_URL: 'postgres://app@postgres/app',
     MYSQL_URL: 'mysql://app@mysql/app',
@@ -86,7 +88,7 @@ t.test('settings decide the rows, with the thresholds of the guide', async (t) =
   )
   await systems.close()
   const one = { DATABASE_URL: 'postgres://app@postgres/app', REDIS_URL: 'redis://redis' }
-  const none = createSystems(systemSettings(loadConfig('reference-api', one)))
+  const none = createSystems(systemSettings(loadConfig(API, one)))
   t.same([none.dependencies, none.nodes], [[], []])
 })
 

@@ -20,7 +20,6 @@ const ROUTES = [userRoutes, productRoutes, orderRoutes, configRoutes, jobRoutes]
 export async function createApp(config: Config): Promise<{ app: App; close: () => Promise<void> }> {
   const systems = createSystems(systemSettings(config))
   const { app, context } = await assemble(config, {
-    name: config.service,
     // Without the queue POST /process-data is a 503, and every other call works.
     jobsRequired: false,
     dependencies: systems.dependencies,

@@ -5,8 +5,6 @@ import { type Context, createContext } from './context.ts'
 import { dependenciesOf } from './dependencies.ts'
 
 export interface AssembleOptions {
-  /** The name of the process in logs, metrics and `pg_stat_activity`. */
-  readonly name: string
   readonly jobsRequired: boolean
   /** Systems beside the data stores and the job queue. */
   readonly dependencies?: readonly Dependency[]
@@ -22,16 +20,15 @@ export interface Assembled {
 /** What the API and the worker process have in common: a server with `/health`, `/ready` and `/metrics`, and the context. */
 export async function assemble(
   config: Config,
-  { name, jobsRequired, dependencies = [], systems }: AssembleOptions,
+  { jobsRequired, dependencies = [], systems }: AssembleOptions,
 ): Promise<Assembled> {
   const registry = config.metrics ? new Registry() : undefined
   const app = await createServer({
     ...serverSettings(config),
-    service: name,
     dependencies: [...dependenciesOf(config, () => context, { jobsRequired }), ...dependencies],
     ...(systems && { systems }),
     ...(registry && { registry }),
   })
-  const context = createContext(config, { applicationName: name, logger: app.log, registry })
+  const context = createContext(config, { logger: app.log, registry })
   return { app, context }
 }

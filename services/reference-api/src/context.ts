@@ -43,8 +43,6 @@ export interface Context {
 }
 
 export interface ContextOptions {
-  /** Shown by `pg_stat_activity`. */
-  readonly applicationName: string
   readonly logger: App['log']
   readonly registry: Registry | undefined
 }
@@ -53,14 +51,10 @@ export interface ContextOptions {
 const CACHE_WARM_UP_MS = 500
 
 /** Opens the parts of the service and connects them. None of them needs its server, so the service starts without them. */
-export function createContext(
-  config: Config,
-  { applicationName, logger, registry }: ContextOptions,
-): Context {
+export function createContext(config: Config, { logger, registry }: ContextOptions): Context {
   const metrics = registry === undefined ? {} : { registry }
   const database = createDatabase({
     ...databaseSettings(config, POOLS['reference-api']),
-    applicationName,
     onSettings: (pool, differences) => warnOfSettings(logger, pool, differences),
     ...metrics,
   })
@@ -74,7 +68,7 @@ export function createContext(
   const jobs = createJobs({
     databaseUrl: config.databaseUrl,
     directUrl: config.databaseDirectUrl,
-    applicationName,
+    applicationName: config.service,
     definitions: JOBS.map(({ definition }) => definition),
     prepare: config.dbPrepare,
     // Half of the shutdown budget. The rest is for requests in flight and for closing pools.

@@ -1,6 +1,7 @@
 import { loadConfig } from '@reference/config'
 import { linkTo, testDatabase, testRedis, until } from '@reference/local-stack'
 import { migrate, seed } from '@reference/shop'
+import { SERVICES } from '@reference/shop/services'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import t from 'tap'
@@ -11,7 +12,7 @@ type Scope = Parameters<typeof testDatabase>[0]
 
 async function openApi(environment: Record<string, string>): Promise<{ call: Call; close(): Promise<void> }> {
   const { app, close } = await createApp(
-    loadConfig('reference-api', { LOG_LEVEL: 'silent', WORKER_THREADS: '1', ...environment }),
+    loadConfig(SERVICES['reference-api'], { LOG_LEVEL: 'silent', WORKER_THREADS: '1', ...environment }),
   )
   const call = createCall(await app.listen({ host: '127.0.0.1', port: 0 }))
   let closing: Promise<void> | undefined

@@ -3,6 +3,7 @@ import { loadConfig } from '@reference/config'
 import { createDatabase, createWrite, databaseSettings } from '@reference/database'
 import { linkTo, startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import { POOLS } from '@reference/shop'
+import { SERVICES } from '@reference/shop/services'
 import { userEntry } from '@reference/shop/users/cache'
 import { updateUser } from '@reference/shop/users/queries'
 import { Redis } from 'ioredis'
@@ -19,7 +20,7 @@ const DELIVERY_LIMIT_MS = 5_000
 /** An API that is as good as a process of its own: nothing is shared but the servers. */
 async function openApi(environment: Record<string, string>): Promise<{ call: Call; close(): Promise<void> }> {
   const { app, close } = await createApp(
-    loadConfig('reference-api', { LOG_LEVEL: 'silent', WORKER_THREADS: '1', ...environment }),
+    loadConfig(SERVICES['reference-api'], { LOG_LEVEL: 'silent', WORKER_THREADS: '1', ...environment }),
   )
   const call = createCall(await app.listen({ host: '127.0.0.1', port: 0 }))
   let closing: Promise<void> | undefined
@@ -113,7 +114,7 @@ t.test(
     await rename(b, 'Without Redis')
     await untilNamed(a, 'Without Redis')
 
-    const config = loadConfig('reference-api', { DATABASE_URL: url })
+    const config = loadConfig(SERVICES['reference-api'], { DATABASE_URL: url })
     const database = createDatabase({
       ...databaseSettings(config, POOLS['reference-api']),
       applicationName: 'job',

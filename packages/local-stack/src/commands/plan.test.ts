@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, type Environment, loadConfig, settings } from '@reference/config'
+import { SERVICES } from '@reference/shop/services'
 import t from 'tap'
 import { planRun, type RunFlags } from './plan.ts'
 
@@ -99,9 +100,13 @@ t.test('every setting reaches both services, as NAME and as NAME_FILE', async (t
     const { services, ownPostgres, ownRedis } = await planRun({}, environment)
     t.match({ ownPostgres, ownRedis }, { ownPostgres: false, ownRedis: false })
     for (const { name, env } of services) {
-      const alone = loadConfig(name, environment)
+      const alone = loadConfig(SERVICES[name], environment)
       const offset = name === 'reference-api' ? 0 : 1
-      t.same(loadConfig(name, env), { ...alone, port: 9000 + offset, internalPort: 9100 + offset }, name)
+      t.same(
+        loadConfig(SERVICES[name], env),
+        { ...alone, port: 9000 + offset, internalPort: 9100 + offset },
+        name,
+      )
     }
   }
   t.ok(Object.keys(values).every((name) => name in settings))

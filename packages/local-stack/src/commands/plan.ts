@@ -1,6 +1,6 @@
 import { ConfigError, type Environment, type Fault, loadConfig, readSettings } from '@reference/config'
+import { SERVICES, type ServiceName } from '@reference/shop/services'
 import { freePort } from '../free-port.ts'
-import type { ServiceName } from '../services.ts'
 import { UsageError } from './command.ts'
 
 /** What the command line asks for; each is absent unless given. */
@@ -47,7 +47,6 @@ const READ = [
 
 type Read = ReturnType<typeof readSettings<(typeof READ)[number]>>
 
-const DEFAULT_PORT = 8000
 const DEFAULT_HOST = '127.0.0.1'
 const LARGEST_PORT = 65_535
 
@@ -149,7 +148,7 @@ interface Ports {
 }
 
 async function portsOf(flags: RunFlags, read: Read, faults: Fault[]): Promise<Ports> {
-  const chosen = flags.port ?? read.PORT ?? DEFAULT_PORT
+  const chosen = flags.port ?? read.PORT ?? SERVICES['reference-api'].defaults.PORT
   const reference = chosen === 0 ? await freePort() : chosen
   const parallel = flags.parallelPort ?? (chosen === 0 ? await freePort() : reference + 1)
   const internal = read.INTERNAL_PORT
@@ -185,7 +184,7 @@ function reachable(host: string): string {
 
 function faultsOf(name: ServiceName, env: Environment): readonly Fault[] {
   try {
-    loadConfig(name, env)
+    loadConfig(SERVICES[name], env)
     return []
   } catch (error) {
     if (error instanceof ConfigError) return error.faults

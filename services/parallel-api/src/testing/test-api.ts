@@ -1,5 +1,6 @@
 import { loadConfig } from '@reference/config'
 import { type TestDatabase, testDatabase } from '@reference/local-stack'
+import { SERVICES } from '@reference/shop/services'
 import postgres from 'postgres'
 import { createApp } from '../app.ts'
 import type { Deadlines } from '../context.ts'
@@ -26,7 +27,7 @@ export async function startApi(
   { database: given, deadlines = {} }: { database?: TestDatabase; deadlines?: Partial<Deadlines> } = {},
 ): Promise<TestApi> {
   const database = given ?? (await testDatabase(t))
-  const config = loadConfig('parallel-api', {
+  const config = loadConfig(SERVICES['parallel-api'], {
     DATABASE_URL: database.url,
     UPSTREAM_URL: 'http://127.0.0.1:1',
     LOG_LEVEL: 'silent',

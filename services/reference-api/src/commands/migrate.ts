@@ -2,6 +2,7 @@ import { action, runCommand } from '@reference/cli'
 import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
 import { migrateJobs } from '@reference/jobs'
 import { migrate } from '@reference/shop'
+import { SERVICES } from '@reference/shop/services'
 
 const DETAILS = `
 Does nothing when the schema is the newest. Several may run at once.
@@ -15,7 +16,10 @@ await runCommand(
     summary: 'Bring the tables of the services and of the job queue to the newest schema.',
     details: DETAILS,
     async run() {
-      const { databaseDirectUrl: url } = loadConfigOrExit('reference-api', await withVaultSecretsOrExit())
+      const { databaseDirectUrl: url } = loadConfigOrExit(
+        SERVICES['reference-api'],
+        await withVaultSecretsOrExit(),
+      )
       await migrate({ url })
       await migrateJobs({ directUrl: url })
       process.stdout.write('The schema is the newest.\n')

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { loadConfig } from '@reference/config'
 import { type TestDatabase, type TestRedis, testDatabase, testRedis } from '@reference/local-stack'
+import { SERVICES } from '@reference/shop/services'
 import postgres from 'postgres'
 import { createApp } from '../app.ts'
 
@@ -71,7 +72,7 @@ export async function startApi(
 ): Promise<TestApi> {
   const database = on?.database ?? (await testDatabase(t))
   const redis = withRedis ? (on?.redis ?? (await testRedis(t, { own: true }))) : undefined
-  const config = loadConfig('reference-api', {
+  const config = loadConfig(SERVICES['reference-api'], {
     DATABASE_URL: database.url,
     REDIS_URL: redis?.url,
     LOG_LEVEL: 'silent',
