@@ -14,8 +14,8 @@ import postgres from 'postgres'
  */
 const help = `node services/reference-api/bench/outbox-drain.ts [--rows 10000] [--processes 1,4,16]
 
-So many undelivered rows, and so many processes that find Redis at once: how long until all may read tier 2, how many
-times each row was applied, and what Redis's core did for it.
+Given a number of undelivered rows and of processes that reach Redis at the same time, it measures the time until all of them may read
+tier 2, how often each row was applied, and the load of Redis's core.
 `
 
 const { values } = parseArgs({

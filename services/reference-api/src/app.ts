@@ -35,7 +35,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     onFault: (fault) =>
       app.log.warn(
         fault,
-        'a check of the schema does not hold for all rows: lists leave out those that break it',
+        'a check of the schema does not hold for all rows: lists leave out the rows that break it',
       ),
     ...(registry && { registry }),
   })

@@ -7,7 +7,7 @@ const REDIS_TIMEOUT_MS = 50
 const CALLERS = 10
 const IDS = 200
 
-/** Callers that each ask for one user after the other, until they are told to stop. */
+/** Callers that each request one user after the other, until `stop`. */
 function load(call: ReturnType<typeof createCall>) {
   const statuses = new Map<number, number>()
   const latenciesMs: number[] = []
@@ -22,7 +22,7 @@ function load(call: ReturnType<typeof createCall>) {
   })
   return {
     statuses,
-    /** Since the last time that it was asked. */
+    /** Of the calls since the last `p99Ms`. */
     p99Ms() {
       const sorted = latenciesMs.splice(0).sort((a, b) => a - b)
       return sorted.at(Math.floor(sorted.length * 0.99)) ?? 0

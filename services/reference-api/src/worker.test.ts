@@ -39,8 +39,8 @@ t.test('a job that the API only stores waits until a worker process takes it', a
   t.equal(await api.end('SIGTERM'), 0)
 })
 
-t.test('a worker without a database lives, is not ready, and says which check fails', async (t) => {
-  const worker = startService(t, 'reference-worker', { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' })
+t.test('a worker without a database runs, is not ready, and names the check that fails', async (t) => {
+  const worker = startService(t, 'reference-worker', { DATABASE_URL: 'postgres://absent@127.0.0.1:1/none' })
   const ask = createCall(await worker.listening())
   t.equal((await ask('GET', '/health')).status, 200)
   t.match(await ask('GET', '/ready'), {

@@ -16,11 +16,11 @@ function migrate(args: string[], env: Record<string, string> = {}) {
 }
 
 t.test(
-  'it brings an empty database to the newest schema, the job queue too, and may be run again',
+  'an empty database gets the newest schema, that of the job queue too; a second run changes nothing',
   async (t) => {
     const { url, superuserUrl } = await testDatabase(t, { from: 'empty' })
     // Migrations go past PgBouncer.
-    const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', DATABASE_DIRECT_URL: url }
+    const env = { DATABASE_URL: 'postgres://absent@127.0.0.1:1/none', DATABASE_DIRECT_URL: url }
     const done = { code: 0, stdout: 'The schema is the newest.\n', stderr: '' }
     t.match(await migrate([], env), done)
     t.match(await migrate([], env), done)
@@ -32,9 +32,9 @@ t.test(
 )
 
 t.test(
-  'wrong arguments are 64, wrong settings 78, a server that is away 1, each with a sentence',
+  'wrong arguments, wrong settings and an unavailable server have their own exit codes',
   async (t) => {
-    const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }
+    const env = { DATABASE_URL: 'postgres://absent@127.0.0.1:1/none' }
     const cases = [
       [migrate(['now'], env), 64, /now[\s\S]*pnpm db:migrate/],
       [migrate([]), 78, /DATABASE_URL: is required/],

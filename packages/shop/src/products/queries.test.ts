@@ -1,0 +1,30 @@
+import t from 'tap'
+import { open } from '../testing/open.ts'
+import { productsByIds, productsJson, productsPage } from './queries.ts'
+
+t.test('products are read by their ids', async (t) => {
+  const { primary } = (await open(t)).database
+  t.same((await primary.run(productsByIds, { ids: [3, 1, 999_999] })).map(({ id }) => id).sort(), [1, 3])
+  t.same(await primary.run(productsByIds, { ids: [] }), [])
+})
+
+t.test('pages of products end where the rows do', async (t) => {
+  const { primary } = (await open(t)).database
+  let count = 0
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const rows: { id: number }[] = await primary.run(productsPage, { after, limit: 99 })
+    count += rows.length
+    after = rows.at(-1)?.id
+  }
+  t.equal(count, 100)
+})
+
+t.test('the list that Postgres encodes is byte for byte what JSON.stringify makes', async (t) => {
+  const { primary } = (await open(t)).database
+  const awkward = '" \\ / \b\f\n\r\t \u0001\u001f\u007f é 🙂 \u2028 </script>'
+  await primary.sql`update products set name = ${awkward}::text where id = 2`
+  const limit = 50
+  const rows = await primary.run(productsPage, { after: 0, limit })
+  t.equal((await primary.first(productsJson, { limit }))?.json, JSON.stringify(rows))
+  t.equal((await primary.first(productsJson, { limit: 0 }))?.json, '[]')
+})
