@@ -3,8 +3,8 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { settings } from '@reference/config'
-import { POOLS } from '@reference/shop'
 import { freePort, startService, type TestService, testDatabase, testRedis } from '@reference/local-stack'
+import { POOLS } from '@reference/shop'
 import t from 'tap'
 import {
   type Container,

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { settings } from '@reference/config'
-import { POOLS } from '@reference/shop'
 import { sizedFiles, withLimits, withValues } from '@reference/infra/size-files'
 import { container, MACHINES, memoryOf, SIZES, STACKS, type SystemName } from '@reference/infra/sizing'
 import {
@@ -17,6 +16,7 @@ import {
   total,
   WORST_CASES,
 } from '@reference/infra/worst-case'
+import { POOLS } from '@reference/shop'
 import t from 'tap'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -31,16 +31,13 @@ t.test(
   },
 )
 
-t.test(
-  'wrong arguments, wrong settings and an unavailable server have their own exit codes',
-  async (t) => {
-    const env = { DATABASE_URL: 'postgres://absent@127.0.0.1:1/none' }
-    const cases = [
-      [migrate(['now'], env), 64, /now[\s\S]*pnpm db:migrate/],
-      [migrate([]), 78, /DATABASE_URL: is required/],
-      [migrate([], env), 1, /cannot be reached: .*ECONNREFUSED/],
-    ] as const
-    for (const [outcome, code, stderr] of cases) t.match(await outcome, { code, stderr })
-    t.match(await migrate(['--help'], env), { code: 0, stdout: /DATABASE_DIRECT_URL/ })
-  },
-)
+t.test('wrong arguments, wrong settings and an unavailable server have their own exit codes', async (t) => {
+  const env = { DATABASE_URL: 'postgres://absent@127.0.0.1:1/none' }
+  const cases = [
+    [migrate(['now'], env), 64, /now[\s\S]*pnpm db:migrate/],
+    [migrate([]), 78, /DATABASE_URL: is required/],
+    [migrate([], env), 1, /cannot be reached: .*ECONNREFUSED/],
+  ] as const
+  for (const [outcome, code, stderr] of cases) t.match(await outcome, { code, stderr })
+  t.match(await migrate(['--help'], env), { code: 0, stdout: /DATABASE_DIRECT_URL/ })
+})
