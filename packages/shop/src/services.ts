@@ -20,8 +20,6 @@ export const SERVICES = {
 
 export type ServiceName = keyof typeof SERVICES
 
-export const SERVICE_NAMES = Object.keys(SERVICES) as ServiceName[]
-
 /** The process that handles the background jobs of the reference-api. It has the settings of that service. */
 export const WORKER = {
   name: 'reference-worker',
