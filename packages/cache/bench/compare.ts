@@ -10,6 +10,8 @@ const MS_EACH = Number(process.env.MS_EACH ?? 300)
 const KEYS = 1_000
 const BATCH = 50
 
+let turn = 0
+
 const load = async (id: number): Promise<User> => ({
   id,
   email: `user${id}@example.com`,
@@ -17,10 +19,10 @@ const load = async (id: number): Promise<User> => ({
   createdAt: '2026-01-01T00:00:00.000Z',
 })
 
-type Scenario = {
+interface Scenario {
   name: string
   tiers: Tiers
-  /** How many are under way at a time. */
+  /** How many reads are in flight at a time. */
   concurrency: number
   warm: boolean
   once(contender: Contender, turn: number): Promise<unknown>
@@ -90,40 +92,48 @@ try {
 }
 
 async function measure(scenario: Scenario): Promise<Map<string, number>> {
-  const opened: Contender[] = []
-  const rates = new Map<string, number[]>()
-  let turn = 0
-  for (const open of Object.values(contenders)) {
-    const contender = await open(redis.url, scenario.tiers, load)
-    opened.push(contender)
-    rates.set(contender.name, [])
-    if (scenario.warm) for (let id = 0; id < KEYS; id++) await contender.get(id)
-    const user = await contender.get(1)
-    if (user?.email !== 'user1@example.com') throw new Error(`${contender.name} does not answer the row`)
-  }
+  const opened = await openAll(scenario)
+  const rates = new Map(opened.map(({ name }): [string, number[]] => [name, []]))
   for (let round = 0; round <= ROUNDS; round++) {
     for (let place = 0; place < opened.length; place++) {
       const contender = opened[(place + round) % opened.length]
       if (contender === undefined) continue
-      const startedAt = performance.now()
-      const until = startedAt + MS_EACH
-      let done = 0
-      const worker = async () => {
-        while (performance.now() < until) {
-          await scenario.once(contender, turn++)
-          // As in a service, where the event loop turns all the time.
-          if (++done % 64 === 0) await new Promise(setImmediate)
-        }
-      }
-      await Promise.all(Array.from({ length: scenario.concurrency }, worker))
+      const rate = await readsPerSecond(scenario, contender)
       // The first round only warms up.
-      if (round > 0) rates.get(contender.name)?.push((done / (performance.now() - startedAt)) * 1_000)
+      if (round > 0) rates.get(contender.name)?.push(rate)
     }
   }
   for (const contender of opened) await contender.close()
   return new Map(
     [...rates].map(([name, list]) => [name, list.sort((a, b) => a - b)[list.length >> 1] ?? Number.NaN]),
   )
+}
+
+async function openAll({ tiers, warm }: Scenario): Promise<Contender[]> {
+  const opened: Contender[] = []
+  for (const open of Object.values(contenders)) {
+    const contender = await open(redis.url, tiers, load)
+    opened.push(contender)
+    if (warm) for (let id = 0; id < KEYS; id++) await contender.get(id)
+    const user = await contender.get(1)
+    if (user?.email !== 'user1@example.com') throw new Error(`${contender.name} does not answer the row`)
+  }
+  return opened
+}
+
+async function readsPerSecond(scenario: Scenario, contender: Contender): Promise<number> {
+  const startedAt = performance.now()
+  const until = startedAt + MS_EACH
+  let done = 0
+  const worker = async () => {
+    while (performance.now() < until) {
+      await scenario.once(contender, turn++)
+      // As in a service, where the event loop turns all the time.
+      if (++done % 64 === 0) await new Promise(setImmediate)
+    }
+  }
+  await Promise.all(Array.from({ length: scenario.concurrency }, worker))
+  return (done / (performance.now() - startedAt)) * 1_000
 }
 
 function perSecond(rate: number): string {

@@ -7,12 +7,17 @@ import { Cacheable } from 'cacheable'
 import { Redis } from 'ioredis'
 import { createCache } from '../src/index.ts'
 
-export type User = { id: number; email: string; name: string; createdAt: string }
+export interface User {
+  id: number
+  email: string
+  name: string
+  createdAt: string
+}
 
 /** `l1`: what a read of a warm process costs. `l2`: tier 1 off, the value is in Redis. `both`: as one would deploy it. */
 export type Tiers = 'l1' | 'l2' | 'both'
 
-export type Contender = {
+export interface Contender {
   name: string
   get(id: number): Promise<User | undefined>
   /** The body of a reply. */

@@ -6,8 +6,8 @@ import { startRedis } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 
 /**
- * What invalidation costs one Redis as the fleet grows: each process has a tracking link to each master, which sends a PING every
- * 40 ms and is told of every key that changes. docs/SCALING.md reckons with these figures.
+ * Cost of invalidation for one Redis as the fleet grows: each process has a tracking link to each master, which sends a PING every
+ * 40 ms and receives every changed key. docs/SCALING.md is based on these figures.
  */
 const help = `node packages/cache/bench/invalidations.ts [--links 1,20,200,2000] [--rounds 3]
 
@@ -33,8 +33,11 @@ const WRITES_PER_SECOND = 50
 const WRITERS = 16
 const VALUE = 'x'.repeat(150)
 
-type Heard = { messages: number; bytes: number }
-type Figures = {
+interface Heard {
+  messages: number
+  bytes: number
+}
+interface Figures {
   kilobytesPerLink: number
   pings: number
   pingShare: number
@@ -115,7 +118,7 @@ async function measure(links: number): Promise<Figures> {
   }
 }
 
-/** As `src/tier2.ts` invalidates a key; then the fill, which is announced as well. */
+/** As `src/removal.ts` invalidates a key; then the fill, which is announced as well. */
 async function write(client: Redis, number: number): Promise<void> {
   const id = `user:1:{${number % 10_000}}`
   await client.pipeline().del(`l:${id}`).set(`c:${id}`, '', 'PX', 1).del(`c:${id}`).exec()
@@ -128,7 +131,7 @@ async function heardBy(fleet: ChildProcess): Promise<Heard> {
   return { ...heard }
 }
 
-/** The share of a core that Redis's main thread takes meanwhile. */
+/** The share of a core that Redis's main thread uses during the work. */
 async function cpuWhile(work: () => Promise<unknown>): Promise<{ share: number; seconds: number }> {
   const [cpu, began] = [await cpuSeconds(), performance.now()]
   await work()

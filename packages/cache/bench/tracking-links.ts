@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /**
- * Started by invalidations.ts: so many tracking links as `src/tracking.ts` opens them, one for each process of a fleet, without the
- * rest of the process. Its parent says `pings` or `quiet`, and asks `heard` for what the first link has been told so far.
+ * Started by invalidations.ts: opens tracking links as `src/tracking.ts` does, one for each process of a fleet, without the
+ * rest of the process. Its parent sends `pings` or `quiet`, and `heard` for the counts of the first link.
  */
 const [port = 0, links = 0, pingMs = 40] = process.argv.slice(2).map(Number)
 
@@ -41,7 +41,7 @@ for (const [index, socket] of sockets.entries()) {
   } else socket.resume()
 }
 
-// Spread over the interval, as a fleet's are.
+// Spread over the interval, like the PINGs of a fleet.
 let turn = 0
 let pings: NodeJS.Timeout | undefined
 function pingSome() {

@@ -1,22 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import type { Logger } from './options.ts'
-import type { OutboxStore } from './outbox.ts'
+import type { Logger } from './logger.ts'
+import type { OutboxStore } from './outbox-store.ts'
 
-/** The id of a cache, which lies in that cache itself: two names of one Redis are one cache, and a Redis that lost its data is a new one. */
-export type IdStore = {
+/** The id of a cache is stored in that cache: two names of one Redis are one cache, and a Redis that lost its data is a new one. */
+interface IdStore {
   read(): Promise<string | null>
-  /** Replies the id that is there then: with `ifAbsent` maybe another one. */
+  /** Resolves with the id that is stored then: with `ifAbsent` possibly that of another process. */
   write(id: string, ifAbsent: boolean): Promise<string>
 }
 
-type AdmissionOptions = {
-  /** Undefined: no outbox, so that nothing has to name this cache. */
+interface AdmissionOptions {
+  /** Undefined: no outbox, so that no row has to name this cache. */
   store: Pick<OutboxStore, 'register' | 'touch'> | undefined
   ids: IdStore
-  /** For how long this cache has to stay registered while its processes do not reach the database. */
+  /** How long this cache stays registered while its processes do not reach the database. */
   keepMs: () => number
-  /** What is connected is not the cache that it was. */
+  /** The connections lead to another cache than before. */
   onAnotherCache: () => void
   logger: Logger | undefined
 }
@@ -25,14 +25,14 @@ const ID = /^[\w-]{12}$/
 const makeId = () => randomBytes(9).toString('base64url')
 
 /**
- * Whether this process may read its cache: only while every write of this database names it in the outbox. A cache that no
- * write names keeps old rows for their whole TTL, whichever process wrote, and with whatever Redis.
+ * Decides whether this process may read its cache: only while every write of this database names it in the outbox. A cache that no
+ * write names keeps old rows for their whole TTL, whichever process wrote, and on whichever Redis.
  *
- * - An id lies in Redis only after it has been registered in the database and every transaction that may not have seen the
+ * - An id is stored in Redis only after it has been registered in the database and every transaction that may not have seen the
  *   registration has ended. So an id that is found there, and is still registered, can be used at once: the usual restart.
- * - An id whose registration has expired is never registered again; what its cache holds is older than writes that did not
+ * - An id whose registration has expired is never registered again: its cache may hold values older than writes that did not
  *   name it. A new id takes its place, and values of another id are not read (see `KeySpace`).
- * - A process that dies between the steps leaves a registration that nothing uses; it expires.
+ * - A process that dies between the steps leaves an unused registration; it expires.
  */
 export class Admission {
   readonly #options: AdmissionOptions
@@ -65,7 +65,7 @@ export class Admission {
       : 'the cache is not registered in the database yet'
   }
 
-  /** Has the cache that is connected now identified and registered. Concurrent calls share one run. */
+  /** Identifies and registers the cache that is connected now. Concurrent calls share one run. */
   admit(): Promise<void> {
     if (this.#admitting !== undefined) return this.#admitting
     const admitting = this.#admit(this.#ends.signal).finally(() => {
@@ -75,12 +75,12 @@ export class Admission {
     return admitting
   }
 
-  /** Nothing is left that proves which Redis is connected. */
+  /** No connection is left that proves which Redis is connected. */
   suspend(): void {
     this.#open = false
   }
 
-  /** Looks whether Redis still holds the id; also keeps it from being evicted. */
+  /** Checks whether Redis still holds the id; the read also keeps it from being evicted. */
   async verify(): Promise<void> {
     const id = this.#id
     if (id === undefined) return
@@ -93,7 +93,7 @@ export class Admission {
     this.#loseCache()
   }
 
-  /** Keeps the registration, and finds out when it is gone. */
+  /** Renews the registration, and detects when it has expired. */
   async touch(): Promise<void> {
     const id = this.#id
     if (id === undefined) return
@@ -144,7 +144,7 @@ export class Admission {
     this.#registering = true
     try {
       await store?.register(id, keepMs(), ended)
-      // It may have taken long, and the registration may have ended meanwhile.
+      // Registering may take long, and the registration may have expired meanwhile.
       if (!(await this.#isRegistered(id, ended))) throw new Error('the registration has expired')
     } finally {
       if (!ended.aborted) this.#registering = false
@@ -157,7 +157,7 @@ export class Admission {
     this.#open = true
   }
 
-  /** What is not touched for half of its time is not read, so that it is never read after its registration has ended. */
+  /** A cache is not read once half of its registration has passed without a touch: so never after the registration has ended. */
   async #isRegistered(id: string, ended = this.#ends.signal): Promise<boolean> {
     const { store, keepMs } = this.#options
     const askedAt = performance.now()

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { findRedisCli, redisCluster, until } from '@reference/local-stack'
 import t from 'tap'
-import { admin, failOver } from '../test-helpers/faults.ts'
-import { openCache } from '../test-helpers/open-cache.ts'
+import { admin, failOver } from './testing/faults.ts'
+import { openCache } from './testing/open-cache.ts'
 
 const cluster = await redisCluster(t)
 const redis = { kind: 'cluster', nodes: cluster.nodes.map(({ host, port }) => ({ host, port })) } as const
@@ -11,7 +11,7 @@ const ids = Array.from({ length: 60 }, (_, id) => id)
 
 t.setTimeout(120_000)
 
-/** What all masters have counted of a command. */
+/** The calls of a command that each master has counted. */
 async function callsOf(command: string): Promise<number[]> {
   return Promise.all(
     cluster.nodes
@@ -26,7 +26,7 @@ async function callsOf(command: string): Promise<number[]> {
   )
 }
 
-t.test('getMany reads from every node side by side and loads what is missing with one call', async (t) => {
+t.test('getMany reads from every node in parallel and loads all missing keys with one call', async (t) => {
   let calls = 0
   const loadMany = async (wanted: readonly number[]) => {
     calls++
@@ -46,7 +46,7 @@ t.test('getMany reads from every node side by side and loads what is missing wit
   const after = await callsOf('get')
   t.ok(
     after.every((count, node) => count > (before[node] ?? 0)),
-    'every master had a part of them',
+    'every master was asked',
   )
   t.equal(calls, 1)
 })
@@ -72,16 +72,16 @@ t.test('an invalidation that no replica has acknowledged counts as undelivered',
   const items = cache.namespace({ name: 'wait', version: 1, ttlMs: 60_000, load: async (id: number) => id })
   const replicas = cluster.nodes.slice(3)
   for (const { pid } of replicas) process.kill(pid, 'SIGSTOP')
-  const { delivered, undelivered } = await cache.deliver([items.keyOf(1)])
+  const { delivered, undelivered } = await cache.deliver([items.keyOf(1)], [])
   for (const { pid } of replicas) process.kill(pid, 'SIGCONT')
   t.same({ delivered, undelivered }, { delivered: [], undelivered: [items.keyOf(1)] })
   await until(
     'it is delivered again',
-    async () => (await cache.deliver([items.keyOf(1)])).undelivered.length === 0,
+    async () => (await cache.deliver([items.keyOf(1)], [])).undelivered.length === 0,
   )
 })
 
-t.test('values survive a resharding, and invalidations reach keys whose slot is on its way', async (t) => {
+t.test('values survive a resharding, and invalidations reach keys whose slot is being moved', async (t) => {
   let version = 1
   const cache = await openCache(t, { redis })
   const items = cache.namespace({
@@ -101,7 +101,7 @@ t.test('values survive a resharding, and invalidations reach keys whose slot is 
     while (running) {
       const id = Math.floor(Math.random() * ids.length)
       version++
-      const { undelivered } = await cache.deliver([items.keyOf(id)])
+      const { undelivered } = await cache.deliver([items.keyOf(id)], [])
       const hit = await items.get(id)
       if (undelivered.length === 0 && hit.value?.version !== version) wrong.push({ id, version, hit })
     }
@@ -116,7 +116,7 @@ t.test('values survive a resharding, and invalidations reach keys whose slot is 
   await until('tier 1 holds all', async () => (await items.getMany(ids)).every((hit) => hit.from === 'l1'))
 })
 
-t.test('a failover is followed, and the new master is tracked', async (t) => {
+t.test('after a failover the new master is used and tracked', async (t) => {
   const cache = await openCache(t, { redis })
   const items = cache.namespace({
     name: 'over',

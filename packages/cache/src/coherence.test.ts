@@ -1,30 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { redisCluster, testDatabase, testRedis } from '@reference/local-stack'
 import t, { type Test } from 'tap'
-import { type CoherenceReport, runCoherence } from '../test-helpers/coherence/run.ts'
-import { createDeafProxy } from '../test-helpers/deaf-proxy.ts'
-import {
-  admin,
-  failOver,
-  killConnections,
-  REFUSALS,
-  type RefusalFault,
-  replicate,
-} from '../test-helpers/faults.ts'
-import { createSwitchProxy } from '../test-helpers/switch-proxy.ts'
-import type { RedisTarget, Safeguard } from './index.ts'
+import type { RedisTarget } from './index.ts'
+import type { Safeguard } from './safeguards.ts'
+import { type CoherenceReport, runCoherence } from './testing/coherence/run.ts'
+import { createDeafProxy } from './testing/deaf-proxy.ts'
+import { admin, failOver, killConnections, REFUSALS, type RefusalFault, replicate } from './testing/faults.ts'
+import { createSwitchProxy } from './testing/switch-proxy.ts'
 
-// COHERENCE_SECONDS=30 is the long form, which has each refusal alone as well. With a safeguard off, a few seconds show it.
-const isLong = process.env.COHERENCE_SECONDS !== undefined
-const seconds = Number(process.env.COHERENCE_SECONDS ?? 8)
-const secondsWithout = 4
+// COHERENCE_SECONDS=30 is the long form, which also has each refusal alone. With a safeguard off, a few seconds show stale reads.
+const IS_LONG = process.env.COHERENCE_SECONDS !== undefined
+const SECONDS = Number(process.env.COHERENCE_SECONDS ?? 8)
+const SECONDS_WITHOUT = 4
+const CUT_MS = 1_000
 const IN_TURN_MS = 2_000
-/** Longer than a refused write may be old to others, by far. */
+/** Much longer than other processes may read the old version of a refused write. */
 const ALONE_MS = 4_000
 
-t.setTimeout((isLong ? 1_800 : 290) * 1_000)
+t.setTimeout((IS_LONG ? 1_800 : 290) * 1_000)
 
-/** Connections killed, links gone deaf; processes paused and writers killed come with every run. */
+/** Connections are killed and links become deaf. Every run pauses processes and kills writers, too. */
 async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[]): Promise<CoherenceReport> {
   const [database, redis] = await Promise.all([
     testDatabase(test, { from: 'empty' }),
@@ -44,7 +39,7 @@ async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[])
         await at(share)
         proxy.makeDeaf()
         await delay(900)
-        proxy.makeHear()
+        proxy.endDeafness()
       }
       await at(0.9)
       await killConnections(redis.port, 'pubsub')
@@ -52,13 +47,35 @@ async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[])
   })
 }
 
-type Refusing = {
+/** Redis cannot be reached while writes commit, and is back afterwards with the values that it had. */
+async function unreachableRedis(test: Test, without: Safeguard[]): Promise<CoherenceReport> {
+  const [database, redis] = await Promise.all([
+    testDatabase(test, { from: 'empty' }),
+    testRedis(test, { own: true }),
+  ])
+  const proxy = await createDeafProxy(redis.port)
+  test.teardown(() => proxy.close())
+  return runCoherence({
+    redis: { kind: 'single', url: proxy.url },
+    databaseUrl: database.url,
+    seconds: SECONDS_WITHOUT + 1,
+    without,
+    faults: async (at) => {
+      await at(0.3)
+      proxy.cut()
+      await delay(CUT_MS)
+      proxy.mend()
+    },
+  })
+}
+
+interface Refusing {
   refusals: readonly RefusalFault[]
   refusedMs: number
   without: Safeguard[]
 }
 
-/** Redis refuses writes as each of `refusals` does, one after the other, and answers reads all the time. */
+/** Redis refuses writes in each of the ways of `refusals`, one after the other, and answers reads all the time. */
 async function refusingRedis(test: Test, refusing: Refusing): Promise<CoherenceReport> {
   const redis = await testRedis(test, { own: true })
   return runRefusing(test, { kind: 'single', url: redis.url }, [redis.port], refusing)
@@ -125,14 +142,14 @@ async function demotedRedis(test: Test, without: Safeguard[]) {
   })
 }
 
-t.test('on one Redis nobody reads an old version, whatever is killed, paused or deaf', async (t) => {
-  const report = await onOneRedis(t, seconds, [])
+t.test('on one Redis no process reads an old version, whatever is killed, paused or deaf', async (t) => {
+  const report = await onOneRedis(t, SECONDS, [])
   t.comment(summaryOf(report))
   isCoherent(t, report)
 })
 
 t.test(
-  'on a Cluster nobody reads an old version, while a master is failed over and another one killed',
+  'on a Cluster no process reads an old version while a master is failed over and another one killed',
   async (t) => {
     const [database, cluster] = await Promise.all([testDatabase(t, { from: 'empty' }), redisCluster(t)])
     const [first, second, third] = cluster.nodes
@@ -140,7 +157,7 @@ t.test(
     const report = await runCoherence({
       redis: { kind: 'cluster', nodes: cluster.nodes.map(({ host, port }) => ({ host, port })) },
       databaseUrl: database.url,
-      seconds: Math.max(seconds, 10),
+      seconds: Math.max(SECONDS, 10),
       faults: async (at) => {
         await at(0.1)
         await killConnections(third.port, 'pubsub')
@@ -157,14 +174,22 @@ t.test(
   },
 )
 
-// Without the outbox, stale reads have become rare: a node that misses an invalidation is distrusted, and its values are judged
-// anew after each reconnect. A few seconds no longer show it, so that only the long form looks for them.
-const shownSoon = ['leases', 'tracking', 'proofOfLife'] as const
-for (const safeguard of isLong ? ([...shownSoon, 'outbox'] as const) : shownSoon) {
+for (const safeguard of ['leases', 'tracking', 'proofOfLife'] as const) {
   t.test(`the same test finds old versions when ${safeguard} is off`, (t) =>
-    findsStale(t, () => onOneRedis(t, secondsWithout, [safeguard])),
+    findsStale(t, () => onOneRedis(t, SECONDS_WITHOUT, [safeguard])),
   )
 }
+
+t.test('no process reads an old version of a row that was written while Redis was unreachable', async (t) => {
+  const report = await unreachableRedis(t, [])
+  t.comment(summaryOf(report))
+  isCoherent(t, report)
+  t.ok(report.undelivered > 0, 'invalidations did not reach Redis')
+})
+
+t.test('the same test finds old versions when the outbox is off', (t) =>
+  findsStale(t, () => unreachableRedis(t, ['outbox'])),
+)
 
 t.test(
   'on one Redis no process reads an old version while writes are refused, for whatever reason',
@@ -182,13 +207,13 @@ t.test('no process reads an old version after a failover under the same name', a
   isCoherent(t, report)
 })
 
-t.test('the same test finds old versions when refused writes are not looked at', (t) =>
+t.test('the same test finds old versions when the proof of writes is off', (t) =>
   findsStale(t, () =>
     refusingRedis(t, { refusals: REFUSALS.slice(0, 1), refusedMs: ALONE_MS, without: ['writeProof'] }),
   ),
 )
 
-if (isLong) {
+if (IS_LONG) {
   // A demoted master of a Cluster answers MOVED and not READONLY: the test of the Cluster above has it.
   const onMaster = REFUSALS.filter(({ code }) => code !== 'READONLY')
   t.test('on a Cluster no process reads an old version while a master refuses writes', async (t) => {

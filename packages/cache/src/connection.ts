@@ -1,4 +1,4 @@
 import type { RedisOptions } from 'ioredis'
 
-/** How to reach and log in to one Redis. */
+/** Address and login of one Redis. */
 export type ConnectionOptions = Omit<RedisOptions, 'replyMapping'>

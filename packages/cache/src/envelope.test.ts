@@ -10,7 +10,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   payload: bytes(),
 })
 
-t.test('what is packed is unpacked as it was', async (t) => {
+t.test('unpack returns the packed envelope', async (t) => {
   fc.assert(
     fc.property(envelopes, (envelope) => {
       t.same(unpack(pack(envelope)), envelope)
@@ -19,7 +19,7 @@ t.test('what is packed is unpacked as it was', async (t) => {
   )
 })
 
-t.test('one changed bit anywhere is noticed', async () => {
+t.test('one changed bit anywhere is detected', async () => {
   fc.assert(
     fc.property(envelopes, fc.nat(), (envelope, position) => {
       const stored = pack(envelope)
@@ -31,7 +31,7 @@ t.test('one changed bit anywhere is noticed', async () => {
   )
 })
 
-t.test('what was cut short or made longer is noticed', async () => {
+t.test('truncated and extended bytes are detected', async () => {
   fc.assert(
     fc.property(envelopes, fc.nat(), bytes({ minLength: 1 }), (envelope, length, more) => {
       const stored = pack(envelope)
@@ -42,7 +42,7 @@ t.test('what was cut short or made longer is noticed', async () => {
   )
 })
 
-t.test('other bytes are never taken for an envelope, and never throw', async () => {
+t.test('other bytes are never accepted as an envelope, and never throw', async () => {
   fc.assert(
     fc.property(bytes({ maxLength: HEADER_BYTES * 3 }), (stored) => unpack(stored) === undefined),
     { numRuns: 5_000 },

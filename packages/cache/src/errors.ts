@@ -1,72 +1,54 @@
-/** Every error of this package carries a stable `code`; those that may reach HTTP carry a `statusCode` too. */
-export class CacheError extends Error {
-  readonly code: string
-  readonly statusCode: number
-  readonly retryAfterSeconds?: number
-  /** In plain words, for `/ready`: no names of hosts, users or keys. */
-  readonly publicReason?: string
+import { AppError } from '@reference/errors'
 
-  constructor(
-    code: string,
-    message: string,
-    options: { statusCode?: number; cause?: unknown; publicReason?: string } = {},
-  ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'CacheError'
-    this.code = code
-    this.statusCode = options.statusCode ?? 500
-    if (this.statusCode === 503) this.retryAfterSeconds = 1
-    if (options.publicReason !== undefined) this.publicReason = options.publicReason
+/** A Redis that answers and refuses a command of the cache. */
+class NodeRefusesError extends AppError<'CACHE_NODE_REFUSES'> {
+  /** For `/ready`: without names of hosts, users or keys. */
+  readonly publicReason: string
+
+  constructor(node: string, publicReason: string) {
+    super('CACHE_NODE_REFUSES', 503, `Redis ${node} is not in use: ${publicReason}`, { retryAfterSeconds: 1 })
+    this.publicReason = publicReason
   }
 }
 
-export const invalidOption = (message: string): CacheError => new CacheError('CACHE_OPTION_INVALID', message)
+const unavailable = (code: string, message: string, cause?: unknown) =>
+  new AppError(code, 503, message, { retryAfterSeconds: 1, cause })
 
-export const invalidKey = (message: string): CacheError => new CacheError('CACHE_KEY_INVALID', message)
+export const invalidOption = (message: string) => new AppError('CACHE_OPTION_INVALID', 500, message)
 
-export const loadTimeout = (namespace: string, limitMs: number): CacheError =>
-  new CacheError('CACHE_LOAD_TIMEOUT', `the loader of "${namespace}" took longer than ${limitMs} ms`, {
-    statusCode: 503,
-  })
+export const invalidKey = (message: string) => new AppError('CACHE_KEY_INVALID', 500, message)
 
-export const undelivered = (keys: readonly string[], cause?: unknown): CacheError =>
-  new CacheError(
+export const loadTimeout = (namespace: string, limitMs: number) =>
+  unavailable('CACHE_LOAD_TIMEOUT', `the loader of "${namespace}" took longer than ${limitMs} ms`)
+
+export const undelivered = (keys: readonly string[], cause?: unknown) =>
+  unavailable(
     'CACHE_INVALIDATION_UNDELIVERED',
     `${keys.length} keys could not be invalidated: ${sample(keys)}`,
-    {
-      statusCode: 503,
-      cause,
-    },
+    cause,
   )
 
-/** Redis did not answer within the limit of a call. Stays inside of this package: the reader goes to its loader. */
-export const callTimeout = (node: string, limitMs: number): CacheError =>
-  new CacheError('CACHE_CALL_TIMEOUT', `Redis ${node} did not answer within ${limitMs} ms`, {
-    statusCode: 503,
-  })
+/** Redis did not answer within the limit of a call. No caller of the cache gets it: the reader goes to its loader. */
+export const callTimeout = (node: string, limitMs: number) =>
+  unavailable('CACHE_CALL_TIMEOUT', `Redis ${node} did not answer within ${limitMs} ms`)
 
-/** The cache answers, and may not be read yet. */
-export const notAdmitted = (reason: string): CacheError =>
-  new CacheError('CACHE_NOT_ADMITTED', `The cache is not in use: ${reason}`, { statusCode: 503 })
+/** Redis answers, and the cache may not be read yet. */
+export const notAdmitted = (reason: string) =>
+  unavailable('CACHE_NOT_ADMITTED', `The cache is not in use: ${reason}`)
 
-/** Redis answers, and refuses what the cache needs. */
-export const nodeRefuses = (node: string, publicReason: string): CacheError =>
-  new CacheError('CACHE_NODE_REFUSES', `Redis ${node} is not in use: ${publicReason}`, {
-    statusCode: 503,
-    publicReason,
-  })
+export const nodeRefuses = (node: string, publicReason: string) => new NodeRefusesError(node, publicReason)
 
-export const nodeUnavailable = (node: string): CacheError =>
-  new CacheError('CACHE_NODE_UNAVAILABLE', `Redis ${node} is not in use at the moment`, { statusCode: 503 })
+export const nodeUnavailable = (node: string) =>
+  unavailable('CACHE_NODE_UNAVAILABLE', `Redis ${node} is not in use at the moment`)
 
-/** Redis answers with one of these when a slot lies elsewhere, or is on its way. */
+/** Redis answers with one of these when a slot lies on another node, or is being moved. */
 export function redirectOf(error: unknown): { kind: 'MOVED' | 'ASK' | 'TRYAGAIN'; node: string } | undefined {
   if (!(error instanceof Error)) return undefined
   const [kind, , node = ''] = error.message.split(' ')
   return kind === 'MOVED' || kind === 'ASK' || kind === 'TRYAGAIN' ? { kind, node } : undefined
 }
 
-/** A key that holds another type than a string: somebody else's. */
+/** The key holds another type than a string: another application has written it. */
 export const isWrongType = (error: unknown): boolean =>
   error instanceof Error && error.message.startsWith('WRONGTYPE')
 

@@ -1,7 +1,7 @@
 import type { Config } from '@reference/config'
 import type { CacheOptions } from './options.ts'
 
-/** The part of `createCache`'s options that the settings decide. */
+/** The options of `createCache` that the configuration decides. */
 export function cacheSettings(config: Config) {
   return {
     redis: config.redis,

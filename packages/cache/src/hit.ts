@@ -1,5 +1,5 @@
-/** What a read found. `bytes` are the encoded value: with the JSON codec they are the body of a reply as they are. */
-export type CacheHit<V> = {
+/** The outcome of a read. `bytes` are the encoded value; with the JSON codec they are the body of a reply as they are. */
+export interface CacheHit<V> {
   /** Decoded when first asked for; undefined when the loader found nothing. */
   readonly value: V | undefined
   readonly bytes: Buffer | undefined
@@ -11,7 +11,7 @@ export type CacheHit<V> = {
 
 const NOT_DECODED = Symbol('not decoded')
 
-/** A class, because a getter on a prototype costs nothing at a hit whose value nobody looks at. */
+/** A class, because a getter on a prototype costs nothing at a hit whose value is never read. */
 export class Hit<V> implements CacheHit<V> {
   readonly bytes: Buffer | undefined
   readonly from: CacheHit<V>['from']
@@ -37,5 +37,15 @@ export class Hit<V> implements CacheHit<V> {
     if (this.decoded === NOT_DECODED)
       this.decoded = this.bytes === undefined ? undefined : this.decode(this.bytes)
     return this.decoded
+  }
+
+  /** Decodes the bytes: tier 2 may hold bytes of a release with another codec. */
+  get isDecodable(): boolean {
+    try {
+      void this.value
+      return true
+    } catch {
+      return false
+    }
   }
 }

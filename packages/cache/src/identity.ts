@@ -1,21 +1,20 @@
+import { withDeadline } from '@reference/async'
 import { Redis } from 'ioredis'
 import type { ConnectionOptions } from './connection.ts'
-import { nodeUnavailable } from './errors.ts'
-import { withLimit } from './limit.ts'
 
-/** Which server answers, and in which life of its data. */
-export type Identity = {
+/** The server that answers, and the life of its data. */
+export interface Identity {
   /**
-   * Changes when the server starts anew and when it is promoted, so when its data may have become older. '' where the
-   * server does not say (no permission for INFO, or a provider that hides it).
+   * Changes when the server restarts and when it is promoted, so when its data may have become older. '' where the
+   * server does not reply it (no permission for INFO, or a provider that hides it).
    */
   id: string
   isReplica: boolean
 }
 
-const LOOK_LIMIT_MS = 500
+const LOOK_UP_TIMEOUT_MS = 500
 
-/** `run_id` is of the process, `master_replid` of its time as a master: a failover there and back changes only that. */
+/** `run_id` identifies the process, `master_replid` its time as a master: only that changes in a failover and back. */
 export async function readIdentity(redis: Redis): Promise<Identity> {
   const text = await redis.info('server', 'replication').catch((error: Error) => {
     if (error.message.startsWith('NOPERM')) return ''
@@ -26,7 +25,7 @@ export async function readIdentity(redis: Redis): Promise<Identity> {
   return { id: runId === '' ? '' : `${runId}.${replicationId}`, isReplica: field('role') === 'slave' }
 }
 
-/** Asks by a connection of its own: its name is resolved anew, and may lead to another server than before. */
+/** Asks on a new connection: the name is resolved anew, and may lead to another server than before. */
 export async function lookUpIdentity(options: ConnectionOptions): Promise<Identity> {
   const redis = new Redis({
     ...options,
@@ -34,13 +33,13 @@ export async function lookUpIdentity(options: ConnectionOptions): Promise<Identi
     enableReadyCheck: false,
     retryStrategy: null,
     maxRetriesPerRequest: 0,
-    connectTimeout: LOOK_LIMIT_MS,
+    connectTimeout: LOOK_UP_TIMEOUT_MS,
     connectionName: 'cache-identity',
   })
   redis.on('error', () => {})
   try {
-    const asked = redis.connect().then(() => readIdentity(redis))
-    return await withLimit(asked, LOOK_LIMIT_MS, () => nodeUnavailable(options.host ?? ''))
+    const ask = () => redis.connect().then(() => readIdentity(redis))
+    return await withDeadline(ask, { timeoutMs: LOOK_UP_TIMEOUT_MS })
   } finally {
     redis.disconnect()
   }

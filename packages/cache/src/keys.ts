@@ -1,9 +1,9 @@
 import { invalidKey } from './errors.ts'
 
 /**
- * A key has two forms. In this process and in the outbox it is `c:user:1:{42}`, the same for everyone who writes. In Redis the
- * prefix of the installation stands before it: `shop:db-3f9a1c20be:c:user:1:{42}`, so that two installations on one Redis
- * never meet. All keys of an installation begin with its prefix; those that need no announcement lie beside the tracked `c:`.
+ * A key has two forms. In this process and in the outbox it is `c:user:1:{42}`, the same for every writer. In Redis the
+ * prefix of the installation precedes it: `shop:db-3f9a1c20be:c:user:1:{42}`, so that two installations on one Redis
+ * never share a key. All keys of an installation begin with its prefix; keys that need no announcement lie beside the tracked `c:`.
  *
  * | in Redis, after the prefix | content | tracked |
  * |---|---|---|
@@ -11,20 +11,20 @@ import { invalidKey } from './errors.ts'
  * | `c:user:1:generation:<id of the cache>` | generation of a namespace | yes |
  * | `c:id` | id of the cache | yes |
  * | `l:user:1:{42}` | lease of the value, in the same slot | no |
- * | `l:probe:{…}` | what a process writes to see that it may; a namespace has a version there | no |
+ * | `l:probe:{…}` | written by a process as proof that Redis accepts writes; a namespace has a version in this place | no |
  */
 const TRACKED = 'c:'
 const LEASES = 'l:'
 
-/** What every key of a namespace begins with. */
+/** First part of every key of a namespace. */
 export function namespacePrefix({ name, version }: { name: string; version: number }): string {
   return `${TRACKED}${name}:${version}:`
 }
 
 /**
- * The key of a value, as a write puts it into the outbox; it takes no cache to know it.
+ * The key of a value, as a write inserts it into the outbox, for processes without a cache.
  *
- * @throws CacheError CACHE_KEY_INVALID
+ * @throws AppError CACHE_KEY_INVALID
  */
 export function keyOf(namespace: { name: string; version: number }, id: string | number): string {
   return keyWithin(namespace.name, `${namespacePrefix(namespace)}{`, id)
@@ -34,7 +34,7 @@ export function keyOf(namespace: { name: string; version: number }, id: string |
 export function keyWithin(name: string, keyPrefix: string, id: string | number): string {
   if (typeof id === 'number') return `${keyPrefix}${id}}`
   if (id === '') throw invalidKey(`a key of "${name}" is empty`)
-  // A closing brace would end the hash tag, and the value and its lease would part.
+  // A closing brace would end the hash tag: the value and its lease would lie in different slots.
   return `${keyPrefix}${/[}%]/.test(id) ? id.replaceAll('%', '%25').replaceAll('}', '%7D') : id}}`
 }
 
@@ -45,9 +45,9 @@ export function namespaceOf(key: string): string {
 }
 
 /** The keys of one installation in one Redis. */
-export type KeySpace = {
+export interface KeySpace {
   readonly prefix: string
-  /** What every key begins with whose changes are announced. */
+  /** First part of every key whose changes are announced. */
   readonly tracked: string
   /** In Redis. */
   readonly idKey: string
@@ -60,8 +60,8 @@ export type KeySpace = {
 }
 
 /**
- * @param cacheId current id of the cache. What belongs to a namespace as a whole carries it, so that values of before an id
- *   was lost belong to a generation that is never asked for again.
+ * @param cacheId current id of the cache. The generation of a namespace carries it: when an id is lost, the values of that time
+ *   belong to a generation that is never read again.
  */
 export function createKeySpace(prefix: string, cacheId: () => string | undefined): KeySpace {
   return {
@@ -78,7 +78,7 @@ export function createKeySpace(prefix: string, cacheId: () => string | undefined
   }
 }
 
-/** The prefix of an installation's keys, from what is set and what its database says it is. */
+/** The prefix of an installation's keys, from the option and from the identity of its database. */
 export function prefixOf(...parts: (string | undefined)[]): string {
   return parts.map((part) => part && `${part.replace(/:+$/, '')}:`).join('')
 }

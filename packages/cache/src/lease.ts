@@ -9,16 +9,16 @@ import { HEADER_BYTES } from './envelope.ts'
  * the token with the value, so a slow reader can never put back the row that it read before the write. One token a key
  * means one load a key in the whole fleet. The token expires by itself: a holder that dies costs at most that time.
  *
- * Each step is one script, sent by EVALSHA, for as many keys as are asked for at once: on a Cluster one, since a value
+ * Each step is one script, sent by EVALSHA, for all keys of a batch: on a Cluster one key, since a value
  * `c:user:1:{42}` and its lease `l:user:1:{42}` share a slot by the hash tag. The lease lies outside of the tracked prefix:
- * taking one is no change that readers need to hear of.
+ * taking one is not announced to readers.
  */
 const SCRIPTS = {
   /**
-   * For each key: KEYS value, lease; ARGV token, milliseconds, the header that the caller has judged stale or broken
-   * (or ''), take over. Replies the value when there is one that the caller has not seen. Else 0: somebody holds the
-   * lease, 1: it is the caller's; 2 more when what the caller has judged is still there, so that it may answer that within
-   * its grace; 4 more when something of another type was there, which is removed.
+   * For each key: KEYS value, lease; ARGV token, milliseconds, the header that the caller has judged expired or damaged
+   * (or ''), take over. Replies the value when there is one that the caller has not seen. Else 0: another reader holds the
+   * lease, 1: it is the caller's; 2 more when the bytes that the caller has judged are still there, so that it may answer
+   * them within their grace; 4 more when a value of another type was there, which is removed.
    */
   leaseAcquire: {
     lua: `
@@ -61,7 +61,7 @@ for i = 1, #KEYS / 2 do
 end
 return replies`,
   },
-  /** KEYS lease; ARGV token. A holder whose load failed lets the next one try. */
+  /** KEYS lease; ARGV token. The load of the holder has failed: the next reader may try at once. */
   leaseRelease: {
     lua: `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -77,6 +77,6 @@ export type LeaseRedis = Redis & {
   leaseRelease(numberOfKeys: 1, leaseKey: string, token: string): Promise<number>
 }
 
-/** A connection that knows the lease's steps. */
+/** A connection with the lease's scripts as commands. */
 export const connectWithLeases = (options: ConnectionOptions): LeaseRedis =>
   new Redis({ ...options, scripts: SCRIPTS }) as LeaseRedis

@@ -1,14 +1,10 @@
 import { performance } from 'node:perf_hooks'
 
-/** `work`, or a rejection with `onLimit()` after `limitMs`. */
-export function withLimit<T>(work: Promise<T>, limitMs: number, onLimit: () => Error): Promise<T> {
-  return createLimiter(limitMs, onLimit)(work)
-}
-
 /**
- * The same limit for many calls, with one timer for all of them: they run out in the order in which they began.
+ * The same time limit for many calls, with one timer for all of them: they expire in the order in which they began. A timer
+ * and an AbortSignal per call, as in `withDeadline`, would cost every tier-2 read more than its GET.
  *
- * The check comes after one more turn of the event loop: when this process itself was late (a long collection, a
+ * The check runs after one more turn of the event loop: when this process itself was late (a long collection, a
  * pause), its timers run before it reads the answers that have arrived in the meantime.
  */
 export function createLimiter(limitMs: number, onLimit: () => Error) {
@@ -54,5 +50,3 @@ export function createLimiter(limitMs: number, onLimit: () => Error) {
     })
   }
 }
-
-export const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

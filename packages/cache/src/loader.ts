@@ -3,12 +3,14 @@ import { loadTimeout } from './errors.ts'
 import { createLimiter } from './limit.ts'
 import type { NamespaceStats } from './stats.ts'
 
-/** What a load came to, for one key. */
+/** The outcome of a load, for one key. */
 export type Loaded<V> = { ok: true; value: V | undefined } | { ok: false; error: unknown }
 
-export type LoadContext = { readonly signal: AbortSignal }
+export interface LoadContext {
+  readonly signal: AbortSignal
+}
 
-type LoaderOptions<K, V> = {
+interface LoaderOptions<K, V> {
   name: string
   load: (key: K, context: LoadContext) => Promise<V | undefined> | V | undefined
   loadMany: ((keys: readonly K[], context: LoadContext) => Promise<ReadonlyMap<K, V>>) | undefined
@@ -17,7 +19,7 @@ type LoaderOptions<K, V> = {
   onLoad: (seconds: number) => void
 }
 
-/** The namespace's loader under its hard time limit: one call for many keys where it can, else side by side. */
+/** The namespace's loader under its hard time limit: with `loadMany` one call for many keys, else one call per key in parallel. */
 export function createLoader<K, V>({ name, load, loadMany, limitMs, stats, onLoad }: LoaderOptions<K, V>) {
   const limited = createLimiter(limitMs, () => loadTimeout(name, limitMs))
 
@@ -45,7 +47,7 @@ export function createLoader<K, V>({ name, load, loadMany, limitMs, stats, onLoa
   }
 }
 
-/** An AbortController costs some microseconds: it is made for loaders that look at the signal. */
+/** An AbortController costs some microseconds: it is created only for loaders that read the signal. */
 class AbortableContext implements LoadContext {
   private controller: AbortController | undefined
 

@@ -1,28 +1,34 @@
-import type { Logger } from './options.ts'
-import type { Refusal } from './refusal.ts'
+import type { Logger } from './logger.ts'
+import type { Refusal, Refusals } from './refusal.ts'
 
-/** A Redis that two looks in a row find unusable is logged: a breaker's pause or a new connection is no news. */
+/** A Redis that is unusable at two looks in a row is logged: a breaker's pause or a new connection is not worth a line. */
 const LOOK_EVERY_MS = 1_000
 
-type Seen = {
+export interface SeenNode {
   id: string
   usable: boolean
   fault?: string | undefined
-  /** Unlike a pause, always news: what other processes wrote may not have been announced. */
-  refusal?: Refusal | undefined
-  refusals?: { byCode: ReadonlyMap<string, number>; last: Refusal | undefined }
+  /** A refusal is logged at the first look: the writes of other processes may not have been announced. */
+  refusals?: Pick<Refusals, 'current' | 'last' | 'count'>
 }
 
-/** What the last look found: how often the node had refused, and since when it is unusable. */
-type Known = { refused: number; state: 'usable' | 'unusable once' | 'logged'; code: string | undefined }
+/** The finding of the last look. */
+interface Known {
+  state: 'usable' | 'unusable once' | 'logged'
+  refusals: number
+  /** Code of the refusal that was logged. */
+  code: string | undefined
+}
+
+const NEVER_SEEN: Known = { state: 'usable', refusals: 0, code: undefined }
 
 /**
- * Logs once that a Redis cannot be used, with the reason, and once that it can be again. It looks instead of being called:
- * what finds a Redis unusable is a request, and the line belongs to none.
+ * Logs once that a Redis cannot be used, with the reason, and once that it can be used again. Polls instead of logging on
+ * error: the error surfaces inside some request, and this line must not carry that request's id.
  *
- * @returns what ends it
+ * @returns a function that ends it
  */
-export function createLossLog(logger: Logger, nodes: () => readonly Seen[]): () => void {
+export function createLossLog(logger: Logger, nodes: () => readonly SeenNode[]): () => void {
   let known = new Map<string, Known>()
   const timer = setInterval(look, LOOK_EVERY_MS).unref()
   return () => clearInterval(timer)
@@ -30,27 +36,32 @@ export function createLossLog(logger: Logger, nodes: () => readonly Seen[]): () 
   function look() {
     const before = known
     known = new Map()
-    for (const seen of nodes()) known.set(seen.id, lookAt(seen, before.get(seen.id)))
+    for (const node of nodes()) {
+      const last = before.get(node.id) ?? NEVER_SEEN
+      known.set(node.id, node.usable ? lookAtUsable(node, last) : lookAtUnusable(node, last))
+    }
     for (const [node, { state }] of before) {
       if (state === 'logged' && !known.has(node))
         logger.info({ node }, 'cache: Redis owns no keys any more, others do')
     }
   }
 
-  function lookAt(seen: Seen, last: Known = { refused: 0, state: 'usable', code: undefined }): Known {
-    const { id: node, usable, refusal } = seen
-    const refused = timesRefused(seen)
-    if (usable) {
-      // Refused and accepted again since the last look.
-      const missed = refused > last.refused && last.state !== 'logged'
-      if (missed) logLoss(node, seen.refusals?.last)
-      if (missed || last.state === 'logged') logger.info({ node }, 'cache: Redis is used again')
-      return { refused, state: 'usable', code: undefined }
-    }
-    const isNews = last.state === 'logged' ? refusal !== undefined && refusal.code !== last.code : refusal
-    if (!isNews && last.state === 'usable') return { refused, state: 'unusable once', code: undefined }
-    if (isNews || last.state !== 'logged') logLoss(node, refusal, seen.fault)
-    return { refused, state: 'logged', code: refusal?.code ?? last.code }
+  function lookAtUsable({ id: node, refusals }: SeenNode, last: Known): Known {
+    const count = refusals?.count ?? 0
+    // The node has refused and accepted again since the last look.
+    const isMissed = count > last.refusals && last.state !== 'logged'
+    if (isMissed) logLoss(node, refusals?.last)
+    if (isMissed || last.state === 'logged') logger.info({ node }, 'cache: Redis is used again')
+    return { state: 'usable', refusals: count, code: undefined }
+  }
+
+  function lookAtUnusable({ id: node, refusals, fault }: SeenNode, last: Known): Known {
+    const refusal = refusals?.current
+    const seen = { refusals: refusals?.count ?? 0, code: refusal?.code ?? last.code }
+    const isNewRefusal = refusal !== undefined && (last.state !== 'logged' || refusal.code !== last.code)
+    if (!isNewRefusal && last.state === 'usable') return { ...seen, state: 'unusable once' }
+    if (isNewRefusal || last.state !== 'logged') logLoss(node, refusal, fault)
+    return { ...seen, state: 'logged' }
   }
 
   function logLoss(node: string, refusal: Refusal | undefined, fault = 'no answer in time') {
@@ -62,6 +73,3 @@ export function createLossLog(logger: Logger, nodes: () => readonly Seen[]): () 
     )
   }
 }
-
-const timesRefused = ({ refusals }: Seen) =>
-  [...(refusals?.byCode.values() ?? [])].reduce((sum, times) => sum + times, 0)

@@ -1,17 +1,19 @@
 import type { Codec } from './codec.ts'
 import { json } from './codec.ts'
+import type { Coherence } from './coherence.ts'
 import { invalidOption, undelivered } from './errors.ts'
-import type { Flights } from './flights.ts'
 import { type CacheHit, Hit } from './hit.ts'
-import { keyWithin, namespacePrefix } from './keys.ts'
+import { keyWithin } from './keys.ts'
 import { createLoader, type LoadContext } from './loader.ts'
-import type { Delivery } from './outbox.ts'
-import { createReader, type RedisSide } from './reader.ts'
+import type { LocalCopies, LocalNamespace } from './local-copies.ts'
+import type { Settings } from './options.ts'
+import { Reader } from './reader.ts'
 import type { NamespaceStats } from './stats.ts'
 import type { Tier1 } from './tier1.ts'
+import { type RedisSide, Tiers } from './tiers.ts'
 import { UNTRACKED_TTL_MS } from './ttl.ts'
 
-export type NamespaceOptions<K extends string | number, V> = {
+export interface NamespaceOptions<K extends string | number, V> {
   /** Small letters, digits and dashes; part of every key, in clear. */
   name: string
   /** Raise it when the shape of the values changes: replicas of both releases then keep to their own keys. */
@@ -21,160 +23,177 @@ export type NamespaceOptions<K extends string | number, V> = {
   graceMs?: number
   /** How long "the loader found nothing" is kept. Default 0: not at all. */
   negativeTtlMs?: number
-  /** How long a reader of an expired value waits for the new one before it takes the old one. Default 0. */
-  softLimitMs?: number
   /** After this the loader's signal aborts and the read fails, or answers within grace. Default 2000. */
   hardLimitMs?: number
   load: (key: K, context: LoadContext) => Promise<V | undefined> | V | undefined
-  /** One call for all that `getMany` misses. What the map lacks counts as not found. */
+  /** One call for all keys that `getMany` misses. A key that the map lacks counts as not found. */
   loadMany?: (keys: readonly K[], context: LoadContext) => Promise<ReadonlyMap<K, V>>
+  /** Default JSON. */
   encode?: Codec<V>['encode']
   decode?: Codec<V>['decode']
-  /** Decode what is read from tier 2 at once, so that what does not decode is a miss. Default true; the checksum is always looked at. */
-  decodeOnRead?: boolean
   /** Keep values in this process only; invalidations still reach every process. */
   tier1Only?: boolean
   /**
-   * For what may be as old as its TTL, such as a page that changes with every write: kept in this process only, and by its
-   * TTL alone. No proof that invalidations are heard is asked for, so tier 1 answers while Redis is away, too.
+   * For values that may be as old as their TTL, such as a page that changes with every write: kept in this process only, and
+   * by TTL alone. Tier 1 then needs no proof that invalidations arrive, so it answers while Redis is unavailable, too.
    */
   ttlOnly?: boolean
 }
 
-export type Namespace<K extends string | number, V> = {
-  /** What goes into the outbox, such as `c:user:1:{42}`; in Redis the installation's prefix stands before it. */
+export interface Namespace<K extends string | number, V> {
+  /** The key as a write inserts it into the outbox, such as `c:user:1:{42}`; in Redis the installation's prefix precedes it. */
   keyOf(id: K): string
   /** A tier-1 hit, without a promise; undefined when the read has to go further. */
   getSync(id: K): CacheHit<V> | undefined
   get(id: K): Promise<CacheHit<V>>
-  /** In the order of the ids; one round trip for each Redis, one loader call for all that is missing. Rejects if one of them fails. */
+  /** In the order of the ids; one round trip per Redis, one loader call for all missing keys. Rejects if one of them fails. */
   getMany(ids: readonly K[]): Promise<CacheHit<V>[]>
   /**
    * Stores a value that did not come from the loader. It is not protected against a concurrent write: after a write use
-   * `invalidate`. Rejects when Redis could not be told.
+   * `invalidate`.
+   *
+   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when Redis did not accept it
    */
   set(id: K, value: V): Promise<void>
-  /** Removes values everywhere. Rejects with CACHE_INVALIDATION_UNDELIVERED when that is not certain. */
+  /**
+   * Removes values everywhere.
+   *
+   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when that is not certain
+   */
   invalidate(ids: K | readonly K[]): Promise<void>
-  /** Makes all values of the namespace worthless everywhere. Rejects when that is not certain. */
+  /**
+   * Makes all values of the namespace worthless everywhere.
+   *
+   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when that is not certain
+   */
   clear(): Promise<void>
   stats(): Readonly<NamespaceStats>
 }
 
-export type NamespaceContext = {
-  tier1: Tier1 | undefined
+interface NamespaceContext {
+  settings: Settings
+  local: LocalCopies
+  own: LocalNamespace
+  coherence: Coherence
   redis: RedisSide | undefined
-  l2Enabled: boolean
-  leases: boolean
-  joinMs: number
-  flights: Flights
-  stats: NamespaceStats
-  deliver: (keys: readonly string[]) => Promise<Delivery>
-  /** A change of the whole namespace, in this process. */
-  forgetAll: () => void
   onLoad: (seconds: number) => void
 }
 
 const LEASE_MARGIN_MS = 500
 
-export function createNamespace<K extends string | number, V>(
-  options: NamespaceOptions<K, V>,
-  context: NamespaceContext,
-): Namespace<K, V> {
-  const {
-    name,
-    version,
-    ttlMs,
-    graceMs = 0,
-    negativeTtlMs = 0,
-    softLimitMs = 0,
-    hardLimitMs = 2_000,
-  } = options
-  const { tier1, stats, deliver, forgetAll } = context
-  const { ttlOnly = false } = options
-  const redis = ttlOnly ? undefined : context.redis
-  const codec: Codec<V> = { ...json<V>(), ...definedCodec(options) }
-  const inTier2 = context.l2Enabled && !ttlOnly && options.tier1Only !== true
-  const keyPrefix = `${namespacePrefix({ name, version })}{`
-  const { load, loadMany, decodeOnRead = true } = options
-  const reader = createReader<K, V>({
-    ...context,
-    redis,
-    inTier2,
-    codec,
-    decodeOnRead,
-    load: createLoader({ name, load, loadMany, limitMs: hardLimitMs, stats, onLoad: context.onLoad }),
-    ttlMs,
-    tier1MaxMs: redis === undefined && !ttlOnly ? UNTRACKED_TTL_MS : Number.POSITIVE_INFINITY,
-    graceMs,
-    negativeTtlMs,
-    softLimitMs,
-    // The lease outlives the loader's limit, so a holder that lives is never robbed; one that dies costs this much at most.
-    leaseMs: hardLimitMs + LEASE_MARGIN_MS,
-  })
+export class CacheNamespace<K extends string | number, V> implements Namespace<K, V> {
+  readonly #name: string
+  readonly #keyPrefix: string
+  readonly #context: NamespaceContext
+  readonly #tier1: Tier1 | undefined
+  readonly #stats: NamespaceStats
+  readonly #decode: Codec<V>['decode']
+  readonly #tiers: Tiers
+  readonly #reader: Reader<K, V>
 
-  return {
-    keyOf,
-    getSync: (id) => hitTier1(keyOf(id)),
-    get(id) {
-      const key = keyOf(id)
-      const hit = hitTier1(key)
-      return hit === undefined ? readOne(key, id) : Promise.resolve(hit)
-    },
-    getMany,
-    async set(id, value) {
-      const key = keyOf(id)
-      if (await reader.store(key, id, value)) return
-      if (inTier2 || (await deliver([key])).undelivered.length > 0) throw undelivered([key])
-    },
-    async invalidate(ids) {
-      const { undelivered: left } = await deliver((Array.isArray(ids) ? ids : [ids]).map(keyOf))
-      if (left.length > 0) throw undelivered(left)
-    },
-    async clear() {
-      forgetAll()
-      await redis?.generation.renew().catch((cause: unknown) => {
-        throw undelivered([`${keyPrefix}*}`], cause)
-      })
-      forgetAll()
-    },
-    stats: () => ({ ...stats }),
+  constructor(options: NamespaceOptions<K, V>, context: NamespaceContext) {
+    const { name, ttlMs, graceMs = 0, negativeTtlMs = 0, hardLimitMs = 2_000 } = options
+    const { load, loadMany, tier1Only = false, ttlOnly = false } = options
+    const { settings, local, own, onLoad } = context
+    const { encode, decode } = json<V>()
+    const codec: Codec<V> = { encode: options.encode ?? encode, decode: options.decode ?? decode }
+    this.#name = name
+    this.#keyPrefix = own.prefix
+    this.#context = context
+    this.#tier1 = local.tier1
+    this.#stats = own.stats
+    this.#decode = codec.decode
+    this.#tiers = new Tiers({
+      tier1: local.tier1,
+      redis: ttlOnly ? undefined : context.redis,
+      inTier2: settings.l2Enabled && !ttlOnly && !tier1Only,
+      tier1MaxMs: context.redis === undefined && !ttlOnly ? UNTRACKED_TTL_MS : Number.POSITIVE_INFINITY,
+      stats: own.stats,
+    })
+    this.#reader = new Reader<K, V>({
+      tiers: this.#tiers,
+      leases: settings.safeguards.leases,
+      joinMs: settings.trackingLeaseMs,
+      reads: local.reads,
+      stats: own.stats,
+      codec,
+      load: createLoader({ name, load, loadMany, limitMs: hardLimitMs, stats: own.stats, onLoad }),
+      ttlMs,
+      graceMs,
+      negativeTtlMs,
+      // Longer than the loader may take: no lease is taken from a living holder, and a dead one costs this much at most.
+      leaseMs: hardLimitMs + LEASE_MARGIN_MS,
+    })
   }
 
-  function keyOf(id: K): string {
-    return keyWithin(name, keyPrefix, id)
+  keyOf(id: K): string {
+    return keyWithin(this.#name, this.#keyPrefix, id)
   }
 
-  function hitTier1(key: string): Hit<V> | undefined {
-    const entry = tier1?.get(key, stats)
-    if (entry === undefined) return undefined
-    stats.hitsL1++
-    return new Hit('l1', entry.payload, codec.decode)
+  getSync(id: K): Hit<V> | undefined {
+    return this.#hitTier1(this.keyOf(id))
   }
 
-  function readOne(key: string, id: K): Promise<Hit<V>> {
-    return reader.joinable(key)?.promise ?? (reader.readAll([{ key, id }])[0] as Promise<Hit<V>>)
+  get(id: K): Promise<Hit<V>> {
+    const key = this.keyOf(id)
+    const hit = this.#hitTier1(key)
+    if (hit !== undefined) return Promise.resolve(hit)
+    return this.#reader.joinable(key)?.promise ?? (this.#reader.read([{ key, id }])[0] as Promise<Hit<V>>)
   }
 
-  async function getMany(ids: readonly K[]): Promise<Hit<V>[]> {
+  async getMany(ids: readonly K[]): Promise<Hit<V>[]> {
     const missing: { key: string; id: K }[] = []
     const places = new Map<string, number>()
     const hits = ids.map((id) => {
-      const key = keyOf(id)
+      const key = this.keyOf(id)
       const place = places.get(key)
       if (place !== undefined) return place
-      const known = hitTier1(key) ?? reader.joinable(key)?.promise
+      const known = this.#hitTier1(key) ?? this.#reader.joinable(key)?.promise
       if (known !== undefined) return known
       places.set(key, missing.length)
       return missing.push({ key, id }) - 1
     })
-    const reads = missing.length > 0 ? reader.readAll(missing) : []
+    const reads = missing.length > 0 ? this.#reader.read(missing) : []
     return Promise.all(hits.map((hit) => (typeof hit === 'number' ? (reads[hit] as Promise<Hit<V>>) : hit)))
+  }
+
+  async set(id: K, value: V): Promise<void> {
+    const key = this.keyOf(id)
+    if (await this.#reader.store(key, id, value)) return
+    if (this.#tiers.shared !== undefined) throw undelivered([key])
+    await this.invalidate(id)
+  }
+
+  async invalidate(ids: K | readonly K[]): Promise<void> {
+    const keys = (Array.isArray(ids) ? ids : [ids]).map((id) => this.keyOf(id))
+    const delivery = await this.#context.coherence.invalidate(keys)
+    if (delivery.undelivered.length > 0) throw undelivered(delivery.undelivered)
+  }
+
+  async clear(): Promise<void> {
+    const { local, own } = this.#context
+    local.forget(own)
+    await this.#tiers.redis?.generation.renew().catch((cause: unknown) => {
+      throw undelivered([`${this.#keyPrefix}*}`], cause)
+    })
+    local.forget(own)
+  }
+
+  stats(): Readonly<NamespaceStats> {
+    return { ...this.#stats }
+  }
+
+  #hitTier1(key: string): Hit<V> | undefined {
+    const entry = this.#tier1?.get(key, this.#stats)
+    if (entry === undefined) return undefined
+    this.#stats.hitsL1++
+    return new Hit('l1', entry.payload, this.#decode)
   }
 }
 
+/** @throws AppError CACHE_OPTION_INVALID */
 export function checkNamespace(
-  options: Omit<NamespaceOptions<never, never>, 'load' | 'loadMany' | 'encode' | 'decode'>,
+  options: Pick<NamespaceOptions<never, never>, 'name' | 'version' | 'ttlMs' | 'hardLimitMs' | 'graceMs'>,
 ): void {
   const { name, version, ttlMs, hardLimitMs = 1, graceMs = 0 } = options
   if (!/^[a-z0-9-]{1,64}$/.test(name))
@@ -186,9 +205,4 @@ export function checkNamespace(
     if (!(Number.isFinite(value) && value > 0))
       throw invalidOption(`${option} of "${name}" must be positive; got ${value}`)
   }
-}
-
-/** Only what was given, so that the default is not overwritten by undefined. */
-function definedCodec<V>({ encode, decode }: { encode?: Codec<V>['encode']; decode?: Codec<V>['decode'] }) {
-  return { ...(encode && { encode }), ...(decode && { decode }) }
 }

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedis, testRedis, until } from '@reference/local-stack'
 import t, { type Test } from 'tap'
-import { admin } from '../test-helpers/faults.ts'
-import { openCache } from '../test-helpers/open-cache.ts'
-import { createSwitchProxy } from '../test-helpers/switch-proxy.ts'
-import type { Safeguard } from './index.ts'
+import type { Safeguard } from './safeguards.ts'
+import { admin } from './testing/faults.ts'
+import { openCache } from './testing/open-cache.ts'
+import { createSwitchProxy } from './testing/switch-proxy.ts'
 
-/** A server that comes back on its port with what it has saved. */
+/** A server that restarts on its port with the data that it has saved. */
 async function persistentRedis(t: Test) {
   const dir = await mkdtemp(join(tmpdir(), 'older-data-'))
   // The server may run as another user.
@@ -30,7 +30,7 @@ async function persistentRedis(t: Test) {
 }
 
 async function openRow(t: Test, url: string, row: { value: string }, without: Safeguard[]) {
-  const cache = await openCache(t, { redis: { kind: 'single', url }, without })
+  const cache = await openCache(t, { redis: { kind: 'single', url } }, without)
   const items = cache.namespace({
     name: 'item',
     version: 1,
@@ -57,15 +57,15 @@ async function readsAfterRestart(t: Test, without: Safeguard[]): Promise<string[
   return [await read({ cache, items }), await read(other)]
 }
 
-t.test('what a Redis that starts again has of old values is not read', async (t) => {
+t.test('old values of a restarted Redis are not read', async (t) => {
   t.same(await readsAfterRestart(t, []), ['new', 'new'])
 })
 
-t.test('the same test finds the old value where the identity of the server is not looked at', async (t) => {
+t.test('the same test finds the old value when the identity of the server is off', async (t) => {
   t.same(await readsAfterRestart(t, ['serverIdentity']), ['old', 'old'])
 })
 
-t.test('what a promoted replica has of old values is not read, nor after a failover back', async (t) => {
+t.test('old values of a promoted replica are not read, nor after a failover back', async (t) => {
   const [first, second] = [await testRedis(t, { own: true }), await testRedis(t, { own: true })]
   const follow = (port: number, master: number) =>
     admin(port, (server) => server.replicaof('127.0.0.1', master))
@@ -93,7 +93,7 @@ t.test('what a promoted replica has of old values is not read, nor after a failo
   })
   t.ok(await has(second.port, key), 'the old value is there')
 
-  // Back to the first server, which has run all the time and has that value again by replication.
+  // Back to the first server, which has kept running and has received that value again by replication.
   await until('the first server has it', () => has(first.port, key))
   await lead(first.port)
   await follow(second.port, first.port)

@@ -1,6 +1,8 @@
 import type { Registry } from 'prom-client'
 import { invalidOption } from './errors.ts'
-import type { OutboxStore } from './outbox.ts'
+import type { Logger } from './logger.ts'
+import type { OutboxStore } from './outbox-store.ts'
+import { ALL_SAFEGUARDS, type Safeguards } from './safeguards.ts'
 
 export type RedisTarget =
   | { kind: 'single'; url: string }
@@ -11,25 +13,15 @@ export type RedisTarget =
       password?: string
     }
 
-/** The part of pino's interface that is used. */
-export type Logger = {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
-
-/** What can be switched off, only to show in a test what it is for. */
-export type Safeguard = 'leases' | 'tracking' | 'proofOfLife' | 'outbox' | 'writeProof' | 'serverIdentity'
-
-export type CacheOptions = {
+export interface CacheOptions {
   /** Without it there is tier 1 alone, which then keeps a value for 5 s at most. */
   redis?: RedisTarget | undefined
-  /** What every key in Redis begins with, before what `installation` says. None by default. */
+  /** First part of every key in Redis, before the answer of `installation`. Default none. */
   prefix?: string | undefined
   /**
-   * Says which installation's rows are cached, as a part of every key: two databases on one Redis must not meet, nor one that
-   * has taken the place of another. While it is not known, or rejects, neither tier is used; it is asked again as long as the
-   * cache is open, since the answer may change.
+   * Names the installation whose rows are cached, as a part of every key: two databases on one Redis must not share values,
+   * nor may a database read the values of one that it has replaced. Until it has answered, and when it rejects, neither tier
+   * is used. It is asked again every `checkMs`, since the answer may change.
    */
   installation?: (() => Promise<string>) | undefined
   l1?:
@@ -38,7 +30,7 @@ export type CacheOptions = {
   l2?:
     | {
         enabled?: boolean | undefined
-        /** What one call of Redis may take before the reader goes to its loader. Default 50. */
+        /** Time limit of one Redis call; after it the reader goes to its loader. Default 50. */
         timeoutMs?: number | undefined
         autoPipelining?: boolean | undefined
       }
@@ -46,58 +38,48 @@ export type CacheOptions = {
   outbox?: OutboxStore | undefined
   /** How long after its last proof a tracking link counts as alive. Default 100. */
   trackingLeaseMs?: number | undefined
-  /** How often the outbox is looked through for what a dead process has left. Default 500. */
+  /** How often the outbox is searched for rows that a dead process has left. Default 500. */
   outboxPollMs?: number | undefined
-  /** How often the installation and the registration of the cache are looked at. Default 5000. */
+  /** How often the installation and the registration of the cache are checked. Default 5000. */
   checkMs?: number | undefined
   registry?: Registry | undefined
   logger?: Logger | undefined
-  /** For tests only. */
-  without?: readonly Safeguard[] | undefined
 }
 
 export type Settings = ReturnType<typeof resolveOptions>
 
-/** Options with their defaults, checked. */
-export function resolveOptions(options: CacheOptions) {
-  const settings = {
-    redis: options.redis,
-    prefix: options.prefix ?? '',
-    installation: options.installation,
-    l1Enabled: options.l1?.enabled ?? true,
-    maxEntries: options.l1?.maxEntries ?? 10_000,
-    maxBytes: options.l1?.maxBytes ?? 64 * 1024 * 1024,
-    l2Enabled: (options.l2?.enabled ?? true) && options.redis !== undefined,
-    timeoutMs: options.l2?.timeoutMs ?? 50,
-    autoPipelining: options.l2?.autoPipelining ?? true,
-    outbox: options.without?.includes('outbox') ? undefined : options.outbox,
-    trackingLeaseMs: options.trackingLeaseMs ?? 100,
-    outboxPollMs: options.outboxPollMs ?? 500,
-    checkMs: options.checkMs ?? 5_000,
-    registry: options.registry,
-    logger: options.logger,
-    leases: !options.without?.includes('leases'),
-    tracking: !options.without?.includes('tracking'),
-    proofOfLife: !options.without?.includes('proofOfLife'),
-    writeProof: !options.without?.includes('writeProof'),
-    serverIdentity: !options.without?.includes('serverIdentity'),
-  }
+/**
+ * Options with their defaults.
+ *
+ * @param safeguards all of them, except in tests
+ * @throws AppError CACHE_OPTION_INVALID
+ */
+export function resolveOptions(options: CacheOptions, safeguards: Readonly<Safeguards> = ALL_SAFEGUARDS) {
+  const { redis, prefix = '', l1 = {}, l2 = {} } = options
+  const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024 } = l1
+  const { timeoutMs = 50, autoPipelining = true } = l2
+  const { trackingLeaseMs = 100, outboxPollMs = 500, checkMs = 5_000 } = options
   // A brace would be taken for the hash tag that a value shares with its lease.
-  if (!/^([A-Za-z0-9][A-Za-z0-9_.:-]*)?$/.test(settings.prefix)) {
-    throw invalidOption(`prefix must be letters, digits and _.:- only; got "${settings.prefix}"`)
+  if (!/^([A-Za-z0-9][A-Za-z0-9_.:-]*)?$/.test(prefix)) {
+    throw invalidOption(`prefix must be letters, digits and _.:- only; got "${prefix}"`)
   }
-  const positive = [
-    'maxEntries',
-    'maxBytes',
-    'timeoutMs',
-    'trackingLeaseMs',
-    'outboxPollMs',
-    'checkMs',
-  ] as const
-  for (const name of positive) {
-    if (!(Number.isFinite(settings[name]) && settings[name] > 0)) {
-      throw invalidOption(`${name} must be a positive number; got ${settings[name]}`)
+  const positive = { maxEntries, maxBytes, timeoutMs, trackingLeaseMs, outboxPollMs, checkMs }
+  for (const [name, value] of Object.entries(positive)) {
+    if (!(Number.isFinite(value) && value > 0)) {
+      throw invalidOption(`${name} must be a positive number; got ${value}`)
     }
   }
-  return settings
+  return {
+    ...positive,
+    redis,
+    prefix,
+    autoPipelining,
+    safeguards,
+    installation: options.installation,
+    l1Enabled: l1.enabled ?? true,
+    l2Enabled: (l2.enabled ?? true) && redis !== undefined,
+    outbox: safeguards.outbox ? options.outbox : undefined,
+    registry: options.registry,
+    logger: options.logger,
+  }
 }

@@ -7,21 +7,21 @@ export type SlotRange = readonly [from: number, to: number]
 
 export type TimeReply = readonly (string | number)[]
 
-export type Probe = {
+export interface Probe {
   /**
-   * A write as every invalidation has it: SET with a time to live, and DEL. Resolves with the reply of TIME, rejects with the
-   * one that refuses the write. Nothing else sends TIME: its count in `INFO commandstats` is that of the probes.
+   * The write of an invalidation: SET with a time to live, and DEL. Resolves with the reply of TIME, rejects with the
+   * reply that refuses the write. Only probes send TIME: its count in `INFO commandstats` is the count of probes.
    */
   write(): Promise<TimeReply>
   /** Each kind of command that the cache sends, scripts included. */
   everything(): Promise<TimeReply>
-  /** A redirection was the answer: the next probe uses another slot. */
+  /** The node replied with a redirection: the next probe uses another slot. */
   moved(): void
 }
 
-type ProbeOptions = {
+interface ProbeOptions {
   redis: LeaseRedis
-  /** The name of a key of the probe: outside of what is announced, and of this installation. */
+  /** The name of the probe's key: of this installation, and outside of the tracked prefix. */
   keyOf: KeySpace['probeOf']
   /** The slots of this node; undefined for the only Redis. */
   slots: () => readonly SlotRange[] | undefined
@@ -32,8 +32,8 @@ type ProbeOptions = {
 const KEPT_MS = 1_000
 
 /**
- * What shows that a node accepts the writes of the cache. A command that only reads would not do: a node that refuses
- * writes (READONLY, NOREPLICAS, OOM …) answers it as always.
+ * Proves that a node accepts the writes of the cache. A command that only reads proves nothing: a node that refuses
+ * writes (READONLY, NOREPLICAS, OOM …) still answers it.
  */
 export function createProbe({ redis, keyOf, slots, waits }: ProbeOptions): Probe {
   let key: string | undefined

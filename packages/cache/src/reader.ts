@@ -2,395 +2,374 @@ import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { Codec } from './codec.ts'
 import { headerOf, pack, unpack } from './envelope.ts'
-import { Flight, type Flights } from './flights.ts'
-import type { Generation } from './generation.ts'
 import { Hit } from './hit.ts'
-import { delay } from './limit.ts'
 import type { Loaded } from './loader.ts'
+import { Read, type ReadsInFlight } from './read.ts'
 import type { NamespaceStats } from './stats.ts'
-import type { Tier1 } from './tier1.ts'
-import type { Tier2 } from './tier2.ts'
-import type { Topology } from './topology.ts'
-import type { Proof } from './tracking.ts'
+import type { LeaseReply, Tier2 } from './tier2.ts'
+import type { RedisSide, Tiers } from './tiers.ts'
 import { jittered, storedForMs, tier1TtlMs } from './ttl.ts'
 
-export type RedisSide = { tier2: Tier2; topology: Topology; generation: Generation }
-
-type ReaderOptions<K, V> = {
-  tier1: Tier1 | undefined
-  /** Undefined: no Redis at all. */
-  redis: RedisSide | undefined
-  /** The values are kept in tier 2 too. */
-  inTier2: boolean
+export interface ReaderOptions<K, V> {
+  tiers: Tiers
   leases: boolean
-  /** For how long a read under way may be joined while nothing proves that its value is current. */
+  /** How long a read in flight may be joined while nothing proves that its value is current. */
   joinMs: number
-  flights: Flights
+  reads: ReadsInFlight
   stats: NamespaceStats
   codec: Codec<V>
-  decodeOnRead: boolean
   load: (ids: readonly K[]) => Promise<Loaded<V>[]>
   ttlMs: number
-  /** Tier 1 keeps nothing for longer, whatever its TTL. */
-  tier1MaxMs: number
   graceMs: number
   negativeTtlMs: number
-  softLimitMs: number
   leaseMs: number
 }
 
-type Read<K, V> = {
-  readonly flight: Flight<Hit<V>>
-  readonly id: K
-  /** How often it was begun anew because what it had found was old. */
-  readonly attempt: number
-  /** Every change of the value has been heard of since before it was read. */
-  readonly tracked: boolean
-  generation: string
-  /** The server of that generation. */
-  server: string
-}
-/** What a reader found in tier 2 and did not accept as fresh. */
-type Judged<V> = { header: Buffer | undefined; stale: Hit<V> | undefined }
-type Waiting<K, V> = Judged<V> & { item: Read<K, V> }
-type Granted<K, V> = Waiting<K, V> & { token: string }
+type LeaseOutcome =
+  /** Another reader has filled meanwhile, or an expired value was answered while another reader refreshes it. */
+  'settled' | 'granted' | 'held' | 'unavailable'
 
-const UNSEEN = { header: undefined, stale: undefined }
-const UNPROVEN: Proof = { provenUntil: 0 }
-const FOREVER: Proof = { provenUntil: Number.POSITIVE_INFINITY }
 const NOTHING = Buffer.alloc(0)
-const POLL_FIRST_MS = 4
-const POLL_MOST_MS = 25
-const MOST_ATTEMPTS = 4
-const FORGET_LIMIT_MS = 50
+const POLL_MIN_MS = 4
+const POLL_MAX_MS = 25
+const MAX_ATTEMPTS = 4
+const REMOVAL_TIMEOUT_MS = 50
 
-/** How a namespace is read below tier 1: tier 2, then, with a lease, the loader. */
-export function createReader<K, V>(options: ReaderOptions<K, V>) {
-  const { tier1, redis, leases, joinMs, flights, stats, codec, decodeOnRead, load } = options
-  const { ttlMs, tier1MaxMs, graceMs, negativeTtlMs, softLimitMs, leaseMs } = options
-  const { encode, decode } = codec
-  const shared = options.inTier2 ? redis : undefined
-  const tokenPrefix = randomBytes(9).toString('base64url')
-  let tokens = 0
-  let expectMiss = false
+/**
+ * Reads a namespace below tier 1. The life of a read:
+ *
+ * ```
+ * read ── no tier 2, or its owner is unavailable ──────────────→ bypass: load, keep out of tier 2
+ *   │
+ *   └─ readTier2 → judge ── fresh ─────────────────────────────→ answered
+ *                     │
+ *                     └─ missing, expired or damaged → acquireLease
+ *                           ├─ granted ──→ load → fill ────────→ answered, or read again if a write came between
+ *                           ├─ granted, value within grace ────→ answered; refresh in the background
+ *                           ├─ held ─────→ awaitHolder → acquireLease …
+ *                           └─ unavailable ────────────────────→ bypass
+ * ```
+ */
+export class Reader<K, V> {
+  readonly #options: ReaderOptions<K, V>
+  readonly #tiers: Tiers
+  readonly #reads: ReadsInFlight
+  readonly #stats: NamespaceStats
+  readonly #codec: Codec<V>
+  readonly #tokenPrefix = randomBytes(9).toString('base64url')
+  #tokens = 0
+  /** The last read of tier 2 found nothing. */
+  #expectMiss = false
 
-  return { joinable, readAll, store }
+  constructor(options: ReaderOptions<K, V>) {
+    this.#options = options
+    this.#tiers = options.tiers
+    this.#reads = options.reads
+    this.#stats = options.stats
+    this.#codec = options.codec
+  }
 
-  /** A read under way has seen every write of before it began, and of others it would have heard while its link is alive. */
-  function joinable(key: string): Flight<Hit<V>> | undefined {
-    const flight = flights.get<Hit<V>>(key)
-    if (flight === undefined || flight.dirty) return undefined
+  /** A read in flight may be joined while its tracking link is proven alive; otherwise only within `joinMs` of its start. */
+  joinable(key: string): Read<K, V> | undefined {
+    const read = this.#reads.get<K, V>(key)
+    if (read === undefined || !read.isCurrent) return undefined
     const now = performance.now()
-    return now <= proofOf(key).provenUntil || now - flight.startedAt < joinMs ? flight : undefined
+    const isProven = now <= this.#tiers.proofOf(key).provenUntil
+    return isProven || now - read.startedAt < this.#options.joinMs ? read : undefined
   }
 
-  /** Starts to read the keys, as one. */
-  function readAll(wanted: readonly { key: string; id: K }[], attempt = 1): Promise<Hit<V>>[] {
-    const reads = wanted.map(({ key, id }) => begin(flights.start<Hit<V>>(key), id, attempt))
-    void run(reads).catch((error: unknown) => {
-      for (const { flight } of reads) flight.reject(error)
+  /** Starts to read the keys, as one batch. */
+  read(wanted: readonly { key: string; id: K }[], attempt = 1): Promise<Hit<V>>[] {
+    const reads = wanted.map(({ key, id }) =>
+      this.#reads.start<K, V>(key, id, attempt, this.#tiers.isTracked(key)),
+    )
+    this.#run(reads).catch((error: unknown) => {
+      for (const read of reads) read.reject(error)
     })
-    return reads.map(({ flight }) => flight.promise)
+    return reads.map(({ promise }) => promise)
   }
 
-  function begin(flight: Flight<Hit<V>>, id: K, attempt: number): Read<K, V> {
-    const tracked = proofOf(flight.key).provenUntil > 0 && namespaceProof().provenUntil > 0
-    return { flight, id, attempt, tracked, generation: '', server: '' }
-  }
-
-  async function run(reads: readonly Read<K, V>[]): Promise<void> {
-    if (shared === undefined) return loadPastTier2(reads)
+  async #run(reads: readonly Read<K, V>[]): Promise<void> {
+    const shared = this.#tiers.shared
+    if (shared === undefined) return this.#bypass(reads)
     const generation = shared.generation.known() ?? (await shared.generation.ask())
-    if (generation === undefined) return loadPastTier2(reads)
+    if (generation === undefined) return this.#bypass(reads)
     const server = shared.generation.server()
-    for (const item of reads) {
-      item.generation = generation
-      item.server = server
+    for (const read of reads) {
+      read.generation = generation
+      read.server = server
     }
-    // Where the last read missed, this one may too: it asks for value and lease at once, one round trip instead of two.
-    if (expectMiss && leases) return leaseAndLoad(reads.map((item) => ({ item, ...UNSEEN })))
-    const stored = await shared.tier2.read(reads.map((item) => item.flight.key))
-    const unasked: Read<K, V>[] = []
-    const missing: Waiting<K, V>[] = []
-    for (const [index, item] of reads.entries()) {
-      const bytes = stored[index]
-      const judged = bytes === undefined ? undefined : judge(item, bytes)
-      if (bytes === undefined) unasked.push(item)
-      if (judged !== undefined) missing.push({ item, ...judged })
-    }
-    if (unasked.length > 0) await Promise.all([loadPastTier2(unasked), leaseAndLoad(missing)])
-    else if (missing.length > 0) await leaseAndLoad(missing)
+    // After a miss the next read may miss too: it asks for value and lease at once, in one round trip instead of two.
+    if (this.#expectMiss && this.#options.leases) return this.#acquireLeases(reads)
+    return this.#readTier2(shared.tier2, reads)
   }
 
-  /** Settles the read if the stored bytes are fresh; otherwise says what was found. */
-  function judge(item: Read<K, V>, bytes: Buffer | null): Judged<V> | undefined {
+  async #readTier2(tier2: Tier2, reads: readonly Read<K, V>[]): Promise<void> {
+    const stored = await tier2.read(reads.map(({ key }) => key))
+    const unavailable: Read<K, V>[] = []
+    const missing: Read<K, V>[] = []
+    for (const [index, read] of reads.entries()) {
+      const bytes = stored[index]
+      if (bytes === undefined) unavailable.push(read)
+      else if (!this.#judge(read, bytes)) missing.push(read)
+    }
+    if (unavailable.length > 0) await Promise.all([this.#bypass(unavailable), this.#acquireLeases(missing)])
+    else if (missing.length > 0) await this.#acquireLeases(missing)
+  }
+
+  /**
+   * Answers the read if the stored bytes are fresh.
+   *
+   * @returns false when they are not; the read then keeps their header, which its lease is asked for
+   */
+  #judge(read: Read<K, V>, bytes: Buffer | null): boolean {
     if (bytes === null || bytes.length === 0) {
-      expectMiss = true
-      return UNSEEN
+      this.#expectMiss = true
+      read.judge(undefined, undefined)
+      return false
     }
     const envelope = unpack(bytes)
-    if (envelope === undefined) {
-      stats.undecodable++
-      return { header: headerOf(bytes), stale: undefined }
+    if (envelope === undefined) return this.#rejectDamaged(read, bytes)
+    if (envelope.generation !== read.generation || this.#tiers.shared?.generation.server() !== read.server) {
+      read.judge(headerOf(bytes), undefined)
+      return false
     }
-    const isCurrent = envelope.generation === item.generation && shared?.generation.server() === item.server
-    if (!isCurrent) return { header: headerOf(bytes), stale: undefined }
     const payload = envelope.negative ? undefined : envelope.payload
-    const freshMs = tier1TtlMs(envelope.freshUntil, redisNow(item.flight.key), Math.random())
-    const hit = new Hit('l2', payload, decode, freshMs === 0)
-    try {
-      if (decodeOnRead) void hit.value
-    } catch {
-      stats.undecodable++
-      return { header: headerOf(bytes), stale: undefined }
+    const freshMs = tier1TtlMs(envelope.freshUntil, this.#tiers.redisNow(read.key), Math.random())
+    const hit = new Hit('l2', payload, this.#codec.decode, freshMs === 0)
+    if (!hit.isDecodable) return this.#rejectDamaged(read, bytes)
+    if (freshMs === 0) {
+      read.judge(headerOf(bytes), envelope.negative ? undefined : hit)
+      return false
     }
-    if (freshMs === 0) return { header: headerOf(bytes), stale: envelope.negative ? undefined : hit }
-    stats.hitsL2++
-    expectMiss = false
-    keepInTier1(item, payload, freshMs)
-    item.flight.resolve(hit)
-    return undefined
+    this.#stats.hitsL2++
+    this.#expectMiss = false
+    this.#tiers.keepInTier1(read, payload, freshMs)
+    read.resolve(hit)
+    return true
   }
 
-  async function leaseAndLoad(missing: readonly Waiting<K, V>[]): Promise<void> {
-    const outcomes = await Promise.all(missing.map((waiting) => takeLease(waiting, false)))
-    const toLoad: Granted<K, V>[] = []
-    const past: Read<K, V>[] = []
+  #rejectDamaged(read: Read<K, V>, bytes: Buffer): false {
+    this.#stats.undecodable++
+    read.judge(headerOf(bytes), undefined)
+    return false
+  }
+
+  async #acquireLeases(reads: readonly Read<K, V>[]): Promise<void> {
+    const outcomes = await Promise.all(reads.map((read) => this.#acquireLease(read, false)))
+    const granted: Read<K, V>[] = []
+    const unavailable: Read<K, V>[] = []
     const work: Promise<void>[] = []
-    for (const [index, outcome] of outcomes.entries()) {
-      const item = missing[index]?.item
-      if (item === undefined || outcome === 'settled') continue
-      if (outcome === 'unavailable') past.push(item)
-      else if (!('token' in outcome)) work.push(waitForLease(outcome))
-      else if (outcome.stale === undefined) toLoad.push(outcome)
-      else work.push(refresh(outcome, outcome.stale))
+    for (const [index, read] of reads.entries()) {
+      const outcome = outcomes[index]
+      if (outcome === 'unavailable') unavailable.push(read)
+      else if (outcome === 'held') work.push(this.#awaitHolder(read))
+      else if (outcome === 'granted' && read.stale !== undefined) this.#refresh(read, read.stale)
+      else if (outcome === 'granted') granted.push(read)
     }
-    if (past.length > 0) work.push(loadPastTier2(past))
-    if (toLoad.length > 0) work.push(loadAndFill(toLoad))
+    if (unavailable.length > 0) work.push(this.#bypass(unavailable))
+    if (granted.length > 0) work.push(this.#load(granted))
     await Promise.all(work)
   }
 
-  /** One try. `settled`: somebody has filled meanwhile, or a value within its grace was answered while another refreshes it. */
-  async function takeLease(
-    { item, header, stale }: Waiting<K, V>,
-    takeOver: boolean,
-  ): Promise<Granted<K, V> | Waiting<K, V> | 'settled' | 'unavailable'> {
-    if (shared === undefined || !leases) return { item, header, stale, token: '' }
-    const token = `${tokenPrefix}${tokens++}`
-    item.flight.guarding = true
-    for (let known: Judged<V> = { header, stale }; ; ) {
-      const request = { key: item.flight.key, token, leaseMs, judged: known.header, takeOver }
-      const reply = await shared.tier2.acquire(request).catch(() => undefined)
+  /**
+   * One attempt to take the lease of a key.
+   *
+   * @param takeOver also from a holder whose lease has not expired
+   */
+  async #acquireLease(read: Read<K, V>, takeOver: boolean): Promise<LeaseOutcome> {
+    const { leases, leaseMs } = this.#options
+    if (this.#tiers.shared === undefined || !leases) return 'granted'
+    const { tier2 } = this.#tiers.shared
+    const token = `${this.#tokenPrefix}${this.#tokens++}`
+    read.resume()
+    for (;;) {
+      const request = { key: read.key, token, leaseMs, judged: read.judged, takeOver }
+      const reply = await tier2.acquire(request).catch(() => undefined)
       if (reply === undefined) return 'unavailable'
-      if (reply.kind === 'value') {
-        const next = judge(item, reply.bytes)
-        if (next === undefined) return 'settled'
-        known = next
-        continue
-      }
-      if (reply.otherType) stats.undecodable++
-      const there: Waiting<K, V> = { item, ...(reply.judgedIsThere ? known : UNSEEN) }
-      if (reply.kind === 'granted') return { ...there, token }
-      if (there.stale === undefined) return there
-      settleStale(item, there.stale)
-      return 'settled'
+      if (reply.kind !== 'value') return this.#settleLease(read, token, reply)
+      // Another reader has filled since this read was judged.
+      if (this.#judge(read, reply.bytes)) return 'settled'
     }
   }
 
-  /** Another process, or an older read of this one, is loading: polls until its value is there, or its lease is over. */
-  async function waitForLease(waiting: Waiting<K, V>): Promise<void> {
-    stats.leaseWaits++
-    const { item } = waiting
-    const until = performance.now() + leaseMs
-    for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_MOST_MS)) {
-      item.flight.guarding = false
-      await pause(item.flight, pauseMs)
-      // After a whole lease's time of waiting, holders have followed each other and failed: this read takes its turn.
-      const outcome = await takeLease(waiting, performance.now() > until)
+  #settleLease(read: Read<K, V>, token: string, reply: LeaseReply): LeaseOutcome {
+    if (reply.otherType) this.#stats.undecodable++
+    if (!reply.judgedIsThere) read.judge(undefined, undefined)
+    if (reply.kind === 'granted') read.token = token
+    else if (read.stale !== undefined) return this.#answerStale(read, read.stale)
+    return reply.kind
+  }
+
+  /** Another process, or an older read of this one, is loading: polls until its value is there, or its lease has ended. */
+  async #awaitHolder(read: Read<K, V>): Promise<void> {
+    this.#stats.leaseWaits++
+    const until = performance.now() + this.#options.leaseMs
+    for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_MAX_MS)) {
+      await read.pause(pauseMs)
+      // After the time of a whole lease, several holders have failed in turn: this read takes the lease over.
+      const outcome = await this.#acquireLease(read, performance.now() > until)
       if (outcome === 'settled') return
-      if (outcome === 'unavailable') return loadPastTier2([item])
-      if ('token' in outcome) return loadAndFill([outcome])
-      waiting = outcome
+      if (outcome === 'unavailable') return this.#bypass([read])
+      if (outcome === 'granted') return this.#load([read])
     }
   }
 
-  /** Ends early when a change of the key is announced: mostly the value that is waited for. */
-  function pause(flight: Flight<Hit<V>>, ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      flight.wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
+  /** Stale-while-revalidate: answers the expired value, and loads the new one in the background under the lease. */
+  #refresh(read: Read<K, V>, stale: Hit<V>): void {
+    const refresh = new Read<K, V>(read.key, read.id, read.attempt, this.#tiers.isTracked(read.key))
+    refresh.generation = read.generation
+    refresh.server = read.server
+    refresh.token = read.token
+    this.#load([refresh]).catch((error: unknown) => refresh.reject(error))
+    this.#answerStale(read, stale)
   }
 
-  /** Stale-while-revalidate: the old value after the soft limit at the latest, while the new one is loaded under the lease. */
-  async function refresh({ item, token, header }: Granted<K, V>, stale: Hit<V>): Promise<void> {
-    const fresh = {
-      ...begin(new Flight(item.flight.key), item.id, item.attempt),
-      generation: item.generation,
-      server: item.server,
-    }
-    void loadAndFill([{ item: fresh, token, header, stale }])
-    if (softLimitMs === 0) return settleStale(item, stale)
-    const first = await Promise.race([fresh.flight.promise.catch(() => undefined), delay(softLimitMs)])
-    if (first === undefined && (await isStillStored(item, header))) return settleStale(item, stale)
-    item.flight.resolve(fresh.flight.promise)
-  }
-
-  /** As the holder of each lease: loads, and fills unless the token has gone. */
-  async function loadAndFill(turns: readonly Granted<K, V>[]): Promise<void> {
-    const loaded = await load(turns.map(({ item }) => item.id))
+  /** As the holder of each lease. */
+  async #load(reads: readonly Read<K, V>[]): Promise<void> {
+    const loaded = await this.#options.load(reads.map(({ id }) => id))
     await Promise.all(
-      turns.map(async ({ item, token, stale, header }, index) => {
+      reads.map((read, index) => {
         const outcome = loaded[index]
-        if (outcome?.ok) return fill(item, token, outcome.value)
-        release(item.flight.key, token)
-        if (stale !== undefined && (await isStillStored(item, header))) return settleStale(item, stale)
-        item.flight.reject(outcome?.error)
+        return outcome?.ok ? this.#fill(read, outcome.value) : this.#fail(read, outcome?.error)
       }),
     )
   }
 
+  /** The loader failed: an expired value is answered within its grace. */
+  async #fail(read: Read<K, V>, error: unknown): Promise<void> {
+    this.#release(read)
+    const { stale } = read
+    if (stale !== undefined && (await this.#isStillStored(read))) this.#answerStale(read, stale)
+    else read.reject(error)
+  }
+
   /**
-   * Tier 1 is not filled here: Redis announces this fill to its own process too, before it replies, and nothing tells that
-   * announcement from one of somebody else's write. The next read fills tier 1 from tier 2, which makes a fill and that
-   * read 21–40 µs (16 under way). With NOLOOP on the filling connection there is no such announcement and the fill alone
+   * Stores the loaded value unless the token has been removed by a write.
+   *
+   * Tier 1 is not filled here: Redis announces this fill to its own process too, before it replies, and nothing distinguishes
+   * that announcement from one of another process's write. The next read fills tier 1 from tier 2, which makes a fill and that
+   * read 21–40 µs (16 in flight). With NOLOOP on the filling connection there is no such announcement, and the fill alone
    * is 9–14 µs; but Redis then tracks on that connection, and a PING on the link no longer proves that it does.
    */
-  async function fill(item: Read<K, V>, token: string, value: V | undefined): Promise<void> {
-    const { key } = item.flight
-    const payload = value === undefined ? NOTHING : encode(value)
-    const freshMs = jittered(value === undefined ? negativeTtlMs : ttlMs, Math.random())
-    stats.misses++
-    tier1?.delete(key)
-    let refused = false
-    if (value === undefined && negativeTtlMs === 0) release(key, token)
-    else if (shared !== undefined) {
-      const freshUntil = redisNow(key) + freshMs
-      const bytes = pack({ negative: value === undefined, freshUntil, generation: item.generation, payload })
-      const storedMs = storedForMs(freshMs, value === undefined ? 0 : graceMs)
-      if (leases)
-        refused = (await shared.tier2.fill({ key, token, bytes, storedMs }).catch(() => true)) === false
-      else await shared.tier2.store(key, bytes, storedMs).catch(() => {})
+  async #fill(read: Read<K, V>, value: V | undefined): Promise<void> {
+    const { ttlMs, negativeTtlMs } = this.#options
+    const payload = value === undefined ? NOTHING : this.#codec.encode(value)
+    this.#stats.misses++
+    this.#tiers.tier1?.delete(read.key)
+    const hit = new Hit('miss', value === undefined ? undefined : payload, this.#codec.decode, false, value)
+    if (value === undefined && negativeTtlMs === 0) this.#release(read)
+    else {
+      const freshMs = jittered(value === undefined ? negativeTtlMs : ttlMs, Math.random())
+      if (!(await this.#storeLoaded(read, value === undefined, payload, freshMs))) {
+        this.#stats.refusedFills++
+        return this.#readAgain(read, hit)
+      }
     }
-    const hit = new Hit('miss', value === undefined ? undefined : payload, decode, false, value)
-    if (refused) stats.refusedFills++
-    if (refused) readAgain(item, hit)
-    else item.flight.resolve(hit)
+    read.resolve(hit)
   }
 
-  /** Without a lease: the namespace has tier 1 only, or Redis cannot be used at the moment. Nothing is written to tier 2. */
-  async function loadPastTier2(reads: readonly Read<K, V>[]): Promise<void> {
-    const loaded = await load(reads.map((item) => item.id))
-    await forgetInTier2(reads.map((item) => item.flight.key))
-    for (const [index, item] of reads.entries()) {
+  /** @returns false when the token is no longer the current one: the loaded value is older than a write */
+  #storeLoaded(read: Read<K, V>, negative: boolean, payload: Buffer, freshMs: number): Promise<boolean> {
+    const { tier2 } = this.#tiers.shared as RedisSide
+    const { key, token, generation } = read
+    const bytes = pack({ negative, freshUntil: this.#tiers.redisNow(key) + freshMs, generation, payload })
+    const storedMs = storedForMs(freshMs, negative ? 0 : this.#options.graceMs)
+    if (this.#options.leases) return tier2.fill({ key, token, bytes, storedMs }).catch(() => true)
+    return tier2.store(key, bytes, storedMs).then(
+      () => true,
+      () => true,
+    )
+  }
+
+  /** Loads without a lease: the namespace has tier 1 only, or Redis cannot be used. Nothing is written to tier 2. */
+  async #bypass(reads: readonly Read<K, V>[]): Promise<void> {
+    const loaded = await this.#options.load(reads.map(({ id }) => id))
+    if (this.#tiers.shared !== undefined) await this.#removeFromTier2(this.#tiers.shared, reads)
+    for (const [index, read] of reads.entries()) {
       const outcome = loaded[index]
-      if (outcome?.ok) settleLoaded(item, outcome.value)
-      else item.flight.reject(outcome?.error)
+      if (outcome?.ok) this.#answerLoaded(read, outcome.value)
+      else read.reject(outcome?.error)
     }
   }
 
   /**
-   * A read past tier 2 may have seen a write whose invalidation is still to come. Unless a drain of the outbox lies before
-   * the next read from tier 2, what lies there is removed, or the next read could go back to the version before.
+   * A read past tier 2 may have seen a write whose invalidation is still to come. Unless a drain of the outbox precedes
+   * the next read from tier 2, the stored value is removed, or that read could return the version before.
    */
-  async function forgetInTier2(keys: readonly string[]): Promise<void> {
-    if (shared === undefined || shared.generation.drainAhead) return
-    const readable = keys.filter((key) => shared.topology.findOwner(key)?.drainAhead === false)
+  async #removeFromTier2(
+    { generation, topology, tier2 }: RedisSide,
+    reads: readonly Read<K, V>[],
+  ): Promise<void> {
+    if (generation.drainAhead) return
+    const readable = reads
+      .map(({ key }) => key)
+      .filter((key) => !(topology.findOwner(key)?.drainAhead ?? true))
     if (readable.length === 0) return
-    const { applied } = await shared.tier2.invalidate(readable, FORGET_LIMIT_MS)
+    const { applied } = await tier2.invalidate(readable, REMOVAL_TIMEOUT_MS)
     if (applied.length === readable.length) return
-    for (const key of readable) if (!applied.includes(key)) shared.topology.findOwner(key)?.distrust()
+    for (const key of readable) if (!applied.includes(key)) topology.findOwner(key)?.distrust()
   }
 
-  function settleLoaded(item: Read<K, V>, value: V | undefined) {
-    const payload = value === undefined ? undefined : encode(value)
-    const keeps = shared === undefined && tier1 !== undefined && item.tracked
-    if (keeps) stats.misses++
-    else stats.off++
-    if (keeps && (value !== undefined || negativeTtlMs > 0)) {
-      const keepMs = jittered(value === undefined ? negativeTtlMs : ttlMs, Math.random())
-      keepInTier1(item, payload, keepMs)
-    } else tier1?.delete(item.flight.key)
-    const hit = new Hit(keeps ? 'miss' : 'off', payload, decode, false, value)
-    if (item.flight.invalidated) readAgain(item, hit)
-    else item.flight.resolve(hit)
+  #answerLoaded(read: Read<K, V>, value: V | undefined): void {
+    const { ttlMs, negativeTtlMs } = this.#options
+    const payload = value === undefined ? undefined : this.#codec.encode(value)
+    const isKept = this.#tiers.shared === undefined && this.#tiers.tier1 !== undefined && read.tracked
+    if (isKept) this.#stats.misses++
+    else this.#stats.off++
+    const keepMs = value === undefined ? negativeTtlMs : ttlMs
+    if (isKept && keepMs > 0) this.#tiers.keepInTier1(read, payload, jittered(keepMs, Math.random()))
+    else this.#tiers.tier1?.delete(read.key)
+    const hit = new Hit(isKept ? 'miss' : 'off', payload, this.#codec.decode, false, value)
+    if (read.state === 'invalidated') this.#readAgain(read, hit)
+    else read.resolve(hit)
   }
 
-  /** What was found is older than a write that has been heard of meanwhile. */
-  function readAgain(item: Read<K, V>, found: Hit<V>) {
-    const { flight, id, attempt } = item
-    flight.dirty = true
-    const [again] = attempt < MOST_ATTEMPTS ? readAll([{ key: flight.key, id }], attempt + 1) : []
-    flight.resolve(again ?? found)
+  /** The loaded value is older than an invalidation received during the load. */
+  #readAgain(read: Read<K, V>, found: Hit<V>): void {
+    const { key, id, attempt } = read
+    const [again] = attempt < MAX_ATTEMPTS ? this.read([{ key, id }], attempt + 1) : []
+    read.resolve(again ?? found)
   }
 
-  function settleStale({ flight }: Read<K, V>, stale: Hit<V>) {
-    stats.staleServed++
-    flight.resolve(stale)
+  #answerStale(read: Read<K, V>, stale: Hit<V>): 'settled' {
+    this.#stats.staleServed++
+    read.resolve(stale)
+    return 'settled'
   }
 
-  /** Grace is for what has expired, never for what was invalidated while somebody waited. */
-  async function isStillStored({ flight, server }: Read<K, V>, header: Buffer | undefined): Promise<boolean> {
-    const [bytes] = (await shared?.tier2.read([flight.key])) ?? []
-    if (shared?.generation.server() !== server) return false
-    return bytes != null && header !== undefined && headerOf(bytes).equals(header)
+  /** Grace is for expired values, never for a value that was invalidated while the read waited. */
+  async #isStillStored({ key, server, judged }: Read<K, V>): Promise<boolean> {
+    const [bytes] = (await this.#tiers.shared?.tier2.read([key])) ?? []
+    if (this.#tiers.shared?.generation.server() !== server) return false
+    return bytes != null && judged !== undefined && headerOf(bytes).equals(judged)
   }
 
-  /**
-   * What comes from below always replaces or removes what tier 1 has, so that a version never goes backwards here.
-   * A copy: the bytes are a view of all that the socket has read.
-   */
-  function keepInTier1({ flight, tracked }: Read<K, V>, payload: Buffer | undefined, ms: number) {
-    if (tier1 === undefined) return
-    if (!tracked || flight.dirty) return tier1.delete(flight.key)
-    tier1.set(flight.key, {
-      payload: payload && Buffer.from(payload),
-      expiresAt: performance.now() + Math.min(ms, tier1MaxMs),
-      valueProof: proofOf(flight.key),
-      namespaceProof: namespaceProof(),
-      stats,
-    })
-  }
-
-  /** False when Redis could not be told. */
-  async function store(key: string, id: K, value: V): Promise<boolean> {
-    tier1?.delete(key)
-    flights.invalidated(key)
-    const freshMs = jittered(ttlMs, Math.random())
-    if (shared === undefined) {
-      if (redis === undefined) keepInTier1(begin(new Flight(key), id, 1), encode(value), freshMs)
-      return redis === undefined
-    }
-    const generation = shared.generation.known() ?? (await shared.generation.ask())
+  /** Stores a value that did not come from the loader. False when Redis did not accept it. */
+  async store(key: string, id: K, value: V): Promise<boolean> {
+    this.#tiers.tier1?.delete(key)
+    this.#reads.invalidate(key)
+    const payload = this.#codec.encode(value)
+    const freshMs = jittered(this.#options.ttlMs, Math.random())
+    if (this.#tiers.redis === undefined)
+      this.#tiers.keepInTier1(new Read<K, V>(key, id, 1, true), payload, freshMs)
+    if (this.#tiers.shared === undefined) return this.#tiers.redis === undefined
+    const generation = this.#tiers.shared.generation.known() ?? (await this.#tiers.shared.generation.ask())
     if (generation === undefined) return false
     const bytes = pack({
       negative: false,
-      freshUntil: redisNow(key) + freshMs,
+      freshUntil: this.#tiers.redisNow(key) + freshMs,
       generation,
-      payload: encode(value),
+      payload,
     })
-    return shared.tier2.store(key, bytes, storedForMs(freshMs, graceMs)).then(
+    return this.#tiers.shared.tier2.store(key, bytes, storedForMs(freshMs, this.#options.graceMs)).then(
       () => true,
       () => false,
     )
   }
 
-  function release(key: string, token: string) {
-    if (leases) shared?.tier2.release(key, token).catch(() => {})
-  }
-
-  function redisNow(key: string): number {
-    return redis?.topology.findOwner(key)?.now() ?? Number.POSITIVE_INFINITY
-  }
-
-  function proofOf(key: string): Proof {
-    return redis === undefined ? FOREVER : (redis.topology.findOwner(key)?.link ?? UNPROVEN)
-  }
-
-  function namespaceProof(): Proof {
-    return redis === undefined ? FOREVER : redis.generation.proof()
+  /** The load failed or found nothing to keep: the next reader may try at once. */
+  #release({ key, token }: Read<K, V>): void {
+    if (this.#options.leases) this.#tiers.shared?.tier2.release(key, token).catch(() => {})
   }
 }

@@ -1,58 +1,56 @@
 import { performance } from 'node:perf_hooks'
+import { withDeadline } from '@reference/async'
 import { Admission } from './admission.ts'
+import { Cluster } from './cluster.ts'
 import { nodeUnavailable } from './errors.ts'
+import { Generation } from './generation.ts'
 import type { KeySpace } from './keys.ts'
-import { createKeySpace } from './keys.ts'
-import { withLimit } from './limit.ts'
-import type { RedisNode } from './node.ts'
-import { createNode } from './node.ts'
+import { createKeySpace, isKey } from './keys.ts'
+import type { LocalCopies } from './local-copies.ts'
+import type { NodeEvents } from './node.ts'
+import { RedisNode } from './node.ts'
 import type { RedisTarget, Settings } from './options.ts'
-import type { OutboxStore } from './outbox.ts'
-import type { Invalidated, Tier2 } from './tier2.ts'
+import type { DeliveryTarget, Outbox } from './outbox.ts'
+import type { Removed } from './removal.ts'
+import { singleRedis } from './single-redis.ts'
+import type { Tier2 } from './tier2.ts'
 import { createTier2 } from './tier2.ts'
-import type { Topology } from './topology.ts'
-import { createTopology } from './topology.ts'
+import type { MakeNode, Topology } from './topology.ts'
 
-type RedisConnectionOptions = {
+interface RedisConnectionOptions {
   target: RedisTarget
   settings: Settings
-  store: OutboxStore | undefined
-  /** For how long this cache stays registered while its processes do not reach the database. */
-  keepMs: () => number
-  /** Applies what the outbox holds for the keys that `owned` accepts. */
-  drain: (owned: (key: string) => boolean) => Promise<void>
-  /** Keys that were changed, removed, expired or evicted; null: all of them. */
-  onInvalidate: (keys: readonly string[] | null) => void
-  onTrackingLost: () => void
-  /** Changes may have been missed: tier 1 and what is known about Redis is to be forgotten. */
-  flush: () => void
+  local: LocalCopies
+  outbox: Outbox
 }
 
 /**
- * What is open to the Redis of this process, for the installation whose rows it holds. Keys go in and come out without the
+ * The connections of this process to its Redis, for the installation whose rows it holds. Keys go in and come out without the
  * installation's prefix. Nothing is connected before {@link use} has named the prefix, and everything is connected anew when
- * the prefix, or the Redis behind its name, turns out to be another one.
+ * the prefix, or the Redis behind its name, has changed.
  */
-export class RedisConnection {
+export class RedisConnection implements DeliveryTarget {
   readonly admission: Admission
-  /** For readers: while the cache is not admitted nothing has an owner, so that neither tier is used. */
+  /** For readers: while the cache is not admitted no key has an owner, so that neither tier is used. */
   readonly topology: Topology
   readonly tier2: Tier2
+  /** How often a tracking link was closed. */
+  trackingLost = 0
   readonly #options: RedisConnectionOptions
   readonly #all: Topology
   #space: KeySpace | undefined
   #connected: Topology | undefined
-  /** What the only Redis last said of its id, and by which connection. */
+  /** The id that the only Redis has last replied, and on which connection. */
   #seen: { id: string | null; connection: number } | undefined
   #connection = 0
-  #closed = false
+  #isClosed = false
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options
-    const { target, settings, store, keepMs } = options
+    const { target, settings, local } = options
     this.admission = new Admission({
-      store,
-      keepMs,
+      store: settings.outbox,
+      keepMs: () => local.registrationMs,
       ids: {
         read: () => this.#askForId((redis, key) => redis.get(key)),
         write: (id, ifAbsent) => this.#writeId(id, ifAbsent),
@@ -73,17 +71,20 @@ export class RedisConnection {
       ...this.#all,
       findOwner: (key) => (this.admission.open ? this.#all.findOwner(key) : undefined),
     }
-    const names = {
-      toRedis: (key: string) => this.#known().toRedis(key),
-      leaseOf: (key: string) => this.#known().leaseOf(key),
-    }
-    const mayRead = () => this.admission.open
-    this.tier2 = createTier2(this.#all, names, mayRead, settings)
+    this.tier2 = createTier2({
+      topology: this.#all,
+      names: {
+        toRedis: (key) => this.#known().toRedis(key),
+        leaseOf: (key) => this.#known().leaseOf(key),
+      },
+      mayRead: () => this.admission.open,
+      settings,
+    })
   }
 
-  /** Connects for the installation with this prefix. Nothing happens when that is the present one. */
+  /** Connects for the installation with this prefix, unless that is the present one. */
   use(prefix: string): void {
-    if (this.#closed || this.#space?.prefix === prefix) return
+    if (this.#isClosed || this.#space?.prefix === prefix) return
     const { logger } = this.#options.settings
     if (this.#space !== undefined) {
       logger?.warn(
@@ -96,7 +97,11 @@ export class RedisConnection {
     this.#connect()
   }
 
-  /** Why the cache is not in use as a whole, for people; undefined when it is, or when its nodes say it. */
+  get id(): string | undefined {
+    return this.admission.id
+  }
+
+  /** Why the cache as a whole is not in use, for people; undefined when it is, or when its nodes have the reason. */
   get reason(): string | undefined {
     if (this.#space === undefined) return 'the database has not said yet which installation this is'
     if (this.nodes().length === 0) return 'no node of the Cluster could be reached'
@@ -113,65 +118,79 @@ export class RedisConnection {
     return this.admission.open && nodes.length > 0 && nodes.every(isProven)
   }
 
-  /** For a namespace whose generation was away: drains all that can be used. */
-  drainUsable(): Promise<void> {
-    return this.#options.drain((key) => this.#all.findOwner(key)?.usable === true)
+  createGeneration(key: string): Generation {
+    const { settings, outbox } = this.#options
+    const isUsable = (key: string) => this.#all.findOwner(key)?.usable === true
+    return new Generation({
+      key,
+      tier2: this.tier2,
+      topology: this.topology,
+      server: settings.safeguards.serverIdentity ? this.topology.identity : () => '',
+      drain: () => outbox.drain(this, isUsable),
+    })
   }
 
   /**
-   * One attempt for all keys. It counts only for the cache that is known: a new connection may lead to another Redis, which
-   * would take the invalidation in the place of the one that the outbox row names.
+   * One attempt for all keys. It counts only for the cache whose id is known: a new connection may lead to another Redis, which
+   * would take the removal in place of the one that the outbox row names.
    */
-  async invalidate(keys: readonly string[], limitMs: number): Promise<Invalidated> {
-    const { id } = this.admission
+  async remove(keys: readonly string[], limitMs: number): Promise<Removed> {
+    const { id } = this
     const isSeen = this.#hasSeen(id)
-    const done = await this.tier2.invalidate(keys, limitMs)
-    const isSame = id === this.admission.id && isSeen && this.#hasSeen(id)
-    return isSame || id === undefined ? done : { applied: [], acknowledged: [] }
+    const removed = await this.tier2.invalidate(keys.filter(isKey), limitMs)
+    const isSame = id === this.id && isSeen && this.#hasSeen(id)
+    const { applied, acknowledged }: Removed =
+      isSame || id === undefined ? removed : { applied: [], acknowledged: [] }
+    // The row of a key that is not one of a cache would stay in the outbox forever.
+    const foreign = keys.filter((key) => !isKey(key))
+    return { applied: [...applied, ...foreign], acknowledged: [...acknowledged, ...foreign] }
   }
 
   close(): void {
-    this.#closed = true
+    this.#isClosed = true
     this.admission.reset()
     this.#connected?.close()
   }
 
   #connect(): void {
-    const { target, settings, flush, onInvalidate, onTrackingLost } = this.#options
+    const { target, settings, local } = this.#options
     this.#connected?.close()
     this.#seen = undefined
-    flush()
-    if (this.#closed) return
+    local.forgetAll()
+    if (this.#isClosed) return
     const space = this.#known()
-    const topology = createTopology(
-      target,
-      (id, redisOptions, cluster) => {
-        const node = createNode({
-          id,
-          redisOptions,
-          settings: { ...settings, prefix: space.tracked },
-          cluster,
-          probeOf: space.probeOf,
-          drain: (node) => this.#admitAndDrain(node, topology),
-          onInvalidate: (keys) => {
-            onInvalidate(keys?.filter((key) => key !== space.idKey).map(space.fromRedis) ?? null)
-            if (keys === null || keys.includes(space.idKey)) void this.admission.verify()
-          },
-          onTrackingLost: () => {
-            if (!this.nodes().some(({ usable }) => usable)) this.admission.suspend()
-            onTrackingLost()
-          },
-          onRefused: flush,
-          onUnusable: () => void topology.refresh(),
-        })
-        node.writer.on('close', () => {
-          this.#connection++
-        })
-        return node
-      },
-      flush,
-    )
+    const makeNode: MakeNode = (id, redisOptions, cluster) => {
+      const events = this.#eventsOf(space, () => topology)
+      const node = new RedisNode({ id, redisOptions, settings, space, cluster, events })
+      node.writer.on('close', () => {
+        this.#connection++
+      })
+      return node
+    }
+    const topology: Topology =
+      target.kind === 'single'
+        ? singleRedis(target.url, makeNode)
+        : new Cluster(target, makeNode, () => local.forgetAll()).topology
     this.#connected = topology
+  }
+
+  #eventsOf(space: KeySpace, topology: () => Topology): NodeEvents {
+    const { local } = this.#options
+    return {
+      drain: (node) => this.#admitAndDrain(node, topology()),
+      invalidated: (keys) => {
+        if (keys === null) local.forgetAll()
+        else for (const key of keys) if (key !== space.idKey) local.invalidate(space.fromRedis(key))
+        if (keys === null || keys.includes(space.idKey)) void this.admission.verify()
+      },
+      trackingLost: () => {
+        if (!this.nodes().some(({ usable }) => usable)) this.admission.suspend()
+        this.trackingLost++
+        local.forgetAll()
+      },
+      refused: () => local.forgetAll(),
+      unusable: () => void topology().refresh(),
+    }
   }
 
   async #admitAndDrain(node: RedisNode, topology: Topology): Promise<void> {
@@ -179,11 +198,10 @@ export class RedisConnection {
     await this.admission.admit().catch((error: unknown) => {
       if (!this.#isSameCluster(node)) throw error
     })
-    const { drain } = this.#options
-    await drain((key) => (this.#all.findOwner(key) ?? node) === node)
+    await this.#options.outbox.drain(this, (key) => (this.#all.findOwner(key) ?? node) === node)
   }
 
-  /** The owner of the id is away, but another master was in use all the time: it is the same Cluster. */
+  /** The owner of the id is unavailable, but another master was in use all the time: it is the same Cluster. */
   #isSameCluster(node: RedisNode): boolean {
     return this.admission.open && this.nodes().some((other) => other !== node && other.usable)
   }
@@ -201,8 +219,8 @@ export class RedisConnection {
     const owner = this.#connected?.findOwner(idKey)
     if (owner === undefined) throw nodeUnavailable('cluster')
     const connection = this.#connection
-    const asked = ask(owner.writer, idKey)
-    const id = await withLimit(asked, this.#options.settings.timeoutMs, () => nodeUnavailable(owner.id))
+    const { timeoutMs } = this.#options.settings
+    const id = await withDeadline(() => ask(owner.writer, idKey), { timeoutMs })
     this.#seen = { id, connection }
     return id
   }

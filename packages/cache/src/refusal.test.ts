@@ -3,12 +3,12 @@ import { Redis, ReplyError } from 'ioredis'
 import postgres from 'postgres'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import { admin, REFUSALS, replicate } from '../test-helpers/faults.ts'
-import { openCache } from '../test-helpers/open-cache.ts'
-import { createOutboxTable, createPostgresOutbox, insertIntoOutbox } from '../test-helpers/postgres-outbox.ts'
-import { createSwitchProxy } from '../test-helpers/switch-proxy.ts'
 import type { CacheOptions } from './index.ts'
 import { refusalOf } from './refusal.ts'
+import { admin, REFUSALS, replicate } from './testing/faults.ts'
+import { openCache } from './testing/open-cache.ts'
+import { createOutboxTable, createPostgresOutbox, insertIntoOutbox } from './testing/postgres-outbox.ts'
+import { createSwitchProxy } from './testing/switch-proxy.ts'
 
 t.setTimeout(120_000)
 
@@ -53,7 +53,7 @@ async function openRow(t: Test) {
 
 for (const { code, cause } of REFUSALS) {
   t.test(
-    `with ${code} no process answers the old row, the state is visible, and it ends by itself`,
+    `with ${code} no process returns the old row, the refusal is reported, and the cache recovers by itself`,
     async (t) => {
       const redis = await testRedis(t, { own: true })
       const { open, write, sql } = await openRow(t)
@@ -103,11 +103,11 @@ for (const { code, cause } of REFUSALS) {
   )
 }
 
-t.test('without a write or a read the refusal is noticed', async (t) => {
+t.test('a refusal is detected without a write or a read', async (t) => {
   const redis = await testRedis(t, { own: true })
   const cache = await openCache(t, { redis: { kind: 'single', url: redis.url } })
   await admin(redis.port, (server) => server.config('SET', 'min-replicas-to-write', '1'))
-  await until('it is noticed', () =>
+  await until('it is detected', () =>
     cache
       .ready()
       .catch(() => true)
@@ -117,7 +117,7 @@ t.test('without a write or a read the refusal is noticed', async (t) => {
 })
 
 t.test(
-  'where a replica takes over under the same name, old connections leave the demoted server',
+  'when a replica takes over under the same name, old connections leave the demoted server',
   async (t) => {
     const [first, second] = [await testRedis(t, { own: true }), await testRedis(t, { own: true })]
     await replicate(first.port, second.port)
@@ -139,12 +139,12 @@ t.test(
     t.same((await write(writer, 'newer')).undelivered, [], 'writes reach the new server at once')
     await until('all read it', async () => (await writer.reads('newer')) && reader.reads('newer'), 1_500)
     const left = await admin(first.port, async (server) => String(await server.client('LIST')))
-    t.notMatch(left, /name=cache/, 'no connection has stayed on the old one')
+    t.notMatch(left, /name=cache/, 'no connection is left on the old one')
   },
 )
 
 t.test(
-  'where the name moves and the old server still accepts writes, it is left within seconds',
+  'when the name moves and the old server still accepts writes, it is left within seconds',
   async (t) => {
     const [first, second] = [await testRedis(t, { own: true }), await testRedis(t, { own: true })]
     await replicate(first.port, second.port)
@@ -153,7 +153,7 @@ t.test(
     const { open, write } = await openRow(t)
     const reader = await open(proxy.url)
     await until('tier 1 has it', reader.fromTier1)
-    // The first server knows nothing of it, as one that is cut off from the others.
+    // The first server is not informed, like one that is cut off from the others.
     await admin(second.port, (server) => server.replicaof('NO', 'ONE'))
     proxy.switchTo(second.port)
     const writer = await open(proxy.url)
@@ -165,7 +165,7 @@ t.test(
   },
 )
 
-t.test('a login that is refused is a reason too', async (t) => {
+t.test('a refused login is reported as a refusal', async (t) => {
   const redis = await testRedis(t, { own: true })
   const { open } = await openRow(t)
   const reader = await open(redis.url)
@@ -173,7 +173,7 @@ t.test('a login that is refused is a reason too', async (t) => {
   t.teardown(() => server.disconnect())
   await server.config('SET', 'requirepass', 'right')
   await server.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-  await until('it is noticed', () =>
+  await until('it is detected', () =>
     reader.cache.ready().then(
       () => false,
       (error: { publicReason?: string }) => /^(NOAUTH|WRONGPASS): /.test(error.publicReason ?? ''),
@@ -183,7 +183,7 @@ t.test('a login that is refused is a reason too', async (t) => {
   await until('it is used again', reader.fromTier1)
 })
 
-t.test('every error reply is a refusal, except replies that are no fault of the node', async (t) => {
+t.test('every error reply is a refusal, except redirections and WRONGTYPE', async (t) => {
   for (const text of ['READONLY x', 'NOREPLICAS x', 'ERR unknown command', 'SOMETHINGNEW x', 'unexpected'])
     t.ok(refusalOf(new ReplyError(text)), text)
   t.equal(refusalOf(new ReplyError('odd words of a proxy'))?.code, 'ERR', 'labels stay few')

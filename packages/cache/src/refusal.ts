@@ -2,13 +2,41 @@ import { ReplyError } from 'ioredis'
 import { isWrongType, redirectOf } from './errors.ts'
 
 /** Why a Redis that answers does not do what the cache needs. */
-export type Refusal = {
+export interface Refusal {
   /** The first word of its reply, such as `READONLY`: a label of metrics. */
   readonly code: string
-  /** In plain words, without names of hosts, users or keys. */
+  /** For people, without names of hosts, users or keys. */
   readonly reason: string
   /** The reply itself: for the log only. */
   readonly reply: string
+}
+
+/** The refusals of one node. */
+export class Refusals {
+  /** Undefined while the node refuses nothing. */
+  current: Refusal | undefined
+  last: Refusal | undefined
+  /** How often the node began to refuse, by code. */
+  readonly byCode = new Map<string, number>()
+
+  get count(): number {
+    return [...this.byCode.values()].reduce((sum, times) => sum + times, 0)
+  }
+
+  /** @returns whether the node accepted everything before */
+  begin(refusal: Refusal): boolean {
+    const isFirst = this.current === undefined
+    if (refusal.code !== this.current?.code) {
+      this.byCode.set(refusal.code, (this.byCode.get(refusal.code) ?? 0) + 1)
+    }
+    this.current = refusal
+    this.last = refusal
+    return isFirst
+  }
+
+  end(): void {
+    this.current = undefined
+  }
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -27,8 +55,8 @@ const REASONS: Readonly<Record<string, string>> = {
 const UNKNOWN_REASON = 'it refuses a command that the cache needs'
 
 /**
- * Every error reply says that the node does not do what the cache needs, except a redirection (another node does) and
- * WRONGTYPE (the key is at fault). A list of known refusals instead would believe a node that refuses in words of its own.
+ * Every error reply means that the node does not do what the cache needs, except a redirection (another node does) and
+ * WRONGTYPE (the key is at fault). A list of known refusals instead would trust a node whose refusals are worded differently.
  *
  * @returns undefined for errors that are no reply, such as a closed connection or a time limit
  */

@@ -14,7 +14,7 @@ t.test('4 processes with 200 reads each of one cold key run the loader once', as
   t.teardown(() => sql.end())
   await sql`CREATE TABLE loads AS SELECT 0 AS loads`
   const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...env } = process.env
-  const file = fileURLToPath(new URL('../test-helpers/stampede-worker.ts', import.meta.url))
+  const file = fileURLToPath(new URL('./testing/stampede-worker.ts', import.meta.url))
   const workers = Array.from({ length: 4 }, () =>
     fork(file, [redis.url, database.url, '200'], { execArgv: [], env }),
   )

@@ -1,9 +1,9 @@
-/** What happened in one namespace, counted in plain numbers; metrics.ts reads them when it is scraped. */
-export type NamespaceStats = {
+/** Counts of one namespace, as plain numbers; metrics.ts reads them at a scrape. */
+export interface NamespaceStats {
   hitsL1: number
   hitsL2: number
   misses: number
-  /** Answered by the loader alone, since neither tier could be used. */
+  /** Reads answered by the loader alone, since neither tier could be used. */
   off: number
   staleServed: number
   loads: number
@@ -11,7 +11,7 @@ export type NamespaceStats = {
   leaseWaits: number
   refusedFills: number
   invalidations: number
-  /** Tier 1 had it, but its link was not proved to be alive. */
+  /** Tier-1 hits that were not used because their tracking link was not proven to be alive. */
   bypassed: number
   undecodable: number
   entries: number

@@ -3,19 +3,19 @@ import { LRUCache } from 'lru-cache'
 import type { NamespaceStats } from './stats.ts'
 import type { Proof } from './tracking.ts'
 
-/** What tier 1 holds: the encoded value, or undefined for "the loader found nothing". */
-export type Tier1Entry = {
+/** The encoded value, or undefined for "the loader found nothing". */
+export interface Tier1Entry {
   readonly payload: Buffer | undefined
   /** On the monotonic clock. */
   readonly expiresAt: number
-  /** The links by which a change of the value, and of its namespace, would have been heard. */
+  /** The links on which a change of the value, and of its namespace, would be announced. */
   readonly valueProof: Proof
   readonly namespaceProof: Proof
   readonly stats: NamespaceStats
 }
 
-export type Tier1 = {
-  /** Synchronous, and only what is proved to be current: nothing, when the links were last proved too long ago. */
+export interface Tier1 {
+  /** A value that is proven to be current; undefined when the last proof of its links is too old. */
   get(key: string, stats: NamespaceStats): Tier1Entry | undefined
   set(key: string, entry: Tier1Entry): void
   delete(key: string): void
@@ -23,7 +23,7 @@ export type Tier1 = {
   clear(): void
 }
 
-/** Beside the value: the key, the entry and the list's own arrays, roughly. */
+/** An estimate, beside the value: the key, the entry and the list's own arrays. */
 const ENTRY_OVERHEAD_BYTES = 200
 
 export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxBytes: number }): Tier1 {

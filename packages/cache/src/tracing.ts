@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** What a subscriber to `reference:cache.call` is told before a call of tier 2. It sets `end` to hear how it ended. */
+/** Published on `reference:cache.call` before a call of tier 2. The subscriber sets `end`, which is called when the call ends. */
 export interface TracedCall {
   readonly operation: string
   end(error?: unknown): void
@@ -10,19 +10,22 @@ export interface TracedCall {
 type Operation = (...args: any[]) => Promise<unknown>
 
 /**
- * Tells of each operation on a diagnostics channel, if anybody listened when the cache was made; otherwise the operations
- * are handed back as they are. Tells it here, not at the commands: commands of several callers go out together, and
- * only here is each still in the context of its own.
+ * Publishes each call of the operations on a diagnostics channel, if it has a subscriber when the cache is created;
+ * otherwise returns the object as it is. Operations are traced and not Redis commands: the calls of several readers share
+ * a command, and only the operation runs in the async context of its own reader.
  */
-export function traced<Operations extends Record<string, Operation>>(operations: Operations): Operations {
+export function traced<Name extends string, Target extends Record<Name, Operation>>(
+  target: Target,
+  operations: readonly Name[],
+): Pick<Target, Name> {
   const calls = channel('reference:cache.call')
-  if (!calls.hasSubscribers) return operations
-  const wrap = (operation: string, run: Operation): Operation => {
+  if (!calls.hasSubscribers) return target
+  const wrap = (operation: Name): Operation => {
     return async (...args) => {
       const call: TracedCall = { operation, end: () => {} }
       calls.publish(call)
       try {
-        const result = await run(...args)
+        const result = await target[operation](...args)
         call.end()
         return result
       } catch (error) {
@@ -31,6 +34,5 @@ export function traced<Operations extends Record<string, Operation>>(operations:
       }
     }
   }
-  const entries = Object.entries(operations).map(([name, run]) => [name, wrap(name, run)])
-  return Object.fromEntries(entries) as Operations
+  return Object.fromEntries(operations.map((name) => [name, wrap(name)])) as unknown as Pick<Target, Name>
 }

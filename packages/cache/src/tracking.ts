@@ -1,16 +1,18 @@
 import { performance } from 'node:perf_hooks'
 import type { Redis } from 'ioredis'
 import { readIdentity } from './identity.ts'
-import type { Logger } from './options.ts'
+import type { Logger } from './logger.ts'
 import { refusalOf } from './refusal.ts'
 
 /**
- * Proof of life: what tier 1 asks at each hit. `provenUntil` is on this process's monotonic clock (`performance.now()`);
- * a hit counts only before it. A link that is closed proves nothing.
+ * Proof of life, which tier 1 checks at each hit. `provenUntil` is on this process's monotonic clock (`performance.now()`);
+ * a hit counts only before it. A closed link proves nothing.
  */
-export type Proof = { provenUntil: number }
+export interface Proof {
+  provenUntil: number
+}
 
-export type TrackingLink = Proof & {
+export interface TrackingLink extends Proof {
   open: boolean
   /** The identity of the server that it leads to. */
   server: string
@@ -20,18 +22,18 @@ export type TrackingLink = Proof & {
   close(): void
 }
 
-type TrackingOptions = {
+interface TrackingOptions {
   connect: () => Redis
   prefix: string
   leaseMs: number
   pingMs: number
   /** Off in the tests that show what the proof is for: an open link then counts as alive. */
   proofOfLife: boolean
-  /** The keys that were changed, removed, expired or evicted by anyone; null: all of them. */
+  /** Keys that were changed, removed, expired or evicted, by any client; null: all of them. */
   onInvalidate: (keys: readonly string[] | null) => void
   onOpen: () => void
   onClosed: () => void
-  /** What is announced is worth nothing where writes are refused, or by a server that is not the one in use. */
+  /** The link proves nothing while writes are refused, or when its server is not the one in use. */
   provenAtMost: (server: string) => number
   logger: Logger | undefined
 }
@@ -40,7 +42,7 @@ const CHANNEL = '__redis__:invalidate'
 const DEAD_AFTER_MS = 1_000
 
 /**
- * Server-assisted invalidation from one master: Redis itself tells this process which keys changed
+ * Server-assisted invalidation from one master: Redis itself announces to this process which keys have changed
  * (https://redis.io/docs/latest/develop/reference/client-side-caching/, broadcasting mode).
  *
  * RESP2, redirected to itself: ioredis drops `invalidate` pushes of RESP3, and after a reconnect it would subscribe
@@ -64,7 +66,7 @@ export function createTrackingLink(options: TrackingOptions): TrackingLink {
 
   redis.on('ready', () => {
     void start().catch((error: unknown) => {
-      // Any other error is the end of the connection, and the next one starts anew.
+      // Any other error ends the connection, and the next one starts anew.
       if (refusalOf(error) !== undefined)
         logger?.error({ err: error }, 'cache: Redis refuses to track invalidations')
     })
@@ -89,7 +91,7 @@ export function createTrackingLink(options: TrackingOptions): TrackingLink {
     options.onOpen()
   }
 
-  /** The answer proves that every invalidation before the PING was sent has been read: they come in one stream. */
+  /** The answer proves that every invalidation before the PING has been read: both arrive in one stream. */
   function prove() {
     const sentAt = performance.now()
     if (sentAt - answeredAt > DEAD_AFTER_MS) return reconnect()

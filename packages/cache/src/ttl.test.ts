@@ -20,16 +20,16 @@ t.test('jitter shortens a TTL by its share at most and never lengthens it', asyn
 })
 
 t.test('tier 1 never keeps a value for longer than tier 2 has left', async () => {
-  const moment = fc.double({ min: 0, max: 1e13, noNaN: true })
+  const timestamp = fc.double({ min: 0, max: 1e13, noNaN: true })
   fc.assert(
-    fc.property(moment, moment, random, (freshUntil, now, chance) => {
+    fc.property(timestamp, timestamp, random, (freshUntil, now, chance) => {
       const left = tier1TtlMs(freshUntil, now, chance)
       return left >= 0 && left <= Math.max(0, freshUntil - now)
     }),
   )
 })
 
-t.test('a value that is not fresh any more does not enter tier 1', async (t) => {
+t.test('an expired value does not enter tier 1', async (t) => {
   t.equal(tier1TtlMs(1_000, 1_000, 0), 0)
   t.equal(tier1TtlMs(1_000, 2_000, 0.5), 0)
   t.equal(tier1TtlMs(1_000, Number.POSITIVE_INFINITY, 0.5), 0)

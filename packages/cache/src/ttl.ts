@@ -1,7 +1,7 @@
-/** The share by which a TTL is shortened at random at most, so that what was filled together does not expire together. */
+/** Upper bound of the random share by which a TTL is shortened, so that values filled together do not expire together. */
 export const JITTER = 0.1
 
-/** Tier 1 without any Redis hears of nobody's writes: it forgets after 5 s at the latest. */
+/** Without Redis no invalidation arrives, so tier 1 keeps an entry for at most 5 s. */
 export const UNTRACKED_TTL_MS = 5_000
 
 /** A TTL shortened by up to `JITTER`, never lengthened. `random` is in [0, 1). Whole milliseconds, at least 1. */

@@ -3,9 +3,9 @@ import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { openCache } from '../test-helpers/open-cache.ts'
-import { createOutboxTable, createPostgresOutbox, insertIntoOutbox } from '../test-helpers/postgres-outbox.ts'
 import { createCache } from './index.ts'
+import { openCache } from './testing/open-cache.ts'
+import { createOutboxTable, createPostgresOutbox, insertIntoOutbox } from './testing/postgres-outbox.ts'
 
 const LIMIT_MS = 50
 
@@ -26,7 +26,7 @@ async function openItems(t: Test, redisUrl: string, rows: Map<number, number>) {
 }
 
 t.test(
-  'with Redis away from the start, reads go to the loader, and tier 2 comes into use when it comes',
+  'with Redis unavailable at start, reads go to the loader, and tier 2 is used once Redis is there',
   async (t) => {
     const redis = await testRedis(t, { own: true })
     await redis.kill()
@@ -41,7 +41,7 @@ t.test(
   },
 )
 
-t.test('the log says once that Redis cannot be used, why, and once that it can be again', async (t) => {
+t.test('the loss of Redis is logged once, with its reason, and its return once', async (t) => {
   const redis = await testRedis(t, { own: true })
   const lines: object[] = []
   const log = (level: string) => (fields: object, message: string) => {
@@ -53,9 +53,9 @@ t.test('the log says once that Redis cannot be used, why, and once that it can b
   t.ok(await cache.whenUsable(5_000))
   t.same(lines, [])
   await redis.kill()
-  await until('its loss is told', () => lines.length === 1)
+  await until('its loss is logged', () => lines.length === 1)
   await redis.restart()
-  await until('its return is told', () => lines.length === 2)
+  await until('its return is logged', () => lines.length === 2)
   const node = `127.0.0.1:${redis.port}`
   t.match(lines, [
     { level: 'warn', node, reason: /ECONNREFUSED/ },
@@ -63,7 +63,7 @@ t.test('the log says once that Redis cannot be used, why, and once that it can b
   ])
 })
 
-t.test('a password that is wrong is told as such, and is in no line', async (t) => {
+t.test('a wrong password is logged as the reason, without the password', async (t) => {
   const redis = await testRedis(t, { own: true })
   const admin = new Redis(redis.url)
   t.teardown(() => admin.disconnect())
@@ -76,12 +76,12 @@ t.test('a password that is wrong is told as such, and is in no line', async (t) 
   const logger = { info: keep, warn: keep, error: keep }
   const cache = createCache({ redis: { kind: 'single', url }, logger })
   t.teardown(() => cache.close())
-  await until('it is told', () => lines.length > 0)
+  await until('it is logged', () => lines.length > 0)
   t.match(lines, [{ reason: /WRONGPASS|NOAUTH/ }])
   t.notMatch(JSON.stringify(lines), /wrong-one/)
 })
 
-t.test('a namespace that lives by its TTL alone answers from tier 1 while Redis is away', async (t) => {
+t.test('a ttlOnly namespace answers from tier 1 while Redis is unavailable', async (t) => {
   const redis = await testRedis(t, { own: true })
   await redis.kill()
   const cache = createCache({ redis: { kind: 'single', url: redis.url } })
@@ -99,7 +99,7 @@ t.test('a namespace that lives by its TTL alone answers from tier 1 while Redis 
 })
 
 t.test(
-  'with Redis hung under load, no read fails, each waits for the limit once at most, and it comes back',
+  'with Redis hung under load, no read fails, and each reader waits for the time limit about once',
   async (t) => {
     const redis = await testRedis(t, { own: true })
     const { cache, items, loads } = await openItems(
@@ -154,7 +154,7 @@ t.test('while Redis is hung, concurrent reads of a key share one load', async (t
 })
 
 t.test(
-  'a write whose invalidation did not reach Redis is delivered later, and nobody reads the old value before',
+  'an invalidation that did not reach Redis is delivered later, and no process reads the old value before',
   async (t) => {
     const [database, redis] = await Promise.all([
       testDatabase(t, { from: 'empty' }),
@@ -189,11 +189,7 @@ t.test(
     const outboxRows = await insertIntoOutbox(sql, keys)
     t.equal(outboxRows.length, 1, 'both have one cache')
     t.same(await writer.cache.deliver(keys, outboxRows), { delivered: [], undelivered: ['c:item:1:{1}'] })
-    await until(
-      'tier 1 is not believed any more',
-      async () => (await reader.items.get(1)).from === 'off',
-      1_000,
-    )
+    await until('tier 1 is not used any more', async () => (await reader.items.get(1)).from === 'off', 1_000)
     redis.resume()
 
     await until('tier 2 is in use again', async () => {
@@ -208,7 +204,7 @@ t.test(
   },
 )
 
-t.test('rows that a dead process has left are delivered by another one within a second', async (t) => {
+t.test('outbox rows of a dead process are delivered by another one within a second', async (t) => {
   const [database, redis] = await Promise.all([
     testDatabase(t, { from: 'empty' }),
     testRedis(t, { own: true }),
@@ -219,13 +215,13 @@ t.test('rows that a dead process has left are delivered by another one within a 
   t.teardown(() => sql.end())
   const admin = new Redis(redis.url)
   t.teardown(() => admin.disconnect())
-  await admin.set('c:item:1:{1}', 'what the dead process has left')
+  await admin.set('c:item:1:{1}', 'a value of the dead process')
   await insertIntoOutbox(sql, ['c:item:1:{1}', 'not a key of a cache'])
   await until('it is delivered', async () => (await admin.exists('c:item:1:{1}')) === 0, 1_500)
   await until('the row is gone', async () => (await sql`SELECT 1 FROM cache_outbox`).length === 0)
 })
 
-t.test('without an outbox an invalidation that is not certain is an error', async (t) => {
+t.test('without an outbox an undelivered invalidation is an error', async (t) => {
   const redis = await testRedis(t, { own: true })
   const { items } = await openItems(t, redis.url, new Map([[1, 1]]))
   redis.pause()

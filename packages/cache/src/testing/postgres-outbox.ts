@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ISql, Sql } from 'postgres'
-import type { OutboxRow, OutboxStatus, OutboxStore } from '../src/index.ts'
+import type { OutboxRow, OutboxStatus, OutboxStore } from '../index.ts'
 
-/** An outbox in a real Postgres, as a service makes it. */
+/** An outbox in a real Postgres, as in a service. */
 export function createPostgresOutbox(sql: Sql): OutboxStore {
   const keptUntil = (keepMs: number) => sql`now() + make_interval(secs => ${keepMs / 1000})`
   const writers = async () => {
@@ -42,7 +42,7 @@ export function createPostgresOutbox(sql: Sql): OutboxStore {
   }
 }
 
-/** As a write does, in its own transaction: a row a key for each registered cache. */
+/** In the transaction of a write: per key one row for each registered cache. */
 export async function insertIntoOutbox(sql: ISql, keys: string[]): Promise<OutboxRow[]> {
   return [
     ...(await sql<OutboxRow[]>`

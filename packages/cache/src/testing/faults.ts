@@ -8,7 +8,7 @@ export async function killConnections(port: number, type: 'pubsub' | 'normal'): 
   await admin(port, (redis) => redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'))
 }
 
-/** A planned failover: the replica of `masterPort` takes over, nothing is lost. Resolves with the new master's port. */
+/** A planned failover: the replica of `masterPort` takes over without data loss. Resolves with the new master's port. */
 export async function failOver(masterPort: number): Promise<number> {
   const replicaPort = await admin(masterPort, async (redis) => {
     const id = await redis.call('CLUSTER', 'MYID')
@@ -38,8 +38,8 @@ export async function replicate(masterPort: number, replicaPort: number): Promis
   })
 }
 
-/** Makes a Redis that goes on answering reads refuse writes. Resolves with what ends it. */
-export type RefusalFault = {
+/** Makes a Redis refuse writes while it goes on answering reads. `cause` resolves with a function that ends it. */
+export interface RefusalFault {
   /** The first word of its replies. */
   code: string
   cause: (port: number) => Promise<() => Promise<unknown>>
@@ -53,7 +53,7 @@ const setting = (name: string, value: string, before: string) => async (port: nu
 export const REFUSALS: readonly RefusalFault[] = [
   {
     code: 'READONLY',
-    // Of a master that does not answer, so what it has stays there.
+    // A replica of a master that does not answer, so it keeps its data.
     cause: async (port) => {
       await admin(port, (redis) => redis.replicaof('127.0.0.1', 1))
       return () => admin(port, (redis) => redis.replicaof('NO', 'ONE'))

@@ -3,18 +3,20 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
-import type { RedisTarget, Safeguard } from '../../src/index.ts'
+import type { RedisTarget } from '../../index.ts'
+import type { Safeguard } from '../../safeguards.ts'
 import { createOutboxTable } from '../postgres-outbox.ts'
 import { check, type Findings } from './check.ts'
 import { monotonicMs } from './clock.ts'
+import { ALL_KEYS } from './items.ts'
 import type { ReadRecord, WorkerMessage, WorkerOrders, WriteRecord } from './messages.ts'
 
-export type CoherenceOptions = {
+export interface CoherenceOptions {
   redis: RedisTarget
   databaseUrl: string
   seconds: number
   without?: Safeguard[]
-  /** Faults besides those of the processes: called once, side by side with the run; `at(share)` waits for a share of it. */
+  /** Faults besides those of the processes: called once, in parallel to the run; `at(share)` waits until a share of the run has passed. */
   faults: (at: (share: number) => Promise<void>) => Promise<void>
 }
 
@@ -30,46 +32,39 @@ export type CoherenceReport = Findings & {
 }
 
 const PROCESSES = 4
-const KEYS = 200
-const LOCAL_KEYS = 20
+/** When a doomed writer commits and is killed, as a share of the run. */
+const DEATHS = [0.1, 0.3, 0.5]
 
 /**
- * Four processes read and write 220 keys, 20 of them in tier 1 alone, with random holds between load and fill, while processes are paused and
- * continued, writers are killed between commit and invalidation, and `faults` does its own.
+ * Four processes read and write 220 keys, 20 of them in tier 1 alone, with random pauses between load and fill. Meanwhile
+ * processes are paused and continued, writers are killed between commit and invalidation, and `faults` adds its own faults.
  */
 export async function runCoherence(options: CoherenceOptions): Promise<CoherenceReport> {
   const { redis, databaseUrl, seconds, without = [], faults } = options
-  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
-  await sql`DROP TABLE IF EXISTS items, cache_outbox, cache_registrations`
-  await sql`CREATE TABLE items (id int PRIMARY KEY, version int NOT NULL)`
-  await sql`INSERT INTO items SELECT id, 1 FROM generate_series(1, ${KEYS + LOCAL_KEYS}) AS id`
-  await createOutboxTable(sql)
-  await sql.end()
-
-  const orders = { databaseUrl, redis, without, keys: KEYS, localKeys: LOCAL_KEYS, seconds }
+  await createTables(databaseUrl)
+  const orders: WorkerOrders = { databaseUrl, redis, without, seconds }
+  const workers = Array.from({ length: PROCESSES }, () => start('worker.ts', JSON.stringify(orders)))
+  // Started before the run: on a busy machine a process takes longer to start than a short run lasts.
+  const doomed = DEATHS.map(() => start('doomed-writer.ts', databaseUrl))
   const written: WriteRecord[] = []
   const results: (WorkerMessage & { kind: 'done' })[] = []
-  const workers = Array.from({ length: PROCESSES }, () => start({ ...orders, role: 'reader' }))
-  const messages = workers.map((worker) => {
-    const ready = Promise.withResolvers<void>()
-    worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'ready') ready.resolve()
+  const ready = [...workers, ...doomed].map((child) => {
+    child.on('message', (message: WorkerMessage) => {
       if (message.kind === 'written') written.push(message.write)
       if (message.kind === 'done') results.push(message)
     })
-    worker.once('exit', (code) => ready.reject(new Error(`a process ended with ${code}`)))
-    return ready.promise
+    return untilReady(child)
   })
   const ends = workers.map((worker) => once(worker, 'exit'))
   try {
-    await Promise.all(messages)
+    await Promise.all(ready)
     const startedAt = monotonicMs()
     const at = (share: number) =>
       delay(Math.max(0, startedAt + share * seconds * 1_000 - monotonicMs())) as Promise<void>
     for (const worker of workers) worker.send('go')
     const [paused, killed] = await Promise.all([
       pauseAndContinue(workers, at),
-      killWriters({ ...orders, role: 'doomed' }, at, written),
+      killWriters(doomed, at),
       faults(at),
     ])
     await Promise.all(ends)
@@ -85,8 +80,24 @@ export async function runCoherence(options: CoherenceOptions): Promise<Coherence
       killed,
     }
   } finally {
-    for (const worker of workers) if (worker.exitCode === null) worker.kill('SIGKILL')
+    for (const child of [...workers, ...doomed]) if (child.exitCode === null) child.kill('SIGKILL')
   }
+}
+
+async function createTables(databaseUrl: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
+  await sql`DROP TABLE IF EXISTS items, cache_outbox, cache_registrations`
+  await sql`CREATE TABLE items (id int PRIMARY KEY, version int NOT NULL)`
+  await sql`INSERT INTO items SELECT id, 1 FROM generate_series(1, ${ALL_KEYS}) AS id`
+  await createOutboxTable(sql)
+  await sql.end()
+}
+
+function untilReady(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.on('message', ({ kind }: WorkerMessage) => kind === 'ready' && resolve())
+    child.once('exit', (code) => reject(new Error(`a process ended with ${code}`)))
+  })
 }
 
 async function pauseAndContinue(
@@ -105,27 +116,25 @@ async function pauseAndContinue(
   return count
 }
 
+/** @returns how many writers were killed between commit and invalidation */
 async function killWriters(
-  orders: WorkerOrders,
+  writers: readonly ChildProcess[],
   at: (share: number) => Promise<void>,
-  written: WriteRecord[],
 ): Promise<number> {
-  let count = 0
-  for (const share of [0.1, 0.3, 0.5]) {
-    await at(share)
-    const worker = start(orders)
-    worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'committed') written.push(message.write)
-    })
-    const [, signal] = await once(worker, 'exit')
-    if (signal === 'SIGKILL') count++
+  const signals: string[] = []
+  for (const [index, writer] of writers.entries()) {
+    await at(DEATHS[index] ?? 0)
+    const exit = once(writer, 'exit')
+    writer.send('go')
+    const [, signal] = await exit
+    signals.push(signal)
   }
-  return count
+  return signals.filter((signal) => signal === 'SIGKILL').length
 }
 
-function start(orders: WorkerOrders): ChildProcess {
+function start(file: string, argument: string): ChildProcess {
   const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...env } = process.env
-  return fork(fileURLToPath(new URL('worker.ts', import.meta.url)), [JSON.stringify(orders)], {
+  return fork(fileURLToPath(new URL(file, import.meta.url)), [argument], {
     execArgv: [],
     env,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

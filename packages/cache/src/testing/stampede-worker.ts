@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
-import { createCache } from '../src/index.ts'
+import { createCache } from '../index.ts'
 
 /** One of several processes that all read one cold key at the same moment. Counts its loads in the database. */
 const [redisUrl = '', databaseUrl = '', readsText = ''] = process.argv.slice(2)

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 /**
- * An address that leads to one Redis, and after a failover to another, as a DNS name does: connections that are open stay
- * where they are.
+ * An address that leads to one Redis, and after a failover to another, as a DNS name does: open connections stay on the
+ * first one.
  */
 export async function createSwitchProxy(redisPort: number) {
   const sockets = new Set<Socket>()

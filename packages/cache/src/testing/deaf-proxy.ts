@@ -2,15 +2,23 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 /**
- * A proxy before Redis that can make tracking links deaf: nothing is closed, commands still pass, but what Redis says on
- * connections that have subscribed stays on the way, as behind a half-open connection.
+ * A proxy in front of Redis with two faults of a network.
+ *
+ * - Deaf: nothing is closed and commands still pass, but replies on connections that have subscribed are held back, as behind
+ *   a half-open connection. Only tracking links subscribe.
+ * - Cut: open connections are closed and new ones are refused, while Redis itself goes on with its data.
  */
 export async function createDeafProxy(redisPort: number) {
   const held = new Map<Socket, Buffer[]>()
   const sockets = new Set<Socket>()
-  let deaf = false
+  let isDeaf = false
+  let isCut = false
 
   const server = createServer((client) => {
+    if (isCut) {
+      client.destroy()
+      return
+    }
     const redis = connect(redisPort, '127.0.0.1')
     sockets.add(client).add(redis)
     client.on('data', (chunk: Buffer) => {
@@ -18,8 +26,8 @@ export async function createDeafProxy(redisPort: number) {
       redis.write(chunk)
     })
     redis.on('data', (chunk: Buffer) => {
-      const waiting = held.get(client)
-      if (deaf && waiting !== undefined) waiting.push(chunk)
+      const chunks = held.get(client)
+      if (isDeaf && chunks !== undefined) chunks.push(chunk)
       else client.write(chunk)
     })
     for (const [one, other] of [
@@ -36,20 +44,30 @@ export async function createDeafProxy(redisPort: number) {
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
 
+  const closeAll = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   return {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
     makeDeaf() {
-      deaf = true
+      isDeaf = true
     },
-    makeHear() {
-      deaf = false
+    endDeafness() {
+      isDeaf = false
       for (const [client, chunks] of held) {
         for (const chunk of chunks.splice(0)) client.write(chunk)
       }
     },
+    cut() {
+      isCut = true
+      closeAll()
+    },
+    mend() {
+      isCut = false
+    },
     close() {
       server.close()
-      for (const socket of sockets) socket.destroy()
+      closeAll()
     },
   }
 }

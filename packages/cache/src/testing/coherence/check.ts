@@ -1,20 +1,20 @@
 import type { ReadRecord, WriteRecord } from './messages.ts'
 
-export type Findings = {
-  /** Reads that began later than the allowed lag after a write and returned less than it. */
+export interface Findings {
+  /** Reads that began later than the allowed lag after a write and returned an older version. */
   stale: number
-  /** Reads that returned less than one that had ended in the same process before they began. */
+  /** Reads that returned an older version than a read that had ended in the same process before they began. */
   backwards: number
   worstLagMs: number
   examples: string[]
 }
 
-/** A write is seen by all so long after its acknowledgement. */
+/** Every process must see a write this long after its acknowledgement. */
 const ALLOWED_LAG_MS = 150
-/** What was committed and could not be delivered, or whose writer died, any process delivers in this time. */
+/** An invalidation that was undelivered, or whose writer died, is delivered by any process within this time. */
 const OUTBOX_MS = 1_000
 
-/** Judges what the processes saw against what was written. */
+/** Compares the reads of the processes with the writes. */
 export function check(
   readsByProcess: readonly (readonly ReadRecord[])[],
   written: readonly WriteRecord[],

@@ -1,0 +1,2 @@
+export type { Safeguard } from '../safeguards.ts'
+export { createCacheWithout } from './create-cache-without.ts'
