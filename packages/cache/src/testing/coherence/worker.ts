@@ -19,12 +19,8 @@ const cache = createCacheWithout(without, {
 })
 const options = {
   ttlMs: 60_000,
-  load: async (id: number) => {
-    const [row] = await sql<{ version: number }[]>`SELECT version FROM items WHERE id = ${id}`
-    // A slow reader: other processes write between its load and its fill.
-    if (Math.random() < 0.1) await delay(Math.random() * 250)
-    return row?.version
-  },
+  load: async (id: number) => (await loadMany([id])).get(id),
+  loadMany,
 }
 const items = cache.namespace({ ...ITEM, graceMs: 10_000, ...options })
 const local = cache.namespace({ ...LOCAL, tier1Only: true, ...options })
@@ -49,6 +45,14 @@ await sendToParent({ kind: 'done', reads, from, failures, stats: cache.stats() }
 await cache.close()
 await sql.end()
 process.disconnect?.()
+
+async function loadMany(ids: readonly number[]): Promise<Map<number, number>> {
+  const rows = await sql<{ id: number; version: number }[]>`
+    SELECT id, version FROM items WHERE id = ANY(${[...ids]})`
+  // A slow reader: other processes write between its load and its fill.
+  if (Math.random() < 0.1) await delay(Math.random() * 250)
+  return new Map(rows.map(({ id, version }) => [id, version]))
+}
 
 async function repeat(work: () => Promise<void>, maxPauseMs: number) {
   while (monotonicMs() < until) {
