@@ -11,7 +11,7 @@ import type { Hit } from './hit.ts'
  * | `unproven` | may have missed a change: no reader joins it, and its value stays out of tier 1 | as in `loading` |
  * | `invalidated` | its value is older than a known write | – |
  */
-export type ReadState = 'loading' | 'waiting' | 'unproven' | 'invalidated'
+type ReadState = 'loading' | 'waiting' | 'unproven' | 'invalidated'
 
 /** One read of one key below tier 1, which all readers of this process share. */
 export class Read<K, V> {

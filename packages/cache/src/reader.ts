@@ -10,7 +10,7 @@ import type { LeaseReply, Tier2 } from './tier2.ts'
 import type { RedisSide, Tiers } from './tiers.ts'
 import { jittered, storedForMs, tier1TtlMs } from './ttl.ts'
 
-export interface ReaderOptions<K, V> {
+interface ReaderOptions<K, V> {
   tiers: Tiers
   leases: boolean
   /** How long a read in flight may be joined while nothing proves that its value is current. */

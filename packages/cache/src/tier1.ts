@@ -4,7 +4,7 @@ import type { NamespaceStats } from './stats.ts'
 import type { Proof } from './tracking.ts'
 
 /** The encoded value, or undefined for "the loader found nothing". */
-export interface Tier1Entry {
+interface Tier1Entry {
   readonly payload: Buffer | undefined
   /** On the monotonic clock. */
   readonly expiresAt: number

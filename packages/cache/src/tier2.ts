@@ -15,7 +15,7 @@ export interface LeaseReply {
   otherType: boolean
 }
 
-export type Acquired = LeaseReply | { kind: 'value'; bytes: Buffer }
+type Acquired = LeaseReply | { kind: 'value'; bytes: Buffer }
 
 interface AcquireRequest {
   key: string

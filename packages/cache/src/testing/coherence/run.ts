@@ -11,7 +11,7 @@ import { monotonicMs } from './clock.ts'
 import { ALL_KEYS } from './items.ts'
 import type { ReadRecord, WorkerMessage, WorkerOrders, WriteRecord } from './messages.ts'
 
-export interface CoherenceOptions {
+interface CoherenceOptions {
   redis: RedisTarget
   databaseUrl: string
   seconds: number
