@@ -1,9 +1,9 @@
 #!/bin/bash
-# Writes the userlist from the secrets and starts PgBouncer. Each of these files, where there is one, is the password of a
-# user of PgBouncer's own; everybody else is looked up in Postgres at login (auth_query), so no other password lies here.
-#   /run/secrets/pgbouncer_password         pgbouncer: asks Postgres for the others
+# Writes the userlist from the secrets and starts PgBouncer. Each existing file is the password of one of
+# PgBouncer's own users. Other users are looked up in Postgres at login (auth_query), so no other password is stored here.
+#   /run/secrets/pgbouncer_password         pgbouncer: looks up the passwords of other users in Postgres
 #   /run/secrets/pgbouncer_stats_password   pgbouncer_stats: reads SHOW …, for the exporter and for people
-# The folder is another one where PGBOUNCER_SECRETS names it.
+# PGBOUNCER_SECRETS names another folder.
 set -euo pipefail
 umask 077
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Exit code 0 when RabbitMQ answers an AMQP greeting. `rabbitmq-diagnostics` starts an Erlang machine for each question, which
+# Exit code 0 when RabbitMQ answers an AMQP greeting. `rabbitmq-diagnostics` starts an Erlang VM for each check, which
 # costs a second of CPU and 60 MB of the container's memory.
 exec 3<>/dev/tcp/127.0.0.1/5672 || exit 1
 printf 'AMQP\0\0\x09\x01' >&3

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Makes one cluster of the nodes in CLUSTER_PEERS: the first half masters, each of the others the replica of one. Each step
-# looks first whether it is done, so it may run again at any time: after an interrupted run, and beside a whole cluster,
-# where it only waits until all nodes say that it is whole.
+# Creates one cluster of the nodes in CLUSTER_PEERS: the first half are masters, each other node is the replica of one. Each step
+# checks whether it is needed, so the script may run at any time: after an interrupted run, and on a complete cluster,
+# where it only waits until all nodes report it as complete.
 set -euo pipefail
 
 export REDISCLI_AUTH
@@ -56,7 +56,7 @@ wait_for 30 knows_all
 for ((i = masters; i < total; i++)); do
   master=${nodes[i - masters]}
   [[ $(on "${nodes[i]}" ROLE | head -1) == master ]] || continue
-  # The id may not have come round yet.
+  # The id may not have reached this node yet.
   wait_for 30 replicate "${nodes[i]}" "$(on "$master" CLUSTER MYID)"
 done
 wait_for 60 is_whole

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts a node of the cluster under its own name, and lets it find the others again when all addresses are new.
+# Starts a node of the cluster under its own name, and reconnects it to the others when all addresses are new.
 #   CLUSTER_NODE    the name under which clients and the other nodes reach this container
 #   CLUSTER_PEERS   the names of all nodes
 # Nodes know each other by id and address. A node that returns with a new address contacts the others, which store it. When all

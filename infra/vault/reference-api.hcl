@@ -1,6 +1,6 @@
 # What an API may do in Vault: read its own secret, nothing else; no list, no write, no other path. KV v2 keeps values under
-# data/. A start reads once, gives its
-# token back and is done.
+# data/. A service reads once at its
+# start and then revokes its token.
 path "secret/data/reference/api" {
   capabilities = ["read"]
 }

@@ -1,5 +1,5 @@
-// The guide's collections with its indexes and some rows, so that slow operations and index use can be tried. The image runs
-// it once, in mongosh, against the database that MONGO_INITDB_DATABASE names. Checked against the documentation.
+// Collections of the tuning guide with its indexes and some rows, to try slow operations and index use. The image runs
+// this file once, in mongosh, against the database that MONGO_INITDB_DATABASE names. Checked against the documentation.
 /* global db, print */
 const { readFileSync } = require('node:fs')
 

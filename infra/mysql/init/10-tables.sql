@@ -1,5 +1,5 @@
--- The guide's tables with rows, so that slow queries, digests and index use can be tried. Runs once, in the database that
--- MYSQL_DATABASE names. Same shape as the API's tables in Postgres, without what only the API needs.
+-- Tables of the tuning guide with rows, to try slow queries, digests and index use. Runs once, in the database that
+-- MYSQL_DATABASE names. The tables have the columns of the API's tables in Postgres that are not specific to the API.
 CREATE TABLE users (
   id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
   name varchar(200) NOT NULL,
@@ -25,11 +25,11 @@ CREATE TABLE orders (
   quantity int unsigned NOT NULL,
   total_cents int unsigned NOT NULL,
   created_at datetime(3) NOT NULL,
-  -- The orders of a user, newest first. It serves user_id alone as well: the guide's idx_orders_user_id would only cost.
+  -- The orders of a user, newest first. It serves user_id alone as well, so the guide's idx_orders_user_id would be redundant.
   KEY orders_user_created (user_id, created_at DESC),
   -- Lists of all orders, newest first.
   KEY orders_created (created_at DESC),
-  -- As MongoDB's compound index: open orders of a user.
+  -- As the compound index in MongoDB: open orders of a user.
   KEY orders_status_user_created (status, user_id, created_at DESC),
   CONSTRAINT orders_user FOREIGN KEY (user_id) REFERENCES users (id),
   CONSTRAINT orders_product FOREIGN KEY (product_id) REFERENCES products (id)

@@ -1,5 +1,5 @@
-# Sourced by the image's entrypoint (it is not executable, on purpose), which gives it docker_process_sql. Runs once.
-# The application's user may read the digests of statements; an exporter, where there is a secret for it, statistics alone.
+# Sourced by the image's entrypoint (it is deliberately not executable), which provides docker_process_sql. Runs once.
+# The application's user may read statement digests. An exporter, if it has a secret, may read only statistics.
 
 docker_process_sql <<<"GRANT SELECT ON performance_schema.* TO '$MYSQL_USER'@'%';"
 

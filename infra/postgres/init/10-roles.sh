@@ -1,20 +1,20 @@
 #!/bin/bash
-# Runs once, when the data folder is new: the roles, the database, and the function by which PgBouncer checks passwords.
-# Each password comes from its secret; a role without a secret is not created, except the roles that the stack requires.
-#   reference_password           owner of the database `reference`; what the APIs log in as. No superuser
+# Runs once, when the data folder is new: the roles, the database, and the function with which PgBouncer checks passwords.
+# Each password is in its secret; a role without a secret is not created, except the roles that the stack requires.
+#   reference_password           owner of the database `reference`, the login of the APIs; not a superuser
 #   pgbouncer_password           may run one function: the lookup of a login's scram secret
 #   postgres_exporter_password   reads statistics, nothing else (optional)
 #   replicator_password          streams to a replica (optional)
 set -euo pipefail
 
 secrets=${POSTGRES_SECRETS:-/run/secrets}
-# Handed over in the environment of psql (\getenv): arguments can be read by every process of the container.
+# Passed in the environment of psql (\getenv), because every process of the container can read arguments.
 secret() { if [[ -r $secrets/$1 ]]; then printf %s "$(<"$secrets/$1")"; fi; }
 sql() { psql --set ON_ERROR_STOP=1 --no-psqlrc --quiet --username "${POSTGRES_USER:-postgres}" "$@"; }
 role() { # NAME SECRET OPTIONS: a role that may log in with the password of that secret
   PASSWORD=$(secret "$2") sql --dbname postgres --set "role=$1" <<SQL
 \\getenv password PASSWORD
--- So that not even a statement that fails leaves a password in the log.
+-- Keeps passwords out of the log, even if a statement fails.
 SET log_min_error_statement = panic;
 SELECT set_config('log_min_duration_statement', '-1', false) \\g /dev/null
 CREATE ROLE :"role" LOGIN $3 PASSWORD :'password';
@@ -34,11 +34,11 @@ role pgbouncer pgbouncer_password "CONNECTION LIMIT 10"
 
 sql --dbname postgres <<'SQL'
 CREATE DATABASE reference OWNER reference;
--- Roles with a login for other purposes cannot connect to it.
+-- Other roles cannot connect to it.
 REVOKE CONNECT, TEMPORARY ON DATABASE reference FROM PUBLIC;
 GRANT CONNECT ON DATABASE reference TO pgbouncer;
 GRANT pg_read_all_stats TO reference;
--- Only a superuser may create it; from template1 every database made later gets it.
+-- Only a superuser may create it; later databases copy it from template1.
 \c template1
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 \c postgres
@@ -52,7 +52,7 @@ ALTER ROLE pgbouncer SET statement_timeout = '5s';
 CREATE SCHEMA pgbouncer;
 REVOKE ALL ON SCHEMA pgbouncer FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;
--- Not a superuser's, nor that of a role that may stream everything: neither has business in a pool.
+-- Excludes superusers and replication roles, which must not use a pool.
 CREATE FUNCTION pgbouncer.get_auth(login text, OUT usename name, OUT passwd text)
   RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog
   BEGIN ATOMIC
@@ -68,7 +68,7 @@ if [[ -r $secrets/postgres_exporter_password ]]; then
   sql --dbname reference <<'SQL'
 GRANT pg_monitor TO exporter;
 GRANT CONNECT ON DATABASE reference TO exporter;
--- A scrape that hangs must not hold a snapshot, nor pile up.
+-- A hanging scrape must neither hold a snapshot nor accumulate.
 ALTER ROLE exporter SET statement_timeout = '10s';
 SQL
 fi

@@ -1,24 +1,24 @@
 #!/bin/bash
-# Starts one of the Postgres nodes of production. Which one is the primary, the file /run/state/primary says; every other
-# is its replica. So a failover is: write another name, and start what is to start. A node that was the primary and is no
-# more can never come up as a second one: its data is set aside and it copies the new primary.
+# Starts one of the Postgres nodes of production. The file /run/state/primary names the primary; the other node
+# is its replica. A failover writes another name and starts the nodes. A former primary can never start as a second
+# primary: it sets its data aside and copies the new primary.
 set -euo pipefail
 umask 077
 
 primary=$(</run/state/primary)
 flags=()
 
-# The replicator's password stays out of the data folder and of process lists.
+# Keeps the replicator's password out of the data folder and of process lists.
 export PGPASSFILE=/run/postgresql/replicator
 printf '*:5432:*:replicator:%s\n' "$(</run/secrets/replicator_password)" >"$PGPASSFILE"
 
-ask_primary() { # QUERY, over the replication protocol: the replicator may do nothing else
+ask_primary() { # QUERY, over the replication protocol, which is all that the replicator may use
   psql --no-psqlrc --quiet --tuples-only --no-align --command "$1" \
     "host=$primary user=replicator replication=true connect_timeout=5"
 }
 
-# What the primary keeps for this node: "there", "lost" (max_slot_wal_keep_size was exceeded, or the slot was dropped), or
-# nothing when it does not answer.
+# State of this node's slot on the primary: "there", "lost" (max_slot_wal_keep_size was exceeded, or the slot was dropped), or
+# nothing without an answer.
 slot_on_primary() {
   local answer
   answer=$(ask_primary "READ_REPLICATION_SLOT $slot" 2>/dev/null) || return 0
@@ -26,7 +26,7 @@ slot_on_primary() {
   if [[ $answer == physical\|*/* ]]; then echo there; else echo lost; fi
 }
 
-# A replica whose slot is lost never catches up by itself. It is stopped; the engine starts it again, and it copies anew.
+# A replica whose slot is lost cannot catch up. It stops, the engine restarts it, and it copies the primary again.
 watch_slot() { # PID of the server
   local found=0
   while sleep "${SLOT_CHECK_SECONDS:-15}" && kill -0 "$1" 2>/dev/null; do
@@ -44,12 +44,12 @@ watch_slot() { # PID of the server
 if [[ $primary != "$NODE" ]]; then
   slot=${NODE//-/_}
   if [[ -s $PGDATA/PG_VERSION && ! -f $PGDATA/standby.signal ]]; then
-    # It was the primary until a failover: what it has beyond the new one must not come back by itself.
+    # This node was the primary until a failover: its later writes must not return.
     aside="$PGDATA.former-primary-$(date -u +%Y%m%dT%H%M%SZ)"
     mv "$PGDATA" "$aside"
     echo "$NODE was the primary; its data is kept in $aside" >&2
   fi
-  # Remembered in a file, since a copy that breaks off leaves a new slot beside the old data.
+  # Recorded in a file, because an interrupted copy leaves a new slot beside the old data.
   if [[ -s $PGDATA/PG_VERSION && $(slot_on_primary) == lost ]]; then
     echo "$NODE copies $primary anew: the WAL that it needs is gone" >&2
     touch "$PGDATA.behind"
@@ -74,11 +74,11 @@ if [[ $primary != "$NODE" ]]; then
     -c "primary_conninfo=host=$primary user=replicator passfile=$PGPASSFILE application_name=$NODE"
     -c "primary_slot_name=$slot"
   )
-  # Not a child of the server, which would wonder about it.
+  # Not a child of the server, which would report an unknown child.
   (watch_slot $$ &)
 fi
 
-# Not while the first data folder is created: no standby exists that could acknowledge.
+# Off while the first data folder is created: no standby exists that could acknowledge.
 if [[ -s $PGDATA/PG_VERSION && -n ${SYNCHRONOUS_STANDBY_NAMES:-} ]]; then
   flags+=(-c "synchronous_standby_names=$SYNCHRONOUS_STANDBY_NAMES")
 fi

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the cluster of the six nodes once; does nothing when all slots have an owner.
+# Creates the cluster of six nodes once; does nothing when all slots have an owner.
 set -euo pipefail
 export REDISCLI_AUTH
 REDISCLI_AUTH=$(</run/secrets/redis_admin_password)
@@ -21,7 +21,7 @@ if ! cli -h "$first" CLUSTER INFO | tr -d '\r' | grep -qx 'cluster_slots_assigne
   echo 'the cluster is there already'
   exit 0
 fi
-# What a creation that broke off has left behind; no node has a slot.
+# Removes the remains of an interrupted creation; no node has a slot.
 for peer in $PEERS; do cli -h "$peer" CLUSTER RESET HARD >/dev/null; done
 cli --cluster create "${addresses[@]}" --cluster-replicas 1 --cluster-yes
 for _ in {1..60}; do

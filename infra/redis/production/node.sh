@@ -1,8 +1,8 @@
 #!/bin/bash
 # Starts one node of the Redis Cluster of production. Users come from the secrets:
-#   admin     everything: the nodes among themselves, health checks, people
-#   api       what packages/cache sends, on its own keys (api.acl has it)
-#   exporter  figures alone, no key (exporter.acl)
+#   admin     everything: replication, health checks, people
+#   api       the commands of packages/cache, on its own keys (api.acl)
+#   exporter  metrics only, no keys (exporter.acl)
 # `default` is off, so every client needs a user name.
 set -euo pipefail
 umask 077
@@ -16,7 +16,7 @@ admin=$(</run/secrets/redis_admin_password)
     echo "user $user on #$(sha256 "$(<"/run/secrets/redis_${user}_password")") $(tr '\n' ' ' <"$(dirname "$0")/$user.acl")"
   done
 } >/tmp/users.acl
-# A file and not a flag: the flags of a process can be read by all.
+# A file instead of a flag, because every process can read flags.
 cat >/tmp/node.conf <<CONFIG
 include /usr/local/etc/redis/redis-cluster.conf
 aclfile /tmp/users.acl
@@ -24,15 +24,15 @@ masteruser admin
 masterauth $admin
 cluster-config-file /data/nodes.conf
 cluster-announce-hostname $NODE
-# packages/cache goes by the addresses of CLUSTER NODES, so a redirection names one as well.
+# packages/cache uses the addresses of CLUSTER NODES, so a redirection must name an address as well.
 cluster-preferred-endpoint-type ip
-# One replica each: none may wander to another master.
+# Each master has one replica, which must not migrate to another master.
 cluster-allow-replica-migration no
 dir /data
 CONFIG
 
-# A container may come back with another address, and after all of them did, none knows where the others are. Each one
-# introduces itself by name until everybody answers.
+# A container may return with another address. After all of them did, no node knows the others. Each one
+# contacts the others by name until all respond.
 introduce() {
   export REDISCLI_AUTH=$admin
   for _ in {1..60}; do
