@@ -5,26 +5,26 @@ export interface Finding {
   readonly about: string
   readonly level: 'ok' | 'warning' | 'error'
   readonly text: string
-  /** What to do, often a line to type. */
+  /** The remedy, often a line to type. */
   readonly mend?: string
 }
 
-/** What a machine of the chosen size has to have; from infra/sizing.ts. */
+/** The requirements of the chosen size, from infra/sizing.ts. */
 export interface Wanted {
   readonly size: string
   readonly memoryMiB: number
   readonly cpus: number
-  /** The most CPUs that one container asks for: the engine refuses to start it with fewer. */
+  /** The largest number of CPUs that one container requests; the engine does not start it with fewer. */
   readonly containerCpus: number
   readonly diskGb: number
 }
 
-/** A VM of 8 GiB shows a little less: its kernel has the rest. */
+/** A VM of 8 GiB reports a little less, because its kernel uses the rest. */
 const MEMORY_SLACK = 0.94
 const LEAST = { docker: '20.10.0', compose: '2.24.0' }
 const FULL_PERCENT = 90
 
-/** What the facts mean for the stack, with a way to mend each. */
+/** Judges the facts, and names a remedy for each fault. */
 export function assess(facts: Facts, wanted: Wanted): Finding[] {
   return [
     ...versions(facts),
@@ -44,7 +44,12 @@ const warning = (about: string, text: string, mend: string): Finding => ({
   text,
   mend,
 })
-const error = (about: string, text: string, mend: string): Finding => ({ about, level: 'error', text, mend })
+const error = (about: string, text: string, mend: string): Finding => ({
+  about,
+  level: 'error',
+  text,
+  mend,
+})
 
 function versions({ node }: Facts): Finding[] {
   const { running, pinned } = node
@@ -237,7 +242,7 @@ function networks({ networks, onHostNetwork, docker }: Facts): Finding[] {
       warning(
         'networks',
         `${name} is on the host's network: open to it, and service names do not resolve`,
-        `take network_mode: host from ${name}`,
+        `remove network_mode: host from ${name}`,
       ),
     ),
   ]

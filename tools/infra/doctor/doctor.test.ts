@@ -38,63 +38,68 @@ const well: Facts = {
 }
 const small = { size: 'small', memoryMiB: 8192, cpus: 4, containerCpus: 2, diskGb: 60 }
 
-const told = (facts: Partial<Facts>, level: Finding['level']) =>
+const textsOf = (facts: Partial<Facts>, level: Finding['level']) =>
   assess({ ...well, ...facts }, small).filter((finding) => finding.level === level)
 
-t.test('a machine that fits has nothing to mend', async (t) => {
-  t.same(told({}, 'error'), [])
-  t.same(told({}, 'warning'), [])
+t.test('a suitable machine has no faults', async (t) => {
+  t.same(textsOf({}, 'error'), [])
+  t.same(textsOf({}, 'warning'), [])
   t.match(
-    told({}, 'ok').find(({ about }) => about === 'volumes'),
+    textsOf({}, 'ok').find(({ about }) => about === 'volumes'),
     { text: '1, 1.50 GB; the largest is reference_postgres with 1.5GB' },
   )
 })
 
-t.test('without Docker it says what runs all the same, and how to get it', async (t) => {
+t.test('without Docker it names what still works, and how to install Docker', async (t) => {
   const docker = { missing: 'there is no docker on the PATH' }
-  t.match(told({ docker }, 'error'), [
+  t.match(textsOf({ docker }, 'error'), [
     { about: 'docker', text: /no docker on the PATH; without it: pnpm dev/, mend: /systemctl/ },
   ])
-  t.match(told({ docker, platform: 'darwin' }, 'error'), [
+  t.match(textsOf({ docker, platform: 'darwin' }, 'error'), [
     { mend: /colima start --cpu 4 --memory 8 --disk 60$/ },
   ])
 })
 
-t.test('too little is an error where the stack cannot start or is killed, else a warning', async (t) => {
-  const having = (info: object) =>
-    ({
-      docker: { info: { ...('info' in well.docker && well.docker.info), ...info }, compose: '2.40' },
-    }) as Partial<Facts>
-  t.match(told(having({ MemTotal: 4e9 }), 'error'), [{ about: 'memory', text: /3815 MiB; small needs 8192/ }])
-  t.match(told(having({ NCPU: 1 }), 'error'), [{ about: 'cpu', text: /is not started/ }])
-  t.match(told(having({ NCPU: 2 }), 'warning'), [
-    { about: 'cpu', text: '2, where small is for 4: it runs, slower' },
-  ])
-  t.match(told(having({ ServerVersion: '19.03.1' }), 'error'), [{ about: 'docker' }])
-  t.match(told({ freeDiskBytes: 1e9 }, 'error'), [{ about: 'disk', mend: /prune/ }])
-  t.match(told({ freeDiskBytes: 10e9 }, 'warning'), [{ about: 'disk' }])
-  const colima = { runtime: 'docker', mount_type: 'virtiofs' }
-  t.match(told({ ...having({ MemTotal: 4e9 }), colima, platform: 'darwin' }, 'error'), [
-    { mend: 'colima stop; colima start --cpu 4 --memory 8 --disk 60' },
-  ])
-})
+t.test(
+  'a missing resource is an error if the stack cannot start or is killed, otherwise a warning',
+  async (t) => {
+    const having = (info: object) =>
+      ({
+        docker: { info: { ...('info' in well.docker && well.docker.info), ...info }, compose: '2.40' },
+      }) as Partial<Facts>
+    t.match(textsOf(having({ MemTotal: 4e9 }), 'error'), [
+      { about: 'memory', text: /3815 MiB; small needs 8192/ },
+    ])
+    t.match(textsOf(having({ NCPU: 1 }), 'error'), [{ about: 'cpu', text: /is not started/ }])
+    t.match(textsOf(having({ NCPU: 2 }), 'warning'), [
+      { about: 'cpu', text: '2, where small is for 4: it runs, slower' },
+    ])
+    t.match(textsOf(having({ ServerVersion: '19.03.1' }), 'error'), [{ about: 'docker' }])
+    t.match(textsOf({ freeDiskBytes: 1e9 }, 'error'), [{ about: 'disk', mend: /prune/ }])
+    t.match(textsOf({ freeDiskBytes: 10e9 }, 'warning'), [{ about: 'disk' }])
+    const colima = { runtime: 'docker', mount_type: 'virtiofs' }
+    t.match(textsOf({ ...having({ MemTotal: 4e9 }), colima, platform: 'darwin' }, 'error'), [
+      { mend: 'colima stop; colima start --cpu 4 --memory 8 --disk 60' },
+    ])
+  },
+)
 
 t.test(
   'kernel settings that hurt Redis are warnings, with the line that mends them where it runs',
   async (t) => {
     const kernel = { overcommit: '0', transparentHugePages: '[always] madvise never', somaxconn: '128' }
-    t.match(told({ kernel }, 'warning'), [
+    t.match(textsOf({ kernel }, 'warning'), [
       { about: 'vm.overcommit_memory', mend: /^sudo sysctl -w vm\.overcommit_memory=1/ },
       { about: 'transparent huge pages', mend: /madvise/ },
       { about: 'net.core.somaxconn', text: /^128/ },
     ])
-    t.match(told({ kernel, colima: {} }, 'warning'), [
+    t.match(textsOf({ kernel, colima: {} }, 'warning'), [
       { mend: /^colima ssh -- sudo sysctl .* infra\/colima\.yaml$/ },
       {},
       {},
     ])
     const unknown = { overcommit: undefined, transparentHugePages: undefined, somaxconn: undefined }
-    t.same(told({ kernel: unknown }, 'warning'), [])
+    t.same(textsOf({ kernel: unknown }, 'warning'), [])
   },
 )
 
@@ -103,21 +108,21 @@ t.test(
   async (t) => {
     const [use] = well.containers
     const containers = use === undefined ? [] : [{ ...use, MemPerc: '95.2%' }]
-    t.match(told({ containers }, 'warning'), [{ text: /^postgres uses 95\.2% of its limit/ }])
-    t.match(told({ onHostNetwork: ['prometheus'] }, 'warning'), [
+    t.match(textsOf({ containers }, 'warning'), [{ text: /^postgres uses 95\.2% of its limit/ }])
+    t.match(textsOf({ onHostNetwork: ['prometheus'] }, 'warning'), [
       { text: /^prometheus is on the host's network/ },
     ])
-    t.match(told({ networks: [{ name: 'far', driver: 'overlay' }] }, 'warning'), [
+    t.match(textsOf({ networks: [{ name: 'far', driver: 'overlay' }] }, 'warning'), [
       { text: 'far has the driver overlay' },
     ])
     const port = { port: 5432, service: 'postgres', taken: true, container: undefined, ours: false }
-    t.match(told({ ports: [port] }, 'warning'), [
+    t.match(textsOf({ ports: [port] }, 'warning'), [
       { text: '5432 of postgres is taken by a process of this machine', mend: /^lsof/ },
     ])
-    t.match(told({ ports: [{ ...port, container: 'other-db' }] }, 'warning'), [
+    t.match(textsOf({ ports: [{ ...port, container: 'other-db' }] }, 'warning'), [
       { mend: /^docker stop other-db/ },
     ])
-    t.same(told({ ports: [{ ...port, taken: false }] }, 'warning'), [])
+    t.same(textsOf({ ports: [{ ...port, taken: false }] }, 'warning'), [])
   },
 )
 
@@ -140,7 +145,7 @@ function run(args: string[], env: Record<string, string | undefined> = process.e
   })
 }
 
-t.test('it runs here, and on a machine without Docker', async (t) => {
+t.test('the command runs here, and on a machine without Docker', async (t) => {
   const here = await run(['--json'])
   const findings: Finding[] = JSON.parse(here.stdout)
   t.equal(here.code, findings.some(({ level }) => level === 'error') ? 1 : 0)
@@ -153,7 +158,7 @@ t.test('it runs here, and on a machine without Docker', async (t) => {
   t.match(without.stdout, /\n1 errors, \d warnings\n$/)
 })
 
-t.test('it explains itself, and says what is wrong with an argument', async (t) => {
+t.test('the command has a help text, and names a wrong argument', async (t) => {
   t.match(await run(['--help']), { code: 0, stdout: /pnpm infra doctor/ })
   t.match(await run(['--size', 'huge']), { code: 64, stderr: /small, medium, large, got 'huge'/ })
   t.match(await run(['--fix']), { code: 64, stderr: /--fix/ })

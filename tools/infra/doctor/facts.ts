@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { publishedPorts } from './parse.ts'
 
-/** What the machine says of itself; `undefined` is what could not be asked. */
+/** Facts about the machine; `undefined` where a fact could not be read. */
 export interface Facts {
   readonly platform: NodeJS.Platform
   readonly node: { readonly running: string; readonly pinned: string }
@@ -65,17 +65,17 @@ export interface ContainerUse {
 
 export interface PortUse {
   readonly port: number
-  /** Which service of docker-compose.yml publishes it. */
+  /** The service of docker-compose.yml that publishes the port. */
   readonly service: string
   readonly taken: boolean
-  /** The container that has it, and whether this project made it; a process of the machine otherwise. */
+  /** The container that holds the port, and whether it belongs to this project; otherwise a process of the machine. */
   readonly container: string | undefined
   readonly ours: boolean
 }
 
 const LIMIT_MS = 20_000
 
-/** Asks Node, Docker, Colima and the kernel, side by side; nothing is changed. */
+/** Reads facts from Node, Docker, Colima and the kernel, side by side; changes nothing. */
 export async function gatherFacts(): Promise<Facts> {
   const [pinned, info] = await Promise.all([pinnedNode(), dockerInfo()])
   const there = !('missing' in info)
@@ -115,7 +115,7 @@ async function pinnedNode(): Promise<string> {
 async function dockerInfo(): Promise<DockerInfo | { missing: string }> {
   try {
     const info = JSON.parse(await must('docker', ['info', '--format', '{{json .}}']))
-    // The client answers alone too, with what the engine refused.
+    // The client also answers without an engine, with the engine's error.
     if (info.ServerErrors?.length > 0) return { missing: String(info.ServerErrors[0]) }
     return info
   } catch (error) {
@@ -198,7 +198,7 @@ async function lines<T>(args: string[]): Promise<T[]> {
     .map((line) => JSON.parse(line))
 }
 
-/** What a program prints; undefined when there is none, or it fails. */
+/** The output of a program; undefined when it is missing or fails. */
 const run = (program: string, args: string[]): Promise<string | undefined> =>
   must(program, args).catch(() => undefined)
 

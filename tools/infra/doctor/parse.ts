@@ -1,4 +1,4 @@
-/** The host's ports in what `docker compose config` prints. */
+/** The published ports in the output of `docker compose config`. */
 export function publishedPorts(config: {
   services?: Record<string, { ports?: { published?: string | number }[] }>
 }): { port: number; service: string }[] {
@@ -34,7 +34,7 @@ export function chosenOf(text: string): string {
   return /\[(\w+)\]/.exec(text)?.[1] ?? text
 }
 
-/** Whether a version is at least another, by its first three numbers: `2.40.3-3`, `v2.24`, `20.10.24+dfsg1`. */
+/** Whether a version is at least another. Compares the first three numbers: `2.40.3-3`, `v2.24`, `20.10.24+dfsg1`. */
 export function isAtLeast(version: string, least: string): boolean {
   const numbers = (text: string) => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number)
   const [a, b] = [numbers(version), numbers(least)]
