@@ -48,7 +48,7 @@ t.test('the Redis Cluster comes back whole after down and up with other addresse
   const before = await view()
   t.equal(before.slots.length, 3, 'three masters hold all slots')
   t.match(await cli('redis-1', '-c SET {a}key value'), /OK/)
-  t.match(await cli('redis-1', 'CLUSTER SLOTS'), /redis-2/, 'clients are told names')
+  t.match(await cli('redis-1', 'CLUSTER SLOTS'), /redis-2/, 'the cluster announces host names')
 
   await stack.compose(['run', '--rm', '--no-deps', 'redis-cluster'])
   t.same((await view()).slots, before.slots, 'the script that makes it does nothing the second time')

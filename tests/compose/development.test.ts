@@ -121,7 +121,7 @@ t.test(
 
 t.test('MySQL and RabbitMQ come up beside it with the example rows', async (t) => {
   const wanted = { 'mysql:9.7': 'mysql', 'rabbitmq:4.3-management': 'rabbitmq' }
-  const stack = await createStack('data', ['data', 'messaging'])
+  const stack = await createStack('systems', ['systems'])
   t.teardown(() => stack.down())
   await stack.compose(['up', '--detach', '--wait', '--wait-timeout', '200', ...Object.values(wanted)], 240)
   const orders = await stack.compose([
@@ -132,7 +132,7 @@ t.test('MySQL and RabbitMQ come up beside it with the example rows', async (t) =
   t.equal(orders, '20000\n1\n', 'rows to query, and digests that the application may read')
   const users = await stack.compose(['exec', '-T', 'rabbitmq', 'rabbitmqctl', '-q', 'list_users'])
   t.match(users, /^reference\s/m)
-  t.notMatch(users, /guest/, 'nobody has a known password')
+  t.notMatch(users, /guest/, 'there is no account with a known password')
 })
 
 for (const image of ['mongo:8.0', 'hashicorp/vault:1.21']) {
@@ -144,7 +144,7 @@ for (const image of ['mongo:8.0', 'hashicorp/vault:1.21']) {
       return
     }
     const service = image.startsWith('mongo') ? 'mongodb' : 'vault'
-    const stack = await createStack(service, ['data', 'secrets'])
+    const stack = await createStack(service, ['systems'])
     t.teardown(() => stack.down())
     await stack.compose(['up', '--detach', '--wait', '--wait-timeout', '200', service], 240)
     t.pass('healthy')

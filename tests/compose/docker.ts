@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { delay, until as waitUntil } from '@reference/async'
+import { REPOSITORY_ROOT } from '@reference/cli'
 
-export const root = fileURLToPath(new URL('../../', import.meta.url))
+export const root = REPOSITORY_ROOT
 
 const run = promisify(execFile)
 
 export type Failed = Error & { stdout: string; stderr: string }
 
-/** Runs `docker …` in the project's folder; what it printed. Rejects with its own words. */
+/** Runs `docker …` in the folder of the project and returns its output. */
 export async function docker(
   args: string[],
   options: { env?: Record<string, string>; seconds?: number } = {},
@@ -19,7 +19,7 @@ export async function docker(
   try {
     const { stdout } = await run('docker', args, {
       cwd: root,
-      // Older engines build as they did before BuildKit when they are not told; the Dockerfiles need it.
+      // The Dockerfiles need BuildKit, which is not the default of older engines.
       env: { ...process.env, DOCKER_BUILDKIT: '1', ...env },
       timeout: seconds * 1000,
       maxBuffer: 64 * 2 ** 20,
@@ -34,14 +34,14 @@ export async function docker(
   }
 }
 
-/** Whether an image is there; nothing is pulled for a test. */
+/** Whether an image exists here; tests pull none. */
 export const hasImage = (image: string): Promise<boolean> =>
   docker(['image', 'inspect', image]).then(
     () => true,
     () => false,
   )
 
-/** A name that no other run has. */
+/** A name that is unique to this run. */
 export const uniqueName = (what: string): string => `reference-test-${what}-${randomBytes(4).toString('hex')}`
 
 export interface Container {
@@ -64,9 +64,9 @@ export async function startContainer(what: string, args: string[]): Promise<Cont
 }
 
 /**
- * Asks until an answer comes.
+ * Repeats a call until it succeeds.
  *
- * @throws at once when the container has ended, with its log; else after `seconds` with the last refusal
+ * @throws at once when the container has ended, with its log; after `seconds` with the last error
  */
 export async function untilReady<T>(container: Container, ask: () => Promise<T>, seconds = 90): Promise<T> {
   const deadline = performance.now() + seconds * 1000
@@ -85,11 +85,7 @@ export async function untilReady<T>(container: Container, ask: () => Promise<T>,
   }
 }
 
-/** Waits for a condition. @throws when it does not hold within `seconds` */
+/** Waits for a condition; one that throws does not hold yet. */
 export async function until(what: string, condition: () => Promise<boolean>, seconds = 60): Promise<void> {
-  const deadline = performance.now() + seconds * 1000
-  while (!(await condition().catch(() => false))) {
-    if (performance.now() > deadline) throw new Error(`Not so within ${seconds} s: ${what}`)
-    await delay(500)
-  }
+  await waitUntil(what, condition, { timeoutMs: seconds * 1000, intervalMs: 500, retryErrors: true })
 }

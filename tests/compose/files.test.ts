@@ -27,7 +27,7 @@ interface Config {
 const config = async (...args: string[]): Promise<Config> =>
   JSON.parse(await docker(['compose', '-f', 'docker-compose.yml', ...args, 'config', '--format', 'json']))
 
-const profiles = ['data', 'messaging', 'secrets', 'cluster', 'observability', '*']
+const profiles = ['systems', 'cluster', 'observability', '*']
 
 // Their images have nothing to ask with; Prometheus's own scrape tells whether they are up.
 const mute = new Set(['loki', 'tempo', 'alloy', 'cadvisor', 'redis-exporter', 'nginx-exporter'])

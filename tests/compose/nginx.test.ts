@@ -12,7 +12,7 @@ for (const port of [8000, 8001]) require('node:http').createServer(answer).liste
 
 type Headers = Record<string, string | undefined>
 
-t.test('what of a request reaches an API', async (t) => {
+t.test('nginx forwards only the allowed headers', async (t) => {
   const network = uniqueName('nginx')
   await docker(['network', 'create', network])
   const started: Container[] = []
@@ -87,7 +87,7 @@ t.test('the commented server block for TLS is accepted, with a certificate of th
   ])
 })
 
-/** What the compose file gives it when nobody sets anything. */
+/** The defaults of the compose file. */
 async function environmentOfNginx(): Promise<Record<string, string>> {
   const text = await docker(['compose', '-f', 'docker-compose.prod.yml', 'config', '--format', 'json'])
   return JSON.parse(text).services.nginx.environment

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { freePort } from '@reference/local-stack'
 import { docker, uniqueName } from './docker.ts'
 
 export interface Stack {
@@ -6,11 +6,11 @@ export interface Stack {
   /** `docker compose …` with its profiles, in this project. */
   compose(args: string[], seconds?: number): Promise<string>
   /** Ports on 127.0.0.1. */
-  ports: Record<(typeof portNames)[number], number>
+  ports: Record<(typeof PORT_NAMES)[number], number>
   down(): Promise<void>
 }
 
-const portNames = [
+const PORT_NAMES = [
   'POSTGRES_PORT',
   'PGBOUNCER_PORT',
   'REDIS_PORT',
@@ -23,11 +23,11 @@ const portNames = [
   'VAULT_PORT',
 ] as const
 
-/** The development stack under a name and on ports of its own. Nothing is started yet. */
+/** Describes a development stack with a name and ports of its own. Nothing is started yet. */
 export async function createStack(what: string, profiles: string[] = []): Promise<Stack> {
   const name = uniqueName(what)
   const ports = Object.fromEntries(
-    await Promise.all(portNames.map(async (port) => [port, await freePort()])),
+    await Promise.all(PORT_NAMES.map(async (port) => [port, await freePort()])),
   ) as Stack['ports']
   const env = Object.fromEntries(Object.entries(ports).map(([key, port]) => [key, `${port}`]))
   const call = (profiles: string[], args: string[], seconds = 120) =>
@@ -43,14 +43,4 @@ export async function createStack(what: string, profiles: string[] = []): Promis
       await call(['*'], ['down', '--volumes', '--remove-orphans', '--timeout', '20'])
     },
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }

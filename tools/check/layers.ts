@@ -10,6 +10,7 @@ export const GROUPS = {
     'packages/database',
     'packages/http',
     'packages/jobs',
+    'packages/probes',
     'packages/telemetry',
     'packages/threads',
     'packages/upstream',

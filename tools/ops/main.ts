@@ -5,7 +5,7 @@ await runCommand('pnpm ops', {
   commands: {
     redis: {
       summary: 'Servers, memory, hits and slots of Redis.',
-      load: async () => (await import('@reference/systems/commands')).redisCommand,
+      load: async () => (await import('@reference/probes/commands')).redisCommand,
     },
     jobs: {
       summary: 'Durable jobs and dead letters: list, retry, cancel.',

@@ -91,7 +91,7 @@ t.test('a URL has a host and can be decoded', async (t) => {
     t.same(faultsOf({ ...least, REDIS_URL: url }), [])
 })
 
-t.test('what a database URL cannot hold is named, for each of the three', async (t) => {
+t.test('an unsupported part of a database URL is named, for each of the three', async (t) => {
   for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'DATABASE_REPLICA_URL']) {
     const faults = faultsOf({ ...least, [name]: 'postgres://app:hunter2@db/app?sslmode=on' })
     t.match(faults, [{ name, message: /^sslmode must be disable, .*, got "on"$/ }])
@@ -103,7 +103,7 @@ t.test('what a database URL cannot hold is named, for each of the three', async 
   t.same(faultsOf({ DATABASE_URL: 'postgres:///x?host=/run/postgresql' }), [])
 })
 
-t.test('the internal port is another one', async (t) => {
+t.test('the internal port must differ', async (t) => {
   t.match(faultsOf({ ...least, PORT: '9000', INTERNAL_PORT: '9000' }), [{ name: 'INTERNAL_PORT' }])
   t.same(faultsOf({ ...least, PORT: '0', INTERNAL_PORT: '0' }), [])
 })
@@ -133,7 +133,7 @@ t.test('tier 2 is one Redis or a cluster, not both', async (t) => {
   })
 })
 
-t.test('REDIS_USERNAME and REDIS_PASSWORD hold for REDIS_URL', async (t) => {
+t.test('REDIS_USERNAME and REDIS_PASSWORD apply to REDIS_URL', async (t) => {
   const special = 'p@s:s/w?o#r%d[ü]'
   const url = (more: Record<string, string>) => {
     const { redis } = loadConfig(API, { ...least, REDIS_URL: 'rediss://h:6380/2', ...more })
@@ -152,7 +152,7 @@ t.test('REDIS_USERNAME and REDIS_PASSWORD hold for REDIS_URL', async (t) => {
   t.equal(decodeURIComponent(url({ REDIS_PASSWORD_FILE: file }).password), special)
 })
 
-t.test('settings of Redis that contradict each other or have no effect are faults', async (t) => {
+t.test('contradicting or ineffective settings of Redis are faults', async (t) => {
   const cases = [
     [{ REDIS_URL: 'redis://:hunter2@h', REDIS_PASSWORD: 'hunter3' }, 'REDIS_PASSWORD', /differs/],
     [{ REDIS_URL: 'redis://a:p@h', REDIS_USERNAME: 'b' }, 'REDIS_USERNAME', /differs/],

@@ -28,7 +28,7 @@ function environmentEntry([name, setting]: [string, Setting], services: Services
   return `${lines.join('\n')}\n# ${name}=${defaultOf(name, setting, services).value}\n`
 }
 
-/** A Markdown table of the tuning switches: what each is for, its default, the guide's section, the scenario that shows it. */
+/** A Markdown table of the tuning switches: default, effect, section of the guide, and the scenario that shows the effect. */
 export function tuningTable(services: Services): string {
   const head = '| switch | default | untuned | what it does | guide | shown by |\n|---|---|---|---|---|---|\n'
   const body = ROWS.flatMap(([name, setting]) => {
@@ -47,7 +47,7 @@ export function tuningTable(services: Services): string {
   return `${head}${body.join('\n')}\n`
 }
 
-/** A Markdown table of the settings that are no tuning switch. */
+/** A Markdown table of the settings without the tuning switches. */
 export function settingTable(services: Services): string {
   const head = '| setting | default | what it does |\n|---|---|---|\n'
   const body = ROWS.flatMap(([name, setting]) =>
@@ -63,7 +63,7 @@ function defaultCell(name: string, setting: Setting, services: Services): string
   return `${value || '–'}${value ? unitOf(setting) : ''}${note}`
 }
 
-/** The default as text, the same on every machine: one that is computed from the machine has no value here. */
+/** The default as text, the same on every machine: a default that is computed from the machine has no text. */
 function defaultOf(name: string, setting: Setting, services: Services): { value: string; note: string } {
   if (typeof setting.fallback === 'function' && setting.fallback.length === 0) return { value: '', note: '' }
   const readers = servicesOf(name, services)

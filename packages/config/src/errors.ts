@@ -1,10 +1,10 @@
-/** One setting that is wrong, and why. Never holds the value of a secret. */
+/** A wrong setting with the reason. Never contains the value of a secret. */
 export interface Fault {
   readonly name: string
   readonly message: string
 }
 
-/** The environment is wrong; holds every fault, not only the first. */
+/** The environment has wrong settings; contains every fault, not only the first. */
 export class ConfigError extends Error {
   readonly code = 'CONFIG_INVALID'
   readonly faults: readonly Fault[]
@@ -19,5 +19,5 @@ export class ConfigError extends Error {
 /** `EX_CONFIG` of sysexits.h: the process ends because of its settings, so a restart will not help. */
 export const EXIT_CONFIG = 78
 
-/** `EX_TEMPFAIL` of sysexits.h: what the start needs is away; a restart may find it. */
+/** `EX_TEMPFAIL` of sysexits.h: a system that the start needs is unavailable; a later start may succeed. */
 export const EXIT_TEMPORARY = 75

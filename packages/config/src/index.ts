@@ -11,8 +11,6 @@ export {
 } from './load.ts'
 export { type Misspelt, misspeltSettings, type WarningLog, warnOfMisspelt } from './misspelt.ts'
 export type { RedisTarget } from './redis.ts'
-export { withVaultSecrets, withVaultSecretsOrExit } from './secrets.ts'
 export { servicesOf } from './services-of.ts'
 export type { ServiceDefinition, Setting, Tuning } from './setting.ts'
 export { type SettingName, settings } from './settings.ts'
-export { VaultError } from './vault.ts'

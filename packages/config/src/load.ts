@@ -11,7 +11,7 @@ type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
 
 type Values = { readonly [Name in keyof typeof settings as Camel<Name>]: ValueOf<(typeof settings)[Name]> }
 
-/** Everything that a service takes from outside: one property a row of the settings table, and what follows from them. */
+/** The configuration of a service: one property for each row of the settings table, and values derived from them. */
 export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databaseReplicaUrl' | 'auth'> & {
   /** The name of the service. */
   readonly service: string
@@ -62,9 +62,9 @@ export function loadConfig(service: ServiceDefinition, environment: Environment 
 }
 
 /**
- * Some settings alone, for a command that needs no others; read and checked as {@link loadConfig} does.
+ * Reads some settings, for a command that needs no others; with the checks of {@link loadConfig}.
  *
- * @returns undefined for each that is absent, without its default
+ * @returns undefined for an absent setting, which gets no default
  * @throws ConfigError with every fault at once
  */
 export function readSettings<Name extends keyof typeof settings>(
@@ -78,9 +78,9 @@ export function readSettings<Name extends keyof typeof settings>(
 }
 
 /**
- * Where Redis is, for a command that needs no other setting.
+ * Reads the settings of Redis, for a command that needs no others.
  *
- * @returns undefined when none is set
+ * @returns undefined without a Redis
  * @throws ConfigError with every fault at once
  */
 export function readRedisTarget(environment: Environment = process.env): RedisTarget | undefined {
@@ -100,7 +100,7 @@ export function readRedisTarget(environment: Environment = process.env): RedisTa
   return target
 }
 
-/** As {@link loadConfig}; on faults prints them all to stderr and ends the process with code 78. */
+/** As {@link loadConfig}, but prints all faults to stderr and ends the process with code 78. */
 export function loadConfigOrExit(service: ServiceDefinition, environment: Environment = process.env): Config {
   try {
     return loadConfig(service, environment)
@@ -145,7 +145,7 @@ function readText(name: string, environment: Environment, faults: Fault[]): stri
   }
 }
 
-/** The value of a setting that the environment does not give. */
+/** The default of a setting for a service. */
 export function fallbackOf(setting: Setting, service: ServiceDefinition): unknown {
   return typeof setting.fallback === 'function' ? setting.fallback(service) : setting.fallback
 }

@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 const settingOf = (name: string) => misspeltSettings({ [name]: 'x' })[0]?.setting
 
-t.test('a name that a slip of the keyboard turned into no setting is found', async (t) => {
+t.test('a typing error in the name of a setting is found', async (t) => {
   for (const [name, setting] of [
     ['CHACHE_L1', 'CACHE_L1'],
     ['CAHCE_L1', 'CACHE_L1'],
@@ -47,7 +47,7 @@ t.test('other spellings, a file form and a missing unit are found', async (t) =>
 })
 
 t.test(
-  'each setting with one character left out or two swapped is found, if it is no short word',
+  'each setting with one character missing or two swapped is found, unless it is a short word',
   async (t) => {
     for (const name of Object.keys(settings).filter(({ length }) => length >= 6)) {
       for (let i = 0; i < name.length - 1; i++) {
@@ -62,7 +62,7 @@ t.test(
   },
 )
 
-t.test('names in common use are not taken for settings', async (t) => {
+t.test('common names are not reported', async (t) => {
   // Of shells, desktops, CI, Kubernetes, cloud platforms, and of the servers that stand beside.
   const names =
     `PATH HOME USER LOGNAME SHELL TERM LANG LANGUAGE LC_ALL LC_CTYPE TZ PWD OLDPWD SHLVL EDITOR PAGER MAIL DISPLAY
@@ -89,7 +89,7 @@ t.test('names in common use are not taken for settings', async (t) => {
 })
 
 t.test(
-  'what the compose files, the images and this very test run have in their environment is no slip',
+  'the environments of the compose files, the images and this test run have no misspelt setting',
   async (t) => {
     const files = globSync('{docker-compose*.yml,Dockerfile,infra/kubernetes/**/*.yaml}', { cwd: root })
     const texts = files.map((file) => readFileSync(`${root}${file}`, 'utf8'))
@@ -100,7 +100,7 @@ t.test(
   },
 )
 
-t.test('a setting, its file form and an empty variable are no misspelling', async (t) => {
+t.test('a setting, its file form and an empty variable are not misspelt', async (t) => {
   for (const name of Object.keys(settings)) {
     t.equal(settingOf(name), undefined, name)
     t.equal(settingOf(`${name}_FILE`), undefined, `${name}_FILE`)
@@ -108,7 +108,7 @@ t.test('a setting, its file form and an empty variable are no misspelling', asyn
   t.same(misspeltSettings({ CHACHE_L1: '', CHACHE_L2: undefined }), [])
 })
 
-t.test('the warning names both and holds no value', async (t) => {
+t.test('the warning names both and contains no value', async (t) => {
   const lines: unknown[] = []
   warnOfMisspelt({ warn: (...line) => lines.push(line) }, { DATABSE_URL: 'postgres://app:hunter2@db/app' })
   t.equal(lines.length, 1)

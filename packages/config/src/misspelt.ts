@@ -1,40 +1,40 @@
 import type { Environment } from './load.ts'
 import { settings } from './settings.ts'
 
-/** A variable that is no setting, and the setting that its name comes close to. */
+/** A variable that is not a setting, and the setting with the closest name. */
 export interface Misspelt {
   readonly name: string
   readonly setting: string
 }
 
-/** What {@link warnOfMisspelt} needs of a logger. */
+/** The part of a logger that {@link warnOfMisspelt} needs. */
 export interface WarningLog {
   warn(details: Misspelt, message: string): void
 }
 
-const known = Object.keys(settings).flatMap((name) => [name, `${name}_FILE`])
-const knownNames = new Set(known)
+const KNOWN = Object.keys(settings).flatMap((name) => [name, `${name}_FILE`])
+const KNOWN_NAMES = new Set(KNOWN)
 
-/** In use elsewhere, and close to a setting. */
-const unrelated = new Set(['LOG_LEVELS'])
+/** Variables of other programs whose names are close to a setting. */
+const UNRELATED = new Set(['LOG_LEVELS'])
 
-/** A setting's unit, left out more often than misspelt. */
-const units = ['_MS', '_SECONDS', '_BYTES', '_ENTRIES', '_RPS']
+/** Units in the names of settings, which are omitted more often than misspelt. */
+const UNITS = ['_MS', '_SECONDS', '_BYTES', '_ENTRIES', '_RPS']
 
 /**
- * The variables of an environment that are no setting but look like one: in small letters, with `-` or `.` for `_`, without
- * the unit, or with a slip or two of the keyboard. Without this such a variable has no effect, and nothing says so.
+ * The variables of an environment that are not settings but look like one: in lower case, with `-` or `.` for `_`, without the
+ * unit, or with one or two typing errors. Such a variable would have no effect, and no message would say so.
  */
 export function misspeltSettings(environment: Environment = process.env): Misspelt[] {
   return Object.keys(environment)
-    .filter((name) => environment[name] && !knownNames.has(name) && !unrelated.has(name))
+    .filter((name) => environment[name] && !KNOWN_NAMES.has(name) && !UNRELATED.has(name))
     .flatMap((name) => {
       const setting = closestSetting(name.toUpperCase().replaceAll(/[-.]/g, '_'))
       return setting === undefined ? [] : [{ name, setting }]
     })
 }
 
-/** Logs a warning for each of {@link misspeltSettings}; their values, which may be secrets, are left out. */
+/** Logs a warning for each of {@link misspeltSettings}; their values may be secrets and are not logged. */
 export function warnOfMisspelt(log: WarningLog, environment: Environment = process.env): void {
   for (const { name, setting } of misspeltSettings(environment)) {
     log.warn({ name, setting }, `${name} is not a setting and has no effect; is ${setting} meant?`)
@@ -42,25 +42,24 @@ export function warnOfMisspelt(log: WarningLog, environment: Environment = proce
 }
 
 function closestSetting(name: string): string | undefined {
-  if (knownNames.has(name)) return name
-  const withUnit = units.map((unit) => `${name}${unit}`).find((candidate) => knownNames.has(candidate))
+  if (KNOWN_NAMES.has(name)) return name
+  const withUnit = UNITS.map((unit) => `${name}${unit}`).find((candidate) => KNOWN_NAMES.has(candidate))
   if (withUnit !== undefined) return withUnit
-  const close = known
-    .map((setting) => ({ setting, distance: editDistance(name, setting) }))
-    .filter(({ setting, distance }) => distance <= slipsAllowed(setting) && areSlips(name, setting))
+  const close = KNOWN.map((setting) => ({ setting, distance: editDistance(name, setting) }))
+    .filter(({ setting, distance }) => distance <= allowedErrors(setting) && areTypingErrors(name, setting))
     .toSorted((a, b) => a.distance - b.distance)
   return close[0]?.setting
 }
 
-/** HOST, PORT and AUTH are a slip away from too many other words. */
-function slipsAllowed(setting: string): number {
+/** HOST, PORT and AUTH are one typing error away from too many other words. */
+function allowedErrors(setting: string): number {
   const { length } = setting.replace(/_FILE$/, '')
   if (length < 6) return 0
   return length < 9 ? 1 : 2
 }
 
-/** No word of the name is another word: REDIS_SSL is not REDIS_URL, DB_POOL_MIN is not DB_POOL_MAX. */
-function areSlips(name: string, setting: string): boolean {
+/** Whether each word of the name is a misspelt one, not a different word: REDIS_SSL is not REDIS_URL, DB_POOL_MIN not DB_POOL_MAX. */
+function areTypingErrors(name: string, setting: string): boolean {
   const words = name.split('_')
   const settingWords = setting.split('_')
   if (words.length !== settingWords.length) return true
@@ -68,11 +67,11 @@ function areSlips(name: string, setting: string): boolean {
 }
 
 /**
- * How many characters have to be inserted, removed, replaced or swapped with their neighbour: the Damerau-Levenshtein distance
- * in its restricted form (optimal string alignment).
+ * The number of characters to insert, remove, replace or swap with their neighbour: the restricted Damerau-Levenshtein distance
+ * (optimal string alignment).
  */
 function editDistance(a: string, b: string): number {
-  // More than that is never a slip here.
+  // A larger distance is never a typing error here.
   if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -1,10 +1,10 @@
 import type { Fault } from './errors.ts'
 
-/** Where cache tier 2 lives. */
+/** The Redis of cache tier 2. */
 export type RedisTarget =
   | {
       readonly kind: 'single'
-      /** With the user and the password to log in with, wherever they were set. */
+      /** With user and password, from the URL or from their own settings. */
       readonly url: string
     }
   | {
@@ -22,10 +22,10 @@ export interface RedisValues {
 }
 
 /**
- * Puts the settings of Redis together: REDIS_USERNAME and REDIS_PASSWORD hold for REDIS_URL as they do for a cluster, so
- * that a password can come from a file while the URL is no secret.
+ * Combines the settings of Redis. REDIS_USERNAME and REDIS_PASSWORD apply to REDIS_URL as to a cluster, so that the password
+ * can come from a file while the URL is not a secret.
  *
- * @param faults receives what contradicts itself or would have no effect
+ * @param faults receives settings that contradict each other or would have no effect
  * @returns undefined when no Redis is set
  */
 export function redisTarget(values: RedisValues, faults: Fault[]): RedisTarget | undefined {

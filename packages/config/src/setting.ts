@@ -10,34 +10,34 @@ export interface ServiceDefinition {
   readonly ownSettings?: readonly string[]
 }
 
-/** What a switch is for: where the guide speaks of it, where the benchmark shows it, and what an untuned app would have. */
+/** The purpose of a tuning switch: its section of the guide, its benchmark scenario, and its value in an untuned application. */
 export interface Tuning {
-  /** Heading of the performance tuning guide that the switch carries over. */
+  /** Heading of the performance tuning guide that the switch implements. */
   readonly section: string
-  /** Benchmark scenario in which the switch matters, as `pnpm bench <scenario>` names it. */
+  /** Benchmark scenario that shows its effect, as in `pnpm bench <scenario>`. */
   readonly scenario: string
-  /** The value that an app without this tuning would run with, in the form that the environment takes. */
+  /** The value of an application without this tuning, as text of the environment. */
   readonly naive: string
 }
 
-/** One row of the settings table: how a variable is read, checked, documented and benchmarked. */
+/** A row of the settings table: how a variable is read, checked, documented and benchmarked. */
 export interface Setting<Schema extends TSchema = TSchema, Fallback = unknown> {
-  /** What the setting does, one sentence. */
+  /** The effect of the setting, one sentence. */
   readonly description: string
   /** Unit of a number: `ms`, `s`, `bytes`, `connections`, `threads` … */
   readonly unit?: string
   /** Never printed, not even in a fault. */
   readonly secret?: boolean
   readonly tuning?: Tuning
-  /** Shape of the value once it is read from its text. */
+  /** Shape of the value after `read`. */
   readonly schema: Schema
   /** Used when the variable is absent; a function where it depends on the service. */
   readonly fallback: Fallback
-  /** Text of the variable → value for `schema`; text that it cannot read is returned as it is and fails the schema. */
+  /** Converts the text of the variable for `schema`. Invalid text is returned unchanged and fails the schema. */
   readonly read: (text: string) => unknown
-  /** What a reader may put there, for faults and docs. */
+  /** The accepted values, for faults and docs. */
   readonly expects: string
-  /** What is wrong with text that `schema` would take, where that is more than one thing; never the value of a secret. */
+  /** The reason why text is wrong, for values with several possible reasons. Never contains the value of a secret. */
   readonly faultOf?: (text: string) => string | undefined
 }
 
@@ -89,7 +89,7 @@ export function oneOf<const Word extends string, Fallback extends Word | undefin
 /**
  * A URL with a host and one of the given protocols (`postgres:` …).
  *
- * @param row.path what may stand behind the host; anything unless given
+ * @param row.path the accepted paths; any path unless given
  */
 export function url<Fallback extends string | undefined>(
   protocols: readonly string[],
@@ -107,7 +107,7 @@ export function url<Fallback extends string | undefined>(
   return { ...row, schema, read: (text: string) => text, expects } satisfies Row<TSchema, Fallback>
 }
 
-/** The URL of a Postgres, read as the drivers' connections will read it: parameters, values and files of certificates too. */
+/** The URL of a Postgres, checked by the parser of the connections: parameters, values and certificate files too. */
 export function postgresUrl<Fallback extends string | undefined>(row: Described<Fallback>) {
   return {
     ...row,
@@ -126,7 +126,7 @@ export function postgresUrl<Fallback extends string | undefined>(row: Described<
   } satisfies Row<TSchema, Fallback>
 }
 
-/** Free text that fits a pattern. */
+/** Text that matches a pattern. */
 export function text<Fallback extends string | undefined>(
   pattern: RegExp,
   expects: string,
@@ -136,7 +136,7 @@ export function text<Fallback extends string | undefined>(
   return { ...row, schema, read: (value: string) => value, expects } satisfies Row<TSchema, Fallback>
 }
 
-/** A comma-separated list whose items are read one by one; an item that `readItem` cannot read fails. */
+/** A comma-separated list; `readItem` reads each item. */
 export function list<Item extends TSchema, Fallback extends Static<Item>[] | undefined>(
   item: Item,
   readItem: (text: string) => unknown,
@@ -151,7 +151,7 @@ export function list<Item extends TSchema, Fallback extends Static<Item>[] | und
   } satisfies Row<TSchema, Fallback>
 }
 
-/** Drivers decode what a URL holds; what they cannot decode would fail at each connection instead of at the start. */
+/** Drivers decode the parts of a URL. A part that cannot be decoded would fail at each connection instead of at the start. */
 function isDecodable(text: string): boolean {
   try {
     decodeURIComponent(text)

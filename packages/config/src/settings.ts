@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Type } from 'typebox'
 import { integer, list, oneOf, onOff, postgresUrl, type Setting, text, url } from './setting.ts'
+import { systemsSettings } from './systems-settings.ts'
 
 const guide = {
   pools: 'API Performance › Connection Pooling',
@@ -258,48 +259,7 @@ export const settings = {
     { description: 'Who may write.', secret: true, fallback: undefined },
   ),
 
-  MYSQL_URL: url(['mysql:'], {
-    description: 'MySQL, asked for its health by /ready and /services.',
-    secret: true,
-    fallback: undefined,
-  }),
-  // Not as a URL: several hosts with ports are none.
-  MONGODB_URL: text(/^mongodb(\+srv)?:\/\/[^\s/]+(\/\S*)?$/, 'mongodb://host:port,host:port/database', {
-    description: 'MongoDB, asked for its health by /ready and /services.',
-    secret: true,
-    fallback: undefined,
-  }),
-  RABBITMQ_URL: url(['amqp:', 'amqps:'], {
-    description: 'RabbitMQ, asked for its health by /ready and /services.',
-    secret: true,
-    fallback: undefined,
-  }),
-  VAULT_ADDR: url(['http:', 'https:'], {
-    path: /^\/?$/,
-    description: 'Vault, asked for its health by /ready and /services; the source of VAULT_SECRET_PATH.',
-    fallback: undefined,
-  }),
-  VAULT_SECRET_PATH: text(/^[^\s/]+\/\S*[^\s/]$/, 'mount/path of a KV v2 secret', {
-    description:
-      'Secret whose keys are names of settings; it is read once, at the start, and fills what is not set here.',
-    fallback: undefined,
-  }),
-  VAULT_ROLE_ID: text(/^\S+$/, 'a role id', {
-    description: 'AppRole that may read VAULT_SECRET_PATH.',
-    fallback: undefined,
-  }),
-  VAULT_SECRET_ID: text(/^\S+$/, 'a secret id', {
-    description: 'Secret id of that AppRole.',
-    secret: true,
-    fallback: undefined,
-  }),
-  VAULT_TIMEOUT_MS: integer({
-    description: 'How long a start waits for a Vault that is away; then it ends with exit code 75.',
-    unit: 'ms',
-    minimum: 0,
-    maximum: 600_000,
-    fallback: 15_000,
-  }),
+  ...systemsSettings,
 
   UPSTREAM_URL: url(['http:', 'https:'], {
     description: 'The reference-api that /aggregate calls.',

@@ -4,27 +4,27 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { localStackError } from './errors.ts'
 import { commandOf } from './running.ts'
 
-/** How long a Postgres may take to stop whose parent was killed. */
+/** How long a Postgres may take to stop after its parent was killed. */
 const STOP_LIMIT_MS = 20_000
 
-/** How long after the death of its parent a Postgres may still call itself ready: until `guard.sh` has seen it. */
+/** How long a Postgres may still be `ready` after its parent was killed: until `guard.sh` notices. */
 const NOTICE_MS = 2_000
 
 /**
- * Waits until no Postgres runs on a data folder that was kept.
+ * Waits until no Postgres runs on a kept data folder.
  *
- * Postgres locks the folder with `postmaster.pid`. After the parent was killed its Postgres takes a moment to stop; and after a
- * restart of the machine the id in the file may belong to another program, at which Postgres refuses to start.
+ * Postgres locks the folder with `postmaster.pid`. Its Postgres takes a moment to stop after the parent was
+ * killed. After a restart of the machine the id in the file may belong to another program, and Postgres would refuse to start.
  *
- * @throws LocalStackError FOLDER_IN_USE when a Postgres stays there
+ * @throws LocalStackError FOLDER_IN_USE when a Postgres keeps running there
  */
-export const awaitFreeData = async (data: string): Promise<void> => {
+export async function awaitFreeData(data: string): Promise<void> {
   const begin = performance.now()
   for (;;) {
     const lock = await readLock(data)
     if (lock === undefined) return
     const command = commandOf(lock.pid)
-    // Postgres removes the lock of a process that is gone, and looks for what is left of it.
+    // Postgres itself removes the lock of an ended process, and recovers its data.
     if (command === undefined) return
     if (!command.includes('postgres')) return rm(join(data, 'postmaster.pid'), { force: true })
     const waited = performance.now() - begin
@@ -45,7 +45,7 @@ interface Lock {
   state: string
 }
 
-const readLock = async (data: string): Promise<Lock | undefined> => {
+async function readLock(data: string): Promise<Lock | undefined> {
   const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   const lines = text.split('\n')

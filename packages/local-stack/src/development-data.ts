@@ -1,45 +1,47 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { REPOSITORY_ROOT } from '@reference/cli'
 import { canEnter, serverUser } from './server-user.ts'
 
-const root = fileURLToPath(new URL('../../../', import.meta.url))
-
 /**
- * Where `dev` and `start` keep their Postgres between runs: `.local-stack/postgres` of the clone. Undefined where the
- * user that Postgres runs as cannot get there (root, in a clone under a folder of mode 0700).
+ * The data folder of `dev` and `start` between runs: `.local-stack/postgres` of the clone. Undefined if the user of Postgres
+ * cannot enter it (root, in a clone under a folder of mode 0700).
  */
 export const keptDataDir = (): string | undefined =>
-  canEnter(serverUser(), root) ? join(root, '.local-stack', 'postgres') : undefined
+  canEnter(serverUser(), REPOSITORY_ROOT) ? join(REPOSITORY_ROOT, '.local-stack', 'postgres') : undefined
 
-/** How many rows; the seed's own defaults unless given. */
-export type Rows = { users: number; products: number; orders: number }
+/** Row counts; the defaults of the seed unless given. */
+export interface Rows {
+  users: number
+  products: number
+  orders: number
+}
 
 /**
- * Brings every table to the newest schema, the job queue's too, and puts in rows where there are none yet. As a
- * deployment does it: with the commands of the parts that own the tables, which this package therefore need not know.
+ * Migrates every table, the job queue's too, and seeds empty tables. Like a deployment it runs the commands of the packages
+ * that own the tables, so this package need not know them.
  *
- * @param signal ends what runs
- * @returns what the seed said in its last line
- * @throws with what the command said, when one fails
+ * @param signal ends the command that runs
+ * @returns the last line of the seed
+ * @throws when a command fails, with its output
  */
-export const prepareDatabase = async (url: string, rows?: Rows, signal?: AbortSignal): Promise<string> => {
+export async function prepareDatabase(url: string, rows?: Rows, signal?: AbortSignal): Promise<string> {
   await run(url, signal, 'services/reference-api/src/commands/migrate.ts')
   const counts = Object.entries(rows ?? {}).flatMap(([name, count]) => [`--${name}`, `${count}`])
   return run(url, signal, 'packages/shop/src/commands/seed.ts', ...counts)
 }
 
-const run = async (
+async function run(
   url: string,
   signal: AbortSignal | undefined,
   command: string,
   ...args: string[]
-): Promise<string> => {
+): Promise<string> {
   const { PATH, HOME } = process.env
   const child = spawn(process.execPath, [command, ...args], {
-    cwd: root,
+    cwd: REPOSITORY_ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Nothing else of this environment: a DATABASE_DIRECT_URL of it would win.
+    // Nothing else from this environment: its DATABASE_DIRECT_URL would take precedence.
     env: { PATH, HOME, DATABASE_URL: url },
     ...(signal && { signal }),
   })

@@ -1,4 +1,6 @@
-/** What can go wrong with a local stack; `code` is stable, `message` is for people and says what to do. */
+import { AppError } from '@reference/errors'
+
+/** Failures of a local stack. `code` is stable; `message` is for people and names the remedy. */
 export type LocalStackErrorCode =
   | 'REDIS_MISSING'
   | 'POSTGRES_MISSING'
@@ -10,13 +12,16 @@ export type LocalStackErrorCode =
   | 'ALREADY_RUNS'
   | 'FOLDER_IN_USE'
 
-export type LocalStackError = Error & { code: LocalStackErrorCode }
+export type LocalStackError = AppError<LocalStackErrorCode>
 
-export const localStackError = (
+export function localStackError(
   code: LocalStackErrorCode,
   message: string,
   cause?: unknown,
-): LocalStackError => Object.assign(new Error(message, { cause }), { code })
+): LocalStackError {
+  return new AppError(code, 500, message, { cause })
+}
 
-export const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}

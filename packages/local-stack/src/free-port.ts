@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 
-/** A TCP port of 127.0.0.1 that was free a moment ago; whoever uses it must be ready to find it taken. */
-export const freePort = async (): Promise<number> => {
+/** A TCP port of 127.0.0.1 that was free a moment ago. Another process may take it before the caller does. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, '127.0.0.1', resolve)

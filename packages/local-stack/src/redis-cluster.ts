@@ -1,44 +1,48 @@
 import { execFile } from 'node:child_process'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { until } from '@reference/async'
 import { localStackError } from './errors.ts'
 import { freePort } from './free-port.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { findRedisCli, findRedisServer } from './redis-binary.ts'
 
-export type ClusterNode = { host: string; port: number; pid: number }
+export interface ClusterNode {
+  host: string
+  port: number
+  pid: number
+}
 
-export type RedisCluster = {
+export interface RedisCluster {
   /** Three masters, then three replicas. */
   nodes: ClusterNode[]
-  /** As CONTRACT's REDIS_CLUSTER_NODES: `host:port,host:port,…`. */
+  /** Value of REDIS_CLUSTER_NODES: `host:port,host:port,…`. */
   redisClusterNodes: string
   stop(): Promise<void>
 }
 
-export type RedisClusterOptions = {
+export interface RedisClusterOptions {
   /** Settings over those of infra's redis.conf for each node. */
   settings?: Record<string, string>
   dir?: string
   program?: string
 }
 
-const nodeCount = 6
-const timeoutMs = 60_000
+const NODE_COUNT = 6
+const TIMEOUT_MS = 60_000
 
-/** A Redis Cluster of three masters with a replica each on 127.0.0.1; ready when all of them say so. */
-export const startRedisCluster = async (options: RedisClusterOptions = {}): Promise<RedisCluster> => {
+/** Starts a Redis Cluster of three masters with a replica each on 127.0.0.1, and waits until every node is ready. */
+export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const program = options.program ?? (await findRedisServer())
   const cli = await findRedisCli()
   const { dir, settings } = options
   const started = await Promise.allSettled(
-    Array.from({ length: nodeCount }, async () =>
+    Array.from({ length: NODE_COUNT }, async () =>
       startRedis({
         program,
         ...(dir === undefined ? {} : { dir }),
         settings: {
           'cluster-enabled': 'yes',
-          // The port of the bus is port + 10000 by default, which a high port has no room for.
+          // The default port of the bus is port + 10000, which exceeds 65535 for a high port.
           'cluster-port': String(await freePort()),
           'cluster-node-timeout': '2000',
           'repl-diskless-sync-delay': '0',
@@ -59,7 +63,7 @@ export const startRedisCluster = async (options: RedisClusterOptions = {}): Prom
     await promisify(execFile)(
       cli,
       ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'],
-      { timeout: timeoutMs },
+      { timeout: TIMEOUT_MS },
     )
     const masters = await waitForAll(cli, servers)
     const nodes = servers
@@ -72,22 +76,23 @@ export const startRedisCluster = async (options: RedisClusterOptions = {}): Prom
   }
 }
 
-/** Each node must know of three masters with linked replicas: before that a failover has nobody to promote. */
-const waitForAll = async (cli: string, servers: RedisServer[]): Promise<Set<number>> => {
-  const deadline = performance.now() + timeoutMs
-  while (performance.now() < deadline) {
+/** Waits until each node reports three masters with linked replicas: before that a failover has no replica to promote. */
+async function waitForAll(cli: string, servers: RedisServer[]): Promise<Set<number>> {
+  const ready = async () => {
     const views = await Promise.all(servers.map(({ port }) => viewOf(cli, port)))
-    const first = views[0]
-    if (first !== undefined && views.every((view) => view?.ready)) return first.masters
-    await delay(50)
+    return views.every((view) => view?.ready) && views[0]?.masters
   }
-  throw localStackError('SERVER_START_FAILED', `The Redis Cluster was not ready within ${timeoutMs / 1000} s`)
+  return until('the Redis Cluster is ready', ready, { timeoutMs: TIMEOUT_MS, intervalMs: 50 }).catch(
+    (error) => {
+      throw localStackError('SERVER_START_FAILED', error.message, error)
+    },
+  )
 }
 
-const viewOf = async (
+async function viewOf(
   cli: string,
   port: number,
-): Promise<{ ready: boolean; masters: Set<number> } | undefined> => {
+): Promise<{ ready: boolean; masters: Set<number> } | undefined> {
   const ask = async (...command: string[]) =>
     (await promisify(execFile)(cli, ['-p', String(port), ...command], { timeout: 5000 })).stdout
   try {
@@ -106,7 +111,7 @@ const viewOf = async (
       ? replication.includes('state=online')
       : replication.includes('master_link_status:up')
     const ready =
-      info.includes('cluster_state:ok') && rows.length === nodeCount && masters.length === 3 && linked
+      info.includes('cluster_state:ok') && rows.length === NODE_COUNT && masters.length === 3 && linked
     return { ready, masters: new Set(masters) }
   } catch {
     return undefined

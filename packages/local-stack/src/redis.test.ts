@@ -3,19 +3,19 @@ import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { isAlive } from './fixtures/eventually.ts'
-import { openFolder } from './fixtures/open-folder.ts'
 import { findRedisServer, redisCluster, startRedis, startStack, testRedis } from './index.ts'
-import { redisConfigFile } from './redis.ts'
+import { REDIS_CONFIG_FILE } from './redis.ts'
 import { findRedisCli } from './redis-binary.ts'
+import { isAlive } from './testing/is-alive.ts'
+import { openFolder } from './testing/open-folder.ts'
 
-const ask = async (port: number, ...command: string[]): Promise<string> => {
+async function ask(port: number, ...command: string[]): Promise<string> {
   const cli = await findRedisCli()
   const { stdout } = await promisify(execFile)(cli, ['-p', String(port), ...command], { timeout: 10_000 })
   return stdout.trimEnd()
 }
 
-const bytes = (value: string): string => {
+function bytes(value: string): string {
   const [, number, unit = ''] = /^(\d+)(kb|mb|gb)?$/i.exec(value) ?? []
   if (number === undefined) return value
   return String(Number(number) * ({ kb: 2 ** 10, mb: 2 ** 20, gb: 2 ** 30 }[unit.toLowerCase()] ?? 1))
@@ -24,7 +24,7 @@ const bytes = (value: string): string => {
 t.test("the server runs with each line of infra's redis.conf", async (t) => {
   const server = await startRedis()
   t.teardown(server.stop)
-  const lines = (await readFile(redisConfigFile, 'utf8'))
+  const lines = (await readFile(REDIS_CONFIG_FILE, 'utf8'))
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => line.split(' '))
@@ -44,7 +44,7 @@ t.test("the server runs with each line of infra's redis.conf", async (t) => {
   }
 })
 
-t.test('a server of the test is killed, paused and started again on its port', async (t) => {
+t.test('a test can kill, pause and restart its own server on the same port', async (t) => {
   const redis = await testRedis(t, { own: true })
   const { pid, port } = redis
   t.equal(await ask(port, 'SET', 'c:a', '1'), 'OK')
@@ -76,7 +76,7 @@ t.test('the shared server cannot be stopped by a test', async (t) => {
   t.throws(() => redis.pause(), /shared/)
 })
 
-t.test('a cluster has three masters with a linked replica each, and nothing of it stays', async (t) => {
+t.test('a cluster has three masters with a linked replica each, and leaves nothing', async (t) => {
   const cluster = await redisCluster(t)
   t.equal(cluster.redisClusterNodes.split(',').length, 6)
   const roles = await Promise.all(cluster.nodes.map(({ port }) => ask(port, 'ROLE')))
@@ -93,16 +93,16 @@ t.test('a cluster has three masters with a linked replica each, and nothing of i
 t.test('without a Redis server', async (t) => {
   const dir = await openFolder(t)
 
-  t.test('where nothing can install it, the line to type is told for apt and for brew', async (t) => {
+  t.test('without an installer, the error has the lines to type for apt and brew', async (t) => {
     await t.rejects(findRedisServer({ path: dir }), {
       code: 'REDIS_MISSING',
       message: /apt-get install -y redis-server[\s\S]*brew install redis/,
     })
   })
 
-  t.test('a stack goes on without it, says so loudly, and gives no address', async (t) => {
+  t.test('a stack starts without Redis, reports that, and has no address for it', async (t) => {
     const path = process.env.PATH
-    // The programs of the system stay, those that are looked for do not.
+    // Keeps the programs of the system, except Redis.
     process.env.PATH = dir
     t.teardown(() => {
       process.env.PATH = path
@@ -125,7 +125,7 @@ t.test('without a Redis server', async (t) => {
 
   const isRoot = process.getuid?.() === 0
   const skip = isRoot ? false : 'only root installs'
-  t.test('root installs it with apt-get, update first, and says so', { skip }, async (t) => {
+  t.test('root installs Redis with apt-get, after an update, and reports it', { skip }, async (t) => {
     const bin = t.testdir()
     const aptGet = `#!/bin/sh
 echo "$DEBIAN_FRONTEND $*" >> '${bin}/calls'

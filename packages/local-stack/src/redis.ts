@@ -1,13 +1,13 @@
 import { copyFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { REPOSITORY_ROOT } from '@reference/cli'
 import { type GuardedServer, startGuarded } from './guard.ts'
 import { findRedisServer } from './redis-binary.ts'
 import { serverFolder, serverUser } from './server-user.ts'
 import { startServer } from './start-server.ts'
 
-export type RedisOptions = {
+export interface RedisOptions {
   /** A free port unless given. */
   port?: number
   /** Settings over those of infra's redis.conf, such as `{ maxmemory: '64mb' }`; sent as `--name value`. */
@@ -18,7 +18,7 @@ export type RedisOptions = {
   program?: string
 }
 
-export type RedisServer = {
+export interface RedisServer {
   url: string
   port: number
   pid: number
@@ -27,17 +27,17 @@ export type RedisServer = {
   stop(): Promise<void>
 }
 
-/** Infra's file: what the container mounts is what runs here. */
-export const redisConfigFile = fileURLToPath(new URL('../../../infra/redis/redis.conf', import.meta.url))
+/** The file that the container mounts. */
+export const REDIS_CONFIG_FILE = join(REPOSITORY_ROOT, 'infra/redis/redis.conf')
 
-/** A Redis or Valkey on 127.0.0.1 with infra's redis.conf, ended with this process. */
-export const startRedis = async (options: RedisOptions = {}): Promise<RedisServer> => {
+/** Starts a Redis or Valkey on 127.0.0.1 with infra's redis.conf; it ends with this process. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const program = options.program ?? (await findRedisServer())
   const user = serverUser()
   const folder = await serverFolder(user, 'redis', options.dir)
   try {
     const config = join(folder, 'redis.conf')
-    await copyFile(redisConfigFile, config)
+    await copyFile(REDIS_CONFIG_FILE, config)
     const logFile = join(folder, 'redis.log')
     const { server, port } = await startServer({
       name: 'Redis',
@@ -56,7 +56,7 @@ export const startRedis = async (options: RedisOptions = {}): Promise<RedisServe
               ...options.settings,
             }),
           ],
-          // Nothing in it is kept.
+          // No data is kept.
           stopSignal: 'KILL',
           log: logFile,
           deleteFolder: folder,
@@ -80,8 +80,8 @@ export const startRedis = async (options: RedisOptions = {}): Promise<RedisServe
 const flags = (settings: Record<string, string>): string[] =>
   Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
 
-/** Asks for the pid, since another server may answer on a port that was free a moment ago. */
-const answersAs = async (port: number, server: GuardedServer): Promise<boolean> => {
+/** Compares the pid, since another server may answer on a port that was free a moment ago. */
+async function answersAs(port: number, server: GuardedServer): Promise<boolean> {
   const answer = await new Promise<string>((resolve) => {
     const socket = connect(port, '127.0.0.1')
     let text = ''

@@ -9,7 +9,7 @@ import { claimRun, commandOf, startOf } from './running.ts'
 
 const run = { command: 'pnpm start', services: 'reference-api on http://127.0.0.1:8000' }
 
-t.test('a second run of a clone is refused, and says what runs and what to type', async (t) => {
+t.test('a second run of a clone is refused, with the first run and the line to type', async (t) => {
   const file = join(t.testdir({}), 'folder', 'run.json')
   const claim = await claimRun(file, run)
   t.equal(claim.afterCrash, false)
@@ -24,7 +24,7 @@ t.test('a second run of a clone is refused, and says what runs and what to type'
   t.notOk(existsSync(file))
 })
 
-t.test('a run that was killed does not block, even when its id belongs to another process now', async (t) => {
+t.test('a killed run does not block, even when its process id belongs to another process', async (t) => {
   const file = join(t.testdir({}), 'run.json')
   const dead = spawnSync(process.execPath, ['-e', '']).pid
   for (const other of [
@@ -39,7 +39,7 @@ t.test('a run that was killed does not block, even when its id belongs to anothe
   t.equal((await claimRun(file, run)).afterCrash, false)
 })
 
-t.test('a process is known by its id and its start', async (t) => {
+t.test('a process is identified by its id and start time', async (t) => {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'some argument'])
   await once(child, 'spawn')
   const pid = child.pid ?? 0

@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { localStackError } from './errors.ts'
 
-/** One process, told apart from a later one that got its id. */
+/** Identifies a process, even when a later one gets the same id. */
 interface ProcessId {
   readonly pid: number
   readonly startedAt: string
@@ -16,17 +16,17 @@ interface Run extends ProcessId {
 }
 
 /**
- * Records in a file which process runs the services of a clone, until `release`. A file whose process is gone (killed, or
- * before the machine was started again) does not count.
+ * Records in a file which process runs the services of a clone, until `release`. A file whose process has ended (killed, or
+ * before a restart of the machine) is ignored.
  *
- * @param run what the other start is to read: the command, and the services with their addresses
- * @returns `afterCrash` when the last run did not release it: what it started may still be ending
- * @throws LocalStackError ALREADY_RUNS when another process does, with what to type
+ * @param run shown by another start: the command, and the services with their addresses
+ * @returns `afterCrash` when the last run did not release it: its services may still be ending
+ * @throws LocalStackError ALREADY_RUNS when another process does, with the line to type
  */
-export const claimRun = async (
+export async function claimRun(
   file: string,
   run: { command: string; services: string },
-): Promise<{ release(): Promise<void>; afterCrash: boolean }> => {
+): Promise<{ release(): Promise<void>; afterCrash: boolean }> {
   const other = await readRun(file)
   if (other !== undefined && startOf(other.pid) === other.startedAt) {
     throw localStackError(
@@ -42,28 +42,28 @@ To run another one beside it, with a database of its own, type: ${run.command} -
   return { release: () => rm(file, { force: true }), afterCrash: other !== undefined }
 }
 
-const readRun = async (file: string): Promise<Run | undefined> => {
+async function readRun(file: string): Promise<Run | undefined> {
   try {
     const { pid, startedAt, command, services }: Run = JSON.parse(await readFile(file, 'utf8'))
     return { pid: Number(pid), startedAt, command, services }
   } catch {
-    // No file, or one that was written in part.
+    // No file, or an incomplete one.
     return undefined
   }
 }
 
-/** When a process was started, in the words of the system; undefined when there is no such process. */
-export const startOf = (pid: number): string | undefined => {
-  // The 22nd field; the second one is a name, which may hold blanks and parentheses.
+/** The start time of a process, in the format of the system; undefined without such a process. */
+export function startOf(pid: number): string | undefined {
+  // The 22nd field. The second field is a name, which may contain blanks and parentheses.
   const fields = fromProc(pid, 'stat')?.split(') ').at(-1)?.split(' ')
   return fields?.[19] ?? ps(pid, 'lstart')
 }
 
-/** The command line of a process; undefined when there is no such process. */
+/** The command line of a process; undefined without such a process. */
 export const commandOf = (pid: number): string | undefined =>
   fromProc(pid, 'cmdline')?.replaceAll('\0', ' ').trim() ?? ps(pid, 'args')
 
-const fromProc = (pid: number, file: string): string | undefined => {
+function fromProc(pid: number, file: string): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')
   } catch {
@@ -71,7 +71,7 @@ const fromProc = (pid: number, file: string): string | undefined => {
   }
 }
 
-const ps = (pid: number, column: string): string | undefined => {
+function ps(pid: number, column: string): string | undefined {
   if (process.platform === 'linux') return undefined
   try {
     return (

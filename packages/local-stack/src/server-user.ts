@@ -4,26 +4,33 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { localStackError } from './errors.ts'
 
-export type ServerUser = { name: string; uid: number; gid: number }
+const ACCOUNTS = ['postgres', '_postgres', 'nobody']
+
+export interface ServerUser {
+  name: string
+  uid: number
+  gid: number
+}
 
 /**
- * Postgres refuses to run as root, and a Redis without a password should not: under root both run as `postgres` where
- * that account exists, else as `nobody` (initdb needs an account with a name). Otherwise as whoever runs this.
+ * The user that the servers run as; undefined for the current user. Postgres refuses to run as root, and a Redis without a
+ * password should not: under root both run as `postgres` if that account exists, else as the system's unprivileged account
+ * (initdb needs an account with a name).
  */
-export const serverUser = (): ServerUser | undefined => {
+export function serverUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined
-  for (const name of ['postgres', '_postgres', 'nobody']) {
+  for (const name of ACCOUNTS) {
     const uid = idOf('-u', name)
     const gid = idOf('-g', name)
     if (uid !== undefined && gid !== undefined) return { name, uid, gid }
   }
   throw localStackError(
     'SERVER_USER_MISSING',
-    'Run as root, but there is no user postgres or nobody to run Postgres as',
+    `Postgres cannot run as root, and there is none of the users ${ACCOUNTS.join(', ')}`,
   )
 }
 
-const idOf = (flag: '-u' | '-g', name: string): number | undefined => {
+function idOf(flag: '-u' | '-g', name: string): number | undefined {
   try {
     return Number(execFileSync('id', [flag, name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
   } catch {
@@ -31,7 +38,7 @@ const idOf = (flag: '-u' | '-g', name: string): number | undefined => {
   }
 }
 
-/** Whether the user can enter the folder: the kernel is asked, since modes are not all that decides. */
+/** Whether the user can enter the folder. Tries it, since more than the mode decides. */
 export const canEnter = (user: ServerUser | undefined, folder: string): boolean =>
   spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], {
     cwd: '/',
@@ -39,12 +46,12 @@ export const canEnter = (user: ServerUser | undefined, folder: string): boolean 
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   }).status === 0
 
-/** A new temporary folder that belongs to the user, under `parent` or where temporary folders are here. */
-export const serverFolder = async (
+/** Makes a temporary folder that belongs to the user, under `parent` or a temporary folder of the system. */
+export async function serverFolder(
   user: ServerUser | undefined,
   name: string,
   parent?: string,
-): Promise<string> => {
+): Promise<string> {
   const candidates = parent === undefined ? [tmpdir(), '/tmp', '/var/tmp'] : [parent]
   const reachable = candidates.find((folder) => canEnter(user, folder))
   if (reachable === undefined) {

@@ -1,29 +1,33 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { REPOSITORY_ROOT } from '@reference/cli'
 import type { Environment } from '@reference/config'
 import type { ServiceName } from '@reference/shop/services'
 import { localStackError } from './errors.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
 
-export type ServiceOptions = {
+export interface ServiceOptions {
   name: ServiceName
-  /** Where this process reaches it. */
+  /** Its address for this process. */
   url: string
-  /** All of its environment. */
+  /** Its complete environment. */
   env: Environment
-  /** Starts again on each change of a file. */
+  /** Restart on each change of a file. */
   watch: boolean
   print: (line: string) => void
 }
 
-export type Service = { name: ServiceName; url: string; exited: Promise<number>; stop(): Promise<void> }
+export interface Service {
+  name: ServiceName
+  url: string
+  exited: Promise<number>
+  stop(): Promise<void>
+}
 
-const root = fileURLToPath(new URL('../../../', import.meta.url))
-const readyMs = 30_000
+const READY_TIMEOUT_MS = 30_000
 
-/** Starts a service as it is really run (`node services/<name>/src/main.ts`) and prints its output behind its name. */
-export const startService = async (options: ServiceOptions): Promise<Service> => {
+/** Starts a service as `node services/<name>/src/main.ts` and prints its output with its name as a prefix. */
+export async function startService(options: ServiceOptions): Promise<Service> {
   const { name, url, env, watch, print } = options
   const prefix = `${name.padEnd(13)} │ `
   let rest = ''
@@ -37,44 +41,44 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
       for (const line of lines) print(prefix + line)
     },
     env,
-    cwd: root,
+    cwd: REPOSITORY_ROOT,
   })
   return { name, url, exited: guarded.exited, stop: guarded.stop }
 }
 
-/** Whether `/health` says 200 before the service ends and within half a minute. */
-export const isHealthy = async (service: Service): Promise<boolean> => {
+/** Whether `/health` answers 200 within `READY_TIMEOUT_MS`, before the service ends. */
+export async function isHealthy(service: Service): Promise<boolean> {
   let ended = false
   void service.exited.then(() => {
     ended = true
   })
-  const deadline = performance.now() + readyMs
+  const deadline = performance.now() + READY_TIMEOUT_MS
   while (!ended && performance.now() < deadline) {
-    const healthy = await fetch(`${service.url}/health`, { signal: AbortSignal.timeout(2000) }).then(
+    const isOk = await fetch(`${service.url}/health`, { signal: AbortSignal.timeout(2000) }).then(
       async (response) => {
         await response.body?.cancel()
         return response.status === 200
       },
       () => false,
     )
-    if (healthy) return true
+    if (isOk) return true
     await delay(50)
   }
   return false
 }
 
 /**
- * Makes sure that a service can listen, before anything is started for it.
+ * Checks that a service can listen, before anything is started for it.
  *
  * @param waitMs how long the port may still be taken by a service that is ending
  * @param remedy what to type when the port is taken
  * @throws LocalStackError PORT_TAKEN, or ADDRESS_UNAVAILABLE when HOST is no address of this machine
  */
-export const requirePort = async (
+export async function requirePort(
   { name, host, port }: { name: ServiceName; host: string; port: number },
   waitMs: number,
   remedy: () => Promise<string>,
-): Promise<void> => {
+): Promise<void> {
   const deadline = performance.now() + waitMs
   let code = await listenFault(host, port)
   while (code === 'EADDRINUSE' && performance.now() < deadline) {
@@ -89,15 +93,15 @@ export const requirePort = async (
       `${place} is taken: another process listens there.\n${await remedy()}`,
     )
   }
-  const why =
+  const message =
     code === 'EACCES'
       ? `${place} needs a privilege: choose one above 1023`
       : `HOST=${host} cannot be listened on (${code})`
-  throw localStackError('ADDRESS_UNAVAILABLE', why)
+  throw localStackError('ADDRESS_UNAVAILABLE', message)
 }
 
-/** Two ports in a row that are free, from one that is taken upwards. */
-export const findFreePair = async (host: string, from: number): Promise<number | undefined> => {
+/** Finds two adjacent free ports above a taken one. Returns the lower one. */
+export async function findFreePair(host: string, from: number): Promise<number | undefined> {
   for (let port = from + 10; port < Math.min(from + 500, 65_535); port += 10) {
     const faults = await Promise.all([listenFault(host, port), listenFault(host, port + 1)])
     if (faults.every((fault) => fault === undefined)) return port
@@ -105,10 +109,11 @@ export const findFreePair = async (host: string, from: number): Promise<number |
   return undefined
 }
 
-/** The code of the error with which listening fails; undefined when it does not. */
-const listenFault = (host: string, port: number): Promise<string | undefined> =>
-  new Promise((resolve) => {
+/** The code of the error of listening there; undefined when listening works. */
+function listenFault(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     server.listen({ host, port }, () => server.close(() => resolve(undefined)))
   })
+}

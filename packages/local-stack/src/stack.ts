@@ -4,7 +4,7 @@ import { startRedis } from './redis.ts'
 import { findRedisServer, sayOnStderr } from './redis-binary.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 
-export type StackOptions = {
+export interface StackOptions {
   postgres?: Omit<PostgresOptions, 'dir'>
   /** `single` unless given; `false` for none. */
   redis?: false | 'single' | 'cluster'
@@ -13,11 +13,11 @@ export type StackOptions = {
   redisPort?: number
   /** Where temporary folders are made. */
   dir?: string
-  /** Where a missing Redis and an installation are told; standard error unless given. */
+  /** Receives lines about a missing Redis and its installation; standard error unless given. */
   say?: (line: string) => void
 }
 
-export type Stack = {
+export interface Stack {
   /** The database `reference` as its owner. */
   databaseUrl: string
   /** The database `postgres` as the superuser. */
@@ -27,16 +27,16 @@ export type Stack = {
   redisClusterNodes?: string
   /** Of the postmaster and of each Redis. */
   pids: { postgres: number; redis: number[] }
-  /** What the services read from the environment. */
+  /** Settings of the services. */
   env: Record<string, string>
   stop(): Promise<void>
 }
 
 /**
  * Starts Postgres and Redis side by side, each with infra's own file, on free ports of 127.0.0.1 and in temporary folders.
- * They end with this process, however it ends. Where no Redis can be had the stack goes on without it and says so.
+ * They end with this process, however it ends. Without a Redis server the stack starts without Redis and reports that.
  */
-export const startStack = async (options: StackOptions = {}): Promise<Stack> => {
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const { redis = 'single', dir, say = sayOnStderr } = options
   const at = dir === undefined ? {} : { dir }
   const settings = options.redisSettings === undefined ? {} : { settings: options.redisSettings }
@@ -79,13 +79,13 @@ export const startStack = async (options: StackOptions = {}): Promise<Stack> => 
   }
 }
 
-type Cache = {
+interface Cache {
   env: { REDIS_URL?: string; REDIS_CLUSTER_NODES?: string }
   pids: number[]
   stop(): Promise<void>
 }
 
-const redisProgram = async (say: (line: string) => void): Promise<string | undefined> => {
+async function redisProgram(say: (line: string) => void): Promise<string | undefined> {
   try {
     return await findRedisServer({ say })
   } catch (error) {

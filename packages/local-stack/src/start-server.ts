@@ -4,19 +4,19 @@ import { localStackError } from './errors.ts'
 import { freePort } from './free-port.ts'
 import type { GuardedServer } from './guard.ts'
 
-type Attempt = {
+interface Attempt {
   name: string
   logFile: string
-  /** A fixed port, or a free one: then another is taken should somebody else have been faster. */
+  /** A fixed port. Without it a free one, and another if a different process takes it first. */
   port?: number
   start(port: number): Promise<GuardedServer>
-  /** Asked until it says true or the server has ended. */
+  /** Called until it returns true or the server has ended. */
   isReady(port: number, server: GuardedServer): Promise<boolean>
   timeoutMs?: number
 }
 
 /** Starts a server and waits until it answers; an error carries the last lines of its log. */
-export const startServer = async (attempt: Attempt): Promise<{ server: GuardedServer; port: number }> => {
+export async function startServer(attempt: Attempt): Promise<{ server: GuardedServer; port: number }> {
   const { name, logFile, timeoutMs = 60_000 } = attempt
   for (let attempts = 1; ; attempts++) {
     const port = attempt.port ?? (await freePort())
@@ -34,8 +34,8 @@ export const startServer = async (attempt: Attempt): Promise<{ server: GuardedSe
     if (ended.value && attempt.port === undefined && attempts < 5 && /address already in use/i.test(log))
       continue
     await server.stop()
-    const why = ended.value ? 'ended instead of starting' : `did not answer within ${timeoutMs / 1000} s`
-    throw localStackError('SERVER_START_FAILED', `${name} ${why} (port ${port}):\n${lastLines(log)}`)
+    const outcome = ended.value ? 'ended instead of starting' : `did not answer within ${timeoutMs / 1000} s`
+    throw localStackError('SERVER_START_FAILED', `${name} ${outcome} (port ${port}):\n${lastLines(log)}`)
   }
 }
 

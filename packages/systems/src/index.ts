@@ -1,2 +1,3 @@
 export { systemSettings } from './from-config.ts'
-export { createSystems, type System, type Systems, type SystemsOptions } from './systems.ts'
+export { withVaultSecrets, withVaultSecretsOrExit } from './secrets.ts'
+export { createSystems, type Systems, type SystemsOptions } from './systems.ts'

@@ -1,7 +1,6 @@
-import { codeOf, systemError } from './errors.ts'
-import type { Open } from './link.ts'
+import { codeOf, type Open, probeError } from '@reference/probes'
 
-/** MongoDB: `ping` on the server that the driver selects. The driver keeps, watches and mends its own connections. */
+/** Probes MongoDB by `ping` on the server that the driver selects. The driver keeps and replaces its own connections. */
 export const openMongodb =
   (url: string, connectTimeoutMs: number): Open =>
   async (signal) => {
@@ -19,7 +18,7 @@ export const openMongodb =
     })
     return {
       async ask() {
-        // The driver goes on trying until its time is up and then says only that; why is in the heartbeats.
+        // The driver retries until its limit and then reports only the limit; the reason is in its heartbeats.
         const refused = Promise.withResolvers<never>()
         const failed = new Set<string>()
         const onFailed = (event: { connectionId: string; failure: Error }) => {
@@ -30,7 +29,7 @@ export const openMongodb =
         try {
           await Promise.race([client.db('admin').command({ ping: 1 }), refused.promise])
         } catch (error) {
-          throw nameOf(error as Error)
+          throw withCode(error as Error)
         } finally {
           client.off('serverHeartbeatFailed', onFailed)
         }
@@ -39,7 +38,7 @@ export const openMongodb =
     }
   }
 
-function nameOf(error: Error): Error {
-  const name = codeOf(error) ?? ('codeName' in error ? String(error.codeName) : undefined)
-  return systemError(name ?? 'UNAVAILABLE', error.message, error)
+function withCode(error: Error): Error {
+  const code = codeOf(error) ?? ('codeName' in error ? String(error.codeName) : undefined)
+  return probeError(code ?? 'UNAVAILABLE', error.message, error)
 }

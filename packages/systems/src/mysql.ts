@@ -1,22 +1,22 @@
-import type { Open } from './link.ts'
-import { untilAborted } from './link.ts'
+import { abortable } from '@reference/async'
+import type { Open } from '@reference/probes'
 
-/** MySQL: a login, then `SELECT 1`. */
+/** Probes MySQL: a login, then `SELECT 1`. */
 export const openMysql =
   (url: string): Open =>
   async (signal, onLost) => {
     const { default: mysql } = await import('mysql2')
     signal.throwIfAborted()
     const connection = mysql.createConnection({ uri: url })
-    // An 'error' that nobody listens to would end the process.
+    // An 'error' event without a listener would end the process.
     connection.on('error', onLost).on('end', onLost)
     const call = (send: (done: (error: Error | null) => void) => unknown) =>
       new Promise<void>((resolve, reject) => send((error) => (error ? reject(error) : resolve())))
     const destroy = () => connection.destroy()
     try {
-      await untilAborted(
-        signal,
+      await abortable(
         call((done) => connection.connect(done)),
+        signal,
       )
     } catch (error) {
       destroy()

@@ -1,11 +1,10 @@
-import { codeOf, systemError } from './errors.ts'
-import type { Open } from './link.ts'
-import { untilAborted } from './link.ts'
+import { abortable } from '@reference/async'
+import { codeOf, type Open, probeError } from '@reference/probes'
 
-/** A peer that vanished is noticed within two of these. */
+/** A vanished peer is noticed within two heartbeats. */
 const HEARTBEAT_SECONDS = 10
 
-/** RabbitMQ: the AMQP 0-9-1 handshake once, then a channel is opened and closed, two round trips through the broker. */
+/** Probes RabbitMQ: the AMQP 0-9-1 handshake once, then opens and closes a channel, two round trips through the broker. */
 export const openRabbitmq =
   (url: string, connectTimeoutMs: number): Open =>
   async (signal, onLost) => {
@@ -16,10 +15,10 @@ export const openRabbitmq =
       timeout: connectTimeoutMs,
       clientProperties: { connection_name: 'health' },
     })
-    // Too late to be used: it must not stay open.
+    // A connection that is established after the abort must not stay open.
     signal.addEventListener('abort', () => connecting.then(destroy, () => {}), { once: true })
-    const connection = await untilAborted(signal, connecting).catch((error) => {
-      throw nameOf(error)
+    const connection = await abortable(connecting, signal).catch((error) => {
+      throw withCode(error)
     })
     connection.on('error', onLost).on('close', onLost)
     return {
@@ -32,15 +31,15 @@ export const openRabbitmq =
     }
   }
 
-/** amqplib only closes in order, which waits for a broker that hangs; its socket is not in its types. */
+/** amqplib's own close waits for the broker, which may hang. Its socket is not in its types. */
 function destroy(model: { connection: object }): void {
   const { stream } = model.connection as { stream?: { destroy(): void } }
   stream?.destroy()
 }
 
-/** What the broker says when it refuses has its AMQP code only in the message. */
-function nameOf(error: unknown): unknown {
+/** A refusal of the broker has its AMQP code only in the message. */
+function withCode(error: unknown): unknown {
   if (!(error instanceof Error) || codeOf(error) !== undefined) return error
   const [, name] = /\(([A-Z]+[-_][A-Z]+)\)/.exec(error.message) ?? []
-  return systemError(name ?? (/TIMEDOUT/.test(error.message) ? 'ETIMEDOUT' : 'ERROR'), error.message, error)
+  return probeError(name ?? (/TIMEDOUT/.test(error.message) ? 'ETIMEDOUT' : 'ERROR'), error.message, error)
 }

@@ -1,18 +1,17 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { systemError } from './errors.ts'
-import type { Open } from './link.ts'
+import { type Open, probeError } from '@reference/probes'
 
-/** What `/v1/sys/health` answers besides 200: https://developer.hashicorp.com/vault/api-docs/system/health */
+/** States that `/v1/sys/health` answers besides 200: https://developer.hashicorp.com/vault/api-docs/system/health */
 const STATES = new Map([
   [501, 'NOT_INITIALIZED'],
   [503, 'SEALED'],
   [530, 'REMOVED_FROM_CLUSTER'],
 ])
-/** A standby is alive, passes on what it is asked, and so is as good as the active node. */
+/** A standby forwards requests to the active node, so it counts as healthy. */
 const PATH = '/v1/sys/health?standbyok=true&perfstandbyok=true&drsecondarycode=200'
 
-/** Vault: its own word on its health. */
+/** Probes Vault by its health endpoint. */
 export const openVault =
   (address: string): Open =>
   async () => {
@@ -29,7 +28,7 @@ export const openVault =
             response.on('end', () => {
               if (statusCode === 200) return resolve()
               reject(
-                systemError(STATES.get(statusCode) ?? `HTTP_${statusCode}`, `Vault answered ${statusCode}`),
+                probeError(STATES.get(statusCode) ?? `HTTP_${statusCode}`, `Vault answered ${statusCode}`),
               )
             })
           })

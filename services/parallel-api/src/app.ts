@@ -1,5 +1,6 @@
 import type { Config } from '@reference/config'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
+import { createProbes, probeSettings } from '@reference/probes'
 import { createSystems, systemSettings } from '@reference/systems'
 import { Registry } from 'prom-client'
 import { createContext, type Deadlines } from './context.ts'
@@ -25,12 +26,13 @@ export async function createApp(
   { deadlines, overload }: AppOptions = {},
 ): Promise<{ app: App; close: () => Promise<void> }> {
   const registry = config.metrics ? new Registry() : undefined
+  const probes = createProbes(probeSettings(config))
   const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config),
     // The context needs the server's logger and is made after it; no check runs before the server listens.
-    dependencies: [...dependenciesOf(config, () => context), ...systems.dependencies],
-    systems: systems.nodes,
+    dependencies: [...dependenciesOf(config, () => context), ...probes.dependencies, ...systems.dependencies],
+    systems: probes.nodes,
     ...(overload && { overload }),
     ...(registry && { registry }),
   })
@@ -45,7 +47,7 @@ export async function createApp(
   void context.database.ready().catch(() => {})
 
   const close = async () => {
-    await Promise.all([context.close(), systems.close()])
+    await Promise.all([context.close(), probes.close(), systems.close()])
   }
   return { app, close }
 }

@@ -1,6 +1,7 @@
 import type { Config } from '@reference/config'
 import { createRowAudit } from '@reference/database'
 import type { App } from '@reference/http'
+import { createProbes, probeSettings } from '@reference/probes'
 import { SHOP_TABLES } from '@reference/shop'
 import { createSystems, systemSettings } from '@reference/systems'
 import { assemble } from './assemble.ts'
@@ -18,12 +19,13 @@ const ROUTES = [userRoutes, productRoutes, orderRoutes, configRoutes, jobRoutes]
  * @returns the server, not listening yet, and `close` for everything else that was opened
  */
 export async function createApp(config: Config): Promise<{ app: App; close: () => Promise<void> }> {
+  const probes = createProbes(probeSettings(config))
   const systems = createSystems(systemSettings(config))
   const { app, context } = await assemble(config, {
     // Without the queue POST /process-data is a 503, and every other call works.
     jobsRequired: false,
-    dependencies: systems.dependencies,
-    systems: systems.nodes,
+    dependencies: [...probes.dependencies, ...systems.dependencies],
+    systems: probes.nodes,
   })
   for (const addRoutes of ROUTES) addRoutes(app, context)
   if (config.jobHandlers) context.handleJobs()
@@ -41,7 +43,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
   })
   const close = async () => {
     audit.close()
-    await Promise.all([context.close(), systems.close()])
+    await Promise.all([context.close(), probes.close(), systems.close()])
   }
   await context.warmUp()
   return { app, close }

@@ -1,6 +1,7 @@
-import { loadConfigOrExit, warnOfMisspelt, withVaultSecretsOrExit } from '@reference/config'
+import { loadConfigOrExit, warnOfMisspelt } from '@reference/config'
 import { runServer, runSettings } from '@reference/http'
 import { SERVICES } from '@reference/shop/services'
+import { withVaultSecretsOrExit } from '@reference/systems'
 import { createApp } from './app.ts'
 
 const config = loadConfigOrExit(SERVICES['reference-api'], await withVaultSecretsOrExit())

@@ -25,7 +25,7 @@ async function command(args: string[], databaseUrl?: string, environment: Record
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 
-t.test('jobs are listed, cancelled and sent again', async (t) => {
+t.test('jobs are listed, cancelled and retried', async (t) => {
   const { open, url } = await harness(t)
   const jobs = open()
   const queued = await jobs.enqueue(double, { n: 1 })
@@ -78,7 +78,7 @@ t.test('every dead letter, or those of a queue, are sent again and counted', asy
   t.match(await command(['list', '--dead'], url), { code: 0, stdout: 'No dead letters.\n' })
 })
 
-t.test('what cannot be done is told for each id, stops no other, and is exit code 1', async (t) => {
+t.test('a failure for one id is printed, does not stop the others, and is exit code 1', async (t) => {
   const { open, url, admin } = await harness(t)
   const jobs = open()
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
@@ -90,7 +90,7 @@ t.test('what cannot be done is told for each id, stops no other, and is exit cod
     code: 1,
     stdout: `${completed}  not cancelled: completed\nnonsense  unknown\n${UNKNOWN_ID}  unknown\n${queued}  cancelled\n`,
   })
-  t.match(await command(['cancel', queued], url), { code: 0 }, 'it is as it was wished')
+  t.match(await command(['cancel', queued], url), { code: 0 }, 'it is cancelled already')
   t.match(await command(['retry', completed, queued], url), {
     code: 1,
     stdout: `${completed}  not sent again: completed\n${queued}  queued\n`,
@@ -106,7 +106,7 @@ t.test('what cannot be done is told for each id, stops no other, and is exit cod
   })
 })
 
-t.test('a database without the tables of the queue is told with what makes them', async (t) => {
+t.test('without the tables of the queue, the error names the command that makes them', async (t) => {
   const { url } = await harness(t, { migrated: false })
   t.match(await command(['list'], url), {
     code: 1,
@@ -114,7 +114,7 @@ t.test('a database without the tables of the queue is told with what makes them'
   })
 })
 
-t.test('a queue that is not there is told with those that are', async (t) => {
+t.test('an unknown queue is an error that lists the known queues', async (t) => {
   const { open, url } = await harness(t)
   t.match(await command(['list', '--queue', 'double'], url), {
     code: 1,
@@ -130,24 +130,27 @@ t.test('a queue that is not there is told with those that are', async (t) => {
   }
 })
 
-t.test('a database that goes away is told for the id that met it; the others are not tried', async (t) => {
-  const { open, url, admin } = await harness(t)
-  const jobs = open()
-  const ids = [await jobs.enqueue(double, { n: 1 }), await jobs.enqueue(double, { n: 2 })] as const
-  await admin.query(`
+t.test(
+  'after the loss of the database the id in progress fails, and the other ids are not tried',
+  async (t) => {
+    const { open, url, admin } = await harness(t)
+    const jobs = open()
+    const ids = [await jobs.enqueue(double, { n: 1 }), await jobs.enqueue(double, { n: 2 })] as const
+    await admin.query(`
     CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
     CREATE TRIGGER leave BEFORE UPDATE ON pgboss.job_common FOR EACH ROW EXECUTE FUNCTION leave()`)
-  const { code, stdout } = await command(['cancel', ...ids], url)
-  t.equal(code, 1)
-  t.match(
-    stdout,
-    new RegExp(`^${ids[0]}  error: The job queue is not available: .*\n${ids[1]}  not tried\n$`),
-  )
-})
+    const { code, stdout } = await command(['cancel', ...ids], url)
+    t.equal(code, 1)
+    t.match(
+      stdout,
+      new RegExp(`^${ids[0]}  error: The job queue is not available: .*\n${ids[1]}  not tried\n$`),
+    )
+  },
+)
 
-t.test('what would have no effect is refused', async (t) => {
-  const url = 'postgres://nobody@127.0.0.1:1/none'
+t.test('an option without effect is refused', async (t) => {
+  const url = 'postgres://app@127.0.0.1:1/none'
   const cases: [string[], RegExp][] = [
     [['retry', UNKNOWN_ID, '--dead'], /^retry --dead takes no ids: retry ID retries one\n/],
     [['retry', '--dead', '--state', 'failed'], /^Unknown option '--state'/],
@@ -174,9 +177,9 @@ t.test('what would have no effect is refused', async (t) => {
   }
 })
 
-t.test('wrong settings and a database that is away have codes of their own', async (t) => {
+t.test('wrong settings and an unavailable database have exit codes of their own', async (t) => {
   t.match(await command(['--help']), { code: 0, stdout: /^pnpm ops jobs <command>/ })
-  t.match(await command(['list'], 'postgres://nobody@127.0.0.1:1/none'), {
+  t.match(await command(['list'], 'postgres://app@127.0.0.1:1/none'), {
     code: 1,
     stderr: /^The job queue is not available: .*ECONNREFUSED.*\n$/,
   })

@@ -1,10 +1,13 @@
-import { runCommand } from './command.ts'
-import { runServices, serviceOptions, serviceOptionsHelp } from './run-services.ts'
+import { action, runCommand } from '@reference/cli'
+import { runServices, SERVICE_DETAILS, SERVICE_OPTIONS } from './run-services.ts'
 
-const help = `pnpm dev [options]
-
-Starts Postgres and Redis (no Docker), migrates and seeds, and runs both APIs, which start again on each change.
-
-${serviceOptionsHelp}`
-
-await runCommand(help, serviceOptions, (values) => runServices(values, { command: 'pnpm dev', watch: true }))
+await runCommand(
+  'pnpm dev',
+  action({
+    summary:
+      'Start Postgres and Redis without Docker, migrate, seed, and run both APIs, which reload on each change.',
+    options: SERVICE_OPTIONS,
+    details: SERVICE_DETAILS,
+    run: (flags) => runServices(flags, { command: 'pnpm dev', watch: true }),
+  }),
+)

@@ -17,7 +17,7 @@ async function faultsOf(environment: Environment, flags: RunFlags = {}) {
   return []
 }
 
-const portsOf = async (environment: Environment, flags: RunFlags = {}) => {
+async function portsOf(environment: Environment, flags: RunFlags = {}) {
   const { services } = await planRun(flags, { DATABASE_URL, ...environment })
   return services.map(({ port }) => port)
 }
@@ -121,7 +121,7 @@ t.test('an empty variable counts as absent', async (t) => {
   t.match(plan.services, [{ port: 8000, host: '127.0.0.1' }])
 })
 
-t.test('servers that are set are used, and what would have no effect is refused by name', async (t) => {
+t.test('configured servers are used, and an option without effect is refused by name', async (t) => {
   const redis = { REDIS_URL: 'redis://h' }
   t.match(await planRun({}, redis), { ownPostgres: true, ownRedis: false })
   t.match(await planRun({}, { REDIS_CLUSTER_NODES: 'a:1' }), { ownPostgres: true, ownRedis: false })

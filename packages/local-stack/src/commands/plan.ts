@@ -1,9 +1,9 @@
+import { UsageError } from '@reference/cli'
 import { ConfigError, type Environment, type Fault, loadConfig, readSettings } from '@reference/config'
 import { SERVICES, type ServiceName } from '@reference/shop/services'
 import { freePort } from '../free-port.ts'
-import { UsageError } from './command.ts'
 
-/** What the command line asks for; each is absent unless given. */
+/** Options of the command line; each is undefined unless given. */
 export interface RunFlags {
   port?: number | undefined
   parallelPort?: number | undefined
@@ -17,7 +17,7 @@ export interface ServicePlan {
   readonly host: string
   readonly port: number
   readonly internalPort: number | undefined
-  /** Where other processes of this machine reach it. */
+  /** For other processes of this machine. */
   readonly url: string
   readonly env: Environment
 }
@@ -25,9 +25,9 @@ export interface ServicePlan {
 /** What `pnpm dev` and `pnpm start` run. */
 export interface Plan {
   readonly services: readonly ServicePlan[]
-  /** Whether a Postgres of this command's own is started, migrated and seeded. */
+  /** The command starts, migrates and seeds a Postgres of its own. */
   readonly ownPostgres: boolean
-  /** The Redis of this command's own. */
+  /** The Redis that the command starts. */
   readonly ownRedis: false | 'single' | 'cluster'
 }
 
@@ -50,12 +50,12 @@ type Read = ReturnType<typeof readSettings<(typeof READ)[number]>>
 const DEFAULT_HOST = '127.0.0.1'
 const LARGEST_PORT = 65_535
 
-/** Stands for the database that is started only after all settings are found right. */
+/** Placeholder for the database, which starts only after all settings are valid. */
 const LATER = 'postgres://later'
 
 /**
- * Every setting has the effect that it has on a service that is started alone, in each of its forms (`NAME`, `NAME_FILE`, Vault).
- * Two things cannot be the same for both services: reference-api gets PORT and INTERNAL_PORT, parallel-api the port above each.
+ * Every setting has the same effect as on a service that is started alone, in each of its forms (`NAME`, `NAME_FILE`, Vault).
+ * The services cannot share a port: reference-api gets PORT and INTERNAL_PORT, parallel-api the port above each.
  *
  * @param environment with the secrets of Vault
  * @throws ConfigError for settings that are wrong, contradict each other or would have no effect
@@ -89,7 +89,7 @@ export async function planRun(flags: RunFlags, environment: Environment): Promis
       HOST: host,
       PORT: String(port),
       ...(internalPort !== undefined && { INTERNAL_PORT: String(internalPort) }),
-      // Read already: a secret id may be good for one use.
+      // Already read: a secret id may be valid for one use only.
       VAULT_SECRET_PATH: '',
       ...more,
     }),
@@ -106,7 +106,7 @@ export async function planRun(flags: RunFlags, environment: Environment): Promis
   return { services, ownPostgres, ownRedis }
 }
 
-/** Sets names, over their other form as well. */
+/** Sets variables, and clears their `_FILE` form. */
 export function withSettings(environment: Environment, values: Environment): Environment {
   const files = Object.keys(values).map((name) => [`${name}_FILE`, ''])
   return { ...environment, ...Object.fromEntries(files), ...values }

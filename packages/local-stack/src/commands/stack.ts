@@ -1,47 +1,50 @@
 import { resolve } from 'node:path'
+import { action, flag, oneOf, port, runCommand, text, UsageError } from '@reference/cli'
 import { prepareDatabase } from '../development-data.ts'
-import { startStack } from '../stack.ts'
-import { oneOf, onInterrupt, portOf, runCommand, say, UsageError, type Values } from './command.ts'
+import { type StackOptions, startStack } from '../stack.ts'
+import { onInterrupt, say } from './terminal.ts'
 
-const help = `pnpm stack [options]
+const REDIS_KINDS = ['single', 'cluster', 'off'] as const
 
-Starts Postgres and Redis alone, prints the lines to export, and runs until Ctrl-C.
-
-  --redis single|cluster|off   (single)
-  --redis-port <port>          a free one; for single only
-  --postgres-port <port>       a free one
-  --data <folder>              keeps Postgres's data there; otherwise it is deleted at the end
-  --seed                       migrates and puts in the default rows
-`
-
-const options = {
-  redis: { type: 'string' },
-  'redis-port': { type: 'string' },
-  'postgres-port': { type: 'string' },
-  data: { type: 'string' },
-  seed: { type: 'boolean' },
-} as const
-
-const main = async (values: Values): Promise<number> => {
-  const redis = oneOf(values, 'redis', ['single', 'cluster', 'off'] as const, 'single')
-  const redisPort = portOf(values, 'redis-port')
-  const postgresPort = portOf(values, 'postgres-port')
-  if (redisPort !== undefined && redis !== 'single')
-    throw new UsageError('--redis-port goes with --redis single')
-  const interruption = onInterrupt()
-  const stack = await startStack({
-    postgres: {
-      ...(postgresPort === undefined ? {} : { port: postgresPort }),
-      ...(typeof values.data === 'string' ? { dataDir: resolve(values.data) } : {}),
+await runCommand(
+  'pnpm stack',
+  action({
+    summary: 'Start Postgres and Redis alone, print the lines to export, and run until Ctrl-C.',
+    options: {
+      redis: oneOf(REDIS_KINDS, { help: 'kind of Redis', fallback: 'single' }),
+      'redis-port': port({ help: 'of a single Redis; a free one unless given' }),
+      'postgres-port': port({ help: 'of Postgres; a free one unless given' }),
+      data: text({
+        help: 'keep the data of Postgres there; deleted at the end unless given',
+        placeholder: 'FOLDER',
+      }),
+      seed: flag({ help: 'migrate, and insert the default rows' }),
     },
-    redis: redis === 'off' ? false : redis,
-    ...(redisPort === undefined ? {} : { redisPort }),
-  }).catch((error: unknown) => {
+    run({ redis, 'redis-port': redisPort, 'postgres-port': postgresPort, data, seed }) {
+      if (redisPort !== undefined && redis !== 'single') {
+        throw new UsageError('--redis-port needs --redis single')
+      }
+      const options: StackOptions = {
+        postgres: {
+          ...(postgresPort !== undefined && { port: postgresPort }),
+          ...(data !== undefined && { dataDir: resolve(data) }),
+        },
+        redis: redis === 'off' ? false : redis,
+        ...(redisPort !== undefined && { redisPort }),
+      }
+      return runStack(options, seed)
+    },
+  }),
+)
+
+async function runStack(options: StackOptions, seed: boolean): Promise<number> {
+  const interruption = onInterrupt()
+  const stack = await startStack(options).catch((error: unknown) => {
     interruption.release()
     throw error
   })
   try {
-    if (values.seed === true) say(`# ${await prepareDatabase(stack.databaseUrl)}`)
+    if (seed) say(`# ${await prepareDatabase(stack.databaseUrl)}`)
     for (const [name, value] of Object.entries(stack.env)) process.stdout.write(`export ${name}='${value}'\n`)
     say(`# superuser: ${stack.superuserUrl}`)
     say('# Ctrl-C stops them')
@@ -52,5 +55,3 @@ const main = async (values: Values): Promise<number> => {
     interruption.release()
   }
 }
-
-await runCommand(help, options, main)

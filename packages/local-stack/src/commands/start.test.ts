@@ -1,16 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '@reference/async'
 import t from 'tap'
-import { eventually } from '../fixtures/eventually.ts'
-import { runScript } from '../fixtures/run-script.ts'
 import { findFreePair } from '../services.ts'
-import { testDatabase } from '../test-helpers.ts'
+import { testDatabase } from '../testing/databases-and-redis.ts'
+import { runScript } from '../testing/run-script.ts'
+
+const START_LIMIT = { timeoutMs: 60_000 }
 
 /** The settings of a start on four free ports, with a database that is named in a file. */
-const settingsOf = async (
+async function settingsOf(
   t: Parameters<typeof testDatabase>[0] & { testdir(content: Record<string, string>): string },
-) => {
+) {
   const port = (await findFreePair('::1', 20_000 + (process.pid % 20_000))) ?? 0
   const folder = t.testdir({})
   const file = join(folder, 'url')
@@ -31,7 +33,7 @@ t.test('start gives every setting to both services', async (t) => {
   const internal = (await findFreePair('::1', port + 10)) ?? 0
   const start = runScript('start', [], { ...env, INTERNAL_PORT: `${internal}` })
   t.teardown(() => start.child.kill('SIGKILL'))
-  t.ok(await eventually(() => start.output.stdout.includes('Ctrl-C stops'), 60_000), start.output.stderr)
+  await until('both services run', () => start.output.stdout.includes('Ctrl-C stops'), START_LIMIT)
   t.match(start.output.stderr, /DATABASE_URL is set/)
   for (const offset of [0, 1]) {
     t.equal(await statusOf(`http://[::1]:${port + offset}/users/1`), 200)
@@ -51,7 +53,11 @@ t.test('start ends whether its output is read or not', async (t) => {
   t.teardown(() => closeSync(fd))
   const start = runScript('start', [], { ...env, REQUEST_LOG: 'on' }, fd)
   t.teardown(() => start.child.kill('SIGKILL'))
-  t.ok(await eventually(async () => (await statusOf(`http://[::1]:${port + 1}/health`)) === 200, 60_000))
+  await until(
+    'parallel-api answers',
+    async () => (await statusOf(`http://[::1]:${port + 1}/health`)) === 200,
+    START_LIMIT,
+  )
   const calls = async () => {
     for (let n = 0; n < 150; n++) await statusOf(`http://[::1]:${port}/health`)
   }

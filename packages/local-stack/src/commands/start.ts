@@ -1,12 +1,12 @@
-import { runCommand } from './command.ts'
-import { runServices, serviceOptions, serviceOptionsHelp } from './run-services.ts'
+import { action, runCommand } from '@reference/cli'
+import { runServices, SERVICE_DETAILS, SERVICE_OPTIONS } from './run-services.ts'
 
-const help = `pnpm start [options]
-
-Runs both APIs as pnpm dev does, without starting them again on a change.
-
-${serviceOptionsHelp}`
-
-await runCommand(help, serviceOptions, (values) =>
-  runServices(values, { command: 'pnpm start', watch: false }),
+await runCommand(
+  'pnpm start',
+  action({
+    summary: 'Run both APIs as pnpm dev does, without reloading.',
+    options: SERVICE_OPTIONS,
+    details: SERVICE_DETAILS,
+    run: (flags) => runServices(flags, { command: 'pnpm start', watch: false }),
+  }),
 )

@@ -1,3 +1,2 @@
 export { mongodbSlowCommand } from './mongodb-slow.ts'
 export { mysqlSlowCommand } from './mysql-slow.ts'
-export { redisCommand } from './redis.ts'

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { closedPort } from '@reference/probes/testing'
 import t from 'tap'
-import { closedPort } from '../fixtures/ports.ts'
 
 function run(command: string, args: string[], env: Record<string, string> = {}) {
   const file = fileURLToPath(new URL(`./${command}.ts`, import.meta.url))
@@ -15,12 +15,12 @@ function run(command: string, args: string[], env: Record<string, string> = {}) 
   })
 }
 
-// What they show of a real MySQL is in tests/systems. No MongoDB was at hand: this holds how it fails, not what it shows.
+// tests/systems has the output of a real MySQL. There was no real MongoDB: this tests its failures, not its output.
 for (const [command, setting, scheme] of [
   ['mysql-slow', 'MYSQL_URL', 'mysql'],
   ['mongodb-slow', 'MONGODB_URL', 'mongodb'],
 ] as const) {
-  t.test(`${command} explains itself, and says what is wrong with a call`, async (t) => {
+  t.test(`${command} prints help, and names a wrong argument or setting`, async (t) => {
     const env = { [setting]: `${scheme}://app@127.0.0.1:${await closedPort()}/shop` }
     t.match(await run(command, ['--help']), {
       code: 0,

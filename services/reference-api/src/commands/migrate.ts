@@ -1,8 +1,9 @@
 import { action, runCommand } from '@reference/cli'
-import { loadConfigOrExit, withVaultSecretsOrExit } from '@reference/config'
+import { loadConfigOrExit } from '@reference/config'
 import { migrateJobs } from '@reference/jobs'
 import { migrate } from '@reference/shop'
 import { SERVICES } from '@reference/shop/services'
+import { withVaultSecretsOrExit } from '@reference/systems'
 
 const DETAILS = `
 Does nothing when the schema is the newest. Several may run at once.

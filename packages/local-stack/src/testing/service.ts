@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { until as waitUntil } from '@reference/async'
+import { REPOSITORY_ROOT } from '@reference/cli'
+import type { TestScope } from './databases-and-redis.ts'
+
+export interface TestService {
+  readonly child: ChildProcess
+  /** Everything that it has printed so far. */
+  readonly output: { readonly text: string }
+  /** Resolves with its address, such as `http://127.0.0.1:41234`; rejects when it ended instead. */
+  listening(): Promise<string>
+  /** Sends a signal and gives the exit code, null when the signal ended it. */
+  end(signal: NodeJS.Signals): Promise<number | null>
+}
+
+const ENTRIES = {
+  'reference-api': 'reference-api/src/main.ts',
+  'reference-worker': 'reference-api/src/worker.ts',
+  'parallel-api': 'parallel-api/src/main.ts',
+} as const
+
+/** Starts a service as in production, with `environment` and the PATH of this process; killed when the test ends. */
+export function startService(
+  t: TestScope,
+  service: keyof typeof ENTRIES,
+  environment: Record<string, string>,
+): TestService {
+  const main = join(REPOSITORY_ROOT, 'services', ENTRIES[service])
+  const child = spawn(process.execPath, [main], {
+    env: { PATH: process.env.PATH, PORT: '0', WORKER_THREADS: '1', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { text: '' }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      output.text += part.toString()
+    })
+  }
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal)
+      await once(child, 'exit')
+    }
+    return child.exitCode
+  }
+  t.teardown(() => end('SIGKILL'))
+  const listening = () =>
+    until(`${service} listens`, () => {
+      if (child.exitCode !== null) throw new Error(`${service} ended with ${child.exitCode}: ${output.text}`)
+      return /http:\/\/127\.0\.0\.1:\d+/.exec(output.text)?.[0]
+    })
+  return { child, output, listening, end }
+}
+
+/** `until` of `@reference/async` with its limit as a number. */
+export function until<T>(
+  what: string,
+  condition: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 20_000,
+): Promise<T> {
+  return waitUntil(what, condition, { timeoutMs })
+}

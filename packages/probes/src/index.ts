@@ -1,0 +1,5 @@
+export { codeOf, probeError } from './errors.ts'
+export { probeSettings } from './from-config.ts'
+export type { Link, Open } from './link.ts'
+export { createProbe, type Probe } from './probe.ts'
+export { createProbes, type Probes, type ProbesOptions } from './probes.ts'
