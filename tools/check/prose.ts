@@ -33,9 +33,8 @@ const FILES = [
   '*.alloy',
   '*.cfg',
 ]
-/** An applied migration keeps its text, because databases record its hash. */
 const EXCLUDED =
-  /^tools\/check\/prose\.ts$|^pnpm-lock\.yaml$|^bench\/baselines\/|migrations\/(meta\/|000[0-3]_)|testing\/recorded/
+  /^tools\/check\/prose\.ts$|^pnpm-lock\.yaml$|^bench\/(baselines|test)\/|\/migrations\/|testing\/recorded/
 /** `nobody` as the name of a Unix user. */
 const UNIX_USER = /user(:|=| )\s*["']?nobody|nobody:no(group|body)|['"]nobody['"]/
 
