@@ -13,7 +13,7 @@ t.setTimeout(300_000)
 t.test('packages/systems can be removed, and the rest compiles and starts', async (t) => {
   const copy = t.testdir({})
   copyRepository(copy)
-  await run(process.execPath, ['packages/systems/remove.ts'], { cwd: copy })
+  await run(process.execPath, ['packages/systems/src/commands/remove.ts'], { cwd: copy })
 
   for (const path of ['packages/systems', 'tests/systems', 'infra/vault'])
     t.notOk(existsSync(join(copy, path)))

@@ -1,3 +1,5 @@
+import { AppError } from '@reference/errors'
+
 /** A wrong setting with the reason. Never contains the value of a secret. */
 export interface Fault {
   readonly name: string
@@ -5,13 +7,12 @@ export interface Fault {
 }
 
 /** The environment has wrong settings; contains every fault, not only the first. */
-export class ConfigError extends Error {
-  readonly code = 'CONFIG_INVALID'
+export class ConfigError extends AppError<'CONFIG_INVALID'> {
   readonly faults: readonly Fault[]
 
   constructor(faults: readonly Fault[]) {
-    super(`wrong settings:\n${faults.map(({ name, message }) => `  ${name}: ${message}`).join('\n')}`)
-    this.name = 'ConfigError'
+    const lines = faults.map(({ name, message }) => `  ${name}: ${message}`)
+    super('CONFIG_INVALID', 500, `wrong settings:\n${lines.join('\n')}`)
     this.faults = faults
   }
 }

@@ -13,4 +13,4 @@ export { type Misspelt, misspeltSettings, type WarningLog, warnOfMisspelt } from
 export type { RedisTarget } from './redis.ts'
 export { servicesOf } from './services-of.ts'
 export type { ServiceDefinition, Setting, Tuning } from './setting.ts'
-export { type SettingName, settings } from './settings.ts'
+export { settings } from './settings.ts'

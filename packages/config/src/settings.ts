@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { integer, list, oneOf, onOff, postgresUrl, type Setting, text, url } from './setting.ts'
 import { systemsSettings } from './systems-settings.ts'
 
-const guide = {
+const GUIDE = {
   pools: 'API Performance › Connection Pooling',
   caching: 'API Performance › Caching Strategy',
   compression: 'API Performance › Response Compression',
@@ -15,19 +15,19 @@ const guide = {
   serialisation: 'API Performance › FastAPI Optimization',
 } as const
 
-const authToken = Type.Object({
+const AUTH_TOKEN = Type.Object({
   name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   scope: Type.Unsafe<'write' | 'admin'>(Type.String({ enum: ['write', 'admin'] })),
 })
-const hostAndPort = Type.Object({
+const HOST_AND_PORT = Type.Object({
   host: Type.String({ pattern: '^[A-Za-z0-9._-]+$' }),
   port: Type.Integer({ minimum: 1, maximum: 65_535 }),
 })
 
 /**
- * Every setting of both services, one row each, keyed by its environment variable.
- * `.env.example`, the table in the README and the benchmark's ablation are made from this.
+ * Every setting of the services, one row each, keyed by its environment variable. `.env.example`, the tables of the README and
+ * the switches of the benchmark are made from it.
  */
 export const settings = {
   HOST: text(/^\S+$/, 'an address to listen on', {
@@ -41,7 +41,7 @@ export const settings = {
     fallback: ({ defaults }) => defaults.PORT,
   }),
   INTERNAL_PORT: integer({
-    description: 'Second listener for /metrics and /services, which then leave PORT.',
+    description: 'Second listener for /metrics and /services, which PORT then does not serve.',
     minimum: 0,
     maximum: 65_535,
     fallback: undefined,
@@ -84,7 +84,7 @@ export const settings = {
     fallback: undefined,
   }),
   DATABASE_REPLICA_URL: postgresUrl({
-    description: 'Where lists and reports may read. Default: DATABASE_URL.',
+    description: 'Replica for lists and reports. Default: DATABASE_URL.',
     secret: true,
     fallback: undefined,
   }),
@@ -94,10 +94,10 @@ export const settings = {
     minimum: 1,
     maximum: 500,
     fallback: ({ defaults }) => defaults.DB_POOL_MAX,
-    tuning: { section: guide.pools, scenario: 'pool-size', naive: '1' },
+    tuning: { section: GUIDE.pools, scenario: 'pool-size', naive: '1' },
   }),
   DB_POOL_TIMEOUT_MS: integer({
-    description: 'How long a query may wait for its turn before the request is answered with 503.',
+    description: 'How long a query may wait for a connection before the request is answered with 503.',
     unit: 'ms',
     minimum: 1,
     maximum: 600_000,
@@ -106,7 +106,7 @@ export const settings = {
   DB_PREPARE: onOff({
     description: 'Prepare hot statements in the server.',
     fallback: true,
-    tuning: { section: guide.pgbouncer, scenario: 'prepared-statements', naive: 'off' },
+    tuning: { section: GUIDE.pgbouncer, scenario: 'prepared-statements', naive: 'off' },
   }),
 
   REDIS_URL: url(['redis:', 'rediss:'], {
@@ -116,7 +116,7 @@ export const settings = {
     fallback: undefined,
   }),
   REDIS_CLUSTER_NODES: list(
-    hostAndPort,
+    HOST_AND_PORT,
     (item) => {
       const [, host, port] = /^(.+):(\d{1,5})$/.exec(item) ?? []
       return host === undefined ? item : { host, port: Number(port) }
@@ -144,23 +144,23 @@ export const settings = {
   REDIS_AUTO_PIPELINING: onOff({
     description: 'Send the commands of one event-loop turn to Redis in one write.',
     fallback: true,
-    tuning: { section: guide.redis, scenario: 'auto-pipelining', naive: 'off' },
+    tuning: { section: GUIDE.redis, scenario: 'auto-pipelining', naive: 'off' },
   }),
 
   CACHE_PREFIX: text(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/, 'letters, digits and _.:-, 64 at most', {
     description:
-      'What every key in Redis begins with. A name derived from the database always follows, so two databases never share keys.',
+      'Prefix of every key in Redis. A name derived from the database always follows, so two databases never share keys.',
     fallback: undefined,
   }),
   CACHE_L1: onOff({
     description: 'Cache tier 1, in the process.',
     fallback: true,
-    tuning: { section: guide.caching, scenario: 'user-by-id', naive: 'off' },
+    tuning: { section: GUIDE.caching, scenario: 'user-by-id', naive: 'off' },
   }),
   CACHE_L2: onOff({
     description: 'Cache tier 2, in Redis.',
     fallback: true,
-    tuning: { section: guide.caching, scenario: 'user-by-id', naive: 'off' },
+    tuning: { section: GUIDE.caching, scenario: 'user-by-id', naive: 'off' },
   }),
   CACHE_L1_MAX_BYTES: integer({
     description: 'Memory bound of tier 1.',
@@ -189,10 +189,10 @@ export const settings = {
     minimum: 0,
     maximum: 3_600_000,
     fallback: 1000,
-    tuning: { section: guide.caching, scenario: 'order-page', naive: '0' },
+    tuning: { section: GUIDE.caching, scenario: 'order-page', naive: '0' },
   }),
   RESPONSE_CACHE_TTL_SECONDS: integer({
-    description: 'How long a report that was asked for with cached=true is answered again.',
+    description: 'How long the reply of a report with cached=true is reused.',
     unit: 's',
     minimum: 1,
     maximum: 604_800,
@@ -201,18 +201,18 @@ export const settings = {
   CACHE_OUTBOX: onOff({
     description: 'Record invalidations in the write’s own transaction, so that none is lost.',
     fallback: true,
-    tuning: { section: guide.caching, scenario: 'user-update', naive: 'off' },
+    tuning: { section: GUIDE.caching, scenario: 'user-update', naive: 'off' },
   }),
 
   COMPRESSION: onOff({
     description: 'Compress replies of 1,000 bytes and more.',
     fallback: true,
-    tuning: { section: guide.compression, scenario: 'order-page', naive: 'off' },
+    tuning: { section: GUIDE.compression, scenario: 'order-page', naive: 'off' },
   }),
   RESPONSE_SCHEMAS: onOff({
-    description: 'Serialise replies by their schema: nothing undeclared leaves.',
+    description: 'Serialise replies by their schema: undeclared properties are dropped.',
     fallback: true,
-    tuning: { section: guide.serialisation, scenario: 'response-schemas', naive: 'off' },
+    tuning: { section: GUIDE.serialisation, scenario: 'response-schemas', naive: 'off' },
   }),
   BODY_LIMIT_BYTES: integer({
     description: 'Largest request body; above it 413.',
@@ -223,22 +223,22 @@ export const settings = {
   }),
   REQUEST_LOG: onOff({
     description:
-      'One log line a request, and one an attempt of a job. Errors, and what is in a trace that is kept, are logged either way.',
+      'One log line for each request and each attempt of a job. Errors and the requests of kept traces are logged either way.',
     fallback: false,
-    tuning: { section: guide.monitoring, scenario: 'request-logging', naive: 'on' },
+    tuning: { section: GUIDE.monitoring, scenario: 'request-logging', naive: 'on' },
   }),
   METRICS: onOff({
     description: 'Prometheus metrics at /metrics.',
     fallback: true,
-    tuning: { section: guide.monitoring, scenario: 'metrics', naive: 'off' },
+    tuning: { section: GUIDE.monitoring, scenario: 'metrics', naive: 'off' },
   }),
   TRUST_PROXY: onOff({
     description:
-      'Take the client’s address from the last entry of x-forwarded-for: one proxy in front, and no way past it.',
+      'Take the client’s address from the last entry of x-forwarded-for: for exactly one proxy in front that clients cannot bypass.',
     fallback: false,
   }),
   RATE_LIMIT_RPS: integer({
-    description: 'Requests a second and client; above it 429. Off unless set.',
+    description: 'Requests per second for each client; above it 429. Off unless set.',
     unit: 'requests/s',
     minimum: 1,
     maximum: 1_000_000,
@@ -250,13 +250,13 @@ export const settings = {
     fallback: undefined,
   }),
   AUTH_TOKENS: list(
-    authToken,
+    AUTH_TOKEN,
     (item) => {
       const [name, sha256, scope, ...rest] = item.split(':')
       return rest.length > 0 ? item : { name, sha256: sha256?.toLowerCase(), scope }
     },
     'name:sha256-of-the-token:scope, comma-separated; scope is write or admin',
-    { description: 'Who may write.', secret: true, fallback: undefined },
+    { description: 'Tokens that may write.', secret: true, fallback: undefined },
   ),
 
   ...systemsSettings,
@@ -268,31 +268,29 @@ export const settings = {
   HTTP_KEEP_ALIVE: onOff({
     description: 'Keep connections to the upstream open between requests.',
     fallback: true,
-    tuning: { section: guide.pools, scenario: 'upstream-keep-alive', naive: 'off' },
+    tuning: { section: GUIDE.pools, scenario: 'upstream-keep-alive', naive: 'off' },
   }),
   PARALLEL_FETCH: onOff({
-    description: 'Fetch the parts of /all and /aggregate side by side instead of one after the other.',
+    description: 'Fetch the parts of /all and /aggregate in parallel instead of one after the other.',
     fallback: true,
-    tuning: { section: guide.concurrency, scenario: 'all', naive: 'off' },
+    tuning: { section: GUIDE.concurrency, scenario: 'all', naive: 'off' },
   }),
   WORKER_THREADS: integer({
-    description: 'Threads for CPU work; 0 does it on the main thread. Default: the cores but one.',
+    description: 'Threads for CPU work; 0 does it on the main thread. Default: one less than the cores.',
     unit: 'threads',
     minimum: 0,
     maximum: 256,
     fallback: () => Math.max(1, availableParallelism() - 1),
-    tuning: { section: guide.tasks, scenario: 'report', naive: '0' },
+    tuning: { section: GUIDE.tasks, scenario: 'report', naive: '0' },
   }),
   BACKGROUND_JOBS: onOff({
     description:
       'Do the work of POST /process-data in a background job; off: in the request, before its reply.',
     fallback: true,
-    tuning: { section: guide.tasks, scenario: 'process-data', naive: 'off' },
+    tuning: { section: GUIDE.tasks, scenario: 'process-data', naive: 'off' },
   }),
   JOB_HANDLERS: onOff({
-    description: 'Handle background jobs in this process too; off where worker processes do.',
+    description: 'Also handle background jobs in this process; off beside worker processes.',
     fallback: true,
   }),
 } satisfies Record<string, Setting>
-
-export type SettingName = keyof typeof settings

@@ -3,8 +3,8 @@ export type { LocalStackError, LocalStackErrorCode } from './errors.ts'
 export { freePort } from './free-port.ts'
 export { type PostgresOptions, type PostgresServer, startPostgres, throwAwaySettings } from './postgres.ts'
 export { type RedisOptions, type RedisServer, startRedis } from './redis.ts'
-export { findRedisCli, findRedisServer, redisInstallLine } from './redis-binary.ts'
-export { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
+export { findRedisCli, findRedisServer } from './redis-binary.ts'
+export type { RedisCluster } from './redis-cluster.ts'
 export { type Stack, type StackOptions, startStack } from './stack.ts'
 export {
   makeTemplate,

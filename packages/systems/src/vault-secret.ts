@@ -1,4 +1,5 @@
 import { delay } from '@reference/async'
+import { AppError } from '@reference/errors'
 
 export interface VaultOptions {
   /** Such as `https://vault:8200`. */
@@ -15,15 +16,13 @@ export interface VaultOptions {
  * Reading the secret failed. `VAULT_UNAVAILABLE`: Vault did not answer, or was sealed or overloaded; a later start may
  * succeed. `VAULT_REFUSED`: Vault answered, and a retry will not help.
  */
-export class VaultError extends Error {
-  readonly code: 'VAULT_UNAVAILABLE' | 'VAULT_REFUSED'
-
-  constructor(code: VaultError['code'], message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'VaultError'
-    this.code = code
+export class VaultError extends AppError<VaultErrorCode> {
+  constructor(code: VaultErrorCode, message: string, options?: ErrorOptions) {
+    super(code, 503, message, options)
   }
 }
+
+type VaultErrorCode = 'VAULT_UNAVAILABLE' | 'VAULT_REFUSED'
 
 const ATTEMPT_LIMIT_MS = 5_000
 const MIN_ATTEMPT_MS = 1_000

@@ -76,7 +76,7 @@ after it. What stays, without effect: sizes and server files in infra/, their al
 `
 
 await runCommand(
-  'node packages/systems/remove.ts',
+  'node packages/systems/src/commands/remove.ts',
   action({
     summary: 'Remove MySQL, MongoDB, RabbitMQ and Vault from this repository.',
     details: DETAILS,
