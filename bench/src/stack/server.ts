@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { settings } from '@reference/config'
 import { freePort } from '@reference/local-stack'
-import type { ServiceName } from '@reference/shop/services'
+import { SERVICES, type ServiceName } from '@reference/shop/services'
 import { BenchError } from '../errors.ts'
 import { pinned } from './placement.ts'
 
@@ -45,7 +45,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const logFile = join(folder, `${service}-${logs++}.log`)
   const log = openSync(logFile, 'w')
   const began = performance.now()
-  const [command = '', ...args] = pinned(cores, [process.execPath, `services/${service}/src/main.ts`])
+  const [command = '', ...args] = pinned(cores, [process.execPath, SERVICES[service].main])
   const child = spawn(command, args, {
     cwd: ROOT,
     // A file, because this process would have to read every log line from a pipe.

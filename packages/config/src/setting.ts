@@ -5,7 +5,11 @@ import { type Static, type TSchema, Type } from 'typebox'
 export interface ServiceDefinition {
   readonly name: string
   /** Defaults that differ between services. */
-  readonly defaults: { readonly PORT: number; readonly DB_POOL_MAX: number }
+  readonly defaults: {
+    readonly PORT: number
+    readonly DB_POOL_MAX: number
+    readonly UPSTREAM_URL?: string
+  }
   /** Names of settings that only this service reads. */
   readonly ownSettings?: readonly string[]
 }

@@ -263,7 +263,7 @@ export const settings = {
 
   UPSTREAM_URL: url(['http:', 'https:'], {
     description: 'The reference-api that /aggregate calls.',
-    fallback: 'http://127.0.0.1:8000',
+    fallback: ({ defaults }) => defaults.UPSTREAM_URL ?? '',
   }),
   HTTP_KEEP_ALIVE: onOff({
     description: 'Keep connections to the upstream open between requests.',

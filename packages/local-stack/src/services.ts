@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import type { Environment } from '@reference/config'
-import type { ServiceName } from '@reference/shop/services'
+import { SERVICES, type ServiceName } from '@reference/shop/services'
 import { localStackError } from './errors.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
 
@@ -33,7 +33,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   let rest = ''
   const guarded: GuardedServer = await startGuarded({
     command: process.execPath,
-    args: [...(watch ? ['--watch', '--watch-preserve-output'] : []), `services/${name}/src/main.ts`],
+    args: [...(watch ? ['--watch', '--watch-preserve-output'] : []), SERVICES[name].main],
     stopSignal: 'TERM',
     log: (chunk) => {
       const lines = (rest + chunk).split('\n')

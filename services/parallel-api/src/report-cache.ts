@@ -1,4 +1,5 @@
 import type { Cache } from '@reference/cache'
+import { mustExist } from '@reference/errors'
 import type { Engine, Reports } from './report/report.ts'
 
 export interface CachedReport {
@@ -59,8 +60,7 @@ export function createReportCache(
     ttlSeconds,
     async get(engine) {
       const { value, from } = await stored.get(engine)
-      if (value === undefined) throw new TypeError('The report cache returned no value')
-      return { ...value, from }
+      return { ...mustExist(value), from }
     },
   }
 }

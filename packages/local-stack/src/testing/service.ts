@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { until as waitUntil } from '@reference/async'
 import { REPOSITORY_ROOT } from '@reference/cli'
+import { SERVICES, WORKER } from '@reference/shop/services'
 import type { TestScope } from './databases-and-redis.ts'
 
 export interface TestService {
@@ -15,19 +16,15 @@ export interface TestService {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-const ENTRIES = {
-  'reference-api': 'reference-api/src/main.ts',
-  'reference-worker': 'reference-api/src/worker.ts',
-  'parallel-api': 'parallel-api/src/main.ts',
-} as const
+const PROCESSES = { ...SERVICES, [WORKER.name]: WORKER }
 
 /** Starts a service as in production, with `environment` and the PATH of this process; killed when the test ends. */
 export function startService(
   t: TestScope,
-  service: keyof typeof ENTRIES,
+  service: keyof typeof PROCESSES,
   environment: Record<string, string>,
 ): TestService {
-  const main = join(REPOSITORY_ROOT, 'services', ENTRIES[service])
+  const main = join(REPOSITORY_ROOT, PROCESSES[service].main)
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, PORT: '0', WORKER_THREADS: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
