@@ -34,7 +34,7 @@ for (const isolation of ['serializable', 'repeatable read']) {
   )
 }
 
-t.test('while tables change under it, every call is answered', async (t) => {
+t.test('every call is answered while its tables are altered', async (t) => {
   const { call, sql } = await startApi(t, { DB_POOL_MAX: '3' })
   let n = 0
   const round = async () => {

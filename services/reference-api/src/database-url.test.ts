@@ -62,7 +62,7 @@ t.test('requests and the queue both connect with a verified certificate', async 
 })
 
 t.test(
-  'a server that is not trusted, a wrong password, an absent database: 503 with the reason',
+  'an untrusted server, a wrong password and an absent database are a 503 with the reason',
   async (t) => {
     const cases: [string, RegExp][] = [
       [
@@ -97,7 +97,7 @@ t.test(
   },
 )
 
-t.test('what cannot be used ends the start with code 78', async (t) => {
+t.test('an unusable URL ends the start with code 78', async (t) => {
   const { child, output } = startService(t, 'reference-api', {
     DATABASE_URL: at('sslmode=on&pgbouncer=true'),
   })

@@ -55,7 +55,7 @@ async function untilCached(call: Call, tier = 'l1'): Promise<void> {
 const prefixesOf = (keys: string[]) => [...new Set(keys.map((key) => key.replace(/:[cl]:.*/, '')))]
 
 t.test(
-  'two databases on one Redis never answer with each other’s rows, and all keys say whose they are',
+  'two databases on one Redis never answer with each other’s rows, and every key names its database',
   async (t) => {
     const { redisUrl, keys } = await keptRedis(t)
     const [one, two] = [await testDatabase(t), await testDatabase(t)]
@@ -79,46 +79,49 @@ t.test(
   },
 )
 
+t.test('two processes of one database share cached rows, by whichever URL they reach it', async (t) => {
+  const { redisUrl, keys } = await keptRedis(t)
+  const { url } = await testDatabase(t)
+  const link = await linkTo(t, url)
+  await link.mend()
+  const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: redisUrl })
+  await untilCached(a)
+  const b = await startApi(t, { DATABASE_URL: link.url, REDIS_URL: redisUrl })
+  await untilCached(b, 'l2')
+  t.equal(prefixesOf(await keys()).length, 1)
+})
+
 t.test(
-  'two processes of one database share what one of them has loaded, whichever way they reach it',
+  'a database that is dropped and created again under its name starts with an empty cache',
   async (t) => {
-    const { redisUrl, keys } = await keptRedis(t)
-    const { url } = await testDatabase(t)
-    const link = await linkTo(t, url)
-    await link.mend()
-    const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: redisUrl })
-    await untilCached(a)
-    const b = await startApi(t, { DATABASE_URL: link.url, REDIS_URL: redisUrl })
-    await untilCached(b, 'l2')
-    t.equal(prefixesOf(await keys()).length, 1)
+    const { redisUrl } = await keptRedis(t)
+    const { url, superuserUrl } = await testDatabase(t)
+    const first = await openApi({ DATABASE_URL: url, REDIS_URL: redisUrl })
+    t.teardown(first.close)
+    await untilCached(first.call)
+    const old = await nameOf(first.call)
+    const name = new URL(url).pathname.slice(1)
+    const admin = superuser(t, Object.assign(new URL(superuserUrl), { pathname: '/postgres' }).href)
+    const [owner] = await admin<{ name: string }[]>`
+    select pg_get_userbyid(datdba) as name from pg_database where datname = ${name}`
+    await admin.unsafe(`drop database "${name}" with (force)`)
+    await admin.unsafe(`create database "${name}" owner "${owner?.name}"`)
+    await migrate({ url })
+    await seed({ url, users: 20, products: 5, orders: 20 })
+    await superuser(t, superuserUrl)`update users set name = 'Of the new one' where id = 7`
+    t.not(old, 'Of the new one')
+    const next = await startApi(t, { DATABASE_URL: url, REDIS_URL: redisUrl })
+    t.equal(await nameOf(next), 'Of the new one')
+    await until(
+      'the running process has noticed',
+      async () => (await nameOf(first.call)) === 'Of the new one',
+    )
+    await untilCached(first.call)
+    t.equal(await nameOf(first.call), 'Of the new one')
   },
 )
 
-t.test('a database that is dropped and made anew under its name begins with an empty cache', async (t) => {
-  const { redisUrl } = await keptRedis(t)
-  const { url, superuserUrl } = await testDatabase(t)
-  const first = await openApi({ DATABASE_URL: url, REDIS_URL: redisUrl })
-  t.teardown(first.close)
-  await untilCached(first.call)
-  const old = await nameOf(first.call)
-  const name = new URL(url).pathname.slice(1)
-  const admin = superuser(t, Object.assign(new URL(superuserUrl), { pathname: '/postgres' }).href)
-  const [owner] = await admin<{ name: string }[]>`
-    select pg_get_userbyid(datdba) as name from pg_database where datname = ${name}`
-  await admin.unsafe(`drop database "${name}" with (force)`)
-  await admin.unsafe(`create database "${name}" owner "${owner?.name}"`)
-  await migrate({ url })
-  await seed({ url, users: 20, products: 5, orders: 20 })
-  await superuser(t, superuserUrl)`update users set name = 'Of the new one' where id = 7`
-  t.not(old, 'Of the new one')
-  const next = await startApi(t, { DATABASE_URL: url, REDIS_URL: redisUrl })
-  t.equal(await nameOf(next), 'Of the new one')
-  await until('the running process has noticed', async () => (await nameOf(first.call)) === 'Of the new one')
-  await untilCached(first.call)
-  t.equal(await nameOf(first.call), 'Of the new one')
-})
-
-t.test('a database that is emptied and seeded anew is noticed by a process that runs', async (t) => {
+t.test('a running process notices that its database was emptied and seeded again', async (t) => {
   const { redisUrl } = await keptRedis(t)
   const { url, superuserUrl } = await testDatabase(t)
   const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: redisUrl })
@@ -134,7 +137,7 @@ t.test('a database that is emptied and seeded anew is noticed by a process that 
 })
 
 t.test(
-  'without a database a service starts, reads past the cache, and uses it once it knows whose it is',
+  'without a database a service starts and bypasses the cache until it knows the installation',
   async (t) => {
     const { redisUrl, keys } = await keptRedis(t)
     const { url } = await testDatabase(t)

@@ -34,7 +34,7 @@ function load(call: ReturnType<typeof createCall>) {
   }
 }
 
-t.test('with Redis hung under load no request fails, and the cache is back when Redis is', async (t) => {
+t.test('no request fails while Redis hangs under load, and the cache recovers with Redis', async (t) => {
   const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]
   const { listening } = startService(t, 'reference-api', {
     DATABASE_URL: database.url,
@@ -53,7 +53,7 @@ t.test('with Redis hung under load no request fails, and the cache is back when 
   await sleep(2000)
   const hung = running.p99Ms()
   redis.resume()
-  // Not a measurement: it is what the design promises, 5 s, with room for a busy machine.
+  // The design promises 5 s; the rest allows for a busy machine.
   await until('the cache is in use again', cached, 10_000)
   await running.stop()
 

@@ -16,7 +16,7 @@ async function deadPort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** Lets the database at one port be reached at another from now on. */
+/** Forwards a port to that of the database. */
 async function bridge(t: Scope, from: number, to: number): Promise<void> {
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
@@ -38,7 +38,7 @@ async function bridge(t: Scope, from: number, to: number): Promise<void> {
   await once(server, 'listening')
 }
 
-t.test('wrong settings end the start with code 78 and every fault named', async (t) => {
+t.test('wrong settings end the start with code 78, and every fault is named', async (t) => {
   const { child, output } = startService(t, 'reference-api', {
     PORT: 'x',
     CACHE_L1: 'maybe',
@@ -50,35 +50,38 @@ t.test('wrong settings end the start with code 78 and every fault named', async 
   t.notMatch(output.text, /\n {4}at /)
 })
 
-t.test('without a database it starts, says so, and recovers by itself when the database comes', async (t) => {
-  const database = await testDatabase(t)
-  const absent = Object.assign(new URL(database.url), { port: await deadPort() })
-  const { listening } = startService(t, 'reference-api', { DATABASE_URL: absent.href })
-  const call = createCall(await listening())
+t.test(
+  'without a database it starts and reports it, and recovers when the database becomes available',
+  async (t) => {
+    const database = await testDatabase(t)
+    const absent = Object.assign(new URL(database.url), { port: await deadPort() })
+    const { listening } = startService(t, 'reference-api', { DATABASE_URL: absent.href })
+    const call = createCall(await listening())
 
-  t.match(await call('GET', '/health'), { status: 200, body: { status: 'ok' } })
-  t.match(await call('GET', '/ready'), {
-    status: 503,
-    body: { checks: [{ name: 'postgres', status: 'down' }] },
-  })
-  const refused = await call('GET', '/users/1')
-  t.match(refused, { status: 503, body: { code: 'DB_UNAVAILABLE' } })
-  t.match(refused.headers['retry-after'], /^\d+$/)
-  t.equal((await call('POST', '/process-data', { body: {} })).status, 503)
+    t.match(await call('GET', '/health'), { status: 200, body: { status: 'ok' } })
+    t.match(await call('GET', '/ready'), {
+      status: 503,
+      body: { checks: [{ name: 'postgres', status: 'down' }] },
+    })
+    const refused = await call('GET', '/users/1')
+    t.match(refused, { status: 503, body: { code: 'DB_UNAVAILABLE' } })
+    t.match(refused.headers['retry-after'], /^\d+$/)
+    t.equal((await call('POST', '/process-data', { body: {} })).status, 503)
 
-  await bridge(t, Number(absent.port), Number(new URL(database.url).port))
-  await until('it is ready', async () => (await call('GET', '/ready')).status === 200)
-  t.match(await call('GET', '/users/1'), { status: 200, body: { id: 1 } })
-  const job = await until('jobs are taken', async () => {
-    const answer = await call('POST', '/process-data', { body: {} })
-    return answer.status === 202 && answer
-  })
-  await until('the job is done', async () => {
-    return (await call('GET', `/jobs/${job.body.jobId}`)).body.state === 'completed'
-  })
-})
+    await bridge(t, Number(absent.port), Number(new URL(database.url).port))
+    await until('it is ready', async () => (await call('GET', '/ready')).status === 200)
+    t.match(await call('GET', '/users/1'), { status: 200, body: { id: 1 } })
+    const job = await until('jobs are taken', async () => {
+      const answer = await call('POST', '/process-data', { body: {} })
+      return answer.status === 202 && answer
+    })
+    await until('the job is done', async () => {
+      return (await call('GET', `/jobs/${job.body.jobId}`)).body.state === 'completed'
+    })
+  },
+)
 
-t.test('a database that was never migrated is not ready', async (t) => {
+t.test('with a database that was never migrated the service is not ready', async (t) => {
   const { url } = await testDatabase(t, { from: 'empty' })
   const { listening } = startService(t, 'reference-api', { DATABASE_URL: url })
   const call = createCall(await listening())
@@ -88,7 +91,7 @@ t.test('a database that was never migrated is not ready', async (t) => {
   })
 })
 
-t.test('SIGTERM ends it in order with code 0', async (t) => {
+t.test('SIGTERM shuts it down with code 0', async (t) => {
   const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]
   const { end, listening } = startService(t, 'reference-api', {
     DATABASE_URL: database.url,
@@ -140,7 +143,7 @@ t.test('health, readiness and the table of services', async (t) => {
   t.equal((await call('GET', '/users/1')).body.name, 'without Redis')
 })
 
-t.test('metrics, OpenAPI and the page to try it', async (t) => {
+t.test('metrics, OpenAPI and the documentation page', async (t) => {
   const { call } = await startApi(t)
   await call('GET', '/users/1')
   await call('GET', '/nothing/here')
@@ -235,7 +238,7 @@ t.test('malformed URLs and unknown paths answer problem+json with the request id
   )
 })
 
-t.test('CACHE_L1 and CACHE_L2 off are off', async (t) => {
+t.test('CACHE_L1=off and CACHE_L2=off turn the cache off', async (t) => {
   const off = await startApi(t, { CACHE_L1: 'off', CACHE_L2: 'off' })
   for (let i = 0; i < 3; i++) t.equal((await off.call('GET', '/users/1')).headers['x-cache'], 'off')
   const second = await startApi(t, { CACHE_L1: 'off' }, { on: off })

@@ -3,7 +3,7 @@ import postgres from 'postgres'
 import t from 'tap'
 import { type Call, startApi } from './testing/test-api.ts'
 
-/** A machine that is busy with other tests sheds load: such a call was not tried. */
+/** A busy machine sheds load. The call was then not executed, and is repeated. */
 const patient =
   (call: Call): Call =>
   (...request) =>
@@ -12,7 +12,7 @@ const patient =
       return answer.body?.code !== 'OVERLOADED' && answer
     })
 
-/** Each changes what a statement means or how its result is written. */
+/** Each changes the meaning of statements or the form of results. */
 const OTHER_SETTINGS = [
   "DateStyle = 'SQL', 'DMY'",
   "IntervalStyle = 'sql_standard'",
@@ -86,7 +86,7 @@ for (const [level, who] of levels) {
   })
 }
 
-t.test('a database that takes no writes answers reads, and writes are a 503', async (t) => {
+t.test('with a read-only database reads are answered, and writes are a 503', async (t) => {
   const database = await testDatabase(t)
   const { sql } = await startApi(t, { DATABASE_URL: database.url }, { redis: false })
   await sql.unsafe(`alter database ${database.name} set default_transaction_read_only = on`)

@@ -14,10 +14,10 @@ import { type Call, createCall } from './testing/test-api.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 
-/** "Within about a second": the outbox is read every 600 ms at most for rows of 300 ms; the rest is for a busy machine. */
+/** Delivery takes about a second: the outbox is polled every 600 ms at most, for rows of 300 ms. The rest allows for a busy machine. */
 const DELIVERY_LIMIT_MS = 5_000
 
-/** An API that is as good as a process of its own: nothing is shared but the servers. */
+/** An API that shares only the servers with the others, as a process of its own does. */
 async function openApi(environment: Record<string, string>): Promise<{ call: Call; close(): Promise<void> }> {
   const { app, close } = await createApp(
     loadConfig(SERVICES['reference-api'], { LOG_LEVEL: 'silent', WORKER_THREADS: '1', ...environment }),
@@ -87,7 +87,7 @@ async function cutOff(t: Test, other: string): Promise<void> {
   const waiting = () => sql`select 1 from cache_outbox where cache = ${id}`
   t.equal((await waiting()).length, 1)
   await rename(b, 'By the other process')
-  // Longer than the outbox is read anew: a process that took rows of another cache would have removed them.
+  // Longer than the poll interval of the outbox: a process that took rows of another cache would have removed them.
   const [{ at } = { at: '' }] = await sql<{ at: string }[]>`select now()::text as at`
   await until('rows have grown old', async () => {
     const [row] = await sql<
@@ -102,35 +102,32 @@ async function cutOff(t: Test, other: string): Promise<void> {
   await until('they are delivered', async () => (await waiting()).length === 0)
 }
 
-t.test(
-  'a write by a process without Redis, and by a job without a cache, is seen by the others',
-  async (t) => {
-    const { url, redis } = await servers(t)
-    const [a, b] = [
-      await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
-      await startApi(t, { DATABASE_URL: url }),
-    ]
-    await untilCached(a)
-    await rename(b, 'Without Redis')
-    await untilNamed(a, 'Without Redis')
+t.test('other processes see a write by a process without Redis, and by a job without a cache', async (t) => {
+  const { url, redis } = await servers(t)
+  const [a, b] = [
+    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
+    await startApi(t, { DATABASE_URL: url }),
+  ]
+  await untilCached(a)
+  await rename(b, 'Without Redis')
+  await untilNamed(a, 'Without Redis')
 
-    const config = loadConfig(SERVICES['reference-api'], { DATABASE_URL: url })
-    const database = createDatabase({
-      ...databaseSettings(config, POOLS['reference-api']),
-      applicationName: 'job',
-    })
-    t.teardown(() => database.close())
-    const write = createWrite(database, { outbox: true })
-    await untilCached(a)
-    await write(async (tx) => ({
-      result: await tx.first(updateUser, { id: 5, email: null, name: 'By a job' }),
-      staleKeys: [keyOf(userEntry({ database, ttlMs: 1 }), 5)],
-    }))
-    await untilNamed(a, 'By a job')
-  },
-)
+  const config = loadConfig(SERVICES['reference-api'], { DATABASE_URL: url })
+  const database = createDatabase({
+    ...databaseSettings(config, POOLS['reference-api']),
+    applicationName: 'job',
+  })
+  t.teardown(() => database.close())
+  const write = createWrite(database, { outbox: true })
+  await untilCached(a)
+  await write(async (tx) => ({
+    result: await tx.first(updateUser, { id: 5, email: null, name: 'By a job' }),
+    staleKeys: [keyOf(userEntry({ database, ttlMs: 1 }), 5)],
+  }))
+  await untilNamed(a, 'By a job')
+})
 
-t.test('a row without a cache, as SQL by hand inserts it, reaches every cache', async (t) => {
+t.test('an outbox row without a cache, as manual SQL inserts it, reaches every cache', async (t) => {
   const { url, redis, sql } = await servers(t)
   const a = await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url })
   await untilCached(a)
@@ -145,31 +142,34 @@ t.test('a row without a cache, as SQL by hand inserts it, reaches every cache', 
   })
 })
 
-t.test('two Redis of one database hear of each other’s writes, also with a tier off', async (t) => {
-  const { url, redis, registered } = await servers(t)
-  const other = await testRedis(t, { own: true })
-  const [a, b, c] = [
-    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
-    await startApi(t, { DATABASE_URL: url, REDIS_URL: other.url }),
-    await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url, CACHE_L2: 'off' }),
-  ]
-  for (const call of [a, b, c]) await untilCached(call)
-  t.equal((await registered()).length, 2, 'a Redis is one cache, whatever its processes do with it')
-  for (const [writer, name] of [
-    [a, 'By A'],
-    [b, 'By B'],
-    [c, 'By C'],
-  ] as const) {
-    await rename(writer, name)
-    for (const reader of [a, b, c]) await untilNamed(reader, name)
-    for (const reader of [a, b, c]) await untilCached(reader)
-  }
-})
+t.test(
+  'two Redis servers of one database receive each other’s invalidations, also with a tier off',
+  async (t) => {
+    const { url, redis, registered } = await servers(t)
+    const other = await testRedis(t, { own: true })
+    const [a, b, c] = [
+      await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),
+      await startApi(t, { DATABASE_URL: url, REDIS_URL: other.url }),
+      await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url, CACHE_L2: 'off' }),
+    ]
+    for (const call of [a, b, c]) await untilCached(call)
+    t.equal((await registered()).length, 2, 'a Redis is one cache, whatever its processes do with it')
+    for (const [writer, name] of [
+      [a, 'By A'],
+      [b, 'By B'],
+      [c, 'By C'],
+    ] as const) {
+      await rename(writer, name)
+      for (const reader of [a, b, c]) await untilNamed(reader, name)
+      for (const reader of [a, b, c]) await untilCached(reader)
+    }
+  },
+)
 
-t.test('a Redis that is added while writes go on is used only once every open write names it', async (t) => {
+t.test('a Redis that is added during writes is used only after every open write has named it', async (t) => {
   const { url, superuserUrl, redis, sql, registered } = await servers(t)
   const b = await startApi(t, { DATABASE_URL: url })
-  // Past the limit of the services' role for a transaction that idles.
+  // Above the limit of the services' role for an idle transaction.
   const writer = postgres(superuserUrl, { max: 1, onnotice: () => {} })
   t.teardown(() => writer.end())
   const mayCommit = Promise.withResolvers<void>()
@@ -216,7 +216,7 @@ t.test('a known Redis is used at once, also while a write is open', async (t) =>
   t.same(await registered(), [id])
 })
 
-t.test('a cache whose registration has expired begins empty when it comes back', async (t) => {
+t.test('a cache whose registration has expired starts empty when it returns', async (t) => {
   const { url, redis, sql, registered } = await servers(t)
   const first = await openApi({ DATABASE_URL: url, REDIS_URL: redis.url })
   const old = await nameOf(first.call)
@@ -233,7 +233,7 @@ t.test('a cache whose registration has expired begins empty when it comes back',
   t.notSame(await registered(), ids, 'an id is never used again')
 })
 
-t.test('FLUSHALL while running: a new id is registered, and the cache goes on', async (t) => {
+t.test('after FLUSHALL a new id is registered, and the cache works again', async (t) => {
   const { url, redis, registered } = await servers(t)
   const [a, b] = [
     await startApi(t, { DATABASE_URL: url, REDIS_URL: redis.url }),

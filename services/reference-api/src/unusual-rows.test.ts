@@ -19,7 +19,7 @@ const moments = [
   '0044-03-15 00:00:00+00 BC',
   '0001-12-31 23:59:59.999+00 BC',
 ]
-/** The outermost that may be shown. */
+/** The first and last timestamps that the API shows. */
 const fine = [
   '0001-01-01T00:00:00.000Z',
   '1969-12-31T23:59:59.999Z',
@@ -76,7 +76,7 @@ t.test('the schema refuses rows that the API cannot represent', async (t) => {
 })
 
 t.test(
-  'a row that slipped in is left out of lists, and refused by its id with a code of its own',
+  'a row that breaks a dropped check is left out of lists, and is a 500 with its own code by its id',
   async (t) => {
     const api = await startApi(t, { CACHE_PAGE_TTL_MS: '0' })
     const { call, sql } = api
@@ -140,7 +140,7 @@ t.test(
     t.match(await call('PATCH', '/users/11', { body: { email: 'mended@example.com' } }), { status: 200 })
     t.equal((await call('GET', '/users/11')).status, 200)
 
-    // A check that is not validated holds each row that is written.
+    // A check that is not validated applies to each row that is written.
     await sql`alter table users add constraint users_created_at_check check (created_at < '9999-12-31') not valid`
     t.match(await call('PATCH', '/users/1', { body: { name: 'New' } }), {
       status: 500,
@@ -149,7 +149,7 @@ t.test(
   },
 )
 
-t.test('checks that are not in force are counted, with the rows that break them', async (t) => {
+t.test('checks that are not in force are counted, and so are the rows that break them', async (t) => {
   const first = await startApi(t)
   await until('no check is missing', async () =>
     (await first.call('GET', '/metrics')).raw.toString().includes('\ndb_row_checks_missing 0\n'),

@@ -3,7 +3,7 @@ import { startService, testDatabase, until } from '@reference/local-stack'
 import t from 'tap'
 import { createCall } from './testing/test-api.ts'
 
-t.test('a job that the API only stores waits until a worker process takes it', async (t) => {
+t.test('a job that the API only stores waits for a worker process', async (t) => {
   const { url } = await testDatabase(t)
   const api = startService(t, 'reference-api', { DATABASE_URL: url, JOB_HANDLERS: 'off' })
   const call = createCall(await api.listening())

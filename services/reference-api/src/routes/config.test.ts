@@ -12,7 +12,7 @@ t.test('config', async (t) => {
   const api = await startApi(t)
   const { call } = api
 
-  t.test('a setting is put, read, and changed', async (t) => {
+  t.test('a setting is created, read and changed', async (t) => {
     t.equal((await call('GET', '/config/checkout.enabled')).status, 404)
     const put = await call('PUT', '/config/checkout.enabled', { body: { value: { on: true, share: 0.5 } } })
     t.equal(put.status, 201)
@@ -22,14 +22,14 @@ t.test('config', async (t) => {
     t.equal((await call('GET', '/config/checkout.enabled')).body.value, false)
   })
 
-  t.test('any JSON is a value', async (t) => {
+  t.test('a value may be any JSON', async (t) => {
     for (const value of [null, 0, 'text', [], {}, [1, { a: null }], 'ünïcödé 😀']) {
       await call('PUT', '/config/any', { body: { value } })
       t.same((await call('GET', '/config/any')).body.value, value)
     }
   })
 
-  t.test('it is answered from tier 1', async () => {
+  t.test('a setting is answered from tier 1', async () => {
     await call('PUT', '/config/hot', { body: { value: 1 } })
     await until('a tier-1 hit', async () => (await call('GET', '/config/hot')).headers['x-cache'] === 'l1')
   })
@@ -56,7 +56,7 @@ t.test('config', async (t) => {
     t.match(changed, { key: 'shared', value: 2 })
   })
 
-  t.test('a wrong key or body is 400 and named', async (t) => {
+  t.test('a wrong key or body is a 400 that names it', async (t) => {
     for (const key of ['%00', 'a%20b', '-x', 'x'.repeat(129)]) {
       t.match(await call('GET', `/config/${key}`), { status: 400, body: { errors: [{ field: 'key' }] } }, key)
     }

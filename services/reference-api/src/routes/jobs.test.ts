@@ -15,46 +15,56 @@ t.test('jobs', async (t) => {
   const api = await startApi(t)
   const { call, sql } = api
 
-  t.test('POST /process-data is answered once the job is stored, and the job gives its digest', async (t) => {
-    const body = '{"b": [1, 1.0, 1e2], "a": {"d": "ü", "c": null}, "€": true}'
-    const accepted = await call('POST', '/process-data', { body })
-    t.equal(accepted.status, 202)
-    t.equal(accepted.body.status, 'processing')
-    t.equal(accepted.headers.location, `/jobs/${accepted.body.jobId}`)
-    const canonical = '{"a":{"c":null,"d":"ü"},"b":[1,1,100],"€":true}'
-    t.same(await finished(api, accepted.body.jobId), {
-      id: accepted.body.jobId,
-      state: 'completed',
-      progress: 100,
-      attempts: 1,
-      result: { bytes: Buffer.byteLength(canonical), keys: 3, sha256: sha256(canonical) },
-      error: null,
-    })
-  })
+  t.test(
+    'POST /process-data is answered once the job is stored, and the job returns the digest',
+    async (t) => {
+      const body = '{"b": [1, 1.0, 1e2], "a": {"d": "ü", "c": null}, "€": true}'
+      const accepted = await call('POST', '/process-data', { body })
+      t.equal(accepted.status, 202)
+      t.equal(accepted.body.status, 'processing')
+      t.equal(accepted.headers.location, `/jobs/${accepted.body.jobId}`)
+      const canonical = '{"a":{"c":null,"d":"ü"},"b":[1,1,100],"€":true}'
+      t.same(await finished(api, accepted.body.jobId), {
+        id: accepted.body.jobId,
+        state: 'completed',
+        progress: 100,
+        attempts: 1,
+        result: { bytes: Buffer.byteLength(canonical), keys: 3, sha256: sha256(canonical) },
+        error: null,
+      })
+    },
+  )
 
-  t.test('a large payload gives its digest too, from a worker thread', async (t) => {
+  t.test('the digest of a large payload is computed in a worker thread', async (t) => {
     const payload = { z: 'x'.repeat(900_000), a: 1 }
     const { body } = await call('POST', '/process-data', { body: payload })
     const { result } = await finished(api, body.jobId)
     t.equal(result.sha256, sha256(JSON.stringify({ a: 1, z: payload.z })))
   })
 
-  t.test('the empty object is a payload', async (t) => {
+  t.test('the payload may be an empty object', async (t) => {
     const { body } = await call('POST', '/process-data', { body: {} })
     t.match(await finished(api, body.jobId), { result: { bytes: 2, keys: 0, sha256: sha256('{}') } })
   })
 
-  t.test('what is no JSON object is 400, over the limit 413, and stores nothing', async (t) => {
-    const [before] = await sql`select count(*) from pgboss.job`
-    const wrong = ['[]', '1', '"x"', 'null', '', '{', '{"a":"\\u0000"}', '{"a\\u0000":1}', '{"a":1e999}']
-    for (const body of [...wrong, `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, '{"__proto__":{}}']) {
-      const answer = await call('POST', '/process-data', { body })
-      t.equal(answer.status, 400, body.slice(0, 40))
-      t.match(answer.headers['content-type'], 'application/problem+json')
-    }
-    t.equal((await call('POST', '/process-data', { body: { a: 'x'.repeat(1_048_576) } })).status, 413)
-    t.same(await sql`select count(*) from pgboss.job`, [before])
-  })
+  t.test(
+    'a body that is no JSON object is 400, one over the limit 413, and neither stores a job',
+    async (t) => {
+      const [before] = await sql`select count(*) from pgboss.job`
+      const wrong = ['[]', '1', '"x"', 'null', '', '{', '{"a":"\\u0000"}', '{"a\\u0000":1}', '{"a":1e999}']
+      for (const body of [
+        ...wrong,
+        `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
+        '{"__proto__":{}}',
+      ]) {
+        const answer = await call('POST', '/process-data', { body })
+        t.equal(answer.status, 400, body.slice(0, 40))
+        t.match(answer.headers['content-type'], 'application/problem+json')
+      }
+      t.equal((await call('POST', '/process-data', { body: { a: 'x'.repeat(1_048_576) } })).status, 413)
+      t.same(await sql`select count(*) from pgboss.job`, [before])
+    },
+  )
 
   t.test('an idempotency key makes a repeated job one job', async (t) => {
     const headers = { 'idempotency-key': 'job-1' }
@@ -80,7 +90,7 @@ t.test('a job that is stored survives a restart of the API', async (t) => {
   t.match(await finished(next, body.jobId), { state: 'completed', result: { keys: 1 } })
 })
 
-t.test('with BACKGROUND_JOBS=off the work is done before the reply, which says the same', async (t) => {
+t.test('with BACKGROUND_JOBS=off the work is done before the same reply', async (t) => {
   const { call, sql } = await startApi(t, { BACKGROUND_JOBS: 'off', JOB_HANDLERS: 'off' }, { redis: false })
   const headers = { 'idempotency-key': 'done' }
   const body = { b: 1, a: 2 }

@@ -6,7 +6,7 @@ import { startApi } from '../testing/test-api.ts'
 t.test('orders', async (t) => {
   const { call, sql } = await startApi(t, { CACHE_PAGE_TTL_MS: '60000' })
 
-  t.test('GET /orders/:id gives one order', async (t) => {
+  t.test('GET /orders/:id returns one order', async (t) => {
     const { status, body } = await call('GET', '/orders/5')
     t.equal(status, 200)
     t.same(Object.keys(body), ['id', 'userId', 'productId', 'quantity', 'totalCents', 'status', 'createdAt'])
@@ -62,7 +62,7 @@ t.test('orders', async (t) => {
     await sql`delete from orders where created_at = '2031-01-01T00:00:00.123Z'`
   })
 
-  t.test('a wrong filter, limit or cursor is 400 and named', async (t) => {
+  t.test('a wrong filter, limit or cursor is a 400 that names it', async (t) => {
     const wrong = { userId: '0', status: 'lost', limit: '501', after: 'MTIz' }
     for (const [field, value] of Object.entries(wrong)) {
       const answer = await call('GET', `/orders?${field}=${value}`)
@@ -92,13 +92,13 @@ t.test('orders', async (t) => {
     },
   )
 
-  t.test('a page of fewer than 1,000 bytes is sent as it is', async (t) => {
+  t.test('a page of fewer than 1,000 bytes is not compressed', async (t) => {
     const answer = await call('GET', '/orders?limit=2', { headers: { 'accept-encoding': 'gzip' } })
     t.equal(answer.headers['content-encoding'], undefined)
     t.equal(answer.body.items.length, 2)
   })
 
-  t.test('POST computes the total, and the order is there', async (t) => {
+  t.test('POST computes the total, and the order can be read', async (t) => {
     const [product] = await sql`select price_cents from products where id = 3`
     const { status, headers, body } = await call('POST', '/orders', {
       body: { userId: 1, productId: 3, quantity: 4 },
@@ -155,7 +155,7 @@ t.test('orders', async (t) => {
   })
 })
 
-t.test('with CACHE_PAGE_TTL_MS=0 a page is read each time and compressed on its way', async (t) => {
+t.test('with CACHE_PAGE_TTL_MS=0 a page is read and compressed for each request', async (t) => {
   const { call } = await startApi(t, { CACHE_PAGE_TTL_MS: '0' }, { redis: false })
   const answer = await call('GET', '/orders', { headers: { 'accept-encoding': 'gzip' } })
   t.equal(answer.headers['content-encoding'], 'gzip')

@@ -5,7 +5,7 @@ import { startApi } from '../testing/test-api.ts'
 t.test('products', async (t) => {
   const { call, sql } = await startApi(t)
 
-  t.test('GET /products/:id gives one product', async (t) => {
+  t.test('GET /products/:id returns one product', async (t) => {
     const { status, body } = await call('GET', '/products/5')
     t.equal(status, 200)
     await until('a tier-1 hit', async () => (await call('GET', '/products/5')).headers['x-cache'] === 'l1')
@@ -13,7 +13,7 @@ t.test('products', async (t) => {
     t.same(body, row)
   })
 
-  t.test('unknown is 404, malformed is 400', async (t) => {
+  t.test('an unknown id is 404, a malformed one 400', async (t) => {
     t.equal((await call('GET', '/products/999999')).status, 404)
     t.match(await call('GET', '/products/1e3'), { status: 400, body: { errors: [{ field: 'id' }] } })
   })
@@ -27,7 +27,7 @@ t.test('products', async (t) => {
     t.equal(second.next, null)
   })
 
-  t.test('a wrong limit or cursor is 400 and named', async (t) => {
+  t.test('a wrong limit or cursor is a 400 that names it', async (t) => {
     t.match(await call('GET', '/products?limit=501'), { status: 400, body: { errors: [{ field: 'limit' }] } })
     t.match(await call('GET', '/products?after=!'), { status: 400, body: { errors: [{ field: 'after' }] } })
   })

@@ -8,13 +8,13 @@ t.test('users', async (t) => {
   const api = await startApi(t)
   const { call, sql } = api
 
-  t.test('GET /users/:id comes through both tiers and says from where', async (t) => {
+  t.test('GET /users/:id is cached in both tiers, and x-cache names the source', async (t) => {
     const first = await call('GET', '/users/7')
     t.equal(first.status, 200)
     t.same(Object.keys(first.body), ['id', 'email', 'name', 'createdAt'])
     t.equal(first.body.id, 7)
     t.match(first.body.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
-    // A machine under load may take longer than Redis's time limit, and then says `off`: the next user will be a miss.
+    // On a busy machine Redis may exceed its time limit; x-cache is then `off`, and the next user is a miss.
     let id = 100
     await until('a miss', async () => (await call('GET', `/users/${++id}`)).headers['x-cache'] === 'miss')
     const again = await until('a tier-1 hit', async () => {
@@ -24,7 +24,7 @@ t.test('users', async (t) => {
     t.same(again.body, first.body)
   })
 
-  t.test('another process finds what this one has cached in tier 2', async (t) => {
+  t.test('another process reads from tier 2 what this one has cached', async (t) => {
     const user = (await call('GET', '/users/8')).body
     const other = await startApi(t, {}, { on: api })
     const answer = await until('a tier-2 hit', async () => {
@@ -34,7 +34,7 @@ t.test('users', async (t) => {
     t.same(answer.body, user)
   })
 
-  t.test('an unknown user is 404, also when that is remembered', async (t) => {
+  t.test('an unknown user is 404, also from the cache', async (t) => {
     for (let i = 0; i < 3; i++) {
       const answer = await call('GET', '/users/2147483647')
       t.equal(answer.status, 404)
@@ -81,7 +81,7 @@ t.test('users', async (t) => {
     t.same(ids, row?.ids)
   })
 
-  t.test('a page has 50 rows unless told, and the last one is known as such', async (t) => {
+  t.test('a page has 50 rows by default, and the last page has no next one', async (t) => {
     t.equal((await call('GET', '/users')).body.items.length, 50)
     const [row] = await sql`select count(*)::int as number from users`
     const whole = await call('GET', '/users?limit=500')
@@ -90,7 +90,7 @@ t.test('users', async (t) => {
     t.equal(rest.body.next, null)
   })
 
-  t.test('a wrong limit or cursor is 400 and named', async (t) => {
+  t.test('a wrong limit or cursor is a 400 that names it', async (t) => {
     for (const limit of ['0', '501', '-1', '1e2', '', 'x', '01', '1.5']) {
       const answer = await call('GET', `/users?limit=${limit}`)
       t.equal(answer.status, 400, limit)
@@ -105,7 +105,7 @@ t.test('users', async (t) => {
     t.equal((await call('GET', '/users?offset=2')).status, 400)
   })
 
-  t.test('POST makes a user and says where', async (t) => {
+  t.test('POST creates a user and returns its location', async (t) => {
     const { status, headers, body } = await call('POST', '/users', {
       body: { email: 'ada@example.com', name: 'Ada' },
     })
@@ -115,7 +115,7 @@ t.test('users', async (t) => {
     t.same((await call('GET', headers.location ?? '')).body, body)
   })
 
-  t.test('an id that was asked for before it existed is there at once', async (t) => {
+  t.test('a new user is visible at once, although a 404 for its id was cached', async (t) => {
     const [row] = await sql`select max(id) as id from users`
     const id = Number((await call('POST', '/users', { body: { email: 'a@b', name: 'a' } })).body.id)
     t.ok(id > row?.id)
@@ -184,7 +184,7 @@ t.test('users', async (t) => {
     t.match(xml, { status: 415, body: { status: 415 } })
   })
 
-  t.test('PATCH changes what it names and is seen at once', async (t) => {
+  t.test('PATCH changes the fields that it names, visibly at once', async (t) => {
     const before = (await call('GET', '/users/10')).body
     const answer = await call('PATCH', '/users/10', { body: { name: 'Grace' } })
     t.equal(answer.status, 200)
@@ -237,7 +237,7 @@ t.test('users', async (t) => {
     t.equal(new Set(answers.map((answer) => answer.body.id)).size, 1)
   })
 
-  t.test('a POST that fails may be tried again with its key', async (t) => {
+  t.test('a POST that fails may be repeated with its key', async (t) => {
     const headers = { 'idempotency-key': 'user-3' }
     const body = { email: 'later@example.com', name: 'x' }
     const holder = (await call('POST', '/users', { body })).body
