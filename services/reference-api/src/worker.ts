@@ -9,7 +9,8 @@ import { assemble } from './assemble.ts'
  * JOB_HANDLERS=off or on. Its settings are those of the API. It serves `/health`, `/ready`, `/services` and `/metrics`.
  */
 const config = loadConfigOrExit(WORKER, await withVaultSecretsOrExit())
-const { app, context } = await assemble(config, { jobsRequired: true })
+// A worker answers no reads. Its memory limit has no room for tier 1 (infra/worst-case.ts).
+const { app, context } = await assemble({ ...config, cacheL1: false }, { jobsRequired: true })
 warnOfMisspelt(app.log)
 context.handleJobs()
 await context.warmUp()
