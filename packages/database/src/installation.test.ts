@@ -43,7 +43,7 @@ t.test('the name changes when other rows take the place of these', async (t) => 
   t.ok(await changes(), 'a dump was restored')
   await sql`update installation set id = gen_random_uuid()`
   t.ok(await changes(), 'an operator has renewed it')
-  await sql`truncate users, products, orders, installation restart identity`
+  await sql`truncate users, products, orders, installation restart identity cascade`
   t.ok(await changes(), 'the row was removed, and is made anew')
   await seed({ url, users: 1, products: 1, orders: 1 })
   t.ok(await changes(), 'a seed has filled an empty database')

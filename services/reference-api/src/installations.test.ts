@@ -129,7 +129,7 @@ t.test('a running process notices that its database was emptied and seeded again
   await sql`update users set name = 'Of before' where id = 7`
   await untilCached(a)
   t.equal(await nameOf(a), 'Of before')
-  await sql`truncate users, products, orders restart identity`
+  await sql`truncate users, products, orders restart identity cascade`
   t.match(await seed({ url, users: 20, products: 5, orders: 20 }), { seeded: true })
   await until('the rows of before are gone', async () => (await nameOf(a)) !== 'Of before')
   t.match(await seed({ url }), { seeded: false })
