@@ -6,7 +6,10 @@ import t from 'tap'
 import { environmentExample } from './documents.ts'
 import { ConfigError, type Fault, loadConfig, readRedisTarget, settings } from './index.ts'
 
-const API = { name: 'api', defaults: { PORT: 8000, DB_POOL_MAX: 30 } }
+const API = {
+  name: 'api',
+  defaults: { PORT: 8000, DB_POOL_MAX: 30, UPSTREAM_URL: 'http://127.0.0.1:8000' },
+}
 const OTHER_API = { name: 'other-api', defaults: { PORT: 8001, DB_POOL_MAX: 25 } }
 
 const least = { DATABASE_URL: 'postgres://app@db/app' }
