@@ -1,7 +1,7 @@
 import { createDatabase } from '@reference/database'
 import { JobPermanentError } from '@reference/jobs'
 import { until } from '@reference/local-stack'
-import { differingSettings, sessionSettings } from '@reference/postgres'
+import { differingSettings, SESSION_SETTINGS } from '@reference/postgres'
 import { migrate, POOLS } from '@reference/shop'
 import t from 'tap'
 import { double, flaky } from '../../packages/jobs/src/fixtures/definitions.ts'
@@ -45,7 +45,7 @@ t.test(
       await until('new connections are there', isReady)
       const found = await until('the pool connects', () =>
         database.primary.sql<{ name: string; setting: string }>`
-          select name, setting from pg_settings where name = any(${Object.keys(sessionSettings)}::text[])`.catch(
+          select name, setting from pg_settings where name = any(${Object.keys(SESSION_SETTINGS)}::text[])`.catch(
           () => undefined,
         ),
       )

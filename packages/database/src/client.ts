@@ -1,12 +1,11 @@
 import { openConnection, postgresJsOptions, postgresServer, withoutLibpqVariables } from '@reference/postgres'
 import postgres from 'postgres'
-import { refusedSocket } from './connection.ts'
 import { translate } from './errors.ts'
+import { failingSocket, type StartOptions } from './sockets.ts'
 
 const CONNECT_SECONDS = 10
 
-/** One connection for a command, opened as those of the services are, with the same settings of its session. */
-export function createClient(url: string, applicationName: string): postgres.Sql {
+function createClient(url: string, applicationName: string): postgres.Sql {
   const server = postgresServer(url)
   const settings = {
     ...postgresJsOptions(server),
@@ -15,15 +14,14 @@ export function createClient(url: string, applicationName: string): postgres.Sql
     connect_timeout: CONNECT_SECONDS,
     onnotice: () => {},
     connection: { application_name: applicationName },
-    async socket(options: { connection: Record<string, string> }) {
+    async socket(options: StartOptions) {
       try {
-        const { socket, startParameters } = await openConnection(server, {
-          timeoutMs: CONNECT_SECONDS * 1000,
-        })
+        const attempt = { timeoutMs: CONNECT_SECONDS * 1000 }
+        const { socket, startParameters } = await openConnection(server, attempt)
         Object.assign(options.connection, startParameters)
         return socket
       } catch (error) {
-        return refusedSocket(error as Error)
+        return failingSocket(error as Error)
       }
     },
   }
@@ -31,7 +29,7 @@ export function createClient(url: string, applicationName: string): postgres.Sql
 }
 
 /**
- * Opens a connection for the time of `use`.
+ * Opens a connection for the duration of `use`, with the session settings of the services.
  *
  * @throws what `use` throws; errors of Postgres and of its connection as `DatabaseError`
  */

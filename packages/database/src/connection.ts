@@ -1,8 +1,4 @@
-import { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import {
-  ConnectError,
-  openConnection,
   type PostgresServer,
   postgresJsOptions,
   postgresServer,
@@ -10,25 +6,24 @@ import {
 } from '@reference/postgres'
 import postgres from 'postgres'
 import { turnOffDriverRetry } from './driver-retry.ts'
-import type { Watch, Watchdog } from './watch.ts'
-import { wireTypes } from './wire.ts'
+import { createSockets } from './sockets.ts'
+import { TYPE_PARSERS } from './type-parsers.ts'
+import type { Watch, Watchdog } from './watchdog.ts'
 
-export type Client = postgres.Sql<Record<string, never>>
-
-export type Connection = {
-  readonly client: Client
+export interface Connection {
+  readonly client: postgres.Sql<Record<string, never>>
   readonly watch: Watch
-  /** Why it was given up, for whatever was on it besides the one that noticed; it is not worth another try. */
+  /** Why it was given up. Every statement on it fails with this and is not repeated. */
   readonly lost: unknown
-  /** Connections to the server: one, or none before the first statement and when idle for long. */
+  /** Connections to the server: one, or none before the first statement and after a long idle time. */
   open(): number
-  /** Lets what was sent finish for so long, then ends like `destroy`. */
+  /** Lets statements in flight finish for this time, then ends like `destroy`. */
   end(seconds: number): Promise<void>
-  /** Ends at once, whether the server takes part or not; whatever is on it fails. */
+  /** Ends at once, whether the server cooperates or not; statements in flight fail. */
   destroy(lost?: unknown): Promise<void>
 }
 
-export type ConnectionOptions = {
+export interface ConnectionOptions {
   url: string
   applicationName: string
   prepare: boolean
@@ -36,14 +31,14 @@ export type ConnectionOptions = {
   lifetimeSeconds: number
 }
 
-const connectSeconds = 5
+const CONNECT_SECONDS = 5
 
 /**
- * One connection: a postgres.js client with `max: 1`, which connects at its first statement and again after a loss.
- * The pool has one for each of its places instead of one client with `max: 30`, since only then is it known which
- * connection a statement is on. Cancelling needs that (the cancel names a session, and might otherwise hit the next
- * statement on it), and so do transactions (a `begin` that fills a pipeline is lost in postgres.js 3.4), and giving up
- * on a server that no longer answers.
+ * One connection: a client of postgres.js with `max: 1`, which connects at its first statement and again after a loss.
+ *
+ * A pool has one client a connection instead of one client with `max: 30`, because only then is it known which connection a
+ * statement uses. Three things need that: a cancel names a session and could otherwise stop the next statement there; a `begin`
+ * that fills a pipeline is lost in postgres.js 3.4; a connection whose server no longer answers has to be given up alone.
  */
 export function createConnection(
   options: ConnectionOptions,
@@ -51,28 +46,29 @@ export function createConnection(
   onSilent: (connection: Connection) => void,
 ): Connection {
   const server = postgresServer(options.url)
-  const sockets = createSockets(server)
+  const sockets = createSockets(server, CONNECT_SECONDS * 1000)
   const settings = {
     ...postgresJsOptions(server),
     max: 1,
-    // Not declared. The gate keeps to its depth; a pipeline that postgres.js thinks full takes nothing until it drained.
+    // postgres.js does not declare this option. The semaphore keeps to the depth; a pipeline that postgres.js believes to be full
+    // takes no statement until it has drained.
     max_pipeline: 1000,
     prepare: options.prepare,
-    // One query less a connection: the array types that we send are known (see wire.ts).
+    // Saves a query for each connection: the array types that the statements use are known (see type-parsers.ts).
     fetch_types: false,
-    ...(options.idleSeconds === undefined ? {} : { idle_timeout: options.idleSeconds }),
+    ...(options.idleSeconds !== undefined && { idle_timeout: options.idleSeconds }),
     // Up to a tenth earlier, so that connections that were opened together do not close together.
     max_lifetime: Math.round(options.lifetimeSeconds * (1 - Math.random() / 10)),
     // From the start message on; the socket and TLS have the same limit.
-    connect_timeout: connectSeconds,
-    // The default waits up to 20 s after failures; a database that comes back should be seen within a second.
+    connect_timeout: CONNECT_SECONDS,
+    // The default pauses for up to 20 s after failures; a database that returns must be found within a second.
     backoff: (failures: number) => (sockets.isEnded() ? 0 : Math.min(0.05 * failures, 1)),
-    types: wireTypes,
+    types: TYPE_PARSERS,
     connection: { application_name: applicationName(server, options.applicationName) },
     onnotice: () => {},
     socket: sockets.open,
   }
-  const client = withoutLibpqVariables(() => postgres(settings as never)) as unknown as Client
+  const client = withoutLibpqVariables(() => postgres(settings as never)) as unknown as Connection['client']
   turnOffDriverRetry(client)
   const watch = watchdog.watch(() => onSilent(connection))
   let lost: unknown
@@ -89,7 +85,7 @@ export function createConnection(
     get lost() {
       return lost
     },
-    open: () => sockets.count(),
+    open: sockets.count,
     end,
     destroy(reason) {
       lost ??= reason
@@ -100,112 +96,8 @@ export function createConnection(
   return connection
 }
 
-/** The URL's `application_name` stands for the name of the service; the rest says which pool it is. */
+/** The URL's `application_name` replaces the name of the service; the name of the pool is kept. */
 function applicationName(server: PostgresServer, name: string): string {
   if (server.applicationName === undefined) return name
   return [server.applicationName, ...name.split(' ').slice(1)].join(' ')
-}
-
-/** What postgres.js reads anew for each start message, and does not declare. */
-type StartOptions = { connection: Record<string, string> }
-
-/**
- * The sockets of a client are ours, since postgres.js 3.4 only half-closes them: one to a server that no longer answers
- * would stay open, with the process waiting for it.
- */
-function createSockets(server: PostgresServer) {
-  const sockets = new Set<Duplex>()
-  const attempts = new AbortController()
-  // TLS takes all listeners off the socket below it, so this is looked up rather than told.
-  const forgetClosed = () => {
-    for (const socket of sockets) if (socket.destroyed) sockets.delete(socket)
-  }
-  const keep = (socket: Duplex, below?: Duplex) => {
-    forgetClosed()
-    if (below !== undefined) sockets.delete(below)
-    sockets.add(socket)
-  }
-  return {
-    async open(options: StartOptions): Promise<Duplex> {
-      try {
-        if (attempts.signal.aborted) throw connectionClosed()
-        const { socket, startParameters } = await openConnection(server, {
-          timeoutMs: connectSeconds * 1000,
-          onSocket: keep,
-          signal: attempts.signal,
-        })
-        Object.assign(options.connection, startParameters)
-        // Without an error postgres.js takes a socket that closes before the session was there as a reason to
-        // connect again at once, and again, for ever: so a proxy without a server behind it looks.
-        socket.on('close', (hadError) => {
-          if (!hadError) socket.emit('error', connectionClosed())
-        })
-        return socket
-      } catch (error) {
-        return refusedSocket(error as Error)
-      }
-    },
-    isEnded: () => attempts.signal.aborted,
-    count() {
-      forgetClosed()
-      return sockets.size
-    },
-    end() {
-      attempts.abort(connectionClosed())
-      for (const socket of sockets) socket.destroy()
-    },
-  }
-}
-
-/**
- * A socket that fails. postgres.js 3.4 forgets a connection whose socket cannot be made; one that fails is handled. It
- * also connects again for what waits in its queue when a connection closes, while it is being ended as well, and then
- * forgets the queue: each of them meets such a socket, until the queue is empty.
- */
-export function refusedSocket(error: Error): Socket {
-  const socket = new Socket()
-  setImmediate(() => socket.destroy(error))
-  return socket
-}
-
-function connectionClosed(): ConnectError {
-  return new ConnectError('CONNECTION_CLOSED', 'The connection was closed')
-}
-
-/** What postgres.js knows of a statement but does not declare. */
-export type Running = PromiseLike<unknown> & {
-  active?: boolean
-  canceller?: ((query: Running) => Promise<void>) | null
-}
-
-const cancelMs = 5000
-
-/**
- * Asks the server to stop a statement, until it has settled. Not `query.cancel()`: that hides its promise, so a server
- * that is away ends the process with an unhandled rejection, and a statement that still connects leaves the
- * client stuck. It is asked again since a cancel that comes between Parse and Bind is ignored by the server.
- *
- * @returns when the statement has settled and no cancel is on its way that could meet the next one.
- */
-export async function cancelRunning(connection: Connection, query: Running): Promise<void> {
-  let settled = false
-  const end = () => {
-    settled = true
-  }
-  const ended = Promise.resolve(query).then(end, end)
-  // A server that does not even take a cancel is not worth the statement's whole limit.
-  connection.watch.hurry(cancelMs)
-  while (!settled) {
-    if (query.active && query.canceller) {
-      const asked = query.canceller(query).catch(() => {})
-      // It connects, which has a limit; where it does not settle for all that, its socket is gone and meets nobody.
-      const moot = ended.then(() => (connection.lost === undefined ? pause(cancelMs) : undefined))
-      await Promise.race([asked, moot])
-    }
-    await Promise.race([ended, pause(25)])
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

@@ -3,7 +3,7 @@ import { withClient } from './client.ts'
 import {
   type Access,
   accessesOf,
-  bigFromRows,
+  BIG_TABLE_ROWS,
   buffersOf,
   faultsOf,
   type PlanNode,
@@ -138,7 +138,7 @@ async function keysWithoutIndex(client: postgres.Sql): Promise<string[]> {
         select string_agg(attname, ', ') from pg_attribute where attrelid = conrelid and attnum = any(conkey)
       ), confrelid::regclass) as line
     from pg_constraint join pg_class on pg_class.oid = conrelid
-    where contype = 'f' and connamespace = 'public'::regnamespace and reltuples >= ${bigFromRows}
+    where contype = 'f' and connamespace = 'public'::regnamespace and reltuples >= ${BIG_TABLE_ROWS}
       and not exists (
         select from pg_index where indrelid = conrelid and indpred is null
           and (string_to_array(indkey::text, ' ')::int2[])[1:cardinality(conkey)] @> conkey

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { open } from './fixtures/open.ts'
 import { createIdempotencyStore } from './idempotency-store.ts'
+import { open } from './testing/open.ts'
 
 const KEY = { scope: 'POST /orders', key: 'k' }
 const REPLY = {

@@ -2,8 +2,8 @@ import { testDatabase } from '@reference/local-stack'
 import { seed } from '@reference/shop'
 import postgres from 'postgres'
 import t from 'tap'
-import { openOn } from './fixtures/open.ts'
 import { createInstallationReader } from './index.ts'
+import { openOn } from './testing/open.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
 
@@ -14,24 +14,24 @@ async function open(t: Scope) {
   return { url, sql, read: createInstallationReader(openOn(t, { url })) }
 }
 
-t.test('a database has one name for all who ask, and two copies of one template have two', async (t) => {
+t.test('all readers get one name for a database, and two copies of a template have two names', async (t) => {
   const [one, two] = [await open(t), await open(t)]
   const name = await one.read()
   t.match(name, /^db-[0-9a-f]{10}$/)
   t.equal(await createInstallationReader(openOn(t, { url: one.url }))(), name)
   t.not(await two.read(), name)
   const ids = await Promise.all([one, two].map(({ sql }) => sql`select id from installation`))
-  t.same(ids[0], ids[1], 'though the row is the same')
+  t.same(ids[0], ids[1], 'although the row is the same')
 })
 
-t.test('the name changes when other rows take the place of these', async (t) => {
+t.test('the name changes when the content of the database is replaced', async (t) => {
   const { url, sql, read } = await open(t)
   const names = [await read()]
   const changes = async () => {
     names.push(await read())
     return new Set(names).size === names.length
   }
-  // As pg_restore --clean does: the same rows in a new table.
+  // The effect of pg_restore --clean: the same rows in a new table.
   await sql.begin(async (tx) => {
     await tx`alter table installation rename to earlier`
     await tx`create table installation (like earlier including all)`
@@ -44,14 +44,14 @@ t.test('the name changes when other rows take the place of these', async (t) => 
   await sql`update installation set id = gen_random_uuid()`
   t.ok(await changes(), 'an operator has renewed it')
   await sql`truncate users, products, orders, installation restart identity cascade`
-  t.ok(await changes(), 'the row was removed, and is made anew')
+  t.ok(await changes(), 'the row was removed and is inserted again')
   await seed({ url, users: 1, products: 1, orders: 1 })
   t.ok(await changes(), 'a seed has filled an empty database')
   await seed({ url })
   t.notOk(await changes(), 'and did nothing the second time')
 })
 
-t.test('a role that may not ask for the system identifier gets a name without it', async (t) => {
+t.test('a role that may not read the system identifier gets a name without it', async (t) => {
   const { sql, read } = await open(t)
   const name = await read()
   await sql`revoke execute on function pg_control_system() from public`

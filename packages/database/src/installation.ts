@@ -5,15 +5,16 @@ import { queries } from './queries/index.ts'
 import type { InstallationParts } from './queries/installation.ts'
 
 /**
- * Asks the primary which database this is: a short name, such as `db-3f9a1c20be`, that is the same for every process and
- * every way to it, stays the same at a failover, and is another one for every other database, also for one that has
- * taken the place of this one: created anew, restored from a dump, or filled anew by `seed`. A physical copy has the same
- * name until its row of `installation` is given a new id.
+ * Reads the identity of the database from the primary: a short name, such as `db-3f9a1c20be`.
  *
- * Roles of which only some may call `pg_control_system` get different names. Their caches are then apart, and both are
- * registered, so that each hears of the other's writes.
+ * The name is the same for every process, for every route to the database and after a failover. Another database has another
+ * name, even one that replaces this one: created again, restored from a dump, or filled again by a seed. A physical copy has the
+ * same name until its row in `installation` gets a new id.
  *
- * @throws DB_UNAVAILABLE, or 42P01 before the first migration
+ * If only some roles may call `pg_control_system`, they get different names. Their caches are then separate, and both are
+ * registered, so each receives the invalidations of the other's writes.
+ *
+ * @throws `DB_UNAVAILABLE`; 42P01 before the first migration
  */
 export function createInstallationReader({ primary }: Database): () => Promise<string> {
   let knowsSystem = true

@@ -2,8 +2,8 @@ import { sql } from 'drizzle-orm'
 import { bigint, boolean, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import t from 'tap'
 import { timestampColumn } from './columns.ts'
-import { open } from './fixtures/open.ts'
 import { jsonList, statement } from './index.ts'
+import { open } from './testing/open.ts'
 
 const things = pgTable('things', {
   id: integer('id').primaryKey(),

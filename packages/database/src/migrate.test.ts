@@ -6,9 +6,9 @@ import { MIGRATIONS_FOLDER, migrate, TABLES } from '@reference/shop'
 import { getTableName } from 'drizzle-orm'
 import postgres from 'postgres'
 import t from 'tap'
-import { TEST_POOL_SIZES } from './fixtures/open.ts'
 import { createDatabase } from './index.ts'
 import { applyMigrations } from './migration-steps.ts'
+import { TEST_POOL_SIZES } from './testing/open.ts'
 
 t.test('four migrations at once and one more leave one schema, with the limits on the role', async (t) => {
   const { url } = await testDatabase(t, { from: 'empty' })
@@ -16,15 +16,15 @@ t.test('four migrations at once and one more leave one schema, with the limits o
   await migrate({ url })
   const database = createDatabase({ url, poolSizes: TEST_POOL_SIZES, applicationName: 'test' })
   t.teardown(() => database.close())
-  const { sql } = database.primary
+  const { primary } = database
 
-  const tables = await sql<{ name: string }>`
+  const tables = await primary.sql<{ name: string }>`
     select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE' order by 1`
   t.same(
     tables.map(({ name }) => name),
     TABLES.map((table) => getTableName(table)).sort(),
   )
-  const indexes = await sql<{ definition: string }>`
+  const indexes = await primary.sql<{ definition: string }>`
     select regexp_replace(indexdef, '.* ON public.(\\S+) USING btree ', '\\1') || case when indexdef like '%UNIQUE%' then ' unique' else '' end as definition
     from pg_indexes where schemaname = 'public'`
   const definitions = indexes.map(({ definition }) => definition)
@@ -41,13 +41,13 @@ t.test('four migrations at once and one more leave one schema, with the limits o
   ]) {
     t.ok(definitions.includes(expected), expected)
   }
-  const [timeouts] = await sql<{ statement: string; idle: string }>`
+  const [timeouts] = await primary.sql<{ statement: string; idle: string }>`
     select current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle`
   t.same(timeouts, { statement: '10s', idle: '10s' })
 })
 
-t.test('a server that is away is said to be', async (t) => {
-  await t.rejects(migrate({ url: 'postgres://nobody@127.0.0.1:1/none' }), { code: 'DB_UNAVAILABLE' })
+t.test('an unavailable server is DB_UNAVAILABLE', async (t) => {
+  await t.rejects(migrate({ url: 'postgres://app@127.0.0.1:1/none' }), { code: 'DB_UNAVAILABLE' })
 })
 
 const connect = (t: TestScope, url: string) => {
@@ -56,7 +56,7 @@ const connect = (t: TestScope, url: string) => {
   return sql
 }
 
-/** A database as the release left it whose newest migration was `tag`. */
+/** A database with the migrations up to `tag`, as an earlier release left it. */
 async function migratedTo(t: TestScope, tag: string) {
   const { url, superuserUrl } = await testDatabase(t, { from: 'empty' })
   const migrationsFolder = await mkdtemp(join(tmpdir(), 'migrations-'))
@@ -71,7 +71,7 @@ async function migratedTo(t: TestScope, tag: string) {
   return { url, superuserUrl, sql }
 }
 
-t.test('rows from before a check stop its validation with the query that finds them', async (t) => {
+t.test('rows that break a new check stop its validation with the query that finds them', async (t) => {
   const { url, sql } = await migratedTo(t, '0000_tables')
   await sql`insert into users (email, name, created_at) values ('a@example.com', 'A', 'infinity'), ('b@example.com', 'B', now())`
   const failed = await migrate({ url }).then(
@@ -99,7 +99,7 @@ t.test('rows from before a check stop its validation with the query that finds t
   t.same(await sql`select conname from pg_constraint where contype = 'c' and not convalidated`, [])
 })
 
-t.test('a migration does not queue others behind a lock that it waits for', async (t) => {
+t.test('a migration that waits for a lock does not block other statements', async (t) => {
   const { url, superuserUrl, sql } = await migratedTo(t, '0000_tables')
   const migrationsFolder = MIGRATIONS_FOLDER
   const reader = connect(t, superuserUrl)

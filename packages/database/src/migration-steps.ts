@@ -1,43 +1,43 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { delay } from '@reference/async'
+import { AppError } from '@reference/errors'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import type postgres from 'postgres'
 
 /**
- * A table's lock that is not had within this time is given up and tried again. While `alter table` waits behind a long
- * transaction, every later statement on that table waits behind `alter table`: so it never waits for long.
+ * How long a migration waits for the lock of a table before it retries. While `alter table` waits for a long transaction, every
+ * later statement on the table waits for `alter table`, so it must not wait for long.
  */
 const LOCK_TIMEOUT_MS = 2_000
 const LOCK_PAUSE_MS = 1_000
-/** A report may run for 50 s, and a dump for minutes. */
+/** A report may hold a table for 50 s, and a dump for minutes. */
 const LOCK_ATTEMPTS = 100
 
 const CHECK_VIOLATION = '23514'
 const LOCK_NOT_AVAILABLE = '55P03'
 
-/** Rows that are there already break a check that a migration validates. The message says which, and how to find them. */
-export class RowsBreakCheckError extends Error {
-  readonly code = 'MIGRATION_ROWS_BREAK_CHECK'
+/** Existing rows break a check that a migration validates. The message contains the query that finds them. */
+export class RowsBreakCheckError extends AppError<'MIGRATION_ROWS_BREAK_CHECK'> {
   readonly table: string
   readonly constraint: string
 
   constructor(table: string, constraint: string, condition: string, cause: unknown) {
     const query = `select * from ${table} where not (${condition});`
     super(
-      `Rows of the table ${table} break its check ${constraint}. Nothing was changed by this migration, and the services go on: ` +
-        `lists and reports leave these rows out, and no new ones can come. Find them with\n\n  ${query}\n\n` +
-        'mend or delete them, and run the migration again.',
+      'MIGRATION_ROWS_BREAK_CHECK',
+      500,
+      `Rows of the table ${table} break its check ${constraint}. This migration changed nothing, and the services keep working: ` +
+        `lists and reports leave these rows out, and no new ones can be written. Find them with\n\n  ${query}\n\n` +
+        'repair or delete them, and run the migration again.',
       { cause },
     )
-    this.name = 'RowsBreakCheckError'
     this.table = table
     this.constraint = constraint
   }
 }
 
 /**
- * Applies the migrations that the database does not have yet, each in a transaction of its own, in Drizzle's own table
- * of applied migrations. Drizzle's migrator applies all of them in one transaction: what the first one locks would then
- * stay locked until the last one is done.
+ * Applies the migrations that the database lacks, each in its own transaction, and records them in Drizzle's table. Drizzle's
+ * migrator applies all of them in one transaction: a lock of the first would be held until the last has ended.
  *
  * @throws RowsBreakCheckError
  */
@@ -84,7 +84,7 @@ async function apply(client: postgres.Sql, migration: MigrationMeta, lockTimeout
   })
 }
 
-/** The condition as Postgres itself writes it: `CHECK ((…)) NOT VALID` without its frame. */
+/** Adds the query, with the condition as Postgres writes it, taken from `CHECK ((…)) NOT VALID`. */
 async function withQuery(client: postgres.Sql, error: postgres.PostgresError): Promise<Error> {
   const { table_name: table = '', constraint_name: constraint = '' } = error
   const [row] = await client<{ definition: string }[]>`

@@ -2,8 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { testDatabase, until } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
-import { openOn } from './fixtures/open.ts'
 import { createOutboxStore, queries } from './index.ts'
+import { openOn } from './testing/open.ts'
 
 const KEEP_MS = 60_000
 
@@ -21,9 +21,9 @@ async function open(t: Parameters<typeof testDatabase>[0]) {
   return { database, store, sql, signal, register, insert, expire }
 }
 
-t.test('a write makes a row a key for each registered cache, and each cache sees its own', async (t) => {
+t.test('a write inserts a row a key for each registered cache, and a cache sees only its own', async (t) => {
   const { store, register, insert } = await open(t)
-  t.same(await insert('c:user:1:{1}'), [], 'none is registered')
+  t.same(await insert('c:user:1:{1}'), [], 'no cache is registered')
   await register('a')
   await register('b')
   const rows = await insert('c:user:1:{2}')
@@ -34,7 +34,7 @@ t.test('a write makes a row a key for each registered cache, and each cache sees
   t.match(await store.status('b'), { count: 1 })
 })
 
-t.test('registering waits for writes that began before, and for no other transaction', async (t) => {
+t.test('registering waits for writes that began before it, and for no other transaction', async (t) => {
   const { store, sql, register, insert } = await open(t)
   await register('known')
   await sql`create table elsewhere (id int)`
@@ -63,11 +63,11 @@ t.test('registering waits for writes that began before, and for no other transac
   t.same(
     (await store.take('new', 10, 0)).filter(({ key }) => key === 'c:user:1:{1}'),
     [],
-    'for which there is no row',
+    'no row was written for the new cache',
   )
 })
 
-t.test('registering ends with its signal', async (t) => {
+t.test('an abort ends registering', async (t) => {
   const { store, sql } = await open(t)
   const writer = await sql.reserve()
   await writer`begin`
@@ -80,26 +80,29 @@ t.test('registering ends with its signal', async (t) => {
   writer.release()
 })
 
-t.test('a registration is kept by touching it, and is gone with its rows when it has expired', async (t) => {
-  const { store, sql, signal, register, insert, expire } = await open(t)
-  t.notOk(await store.touch('a', KEEP_MS), 'an id that is not known')
-  await register('a')
-  await register('b')
-  await insert('c:user:1:{1}')
-  t.ok(await store.touch('a', KEEP_MS))
-  await expire('a')
-  t.ok(await store.touch('a', KEEP_MS), 'expired, but not removed: it comes back')
-  await expire('b')
-  await store.expire(signal)
-  t.notOk(await store.touch('b', KEEP_MS), 'removed: it does not')
-  t.same(await sql`select cache from cache_outbox`, [{ cache: 'a' }])
-  t.same(
-    (await insert('c:user:1:{2}')).map(({ cache }) => cache),
-    ['a'],
-  )
-})
+t.test(
+  'a registration is kept by touching it, and is removed with its rows when it has expired',
+  async (t) => {
+    const { store, sql, signal, register, insert, expire } = await open(t)
+    t.notOk(await store.touch('a', KEEP_MS), 'an unknown id')
+    await register('a')
+    await register('b')
+    await insert('c:user:1:{1}')
+    t.ok(await store.touch('a', KEEP_MS))
+    await expire('a')
+    t.ok(await store.touch('a', KEEP_MS), 'expired, but not removed: it is valid again')
+    await expire('b')
+    await store.expire(signal)
+    t.notOk(await store.touch('b', KEEP_MS), 'removed: it stays so')
+    t.same(await sql`select cache from cache_outbox`, [{ cache: 'a' }])
+    t.same(
+      (await insert('c:user:1:{2}')).map(({ cache }) => cache),
+      ['a'],
+    )
+  },
+)
 
-t.test('a return that races with the expiry is either kept or refused, never both', async (t) => {
+t.test('a touch that races with the removal is refused', async (t) => {
   const { store, sql, register, expire } = await open(t)
   await register('a')
   await expire('a')

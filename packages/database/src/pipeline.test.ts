@@ -1,9 +1,9 @@
 import { orderById } from '@reference/shop/orders/queries'
 import { userById, usersByIds } from '@reference/shop/users/queries'
 import t from 'tap'
-import { open, openOn } from './fixtures/open.ts'
+import { open, openOn } from './testing/open.ts'
 
-t.test('while tables change, each of many statements on one connection gets its own rows', async (t) => {
+t.test('each pipelined statement gets its own rows while tables change', async (t) => {
   const { database, superuserUrl } = await open(t, { poolMax: 1, pipelineDepth: 8 })
   const admin = openOn(t, { url: superuserUrl }).primary
   const { primary } = database

@@ -1,5 +1,5 @@
-/** A node of `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)`; figures are a loop's mean. */
-export type PlanNode = {
+/** A node of `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)`; the figures are means of its loops. */
+export interface PlanNode {
   'Node Type': string
   'Relation Name'?: string
   'Index Name'?: string
@@ -14,27 +14,30 @@ export type PlanNode = {
   Plans?: PlanNode[]
 }
 
-/** How a plan comes to the rows of one table. */
-export type Access = {
+/** How a plan reads the rows of one table. */
+export interface Access {
   table: string
   /** `Seq Scan`, `Index Scan`, `Index Only Scan`, `Bitmap Heap Scan` … */
   how: string
   index: string | undefined
-  /** Rows that it looked at, and those that it passed on; undefined when the statement was only planned. */
+  /** Rows read, and rows returned to the node above; undefined when the statement was only planned. */
   read: number | undefined
   passed: number | undefined
   filter: string | undefined
 }
 
-/** What a plan is held against. */
-export type Table = { name: string; rows: number }
+/** A table, with which a plan is compared. */
+export interface Table {
+  name: string
+  rows: number
+}
 
-/** From so many rows a table is big: reading all of it is felt. */
-export const bigFromRows = 1000
+/** From this number of rows on a table is big: a scan of all of it is noticeable. */
+export const BIG_TABLE_ROWS = 1000
 
-/** A hot statement may look at so many rows, or so many times what it passes on, whichever is more. */
-const freeRows = 1000
-const rowsPerRow = 20
+/** A hot statement may read `FREE_ROWS` rows, or `ROWS_PER_ROW` times the rows that it returns, whichever is more. */
+const FREE_ROWS = 1000
+const ROWS_PER_ROW = 20
 
 export function accessesOf(node: PlanNode): Access[] {
   const below = (node.Plans ?? []).flatMap(accessesOf)
@@ -47,7 +50,7 @@ export function accessesOf(node: PlanNode): Access[] {
     {
       table,
       how: node['Node Type'],
-      // A bitmap's index is in the nodes below.
+      // The index of a bitmap scan is in the nodes below.
       index: node['Index Name'] ?? indexBelow(node),
       read: passed === undefined ? undefined : passed + removed * (loops ?? 1),
       passed,
@@ -65,24 +68,24 @@ function indexBelow(node: PlanNode): string | undefined {
   return undefined
 }
 
-/** Pages of 8 kB that a plan touched: found in shared buffers, and read from outside of them. */
+/** Pages (8 kB) that a plan touched: `hit` in shared buffers, `read` from outside of them. */
 export function buffersOf(node: PlanNode): { hit: number; read: number } {
   return { hit: node['Shared Hit Blocks'] ?? 0, read: node['Shared Read Blocks'] ?? 0 }
 }
 
 /**
- * What is wrong with the plan of a hot statement: it reads a big table from one end to the other, or looks at far more
- * rows of it than it needs, which is what a wrong index looks like.
+ * Finds the faults of the plan of a hot statement: it scans a whole big table, or reads far more rows than it returns, as with a
+ * wrong index.
  *
  * @returns a sentence for each fault
  */
 export function faultsOf(plan: PlanNode, tables: ReadonlyMap<string, number>): string[] {
   return accessesOf(plan).flatMap(({ table, how, index, read, passed, filter }) => {
     const rows = tables.get(table) ?? 0
-    if (how === 'Seq Scan' && rows >= bigFromRows) {
+    if (how === 'Seq Scan' && rows >= BIG_TABLE_ROWS) {
       return [`reads all of ${table} (${rows} rows): no index serves ${filter ?? 'its order'}`]
     }
-    if (read !== undefined && passed !== undefined && read > Math.max(freeRows, passed * rowsPerRow)) {
+    if (read !== undefined && passed !== undefined && read > Math.max(FREE_ROWS, passed * ROWS_PER_ROW)) {
       const by = index === undefined ? how : `${how} of ${index}`
       return [
         `looks at ${read} rows of ${table} for ${passed} of them (${by}, then ${filter ?? 'a recheck'})`,
@@ -92,7 +95,7 @@ export function faultsOf(plan: PlanNode, tables: ReadonlyMap<string, number>): s
   })
 }
 
-/** Of a plan that was made with `enable_seqscan = off`: a table that is read whole all the same has no index for it. */
+/** Finds the tables that a plan scans whole in spite of `enable_seqscan = off`: no index can be used. */
 export function tablesWithoutIndex(plan: PlanNode): string[] {
   return accessesOf(plan)
     .filter(({ how }) => how === 'Seq Scan')

@@ -5,8 +5,8 @@ import { insertUser, userById } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { open, openOn, TEST_POOL_SIZES } from './fixtures/open.ts'
 import { type Pool, queries, statement } from './index.ts'
+import { open, openOn, TEST_POOL_SIZES } from './testing/open.ts'
 
 const sleep = statement<{ seconds: number }, { slept: string }>(
   'test_sleep',
@@ -21,7 +21,7 @@ async function sleeping(pool: Pool, application = 'test %'): Promise<number> {
   return row?.count ?? 0
 }
 
-t.test('hot statements are prepared in the server, and with prepare off none is', async (t) => {
+t.test('hot statements are prepared in the server, and none is with prepare off', async (t) => {
   const { database, url } = await open(t, { poolMax: 1 })
   const unprepared = openOn(t, { url, poolMax: 1, prepare: false })
   for (const { primary } of [database, unprepared]) {
@@ -42,7 +42,7 @@ t.test('hot statements are prepared in the server, and with prepare off none is'
   t.same(await prepared(unprepared.primary), [])
 })
 
-t.test('every connection says whose it is and which pool', async (t) => {
+t.test('the name of each connection contains the service and the pool', async (t) => {
   const { database } = await open(t)
   const name = statement<object, { name: string }>(
     'test_name',
@@ -50,13 +50,13 @@ t.test('every connection says whose it is and which pool', async (t) => {
   )
   t.same(await database.primary.first(name, {}), { name: 'test primary' })
   t.same(await database.cancellable.first(name, {}), { name: 'test cancellable' })
-  t.equal(database.replica, database.primary, 'without a replica the primary pool reads lists too')
+  t.equal(database.replica, database.primary, 'without a replica the primary pool is used')
 })
 
 t.test('past the wait limit a statement fails with 503 and is never sent', async (t) => {
   const { database } = await open(t, { poolMax: 1, pipelineDepth: 1, poolTimeoutMs: 50 })
-  const { promise: gate, resolve: finish } = Promise.withResolvers<void>()
-  const holder = database.primary.transaction(() => gate)
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
+  const holder = database.primary.transaction(() => finished)
   await t.rejects(database.primary.first(insertUser, { email: 'late@example.com', name: 'Late' }), {
     code: 'DB_POOL_TIMEOUT',
     statusCode: 503,
@@ -67,7 +67,7 @@ t.test('past the wait limit a statement fails with 503 and is never sent', async
   t.same(await database.primary.sql`select id from users where email = 'late@example.com'`, [])
 })
 
-t.test('the figures say what is sent, what waits and how long statements take', async (t) => {
+t.test('the figures count statements in flight, waiting statements and durations', async (t) => {
   const registry = new Registry()
   const { database } = await open(t, { poolMax: 2, pipelineDepth: 1, registry })
   const running = [0.05, 0.05, 0.05].map((seconds) => database.primary.run(sleep, { seconds }))
@@ -95,7 +95,7 @@ t.test('the figures say what is sent, what waits and how long statements take', 
   }
 })
 
-t.test('a signal cancels the statement in the server and the caller gets its reason', async (t) => {
+t.test('a signal cancels the statement in the server and rejects with its reason', async (t) => {
   const { database } = await open(t)
   for (const run of [
     (signal: AbortSignal): Promise<unknown> => database.cancellable.run(sleep, { seconds: 60 }, { signal }),
@@ -116,12 +116,12 @@ t.test('a signal cancels the statement in the server and the caller gets its rea
     leaving.abort(new Error('left'))
     await failed
     await until('it no longer runs', async () => (await sleeping(database.primary)) === 0)
-    await until('its place is free', () => database.stats().cancellable?.inUse === 0)
+    await until('its slot is free', () => database.stats().cancellable?.inUse === 0)
   }
-  t.equal((await database.cancellable.first(userById, { id: 1 }))?.id, 1, 'the connections go on')
+  t.equal((await database.cancellable.first(userById, { id: 1 }))?.id, 1, 'the connections are usable')
 })
 
-t.test('a signal that comes at once, while the connection is made, leaves the pool usable', async (t) => {
+t.test('an abort while the connection is made leaves the pool usable', async (t) => {
   const { database } = await open(t)
   const left = new AbortController()
   left.abort(new Error('left'))
@@ -134,11 +134,11 @@ t.test('a signal that comes at once, while the connection is made, leaves the po
   })
   leaving.abort(new Error('left'))
   await failed
-  await until('its place is free', () => database.stats().cancellable?.inUse === 0)
+  await until('its slot is free', () => database.stats().cancellable?.inUse === 0)
   t.equal((await database.cancellable.first(userById, { id: 1 }))?.id, 1)
 })
 
-t.test('on the pipelined pool a signal ends the wait but touches nothing that is sent', async (t) => {
+t.test('on the pipelined pool a signal ends the wait and cancels no statement', async (t) => {
   const { database } = await open(t, { poolMax: 1, pipelineDepth: 4 })
   const leaving = new AbortController()
   const left = t.rejects(database.primary.run(sleep, { seconds: 0.1 }, { signal: leaving.signal }), {
@@ -147,11 +147,11 @@ t.test('on the pipelined pool a signal ends the wait but touches nothing that is
   const behind = database.primary.first(userById, { id: 2 })
   leaving.abort(new Error('left'))
   await left
-  t.equal(database.stats().primary?.inUse, 2, 'it keeps its place until it has really ended')
+  t.equal(database.stats().primary?.inUse, 2, 'it keeps its slot until it has ended')
   t.equal((await behind)?.id, 2)
 })
 
-t.test('a statement past its time limit is a 503 of its own', async (t) => {
+t.test('a statement past its time limit fails with DB_STATEMENT_TIMEOUT', async (t) => {
   const { database } = await open(t)
   await t.rejects(
     database.cancellable.transaction((tx) => tx.run(sleep, { seconds: 60 }), { statementTimeoutMs: 20 }),
@@ -161,16 +161,16 @@ t.test('a statement past its time limit is a 503 of its own', async (t) => {
   t.not((limit as { value: string }).value, '20ms', 'the limit ended with the transaction')
 })
 
-t.test('a database that is away is a 503 and is found again by itself', async (t) => {
+t.test('an unavailable database is a 503 and is found again without a restart', async (t) => {
   const { url } = await open(t)
   const link = await linkTo(t, url)
   const database = openOn(t, { url: link.url })
-  const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
-  await t.rejects(database.ready(), away)
-  await t.rejects(database.primary.run(userById, { id: 1 }), away)
+  const unavailable = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
+  await t.rejects(database.ready(), unavailable)
+  await t.rejects(database.primary.run(userById, { id: 1 }), unavailable)
   await t.rejects(
     database.primary.transaction(async () => {}),
-    away,
+    unavailable,
   )
   const answers = () =>
     database.ready().then(
@@ -180,7 +180,7 @@ t.test('a database that is away is a 503 and is found again by itself', async (t
   await link.mend()
   await until('it answers', answers)
   await link.cut()
-  await t.rejects(database.ready(), away)
+  await t.rejects(database.ready(), unavailable)
   await link.mend()
   await until('it answers again', answers)
 })
@@ -206,16 +206,16 @@ t.test('a read on a broken connection is sent once more, a write never', async (
   t.same(await database.primary.sql`select count(*) as count from cache_outbox`, [{ count: 0 }])
 })
 
-t.test('after close nothing is sent any more', async (t) => {
+t.test('a closed pool sends no statement', async (t) => {
   const { database } = await open(t)
   const before = database.primary.run(sleep, { seconds: 0.05 })
   const closing = database.close()
-  t.equal((await before).length, 1, 'what was sent may finish')
+  t.equal((await before).length, 1, 'a statement in flight may finish')
   await closing
   await t.rejects(database.primary.run(userById, { id: 1 }), { code: 'DB_UNAVAILABLE' })
 })
 
-t.test('a connection that cannot be opened for want of descriptors fails its statement alone', async (t) => {
+t.test('a connection that fails for lack of file descriptors fails only its statement', async (t) => {
   const { url } = await testDatabase(t)
   const module = JSON.stringify(import.meta.resolve('./index.ts'))
   const script = `
@@ -225,7 +225,7 @@ t.test('a connection that cannot be opened for want of descriptors fails its sta
     const files = []
     try { for (;;) files.push(openSync('/dev/null', 'r')) } catch {}
     const ready = () => database.ready(AbortSignal.timeout(5000)).then(() => 'ok', (error) => error.code + ': ' + error.cause?.code)
-    // Inside of a tick, where errors of the next tick come before microtasks.
+    // Inside a tick, in which errors of the next tick are emitted before microtasks run.
     const first = await new Promise((resolve) => process.nextTick(() => ready().then(resolve)))
     for (const file of files) closeSync(file)
     let last

@@ -4,8 +4,8 @@ import { insertUser, updateUser, userById, usersByIds, usersPage } from '@refere
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { type Opened, open, openOn } from './fixtures/open.ts'
 import { isRetryableConflict, type Pool, statement, type Transaction } from './index.ts'
+import { type Opened, open, openOn } from './testing/open.ts'
 
 const { placeholder } = sql
 
@@ -34,7 +34,7 @@ async function repeats(registry: Registry, reason: string): Promise<number> {
   return Number((await registry.metrics()).split(line)[1]?.split('\n')[0])
 }
 
-/** All callers of it go on together, the first time round; later ones are not held up. */
+/** Holds its first callers until all have arrived; later callers pass. */
 function barrier(callers: number): () => Promise<void> {
   const all = Promise.withResolvers<void>()
   let arrived = 0
@@ -83,7 +83,7 @@ t.test('two transactions that deadlock both succeed', async (t) => {
   t.equal(await repeats(registry, 'deadlock'), 1)
 })
 
-t.test('a conflict that is found at commit is repeated as well', async (t) => {
+t.test('a conflict at commit is repeated as well', async (t) => {
   const { database } = await open(t)
   const meet = barrier(2)
   let runs = 0
@@ -100,10 +100,10 @@ t.test('a conflict that is found at commit is repeated as well', async (t) => {
       { isolation: 'serializable' },
     )
   await Promise.all([swap(1), swap(2)])
-  t.same({ runs, commits }, { runs: 3, commits: 3 }, 'all work was done when the server refused')
+  t.same({ runs, commits }, { runs: 3, commits: 3 }, 'the server refused after all work was done')
 })
 
-/** Loses each time: what it has read is changed by another transaction before it writes. */
+/** Loses each time: another transaction changes the row between its read and its write. */
 async function lose(tx: Transaction, other: Pool): Promise<void> {
   const { count } = (await tx.first(readCounter, {})) ?? { count: 0 }
   await other.run(writeCounter, { count: count + 1 })
@@ -111,7 +111,7 @@ async function lose(tx: Transaction, other: Pool): Promise<void> {
 }
 
 t.test(
-  'what always loses ends: after its attempts with a 503, after one with the error of the server',
+  'work that always loses fails with a 503 after its attempts, and with attempts: 1 with the error of the server',
   async (t) => {
     const { database, registry } = await withCounter(t)
     const { primary, cancellable } = database
@@ -134,11 +134,11 @@ t.test(
     t.match(error, { code: '40001' })
     t.ok(isRetryableConflict(error))
     t.equal(runs, 5)
-    t.same(await primary.first(readCounter, {}), { count: 5 }, 'only the others have written')
+    t.same(await primary.first(readCounter, {}), { count: 5 }, 'only the other transactions have written')
   },
 )
 
-t.test('an abort ends the repetition', async (t) => {
+t.test('an abort ends the repetitions', async (t) => {
   const { database } = await withCounter(t)
   const leaving = new AbortController()
   let runs = 0
@@ -154,7 +154,7 @@ t.test('an abort ends the repetition', async (t) => {
   t.equal(runs, 3)
 })
 
-t.test('a conflict that the work caught, or wrapped in an error of its own, is repeated', async (t) => {
+t.test('a conflict is repeated even if the work caught it or wrapped it in another error', async (t) => {
   const { database } = await withCounter(t)
   const { primary, cancellable } = database
   const isolation = 'repeatable read' as const
@@ -177,7 +177,7 @@ t.test('a conflict that the work caught, or wrapped in an error of its own, is r
   }
 })
 
-t.test('after a commit whose outcome is unknown the work does not run again', async (t) => {
+t.test('work does not run again after a commit with an unknown outcome', async (t) => {
   const { database, superuserUrl } = await open(t)
   const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' })
   await admin.primary
@@ -192,7 +192,7 @@ t.test('after a commit whose outcome is unknown the work does not run again', as
     }),
     { code: 'DB_UNAVAILABLE', statusCode: 503 },
   )
-  await until('it commits, and is ended there', async () => {
+  await until('it is terminated during its commit', async () => {
     const rows = await admin.primary.sql`
       select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'test primary' and datname = current_database() and query = 'commit'`
@@ -202,12 +202,12 @@ t.test('after a commit whose outcome is unknown the work does not run again', as
   t.equal(runs, 1)
 })
 
-/** A statement that the server refuses `times` times with this code, and then answers. */
+/** A statement that the server refuses this many times with this code, and then answers. */
 async function refusing(admin: Pool, code: string, times: number) {
   const name = `refuse_${code}`.toLowerCase()
   const raw = (text: string) => admin.transaction((tx) => tx.drizzle.execute(sql.raw(text)))
   await raw(`create sequence ${name}; grant all on sequence ${name} to public`)
-  // What a sequence has counted is not rolled back.
+  // A rollback does not reset a sequence.
   await raw(`create function ${name}() returns int language plpgsql as $$
     begin
       if nextval('${name}') <= ${times} then raise exception 'refused' using errcode = '${code}'; end if;
@@ -216,7 +216,7 @@ async function refusing(admin: Pool, code: string, times: number) {
   return statement<object, { answer: number }>(`test_${name}`, () => sql`select ${sql.raw(name)}() as answer`)
 }
 
-t.test('a statement outside of a transaction that loses a conflict is sent again', async (t) => {
+t.test('a single statement that loses a conflict is sent again', async (t) => {
   const { database, superuserUrl } = await open(t)
   const admin = openOn(t, { url: superuserUrl }).primary
   const statements = [await refusing(admin, '40001', 3), await refusing(admin, '40P01', 1)]
@@ -225,7 +225,7 @@ t.test('a statement outside of a transaction that loses a conflict is sent again
   }
 })
 
-t.test('what the server refuses for a time is a 503 of its own', async (t) => {
+t.test('temporary refusals of the server are 503s with codes of their own', async (t) => {
   const { database, superuserUrl } = await open(t)
   const admin = openOn(t, { url: superuserUrl }).primary
   for (const [sqlState, code] of [
@@ -246,11 +246,11 @@ t.test('what the server refuses for a time is a 503 of its own', async (t) => {
       drizzle.execute(sql.raw(refused.compiled().text)),
     )
     await t.rejects(throughDrizzle, expected, `${sqlState} through Drizzle`)
-    t.same(await database.primary.first(refused, {}), { answer: 1 }, 'the pool goes on')
+    t.same(await database.primary.first(refused, {}), { answer: 1 }, 'the pool is usable')
   }
 })
 
-t.test('a session that the server ended because it was idle costs no statement', async (t) => {
+t.test('a session that the server ended as idle fails no statement', async (t) => {
   const { url, superuserUrl } = await open(t)
   const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' }).primary
   await admin.transaction(({ drizzle }) =>
@@ -276,7 +276,7 @@ t.test('a session that the server ended because it was idle costs no statement',
 
 const addUser = (email: string) => (tx: Transaction) => tx.first(insertUser, { email, name: 'Name' })
 
-t.test('statements that were prepared before a column changed its type are answered', async (t) => {
+t.test('statements prepared before a column changed its type are answered', async (t) => {
   const { database, superuserUrl, registry } = await withCounter(t, { poolMax: 2, pipelineDepth: 1 })
   const { primary } = database
   const admin = openOn(t, { url: superuserUrl }).primary
@@ -304,7 +304,7 @@ t.test('statements that were prepared before a column changed its type are answe
     const before = await repeats(registry, 'stale_plan')
     t.ok(before > n)
     await warm(20 + n)
-    t.equal(await repeats(registry, 'stale_plan'), before, 'each is prepared again, and stays so')
+    t.equal(await repeats(registry, 'stale_plan'), before, 'each is prepared again and stays prepared')
   }
   const [count] = await primary.sql<{
     count: number
@@ -312,25 +312,22 @@ t.test('statements that were prepared before a column changed its type are answe
   t.ok((count?.count ?? 0) > 0)
 })
 
-t.test(
-  'a change of the tables without end is not repeated without end, and other refusals not at all',
-  async (t) => {
-    const { database } = await open(t)
-    let runs = 0
-    const unsupported = statement<object, never>(
-      'test_unsupported',
-      () => sql`select count(distinct x) over () from generate_series(1, 2) as x`,
-    )
-    await t.rejects(
-      database.primary.transaction((tx) => {
-        runs++
-        return tx.run(unsupported, {})
-      }),
-      { code: '0A000' },
-    )
-    t.equal(runs, 1)
-  },
-)
+t.test('another refusal with the code of a stale plan is not repeated', async (t) => {
+  const { database } = await open(t)
+  let runs = 0
+  const unsupported = statement<object, never>(
+    'test_unsupported',
+    () => sql`select count(distinct x) over () from generate_series(1, 2) as x`,
+  )
+  await t.rejects(
+    database.primary.transaction((tx) => {
+      runs++
+      return tx.run(unsupported, {})
+    }),
+    { code: '0A000' },
+  )
+  t.equal(runs, 1)
+})
 
 t.test('statements that the server has forgotten are answered', async (t) => {
   const { database, registry } = await withCounter(t, { poolMax: 1 })

@@ -1,4 +1,4 @@
-import { sessionSettings } from '@reference/postgres'
+import { SESSION_SETTINGS } from '@reference/postgres'
 
 /** The role's `statement_timeout`: a statement of a request takes milliseconds. */
 export const ROLE_STATEMENT_TIMEOUT_MS = 10_000
@@ -15,7 +15,7 @@ export const ROLE_STATEMENT_TIMEOUT_MS = 10_000
  *   so 10 s without a statement mean that the process hangs.
  */
 export const ROLE_SETTINGS: Readonly<Record<string, string>> = {
-  ...sessionSettings,
+  ...SESSION_SETTINGS,
   statement_timeout: `${ROLE_STATEMENT_TIMEOUT_MS / 1000}s`,
   idle_in_transaction_session_timeout: '10s',
 }

@@ -3,8 +3,8 @@ import { linkTo, until } from '@reference/local-stack'
 import { insertOrder } from '@reference/shop/orders/queries'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
-import { open, openOn } from './fixtures/open.ts'
 import { statement } from './index.ts'
+import { open, openOn } from './testing/open.ts'
 
 const port = statement<object, { database: string }>(
   'test_database',
@@ -21,7 +21,7 @@ t.test('lists are read from the replica, single rows from the primary', async (t
   t.same(await database.cancellable.first(port, {}), { database: nameOf(replica.url) })
 })
 
-t.test('with the replica away, reads go to the primary, and come back to it', async (t) => {
+t.test('reads go to the primary while the replica is unavailable, and then back to it', async (t) => {
   const { url } = await open(t)
   const { url: replicaDatabase } = await open(t)
   const link = await linkTo(t, replicaDatabase)
@@ -33,7 +33,11 @@ t.test('with the replica away, reads go to the primary, and come back to it', as
     await database.cancellable.snapshot(2, (parts) => Promise.all(parts.map((tx) => tx.first(port, {})))),
     [{ database: name }, { database: name }],
   )
-  await t.rejects(database.replica.ping(), { code: 'DB_UNAVAILABLE' }, 'its own health is told as it is')
+  await t.rejects(
+    database.replica.ping(),
+    { code: 'DB_UNAVAILABLE' },
+    'a ping reports the health of the replica itself',
+  )
   await link.mend()
   await until('the replica is used again', async () => {
     return (await database.replica.first(port, {}))?.database !== name
@@ -49,14 +53,14 @@ for (const state of ['refuses', 'hangs']) {
       link.hang()
     }
     const database = openOn(t, { url, replicaUrl: link.url, onSettings: () => {} })
-    // Far below the time after which a silent connection is given up (12 s), far above a busy machine's delays.
+    // Far less than the 12 s after which a silent connection is given up, far more than the delays of a busy machine.
     const late = sleep(3_000, 'late', { ref: false })
     t.equal(await Promise.race([database.ready().then(() => 'ready'), late]), 'ready')
     await link.cut()
   })
 }
 
-t.test('a fault of the statement itself is not tried elsewhere', async (t) => {
+t.test('an error of the statement itself is not retried on the primary', async (t) => {
   const { url } = await open(t)
   const database = openOn(t, { url, replicaUrl: url })
   let runs = 0
@@ -70,7 +74,7 @@ t.test('a fault of the statement itself is not tried elsewhere', async (t) => {
   t.equal(runs, 1)
 })
 
-t.test('a replica that gives no snapshot leaves the whole of it to the primary', async (t) => {
+t.test('the primary serves a snapshot that the replica cannot export', async (t) => {
   const { url } = await open(t)
   const replica = await open(t)
   const admin = openOn(t, { url: replica.superuserUrl })
@@ -89,10 +93,10 @@ t.test('a replica that gives no snapshot leaves the whole of it to the primary',
     }),
     { message: 'no' },
   )
-  t.equal(runs, 1, 'work that failed is not tried elsewhere')
+  t.equal(runs, 1, 'work that failed is not retried on the primary')
 })
 
-t.test('while the replica is looked for, only one read waits for it', async (t) => {
+t.test('only one read at a time probes an unavailable replica', async (t) => {
   const { url } = await open(t)
   const link = await linkTo(t, url)
   await link.mend()
@@ -100,9 +104,9 @@ t.test('while the replica is looked for, only one read waits for it', async (t) 
   await database.replica.first(port, {})
   link.hang()
   await database.replica.first(port, {})
-  // Away now. Whenever it is tried again, those that come meanwhile are answered by the primary.
+  // The replica is unavailable now. During each probe the primary answers the other reads.
   let slow = 0
-  await until('a read has tried it again', async () => {
+  await until('a read has probed the replica', async () => {
     let done = false
     const probe = database.replica.first(port, {}).then(() => {
       done = true

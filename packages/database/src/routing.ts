@@ -1,81 +1,121 @@
 import { databaseUnavailableError, isDatabaseUnavailable, isRetryableConflict } from './errors.ts'
-import type { Pool } from './pool.ts'
+import type { Pool, RunOptions, SnapshotOptions } from './pool.ts'
+import type { Statement } from './statement.ts'
+import type { Transaction, TransactionOptions } from './transaction.ts'
 
 /**
- * Reads from `replica` while it answers and from `primary` otherwise. After a failure the replica is left alone for
- * `pauseMs`, and then one read at a time finds out whether it is back: a replica that hangs would otherwise hold up all
- * of them each time.
- *
- * A transaction moves over before its work has begun, or when it lost a conflict, as work may run again after one. A
- * snapshot moves whatever the reason while its work has not begun: its parts may meet different servers behind one replica
- * address, or one whose version exports none.
+ * Reads from `replica` while it answers and from `primary` otherwise. After a failure the replica is left alone for `pauseMs`;
+ * then one read at a time probes it. A replica that hangs would otherwise delay every read each time.
  */
 export function withFallback(replica: Pool, primary: Pool, pauseMs = 1000): Pool {
-  let resumeAt = 0
-  let isAway = false
-  let isProbed = false
-  return {
-    run: (...args) => route((pool) => pool.run(...args)),
-    first: (...args) => route((pool) => pool.first(...args)),
-    bytes: (...args) => route((pool) => pool.bytes(...args)),
-    sql: (...args) => route((pool) => pool.sql(...args)),
-    transaction: (work, options) => routeOnce((pool, begun) => pool.transaction(begun(work), options)),
-    snapshot: (connections, work, options) =>
-      routeOnce(
-        (pool, begun) => pool.snapshot(connections, begun(work), options),
-        () => options?.signal?.aborted !== true,
-      ),
-    // The replica's own health, whatever the reads do.
-    ping: (signal) => replica.ping(signal),
-    stats: () => replica.stats(),
-    async close() {
-      await Promise.all([replica.close(), primary.close()])
-    },
+  return new FallbackPool(replica, primary, pauseMs)
+}
+
+/** Sends work to one of the pools. */
+type Send<Result> = (pool: Pool) => Promise<Result>
+
+class FallbackPool implements Pool {
+  readonly #replica: Pool
+  readonly #primary: Pool
+  readonly #pauseMs: number
+  /** `probing`: one read finds out whether the replica answers again; the others read from the primary. */
+  #state: 'available' | 'unavailable' | 'probing' = 'available'
+  #probeAt = 0
+
+  constructor(replica: Pool, primary: Pool, pauseMs: number) {
+    this.#replica = replica
+    this.#primary = primary
+    this.#pauseMs = pauseMs
   }
 
-  async function route<Result>(
-    send: (pool: Pool) => Promise<Result>,
-    hasBegun = () => false,
-    isOthersFault = isReplicasFault,
-  ): Promise<Result> {
-    if (isAway && (isProbed || performance.now() < resumeAt)) return send(primary)
-    const probes = isAway
-    if (probes) isProbed = true
+  run<Params extends object, Row>(statement: Statement<Params, Row>, params: Params, options?: RunOptions) {
+    return this.#route((pool) => pool.run(statement, params, options))
+  }
+
+  first<Params extends object, Row>(statement: Statement<Params, Row>, params: Params, options?: RunOptions) {
+    return this.#route((pool) => pool.first(statement, params, options))
+  }
+
+  bytes<Params extends object, Row>(statement: Statement<Params, Row>, params: Params, options?: RunOptions) {
+    return this.#route((pool) => pool.bytes(statement, params, options))
+  }
+
+  readonly sql = <Row>(strings: TemplateStringsArray, ...values: unknown[]) =>
+    this.#route((pool) => pool.sql<Row>(strings, ...values))
+
+  /** Moves to the primary before its work has begun, or after a lost conflict, when work may run again anyway. */
+  transaction<Result>(work: (tx: Transaction) => Promise<Result>, options?: TransactionOptions) {
+    let hasBegun = false
+    const begin = (tx: Transaction) => {
+      hasBegun = true
+      return work(tx)
+    }
+    const mayMove = (error: unknown) => isReplicaFailure(error) && (!hasBegun || isRetryableConflict(error))
+    return this.#route((pool) => pool.transaction(begin, options), mayMove)
+  }
+
+  /**
+   * Moves to the primary after any failure before its work has begun: the parts may meet different servers behind one address of
+   * a replica, or a server whose version exports no snapshot.
+   */
+  snapshot<Result>(
+    connections: number,
+    work: (parts: Transaction[]) => Promise<Result>,
+    options?: SnapshotOptions,
+  ) {
+    let hasBegun = false
+    const begin = (parts: Transaction[]) => {
+      hasBegun = true
+      return work(parts)
+    }
+    const mayMove = (error: unknown) =>
+      options?.signal?.aborted !== true && (!hasBegun || isRetryableConflict(error))
+    return this.#route((pool) => pool.snapshot(connections, begin, options), mayMove)
+  }
+
+  /** The replica's own health, wherever reads go at present. */
+  ping(signal?: AbortSignal) {
+    return this.#replica.ping(signal)
+  }
+
+  stats() {
+    return this.#replica.stats()
+  }
+
+  async close() {
+    await Promise.all([this.#replica.close(), this.#primary.close()])
+  }
+
+  /** @param mayMove whether the primary may be asked after this error of the replica */
+  async #route<Result>(send: Send<Result>, mayMove = isReplicaFailure): Promise<Result> {
+    if (!this.#mayAskReplica()) return send(this.#primary)
+    const isProbe = this.#state === 'unavailable'
+    if (isProbe) this.#state = 'probing'
     try {
-      const result = await send(replica)
-      if (probes) isAway = false
+      const result = await send(this.#replica)
+      if (isProbe) this.#state = 'available'
       return result
     } catch (error) {
-      if (isDatabaseUnavailable(error)) {
-        isAway = true
-        resumeAt = performance.now() + pauseMs
-      }
-      if ((!hasBegun() || isRetryableConflict(error)) && isOthersFault(error)) return send(primary)
+      this.#noteFailure(error, isProbe)
+      if (mayMove(error)) return send(this.#primary)
       throw isRetryableConflict(error) ? databaseUnavailableError(error) : error
-    } finally {
-      if (probes) isProbed = false
     }
   }
 
-  function routeOnce<Result>(
-    send: (pool: Pool, begun: <W extends (...args: never[]) => unknown>(work: W) => W) => Promise<Result>,
-    isOthersFault?: (error: unknown) => boolean,
-  ): Promise<Result> {
-    let hasBegun = false
-    const begun = <W extends (...args: never[]) => unknown>(work: W): W =>
-      ((...args: never[]) => {
-        hasBegun = true
-        return work(...args)
-      }) as W
-    return route(
-      (pool) => send(pool, begun),
-      () => hasBegun,
-      isOthersFault,
-    )
+  #mayAskReplica(): boolean {
+    if (this.#state === 'available') return true
+    return this.#state === 'unavailable' && performance.now() >= this.#probeAt
+  }
+
+  #noteFailure(error: unknown, isProbe: boolean): void {
+    const isUnavailable = isDatabaseUnavailable(error)
+    if (isUnavailable) this.#probeAt = performance.now() + this.#pauseMs
+    // A read that was sent before the failure of another must not end the probe.
+    if (isProbe || (isUnavailable && this.#state === 'available')) this.#state = 'unavailable'
   }
 }
 
-// A replica also breaks off reads that stand in the way of what it replays (40001): the primary does not.
-function isReplicasFault(error: unknown): boolean {
+/** A replica also cancels reads that block its replay (40001); the primary does not. */
+function isReplicaFailure(error: unknown): boolean {
   return isDatabaseUnavailable(error) || isRetryableConflict(error)
 }

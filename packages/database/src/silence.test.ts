@@ -4,17 +4,17 @@ import { insertUser, userById } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { open, openOn } from './fixtures/open.ts'
 import { type Database, type DatabaseOptions, statement } from './index.ts'
+import { open, openOn } from './testing/open.ts'
 
-const away = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
+const unavailable = { code: 'DB_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
 
 const sleep = statement<{ seconds: number }, object>(
   'test_sleep',
   () => sql`select pg_sleep(${sql.placeholder('seconds')}::float8)::text`,
 )
 
-/** A database whose server can be made to hang; given up after 0.8 s of silence. */
+/** A database whose server can be made to hang; a connection is given up after 0.8 s of silence. */
 async function hangable(t: Parameters<typeof open>[0], options: Partial<DatabaseOptions> = {}) {
   const { url } = await open(t)
   const link = await linkTo(t, url)
@@ -29,50 +29,44 @@ const tries = (work: () => Promise<unknown>) => () =>
     () => false,
   )
 
-t.test(
-  'a server that stops answering is a 503 for every statement, and places come free again',
-  async (t) => {
-    const registry = new Registry()
-    const { link, database } = await hangable(t, { poolMax: 2, registry })
-    const { primary, cancellable } = database
-    await Promise.all([primary.ping(), primary.ping(), cancellable.ping()])
-    link.hang()
-    const outcomes: Promise<unknown>[] = [
-      ...Array.from({ length: 10 }, () => primary.run(userById, { id: 1 })),
-      primary.run(insertUser, { email: 'hung@example.com', name: 'Hung' }),
-      cancellable.run(userById, { id: 1 }),
-      cancellable.bytes(userById, { id: 1 }),
-    ]
-    await Promise.all(outcomes.map((outcome) => t.rejects(outcome, away)))
-    t.match(await registry.metrics(), 'db_pool_abandoned_total{pool="primary"} 2')
-    t.equal(database.stats().primary?.inUse, 0)
-    t.equal(database.stats().cancellable?.inUse, 0)
-    await link.mend()
-    await until(
-      'it answers again',
-      tries(() => primary.ping()),
-    )
-    t.same(await primary.sql`select 1 from users where email = 'hung@example.com'`, [])
-  },
-)
+t.test('a server that stops answering is a 503 for every statement, and the slots become free', async (t) => {
+  const registry = new Registry()
+  const { link, database } = await hangable(t, { poolMax: 2, registry })
+  const { primary, cancellable } = database
+  await Promise.all([primary.ping(), primary.ping(), cancellable.ping()])
+  link.hang()
+  const outcomes: Promise<unknown>[] = [
+    ...Array.from({ length: 10 }, () => primary.run(userById, { id: 1 })),
+    primary.run(insertUser, { email: 'hung@example.com', name: 'Hung' }),
+    cancellable.run(userById, { id: 1 }),
+    cancellable.bytes(userById, { id: 1 }),
+  ]
+  await Promise.all(outcomes.map((outcome) => t.rejects(outcome, unavailable)))
+  t.match(await registry.metrics(), 'db_pool_abandoned_total{pool="primary"} 2')
+  t.equal(database.stats().primary?.inUse, 0)
+  t.equal(database.stats().cancellable?.inUse, 0)
+  await link.mend()
+  await until(
+    'it answers again',
+    tries(() => primary.ping()),
+  )
+  t.same(await primary.sql`select 1 from users where email = 'hung@example.com'`, [])
+})
 
-t.test(
-  'what waits for a connection that cannot be made fails with it, and not one after the other',
-  async (t) => {
-    const { link, database } = await hangable(t, { poolMax: 1 })
-    link.hang()
-    const usual = openOn(t, { url: link.url, poolMax: 1 })
-    const allFail = async ({ primary }: Database) => {
-      const waiting = Array.from({ length: 8 }, () => primary.run(userById, { id: 1 }))
-      await Promise.all(waiting.map((outcome) => t.rejects(outcome, away)))
-      t.equal(primary.stats().inUse, 0)
-    }
-    // By silence, and by the driver's own limit of 5 s, which comes first where silence may last 12 s.
-    await Promise.all([database, usual].map(allFail))
-    await link.cut()
-    await Promise.all([database, usual].map(allFail))
-  },
-)
+t.test('statements queued on a connection that cannot be made fail together with it', async (t) => {
+  const { link, database } = await hangable(t, { poolMax: 1 })
+  link.hang()
+  const usual = openOn(t, { url: link.url, poolMax: 1 })
+  const allFail = async ({ primary }: Database) => {
+    const waiting = Array.from({ length: 8 }, () => primary.run(userById, { id: 1 }))
+    await Promise.all(waiting.map((outcome) => t.rejects(outcome, unavailable)))
+    t.equal(primary.stats().inUse, 0)
+  }
+  // By the watchdog, and by the driver's own limit of 5 s, which comes first if a connection may be silent for 12 s.
+  await Promise.all([database, usual].map(allFail))
+  await link.cut()
+  await Promise.all([database, usual].map(allFail))
+})
 
 t.test('a server that stops answering fails a transaction at each of its steps', async (t) => {
   const { link, database } = await hangable(t, { poolMax: 1 })
@@ -126,7 +120,7 @@ t.test('a server that stops answering fails a transaction at each of its steps',
       }),
   }
   for (const [step, run] of Object.entries(steps)) {
-    await t.rejects(run(), away, step)
+    await t.rejects(run(), unavailable, step)
     t.equal(database.stats().primary?.inUse, 0, step)
     await link.mend()
     await until(
@@ -137,10 +131,10 @@ t.test('a server that stops answering fails a transaction at each of its steps',
   }
 })
 
-t.test('what takes longer than others but is allowed to is not given up', async (t) => {
+t.test('a connection within its own longer limit is not given up', async (t) => {
   const { database } = await hangable(t)
   await database.primary.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), { statementTimeoutMs: 5000 })
-  // Behind each other on one connection: the last is answered long after it was sent.
+  // In one pipeline: the last statement is answered long after it was sent.
   const { database: deep } = await hangable(t, { poolMax: 1 })
   await Promise.all([0.5, 0.5, 0.1].map((seconds) => deep.primary.run(sleep, { seconds })))
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
@@ -153,7 +147,7 @@ t.test('what takes longer than others but is allowed to is not given up', async 
   t.pass()
 })
 
-t.test('an abort during the silence is heard at once, and its place comes free', async (t) => {
+t.test('an abort during the silence rejects at once, and its slot becomes free', async (t) => {
   const { link, database } = await hangable(t)
   await database.cancellable.ping()
   link.hang()
@@ -163,7 +157,7 @@ t.test('an abort during the silence is heard at once, and its place comes free',
   })
   leaving.abort(new Error('left'))
   await left
-  await until('its place is free', () => database.stats().cancellable?.inUse === 0)
+  await until('its slot is free', () => database.stats().cancellable?.inUse === 0)
 })
 
 t.test('a hung replica sends its reads to the primary', async (t) => {
@@ -176,26 +170,26 @@ t.test('a hung replica sends its reads to the primary', async (t) => {
   t.equal((await database.replica.first(userById, { id: 2 }))?.id, 2)
 })
 
-t.test('close ends although the server does not answer, and nothing keeps the process', async (t) => {
+t.test('close ends although the server does not answer, and nothing keeps the process alive', async (t) => {
   const { link, database } = await hangable(t)
   await Promise.all([database.primary.ping(), database.cancellable.ping()])
   link.hang()
   const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
   const before = sockets()
-  const failed = t.rejects(database.primary.run(userById, { id: 1 }), away)
+  const failed = t.rejects(database.primary.run(userById, { id: 1 }), unavailable)
   await database.close()
   await failed
   await until('both connections are gone', () => sockets() <= before - 2)
 })
 
-t.test('a server that closes each connection as it is made is a 503', async (t) => {
+t.test('a server that closes every new connection is a 503', async (t) => {
   const { link, database } = await hangable(t)
   await database.primary.ping()
   link.slam()
-  await t.rejects(database.primary.run(userById, { id: 1 }), away)
+  await t.rejects(database.primary.run(userById, { id: 1 }), unavailable)
   await t.rejects(
     database.primary.transaction(async () => {}),
-    away,
+    unavailable,
   )
   await link.mend()
   await until(
@@ -204,16 +198,16 @@ t.test('a server that closes each connection as it is made is a 503', async (t) 
   )
 })
 
-t.test('a server that does not let us in is a 503, told with its reason', async (t) => {
+t.test('a refused login is a 503 with the error of the server as its cause', async (t) => {
   const { url } = await open(t)
   const wrong: [string, Partial<URL>][] = [
     ['28P01', { password: 'wrong' }],
-    ['28P01', { username: 'nobody' }],
+    ['28P01', { username: 'unknown' }],
     ['3D000', { pathname: '/nothing' }],
   ]
   for (const [code, part] of wrong) {
     const database = openOn(t, { url: Object.assign(new URL(url), part).href })
-    const expected = { ...away, cause: { code } }
+    const expected = { ...unavailable, cause: { code } }
     await t.rejects(database.primary.run(userById, { id: 1 }), expected)
     await t.rejects(
       database.primary.transaction(async () => {}),

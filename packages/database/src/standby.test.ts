@@ -8,8 +8,8 @@ import { report } from '@reference/shop/report/queries'
 import { insertUser } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
-import { openOn } from './fixtures/open.ts'
 import { statement } from './index.ts'
+import { openOn } from './testing/open.ts'
 
 const place = statement<object, { standby: boolean; snapshot: string }>(
   'test_place',
@@ -18,7 +18,7 @@ const place = statement<object, { standby: boolean; snapshot: string }>(
 
 t.test('a streaming standby serves lists, reports and the parts of a snapshot', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'standby-'))
-  // The servers may run as another user, who has to get there.
+  // The servers may run as another user, which needs access to the folder.
   await chmod(folder, 0o755)
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const data = join(folder, 'primary')
@@ -27,11 +27,11 @@ t.test('a streaming standby serves lists, reports and the parts of a snapshot', 
   await migrate({ url: first.databaseUrl })
   await seed({ url: first.databaseUrl, users: 100, products: 10, orders: 1000 })
   await first.stop()
-  // With its owner, whom the server runs as.
+  // The copy keeps its owner, as which the server runs.
   const copy = (from: string, to: string) => execFileSync('cp', ['-a', from, to])
   copy(data, standbyData)
   copy(`${data}.password`, `${standbyData}.password`)
-  // Empty or not, its presence makes a standby.
+  // The presence of this file makes a standby; its content has no meaning.
   copy(join(data, 'PG_VERSION'), join(standbyData, 'standby.signal'))
 
   const primary = await startPostgres({ dataDir: data, settings: throwAwaySettings })

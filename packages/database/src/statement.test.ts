@@ -30,7 +30,7 @@ t.test('a missing parameter is named, null is a value', async (t) => {
   t.throws(() => named.compiled().bind({ a: 1 }), /Statement named was given no b/)
 })
 
-t.test('only what has no effect and takes no lock may be sent twice', async (t) => {
+t.test('only a statement without effects and locks may be sent twice', async (t) => {
   const readOnly = (build: Parameters<typeof statement>[1]) => statement('each', build).compiled().readOnly
   t.ok(readOnly(() => sql`select 1`))
   t.ok(readOnly((db) => db.select().from(users)))

@@ -1,17 +1,17 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** What a subscriber to `reference:database.statement` is told before one is sent. It sets `end` to hear how it ended. */
+/** A statement as it is published to `reference:database.statement` before it is sent. A subscriber replaces `end`. */
 export interface TracedStatement {
   readonly statement: string
   readonly pool: string
   readonly text: string
-  /** When it was sent, in ms since 1970; absent: now. */
+  /** When it was sent, in ms since 1970. Default: now. */
   readonly startedAt?: number
-  /** `endedAt` in ms since 1970; absent: now. */
+  /** @param endedAt in ms since 1970. Default: now */
   end(error?: unknown, endedAt?: number): void
 }
 
-/** A statement that a worker thread has sent over connections of its own: plain data, to go along with its answer. */
+/** A statement that a worker thread has sent over its own connections: plain data, returned with the thread's result. */
 export interface StatementRecord {
   readonly statement: string
   readonly pool: string
@@ -25,17 +25,18 @@ export interface StatementRecord {
 
 export type BeginStatement = (statement: string, text: string) => TracedStatement
 
+const CHANNEL = 'reference:database.statement'
+
 /**
- * Undefined when nobody listened as the pool was made: then a statement pays nothing.
- *
- * @param record takes statements instead, in a thread that has nobody to tell
+ * @param record receives the statements instead of the channel, in a worker thread, which has no subscriber
+ * @returns undefined without a subscriber when the pool is made: then a statement pays nothing
  */
 export function createTracing(
   pool: string,
   record?: (statement: StatementRecord) => void,
 ): BeginStatement | undefined {
   if (record !== undefined) return (statement, text) => recorded({ statement, pool, text }, record)
-  const statements = channel('reference:database.statement')
+  const statements = channel(CHANNEL)
   if (!statements.hasSubscribers) return undefined
   return (statement, text) => {
     const traced: TracedStatement = { statement, pool, text, end: () => {} }
@@ -45,31 +46,31 @@ export function createTracing(
 }
 
 function recorded(
-  said: { statement: string; pool: string; text: string },
+  sent: { statement: string; pool: string; text: string },
   record: (statement: StatementRecord) => void,
 ): TracedStatement {
   const startedAt = now()
   return {
-    ...said,
+    ...sent,
     end(error) {
       const { name, code } = Object(error)
-      record({ ...said, startedAt, endedAt: now(), ...(error !== undefined && { error: { name, code } }) })
+      record({ ...sent, startedAt, endedAt: now(), ...(error !== undefined && { error: { name, code } }) })
     },
   }
 }
 
-/** Tells whoever listens of statements that a thread has recorded, as children of what the caller does now. */
+/** Publishes statements that a worker thread has recorded, as children of the caller's current span. */
 export function traceRecords(records: readonly StatementRecord[]): void {
-  const statements = channel('reference:database.statement')
+  const statements = channel(CHANNEL)
   if (!statements.hasSubscribers) return
-  for (const { error, endedAt, ...said } of records) {
-    const traced: TracedStatement = { ...said, end: () => {} }
+  for (const { error, endedAt, ...sent } of records) {
+    const traced: TracedStatement = { ...sent, end: () => {} }
     statements.publish(traced)
     traced.end(error, endedAt)
   }
 }
 
-/** Threads of a process agree on it to the microsecond; `Date.now()` has whole milliseconds. */
+/** The threads of a process agree on this clock to the microsecond; `Date.now()` has whole milliseconds. */
 function now(): number {
   return performance.timeOrigin + performance.now()
 }

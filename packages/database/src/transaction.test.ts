@@ -4,18 +4,18 @@ import { settingByKey } from '@reference/shop/settings/queries'
 import { deleteUser, insertUser, userById, table as users } from '@reference/shop/users/queries'
 import { eq, sql } from 'drizzle-orm'
 import t from 'tap'
-import { open } from './fixtures/open.ts'
 import { cacheOutbox, isForeignKeyViolation, isUniqueViolation, queries, statement } from './index.ts'
+import { open } from './testing/open.ts'
 
 const backend = statement<object, { pid: number }>('test_pid', () => sql`select pg_backend_pid() as pid`)
 
-t.test('what a transaction did is there after it, and nothing of it when it throws', async (t) => {
+t.test('a transaction commits its changes, and rolls them back when its work throws', async (t) => {
   const { database } = await open(t)
   const cache = 'a'
   await database.primary.run(queries.cacheRegister, { cache, keepMs: 60_000 })
   const add = (email: string, fail: boolean) =>
     database.primary.transaction(async (tx) => {
-      const user = await tx.first(insertUser, { email, name: 'Somebody' })
+      const user = await tx.first(insertUser, { email, name: 'New' })
       await tx.run(queries.outboxInsert, { keys: [`c:user:1:{${user?.id}}`] })
       if (fail) throw new Error('no')
       return user
@@ -26,29 +26,32 @@ t.test('what a transaction did is there after it, and nothing of it when it thro
   t.same(await database.primary.sql`select 1 from users where email = 'no@example.com'`, [])
 })
 
-t.test('Drizzle works inside, savepoints too, and leaves the types of the pool alone', async (t) => {
-  const { database } = await open(t, { poolMax: 1 })
-  await database.primary.transaction(async ({ drizzle }) => {
-    const [user] = await drizzle.insert(users).values({ email: 'd@example.com', name: 'D' }).returning()
-    t.match(user?.createdAt, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
-    await t.rejects(
-      drizzle.transaction(async (inner) => {
-        await inner.delete(users).where(eq(users.email, 'd@example.com'))
-        throw new Error('back to the savepoint')
-      }),
-      { message: 'back to the savepoint' },
-    )
-    await drizzle.execute(sql`insert into ${cacheOutbox} (key) values (${'k'})`)
-    await drizzle.execute(sql`insert into settings (key, value) values ('s', ${'{"a":1}'}::jsonb)`)
-  })
-  const [user] = await database.primary.sql<{
-    created_at: string
-  }>`select created_at from users where email = 'd@example.com'`
-  t.match(user?.created_at, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
-  t.same((await database.primary.first(settingByKey, { key: 's' }))?.value, { a: 1 })
-})
+t.test(
+  'Drizzle works in a transaction, savepoints too, and does not change the parsers of the pool',
+  async (t) => {
+    const { database } = await open(t, { poolMax: 1 })
+    await database.primary.transaction(async ({ drizzle }) => {
+      const [user] = await drizzle.insert(users).values({ email: 'd@example.com', name: 'D' }).returning()
+      t.match(user?.createdAt, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
+      await t.rejects(
+        drizzle.transaction(async (inner) => {
+          await inner.delete(users).where(eq(users.email, 'd@example.com'))
+          throw new Error('back to the savepoint')
+        }),
+        { message: 'back to the savepoint' },
+      )
+      await drizzle.execute(sql`insert into ${cacheOutbox} (key) values (${'k'})`)
+      await drizzle.execute(sql`insert into settings (key, value) values ('s', ${'{"a":1}'}::jsonb)`)
+    })
+    const [user] = await database.primary.sql<{
+      created_at: string
+    }>`select created_at from users where email = 'd@example.com'`
+    t.match(user?.created_at, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
+    t.same((await database.primary.first(settingByKey, { key: 's' }))?.value, { a: 1 })
+  },
+)
 
-t.test('broken constraints are told apart, through Drizzle too', async (t) => {
+t.test('violated constraints are distinguished, through Drizzle too', async (t) => {
   const { database } = await open(t)
   const { primary } = database
   const caught = (work: Promise<unknown>) =>
@@ -72,7 +75,7 @@ t.test('broken constraints are told apart, through Drizzle too', async (t) => {
   t.ok(isForeignKeyViolation(inUse, 'orders_user_id_users_id_fk'))
 })
 
-t.test('a transaction whose connection dies fails with 503 and takes nothing else with it', async (t) => {
+t.test('a transaction whose connection is lost fails with 503 and affects nothing else', async (t) => {
   const { database } = await open(t, { poolMax: 1 })
   const { database: admin } = await open(t)
   const end = (pid: number) => admin.primary.sql`select pg_terminate_backend(${pid}::int)`
@@ -80,7 +83,7 @@ t.test('a transaction whose connection dies fails with 503 and takes nothing els
     until('the session is gone', async () => {
       return (await admin.primary.sql`select 1 from pg_stat_activity where pid = ${pid}::int`).length === 0
     })
-  const away = { code: 'DB_UNAVAILABLE', statusCode: 503 }
+  const unavailable = { code: 'DB_UNAVAILABLE', statusCode: 503 }
 
   const later: unknown[] = []
   const between = database.primary.transaction(async (tx) => {
@@ -93,7 +96,7 @@ t.test('a transaction whose connection dies fails with 503 and takes nothing els
       .from(users)
       .catch((error: unknown) => later.push(error))
   })
-  await t.rejects(between, away)
+  await t.rejects(between, unavailable)
   await until('the rest of its work has failed', () => later.length === 2)
 
   const during = database.primary.transaction(async (tx) => {
@@ -102,9 +105,9 @@ t.test('a transaction whose connection dies fails with 503 and takes nothing els
     await end(row?.pid ?? 0)
     await slow
   })
-  await t.rejects(during, away)
+  await t.rejects(during, unavailable)
 
-  t.equal((await database.primary.first(userById, { id: 1 }))?.id, 1, 'the pool goes on')
+  t.equal((await database.primary.first(userById, { id: 1 }))?.id, 1, 'the pool is usable')
   t.equal(database.stats().primary?.inUse, 0)
 })
 
@@ -125,7 +128,7 @@ t.test('an abort between two statements rolls back', async (t) => {
   t.same(await database.primary.sql`select 1 from users where email = 'gone@example.com'`, [])
 })
 
-t.test('the parts of a snapshot see the same rows, whatever is written meanwhile', async (t) => {
+t.test('the parts of a snapshot see the same rows, in spite of writes meanwhile', async (t) => {
   const { database } = await open(t)
   const count = statement<object, { count: number }>(
     'test_count',

@@ -1,13 +1,14 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
-import { type Connection, cancelRunning, type Running } from './connection.ts'
+import { type CancelOnAbort, cancelOnAbort } from './cancel.ts'
+import type { Connection } from './connection.ts'
 import { databaseUnavailableError, isBrokenConnection, isDatabaseUnavailable, translate } from './errors.ts'
 import { reasonToRepeat } from './repeat.ts'
 import type { Statement } from './statement.ts'
-import type { BeginStatement } from './tracing.ts'
-import type { Watch } from './watch.ts'
+import { queryOptions, type SendSettings } from './statement-sender.ts'
+import type { Watch } from './watchdog.ts'
 
-export type Transaction = {
+export interface Transaction {
   run<Params extends object, Row>(statement: Statement<Params, Row>, params: Params): Promise<Row[]>
   first<Params extends object, Row>(
     statement: Statement<Params, Row>,
@@ -19,180 +20,214 @@ export type Transaction = {
   readonly drizzle: PostgresJsDatabase
 }
 
-export type TransactionOptions = {
-  /** Aborts the wait for a connection; on the cancellable pool also what the server is doing. Rolls back. */
+export interface TransactionOptions {
+  /** Aborts the wait for a connection; on the cancellable pool also the statement in flight. Rolls back. */
   signal?: AbortSignal | undefined
   readOnly?: boolean
-  /** `read committed` unless told. Above it conflicts are usual: what is lost is run again, see `attempts`. */
+  /** Default `read committed`. Conflicts are usual above it: the work then runs again, see `attempts`. */
   isolation?: 'read committed' | 'repeatable read' | 'serializable'
   /**
-   * How often the work runs at most, the first time included, when it loses a conflict or meets a stale plan; 20 within
-   * 5 s unless given. With 1 it runs once, and the server's own error is the caller's (`isRetryableConflict`).
+   * How often the work runs at most, the first time included, when it loses a conflict or meets a stale plan. Default: 20 times
+   * within 5 s. With 1 the caller gets the server's own error (`isRetryableConflict`).
    */
   attempts?: number
-  /** Off: the statements of this transaction are not prepared, as for one whose prepared plans were stale. */
+  /** `false`: the statements of this transaction are not prepared, as after a stale plan. */
   prepare?: boolean
-  /** Replaces the role's limit for this transaction (SET LOCAL, so it holds through PgBouncer). */
+  /** Replaces the role's limit for this transaction, by SET LOCAL, which PgBouncer passes on. */
   statementTimeoutMs?: number
 }
 
+export interface TransactionSettings extends TransactionOptions {
+  /** A snapshot that another transaction exports. */
+  readonly snapshot?: string
+}
+
+/** What the pool gives to a transaction. */
+export interface TransactionContext extends SendSettings {
+  readonly connection: Connection
+  /** Appended to the text of each statement, see `PlanComment`. */
+  readonly plans: string
+  /** How much longer than its own time limit a statement may be silent. */
+  readonly marginMs: number
+}
+
 type Session = postgres.TransactionSql<Record<string, never>>
-type SendOptions = postgres.UnsafeQueryOptions
 
 /**
- * Runs `work` between `begin` and `commit` on a connection that nobody else uses meanwhile.
+ * Runs `work` between `begin` and `commit` on a connection that carries nothing else meanwhile.
  *
- * After its connection has died, postgres.js 3.4 would write the `rollback`, or what `work` tries next, into a socket
- * that is no longer there, which throws outside of every promise and ends the process (seen in the tests). So a
- * dead transaction sends nothing more and never returns to postgres.js, which has reported the loss by then.
+ * @throws the signal's reason after an abort; `DB_UNAVAILABLE`; the refusal that a repetition may cure; what `work` throws
  */
-export async function runTransaction<Result>(
-  use: {
-    connection: Connection
-    sendOptions: SendOptions
-    /** Appended to the text of each statement, see `pool.ts`. */
-    plans: string
-    cancels: boolean
-    /** How much longer than its own limit a statement may be silent. */
-    marginMs: number
-    queried?: ((statement: string, seconds: number) => void) | undefined
-    beginTrace?: BeginStatement | undefined
-  },
-  options: TransactionOptions & { snapshot?: string },
+export function runTransaction<Result>(
+  context: TransactionContext,
+  settings: TransactionSettings,
   work: (tx: Transaction) => Promise<Result>,
 ): Promise<Result> {
-  const { signal, statementTimeoutMs } = options
-  const { client, watch } = use.connection
-  const running = new Set<Running>()
-  const cancels: Promise<void>[] = []
-  let dead = false
-  // What the server refused and a repetition may cure, although the work has caught it or thrown another error for it.
-  let lost: unknown
+  return new TransactionRun(context, settings).run(work)
+}
 
-  const abort = () => {
-    if (use.cancels) for (const query of running) cancels.push(cancelRunning(use.connection, query))
+class TransactionRun {
+  readonly #context: TransactionContext
+  readonly #settings: TransactionSettings
+  readonly #watch: Watch
+  readonly #cancel: CancelOnAbort | undefined
+  /**
+   * After its connection was lost, postgres.js 3.4 writes the `rollback`, or the next statement of the work, into a socket that
+   * is gone. That throws outside of every promise and ends the process. So the work neither sends anything more nor returns to
+   * postgres.js, which has reported the loss already.
+   */
+  #isConnectionLost = false
+  /** The server's refusal that a repetition may cure, kept because the work may catch it or throw another error for it. */
+  #repeatable: unknown
+
+  constructor(context: TransactionContext, settings: TransactionSettings) {
+    const { signal } = settings
+    this.#context = context
+    this.#settings = settings
+    this.#watch = context.connection.watch
+    this.#cancel = context.cancels ? cancelOnAbort(signal) : undefined
   }
-  signal?.addEventListener('abort', abort, { once: true })
-  try {
-    const begin = (inside: (session: Session) => Promise<unknown>) => {
-      const outcome = client.begin(modeOf(options), inside)
-      outcome.catch((error) => {
-        dead ||= isBrokenConnection(error)
-      })
-      return outcome
+
+  async run<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    const { signal } = this.#settings
+    try {
+      return (await watched<Session>(
+        this.#watch,
+        (inside) => this.#begin(inside),
+        (session) => this.#whileConnected(() => this.#inside(session, work)),
+      )) as Result
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      const translated = translate(error)
+      throw isDatabaseUnavailable(translated) ? translated : (this.#repeatable ?? translated)
+    } finally {
+      if (this.#cancel !== undefined) await this.#cancel.close()
     }
-    const inside = (session: Session) =>
-      whileAlive(async () => {
-        const setup = setupOf(options)
-        if (setup !== '') await issue(session, setup, [], undefined)
-        if (statementTimeoutMs !== undefined) watch.allow((statementTimeoutMs || Infinity) + use.marginMs)
-        return work(transactionOn(session)).finally(() => watch.allow())
-      })
-    return (await framed(watch, begin, inside)) as Result
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason
-    const told = translate(error)
-    throw isDatabaseUnavailable(told) ? told : (lost ?? told)
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    if (cancels.length > 0) await Promise.all(cancels)
   }
 
-  async function whileAlive<Value>(step: () => Promise<Value>): Promise<Value> {
+  #begin(inside: (session: Session) => Promise<unknown>): Promise<unknown> {
+    const outcome = this.#context.connection.client.begin(modeOf(this.#settings), inside)
+    outcome.catch((error) => this.#noteFailure(error))
+    return outcome
+  }
+
+  async #inside<Result>(session: Session, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    const { statementTimeoutMs } = this.#settings
+    const setup = setupOf(this.#settings)
+    if (setup !== '') await this.#issue(session, setup, [], undefined)
+    if (statementTimeoutMs === undefined) return work(this.#transactionOn(session))
+    this.#watch.setLimit((statementTimeoutMs || Infinity) + this.#context.marginMs)
+    return work(this.#transactionOn(session)).finally(() => this.#watch.setLimit())
+  }
+
+  /** Never settles once the connection is lost. */
+  async #whileConnected<Value>(step: () => Promise<Value>): Promise<Value> {
+    const { signal } = this.#settings
     try {
       const value = await step()
-      // Whoever left must not find later that it was done after all.
+      // The caller has aborted: roll back, never commit after reporting an abort.
       if (signal?.aborted) throw signal.reason
-      return dead ? await never<Value>() : value
+      return this.#isConnectionLost ? await never<Value>() : value
     } catch (error) {
-      if (dead) return never<Value>()
+      if (this.#isConnectionLost) return never<Value>()
       throw error
     }
   }
 
-  function issue(
+  #issue(
     session: Session,
     text: string,
-    values: unknown[] | undefined,
-    send: SendOptions | undefined,
+    values: readonly unknown[],
+    options: postgres.UnsafeQueryOptions | undefined,
   ) {
+    const { signal } = this.#settings
     if (signal?.aborted) throw signal.reason
-    if (dead) throw databaseUnavailableError(new Error('The connection of this transaction was lost'))
-    const query = session.unsafe(text, values as never[], send)
-    running.add(query as Running)
-    watch.sent()
-    const settle = (error: unknown) => {
-      watch.answered()
-      running.delete(query as Running)
-      dead ||= isBrokenConnection(error)
-      if (reasonToRepeat(error) !== undefined) lost ??= error
+    if (this.#isConnectionLost) {
+      throw databaseUnavailableError(new Error('The connection of this transaction was lost'))
     }
-    query.then(() => settle(undefined), settle)
+    const query = session.unsafe(text, values as never[], options)
+    this.#cancel?.sent(query, this.#context.connection)
+    this.#watch.sent()
+    const settle = () => {
+      this.#watch.answered()
+      this.#cancel?.answered(query)
+    }
+    query.then(settle, (error: unknown) => {
+      settle()
+      this.#noteFailure(error)
+      if (reasonToRepeat(error) !== undefined) this.#repeatable ??= error
+    })
     return query
   }
 
-  function transactionOn(session: Session): Transaction {
-    let orm: PostgresJsDatabase | undefined
-    return {
-      run: (statement, params) => send(session, statement, params) as Promise<never>,
-      first: async (statement, params) => (await send(session, statement, params))[0] as never,
-      async bytes(statement, params) {
-        const rows = await send(session, statement, params, true)
-        return firstBytes(rows)
-      },
-      get drizzle() {
-        orm ??= drizzle(clientFor(session) as unknown as postgres.Sql)
-        return orm
-      },
+  #noteFailure(error: unknown): void {
+    this.#isConnectionLost ||= isBrokenConnection(error)
+  }
+
+  async #send(
+    session: Session,
+    statement: Statement<object, unknown>,
+    params: object,
+    raw: boolean,
+  ): Promise<unknown[]> {
+    const { plans, prepare, metrics, beginTrace } = this.#context
+    const { text, bind } = statement.compiled()
+    const startedAt = performance.now()
+    const trace = beginTrace?.(statement.name, text)
+    try {
+      const options = queryOptions(prepare && this.#settings.prepare !== false)
+      const query = this.#issue(session, text + plans, bind(params), options)
+      const rows = await (raw ? query.raw() : query)
+      trace?.end()
+      return rows
+    } catch (error) {
+      trace?.end(error)
+      throw translate(error)
+    } finally {
+      metrics?.queried(statement.name, (performance.now() - startedAt) / 1000)
     }
   }
 
-  async function send<Params extends object, Row>(
-    session: Session,
-    statement: Statement<Params, Row>,
-    params: Params,
-    raw = false,
-  ): Promise<unknown[]> {
-    const { text, bind } = statement.compiled()
-    const started = performance.now()
-    const traced = use.beginTrace?.(statement.name, text)
-    try {
-      const query = issue(session, text + use.plans, bind(params), use.sendOptions)
-      const rows = await (raw ? query.raw() : query)
-      traced?.end()
-      return rows
-    } catch (error) {
-      traced?.end(error)
-      throw translate(error)
-    } finally {
-      use.queried?.(statement.name, (performance.now() - started) / 1000)
+  #transactionOn(session: Session): Transaction {
+    let orm: PostgresJsDatabase | undefined
+    const ormOf = () => {
+      orm ??= drizzle(this.#clientFor(session) as postgres.Sql)
+      return orm
+    }
+    return {
+      run: (statement, params) => this.#send(session, statement, params, false) as Promise<never>,
+      first: async (statement, params) => (await this.#send(session, statement, params, false))[0] as never,
+      bytes: async (statement, params) => firstBytes(await this.#send(session, statement, params, true)),
+      get drizzle() {
+        return ormOf()
+      },
     }
   }
 
   /**
-   * What Drizzle needs of a client. Handed the real one, it would replace its parsers and serializers of moments and
-   * JSON for the whole connection; here it finds empty ones to write to, and the guard stays before each statement.
+   * The parts of a client that Drizzle needs. With the real one, Drizzle would replace its parsers and serializers of timestamps
+   * and JSON for the whole connection. Here it writes to empty ones, and each statement goes through `#issue`.
    */
-  function clientFor(session: Session): object {
+  #clientFor(session: Session): object {
     const savepoint = (step: (client: object) => Promise<unknown>) =>
-      framed<Session>(
-        watch,
-        (inside) => (session as unknown as postgres.TransactionSql<Record<string, never>>).savepoint(inside),
-        (inner) => whileAlive(() => step(clientFor(inner))),
+      watched<Session>(
+        this.#watch,
+        (inside) => session.savepoint(inside as never),
+        (inner) => this.#whileConnected(() => step(this.#clientFor(inner))),
       )
     return {
       options: { parsers: {}, serializers: {} },
-      unsafe: (text: string, values?: unknown[], send?: SendOptions) =>
-        issue(session, text, values ?? [], send),
-      // Drizzle begins on the outside and makes savepoints inside; here it is always inside.
+      unsafe: (text: string, values: unknown[] = [], options?: postgres.UnsafeQueryOptions) =>
+        this.#issue(session, text, values, options),
+      // Drizzle calls `begin` outside of a transaction, and `savepoint` inside; here it is always inside.
       begin: savepoint,
       savepoint,
     }
   }
 }
 
-/** Has what postgres.js sends by itself before and after the work (`begin`, `commit`, …) watched as well. */
-async function framed<Inner>(
+/** Watches the statements too that postgres.js sends by itself before and after the work (`begin`, `commit` …). */
+async function watched<Inner>(
   watch: Watch,
   open: (inside: (inner: Inner) => Promise<unknown>) => Promise<unknown>,
   work: (inner: Inner) => Promise<unknown>,
@@ -214,8 +249,8 @@ async function framed<Inner>(
   }
 }
 
-/** The first column of the first of rows that were read raw; nothing is an empty buffer. */
-export function firstBytes(rows: unknown[]): Buffer {
+/** The first column of the first of the rows, which were read raw; an empty buffer when there is none. */
+export function firstBytes(rows: readonly unknown[]): Buffer {
   const [row] = rows as [Buffer[]?]
   return row?.[0] ?? Buffer.alloc(0)
 }
@@ -224,14 +259,14 @@ function modeOf({ isolation, readOnly }: TransactionOptions): string {
   return [isolation && `isolation level ${isolation}`, readOnly && 'read only'].filter(Boolean).join(' ')
 }
 
-function setupOf(options: TransactionOptions & { snapshot?: string }): string {
-  const { snapshot, statementTimeoutMs } = options
-  const lines: string[] = []
-  // The identifier is the server's own, such as 00000003-0000001B-1.
-  if (snapshot !== undefined) lines.push(`set transaction snapshot '${snapshot.replace(/[^0-9A-F-]/gi, '')}'`)
+function setupOf({ snapshot, statementTimeoutMs }: TransactionSettings): string {
+  const statements: string[] = []
+  // The identifier comes from the server, such as 00000003-0000001B-1.
+  if (snapshot !== undefined)
+    statements.push(`set transaction snapshot '${snapshot.replace(/[^0-9A-F-]/gi, '')}'`)
   if (statementTimeoutMs !== undefined)
-    lines.push(`set local statement_timeout = ${Math.ceil(statementTimeoutMs)}`)
-  return lines.join('; ')
+    statements.push(`set local statement_timeout = ${Math.ceil(statementTimeoutMs)}`)
+  return statements.join('; ')
 }
 
 function never<Value>(): Promise<Value> {

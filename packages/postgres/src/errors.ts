@@ -1,28 +1,36 @@
-/** No session could be opened, and why. Nothing was sent that the server could have executed. */
-export class ConnectError extends Error {
-  /** Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED` …) or one of ours (`TLS_REFUSED`, `NOT_POSTGRES`, `CONNECT_TIMEOUT` …). */
-  readonly code: string
+import { AppError } from '@reference/errors'
 
+/** No session could be opened. The server has executed nothing. */
+export class ConnectError extends AppError {
+  /**
+   * @param code Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED` …) or one of this package (`TLS_REFUSED`, `NOT_POSTGRES`,
+   *   `CONNECT_TIMEOUT` …)
+   */
   constructor(code: string, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.name = 'ConnectError'
-    this.code = code
+    super(code, 503, message, { cause })
   }
 }
 
-/** Classes of SQLSTATE with which a server, or PgBouncer, refuses a session: connection (08), login (28), operator (57P). */
-const REFUSING = /^(08|28|57P)/
+/** A URL that cannot be used. The message names the part and never contains a password. */
+export class UrlError extends AppError<'DATABASE_URL_INVALID'> {
+  constructor(message: string) {
+    super('DATABASE_URL_INVALID', 500, message)
+  }
+}
 
-/** Codes outside of those classes. */
+/** Classes of SQLSTATE with which a server or PgBouncer refuses a session: connection (08), login (28), operator (57P). */
+const REFUSAL_CLASSES = /^(08|28|57P)/
+
+/** Codes outside of these classes: no such database, too many connections. */
 const REFUSALS = new Set(['3D000', '53300'])
 
 /**
- * Whether an error of the server says that it lets no session in, or ended the session: by its code, or since its
- * severity is FATAL, which a statement's own error never is.
+ * Whether an error of the server refuses or ends the session, by its code, or by the severity FATAL, which an error of a
+ * statement never has.
  */
 export function isLoginRefusal(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { code, severity } = error as { code?: unknown; severity?: unknown }
   if (severity === 'FATAL' || severity === 'PANIC') return true
-  return typeof code === 'string' && code.length === 5 && (REFUSING.test(code) || REFUSALS.has(code))
+  return typeof code === 'string' && code.length === 5 && (REFUSAL_CLASSES.test(code) || REFUSALS.has(code))
 }

@@ -1,4 +1,4 @@
-/** The few messages of the protocol (version 3) that are needed before a driver takes over. */
+// The messages of the protocol (version 3) that are needed before a driver takes over.
 
 const PROTOCOL_3 = 196_608
 const AUTHENTICATION = 0x52
@@ -17,17 +17,17 @@ export interface Message {
   readonly type: number
   /** Without type and length. */
   readonly body: Buffer
-  /** As it came. */
+  /** The whole message as it arrived. */
   readonly bytes: Buffer
 }
 
-/** The longest message before a session is there; an error of the server is far shorter. */
-const LONGEST = 65_536
+/** Limit of a message before the session has started; an error of the server is far shorter. */
+const MAX_BYTES = 65_536
 
 /**
- * The first whole message of what has arrived, and the rest.
+ * Splits the bytes that have arrived into the first message and the rest.
  *
- * @returns undefined while it is not whole, `invalid` for what is no message of a server that lets a session start
+ * @returns undefined while the message is incomplete; `invalid` for bytes that no Postgres sends before a session starts
  */
 export function nextMessage(arrived: Buffer): { message: Message; rest: Buffer } | 'invalid' | undefined {
   if (arrived.length === 0) return undefined
@@ -35,7 +35,7 @@ export function nextMessage(arrived: Buffer): { message: Message; rest: Buffer }
   if (!'RENvSKZ'.includes(String.fromCharCode(arrived[0] ?? 0))) return 'invalid'
   if (arrived.length < 5) return undefined
   const length = arrived.readInt32BE(1)
-  if (length < 4 || length > LONGEST) return 'invalid'
+  if (length < 4 || length > MAX_BYTES) return 'invalid'
   if (arrived.length < length + 1) return undefined
   const bytes = arrived.subarray(0, length + 1)
   const message = { type: bytes[0] ?? 0, body: bytes.subarray(5), bytes }

@@ -6,7 +6,7 @@ import { PostgresStream } from './stream.ts'
 
 type Open = () => Promise<OpenedConnection>
 
-/** A stream of node-postgres that also knows what its session starts with. */
+/** A stream of node-postgres that also holds the parameters of the start message. */
 class SessionStream extends PostgresStream {
   startParameters: Readonly<Record<string, string>> = {}
 
@@ -19,31 +19,31 @@ class SessionStream extends PostgresStream {
   }
 }
 
-/** What node-postgres is given instead of a URL; each connection is opened by `open`. */
+/** The options of node-postgres that replace a URL; `open` opens each connection. */
 export function nodePostgresOptions(server: PostgresServer, open: Open): ClientConfig {
   return {
     host: server.host,
     port: server.port,
     user: server.user,
-    // Not the text: an empty one would be looked for in PGPASSWORD and ~/.pgpass.
+    // A function: node-postgres replaces an empty text by PGPASSWORD or from ~/.pgpass.
     password: () => server.password,
     database: server.database,
-    // The connection comes with TLS, see `openConnection`.
+    // `openConnection` has set up TLS already.
     ssl: false,
     stream: (() => new SessionStream(open)) as unknown as NonNullable<ClientConfig['stream']>,
   }
 }
 
 /**
- * Makes clients of node-postgres whose session starts with the same settings as that of postgres.js. A function instead of
- * a subclass, since a client reads the environment while it is constructed.
+ * Makes clients of node-postgres whose sessions start with the same settings as those of postgres.js. A function instead of a
+ * subclass, because the constructor of a client reads the environment.
  */
 export function nodePostgresClient(driver: { Client: typeof Client }): new () => ClientBase {
   function SessionClient(config: ClientConfig): Client {
     const client = withoutLibpqVariables(() => new driver.Client(config))
     const { connection, connectionParameters } = client as unknown as Internals
     return Object.assign(client, {
-      // Called by `connect` when the stream is there. The encoding is added by node-postgres itself.
+      // `connect` calls this when the stream is connected. node-postgres adds the encoding itself.
       getStartupConf() {
         const { client_encoding: _, ...settings } = connection.stream.startParameters
         const { user, database, application_name } = connectionParameters
@@ -54,7 +54,7 @@ export function nodePostgresClient(driver: { Client: typeof Client }): new () =>
   return SessionClient as unknown as new () => ClientBase
 }
 
-/** What node-postgres does not declare. */
+/** Properties that node-postgres does not declare. */
 interface Internals {
   readonly connection: { readonly stream: SessionStream }
   readonly connectionParameters: Record<'user' | 'database' | 'application_name', string>

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 import { linkTo, startTlsPostgres, testCertificate, until, usualRules } from '@reference/local-stack'
 import t from 'tap'
-import { askBoth, askPostgresJs, failBoth, openPostgresJs } from './fixtures/both-drivers.ts'
-import { sessionSettings } from './index.ts'
+import { SESSION_SETTINGS } from './index.ts'
+import { askBoth, askPostgresJs, failBoth, openPostgresJs } from './testing/both-drivers.ts'
 
 const hasIpv6 = await new Promise<boolean>((resolve) => {
   const probe = createServer()
@@ -12,10 +12,7 @@ const hasIpv6 = await new Promise<boolean>((resolve) => {
 const server = await startTlsPostgres(t, hasIpv6 ? '127.0.0.1,::1' : '127.0.0.1')
 const { port, password, socketFolder } = server
 const root = testCertificate('authority.crt')
-const atHost = (host: string, query = '') =>
-  `postgres://reference:${password}@${host}:${port}/reference${query}`
-
-const at = atHost
+const at = (host: string, query = '') => `postgres://reference:${password}@${host}:${port}/reference${query}`
 
 const WHO = `select current_user::text as user, current_database()::text as database,
   (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as encrypted`
@@ -25,7 +22,7 @@ const failing = (code: string | RegExp, message = /./) => [
   { code, message },
 ]
 
-t.test('each form of a URL leads both drivers to the same session', async (t) => {
+t.test('both drivers get the same session from each form of a URL', async (t) => {
   await server.run(`create role "dotted.user" login password '${password}'`)
   await server.run(`create role "user@tenant" login password 'p@:/?#% ä€'`)
   await server.run('create database "dotted.user"')
@@ -62,13 +59,7 @@ t.test('each form of a URL leads both drivers to the same session', async (t) =>
     [at('127.0.0.1', `?sslmode=verify-full&sslrootcert=${root}`), { encrypted: true }],
     [at('LocalHost', `?sslmode=verify-full&sslrootcert=${root}&sslsni=0`), { encrypted: true }],
     [at('localhost', `?sslmode=verify-full&sslrootcert=${root}&hostaddr=127.0.0.1`), { encrypted: true }],
-    [
-      at('127.0.0.1', '?sslmode=require&ssl_min_protocol_version=TLSv1.3&pgbouncer_=').replace(
-        '&pgbouncer_=',
-        '',
-      ),
-      { encrypted: true },
-    ],
+    [at('127.0.0.1', '?sslmode=require&ssl_min_protocol_version=TLSv1.3'), { encrypted: true }],
     [
       `postgres://reference:${password}@/reference?host=${socketFolder}&port=${port}`,
       { ...rest, encrypted: false },
@@ -89,36 +80,31 @@ t.test('each form of a URL leads both drivers to the same session', async (t) =>
     t.match(await askBoth(url, WHO), both(expected), url.replace(password, '…'))
 })
 
-t.test('variables of libpq change nothing', async (t) => {
+t.test('libpq variables in the environment have no effect', async (t) => {
   const wrong = {
-    ...{
-      PGHOST: '127.0.0.9',
-      PGPORT: '1',
-      PGUSER: 'other',
-      PGUSERNAME: 'other',
-      PGPASSWORD: 'other',
-      PGDATABASE: 'other',
-    },
-    ...{
-      PGSSLMODE: 'disable',
-      PGSSLNEGOTIATION: 'direct',
-      PGOPTIONS: '-c TimeZone=Asia/Kathmandu',
-      PGAPPNAME: 'other',
-    },
-    ...{
-      PGTARGETSESSIONATTRS: 'standby',
-      PGTARGET_SESSION_ATTRS: 'standby',
-      PGMAX: '0',
-      PGSSL: 'true',
-      PGTZ: 'Asia/Kathmandu',
-    },
-    ...{
-      PGDATESTYLE: 'SQL, DMY',
-      PGCLIENTENCODING: 'LATIN1',
-      PGCLIENT_ENCODING: 'LATIN1',
-      PGREPLICATION: 'database',
-    },
-    ...{ PGCONNECT_TIMEOUT: '1', PGFETCH_TYPES: 'true', PGPREPARE: 'false', PGCHANNELBINDING: 'require' },
+    PGHOST: '127.0.0.9',
+    PGPORT: '1',
+    PGUSER: 'other',
+    PGUSERNAME: 'other',
+    PGPASSWORD: 'other',
+    PGDATABASE: 'other',
+    PGSSLMODE: 'disable',
+    PGSSLNEGOTIATION: 'direct',
+    PGOPTIONS: '-c TimeZone=Asia/Kathmandu',
+    PGAPPNAME: 'other',
+    PGTARGETSESSIONATTRS: 'standby',
+    PGTARGET_SESSION_ATTRS: 'standby',
+    PGMAX: '0',
+    PGSSL: 'true',
+    PGTZ: 'Asia/Kathmandu',
+    PGDATESTYLE: 'SQL, DMY',
+    PGCLIENTENCODING: 'LATIN1',
+    PGCLIENT_ENCODING: 'LATIN1',
+    PGREPLICATION: 'database',
+    PGCONNECT_TIMEOUT: '1',
+    PGFETCH_TYPES: 'true',
+    PGPREPARE: 'false',
+    PGCHANNELBINDING: 'require',
   }
   Object.assign(process.env, wrong)
   t.teardown(() => {
@@ -128,14 +114,14 @@ t.test('variables of libpq change nothing', async (t) => {
     current_setting('application_name') as application, current_setting('client_encoding') as encoding`
   const expected = { user: 'reference', zone: 'UTC', application: 'test', encoding: 'UTF8' }
   t.same(await askBoth(at('127.0.0.1'), statement), both(expected))
-  t.equal(process.env.PGHOST, '127.0.0.9', 'the environment of the process is as it was')
-  // An empty password is not looked for elsewhere.
+  t.equal(process.env.PGHOST, '127.0.0.9', 'the environment of the process is unchanged')
+  // An empty password is not replaced by PGPASSWORD.
   process.env.PGPASSWORD = password
   const without = at('127.0.0.1').replace(`:${password}@`, '@')
   for (const { message } of await failBoth(without)) t.match(message, /password/)
 })
 
-t.test('a certificate that cannot be trusted ends the attempt with its reason', async (t) => {
+t.test('a certificate that cannot be trusted ends the attempt with a reason', async (t) => {
   const verified = at('127.0.0.1', `?sslmode=verify-full&sslrootcert=${root}`)
   const stranger = testCertificate('other-authority.crt')
   const untrusted = failing(
@@ -149,7 +135,7 @@ t.test('a certificate that cannot be trusted ends the attempt with its reason', 
   t.match(
     await failBoth(at('127.0.0.1', '?sslmode=verify-ca')),
     untrusted,
-    'they are taken without sslrootcert',
+    'the roots of this machine are the default',
   )
 
   await server.present('elsewhere')
@@ -170,48 +156,48 @@ t.test('a certificate that cannot be trusted ends the attempt with its reason', 
   t.match(
     await askBoth(verified, WHO),
     both({ encrypted: true }),
-    'a mended certificate is found without a restart',
+    'a new certificate is found without a restart',
   )
 })
 
-t.test('the server decides by its rules, and allow and prefer follow', async (t) => {
+t.test('allow and prefer follow the rules of the server', async (t) => {
   t.teardown(() => server.admit(usualRules))
-  // Each set of rules is a server of its own here: what one takes is remembered until it refuses.
+  // The query makes each set of rules a server of its own: the route to a server is kept until it refuses.
   let rules = 0
-  const at = (host: string, query: string) => `${atHost(host, query)}&keepalives_idle=${rules}`
+  const atRules = (host: string, query: string) => `${at(host, query)}&keepalives_idle=${rules}`
   const admit = (lines: string[]) => {
     rules++
     return server.admit(['local all all scram-sha-256', ...lines])
   }
   await admit(['hostssl all all all scram-sha-256'])
-  t.match(await askBoth(at('127.0.0.1', '?sslmode=allow'), WHO), both({ encrypted: true }))
-  t.match(await failBoth(at('127.0.0.1', '?sslmode=disable')), failing('28000', /no encryption/))
+  t.match(await askBoth(atRules('127.0.0.1', '?sslmode=allow'), WHO), both({ encrypted: true }))
+  t.match(await failBoth(atRules('127.0.0.1', '?sslmode=disable')), failing('28000', /no encryption/))
   await admit(['hostnossl all all all scram-sha-256'])
-  t.match(await askBoth(at('127.0.0.1', '?sslmode=prefer'), WHO), both({ encrypted: false }))
-  t.match(await failBoth(at('127.0.0.1', '?sslmode=require')), failing('28000', /SSL encryption/))
+  t.match(await askBoth(atRules('127.0.0.1', '?sslmode=prefer'), WHO), both({ encrypted: false }))
+  t.match(await failBoth(atRules('127.0.0.1', '?sslmode=require')), failing('28000', /SSL encryption/))
 
   await admit(['hostssl all all all cert'])
   const [cert, key, locked] = ['client.crt', 'client.key', 'client-encrypted.key'].map(testCertificate)
-  const own = (keyFile: string) => at('127.0.0.1', `?sslmode=require&sslcert=${cert}&sslkey=${keyFile}`)
+  const own = (keyFile: string) => atRules('127.0.0.1', `?sslmode=require&sslcert=${cert}&sslkey=${keyFile}`)
   t.match(await askBoth(own(`${key}`), WHO), both({ user: 'reference', encrypted: true }))
   t.match(await askBoth(own(`${locked}&sslpassword=open-sesame`), WHO), both({ encrypted: true }))
-  t.match(await failBoth(at('127.0.0.1', '?sslmode=require')), failing('28000'))
+  t.match(await failBoth(atRules('127.0.0.1', '?sslmode=require')), failing('28000'))
 
   await admit(['host all all all password'])
-  t.match(await askBoth(at('127.0.0.1', '?sslmode=prefer'), WHO), both({ user: 'reference' }))
-  const bound = at('127.0.0.1', '?sslmode=require&channel_binding=require')
+  t.match(await askBoth(atRules('127.0.0.1', '?sslmode=prefer'), WHO), both({ user: 'reference' }))
+  const bound = atRules('127.0.0.1', '?sslmode=require&channel_binding=require')
   t.match(
     await failBoth(bound),
     failing('CHANNEL_BINDING', /not bound to TLS/),
-    'a password in the clear is not sent',
+    'a password is not sent in cleartext',
   )
   await admit(['host all all all trust'])
   t.match(await failBoth(bound), failing('CHANNEL_BINDING', /without a login/))
 })
 
-t.test('a login bound to TLS does not pass a server in between', async (t) => {
+t.test('a login bound to TLS cannot be relayed by a server in the middle', async (t) => {
   await server.present('elsewhere')
-  // The certificate that the client saw is that of the server in between.
+  // The client sees the certificate of the server in the middle.
   const tls = await import('node:tls')
   const { readFileSync } = await import('node:fs')
   const net = await import('node:net')
@@ -245,7 +231,7 @@ t.test('a login bound to TLS does not pass a server in between', async (t) => {
   for (const { code, message } of failed) t.match(`${code} ${message}`, /channel binding check failed/)
 })
 
-t.test('a server without TLS', async (t) => {
+t.test('a server without TLS serves disable, allow and prefer, and fails the other modes', async (t) => {
   await server.run('alter system set ssl = off')
   await server.present('server')
   t.teardown(async () => {
@@ -268,7 +254,7 @@ t.test('a server without TLS', async (t) => {
   )
 })
 
-t.test('what is no Postgres, hangs or closes is an error of the connection', async (t) => {
+t.test('a peer that is no Postgres, hangs or closes is a ConnectError', async (t) => {
   const answers: [string, (socket: import('node:net').Socket) => void, RegExp][] = [
     [
       'HTTP',
@@ -318,19 +304,20 @@ t.test('what is no Postgres, hangs or closes is an error of the connection', asy
   t.match(await failBoth('postgres:///b?host=/no/such/folder'), failing('ENOENT'))
 })
 
-t.test('settings of a session are the same whatever database and role say', async (t) => {
+t.test('a session has the same settings whatever database and role set', async (t) => {
   const other: Record<string, string> = {
-    ...{
-      DateStyle: 'SQL, DMY',
-      IntervalStyle: 'sql_standard',
-      TimeZone: 'Asia/Kathmandu',
-      bytea_output: 'escape',
-    },
-    ...{ default_transaction_isolation: 'serializable', extra_float_digits: '-15', search_path: 'elsewhere' },
-    ...{ standard_conforming_strings: 'off', client_encoding: 'LATIN1' },
+    DateStyle: 'SQL, DMY',
+    IntervalStyle: 'sql_standard',
+    TimeZone: 'Asia/Kathmandu',
+    bytea_output: 'escape',
+    default_transaction_isolation: 'serializable',
+    extra_float_digits: '-15',
+    search_path: 'elsewhere',
+    standard_conforming_strings: 'off',
+    client_encoding: 'LATIN1',
   }
-  const asked = { ...sessionSettings, client_encoding: 'UTF8' }
-  t.same(Object.keys(asked).sort(), Object.keys(other).sort(), 'each of them is tried')
+  const asked = { ...SESSION_SETTINGS, client_encoding: 'UTF8' }
+  t.same(Object.keys(asked).sort(), Object.keys(other).sort(), 'each setting is tried')
   const columns = Object.keys(asked).map((name) => `current_setting('${name}') as "${name}"`)
   for (const level of ['database reference', 'role reference', 'role reference in database reference']) {
     for (const [name, value] of Object.entries(other)) {
@@ -343,7 +330,7 @@ t.test('settings of a session are the same whatever database and role say', asyn
   }
 })
 
-t.test('a statement is cancelled over TLS, with a login that is bound to it too', async (t) => {
+t.test('a statement is cancelled over TLS, also after a login that is bound to TLS', async (t) => {
   for (const query of ['?sslmode=require', '?sslmode=require&channel_binding=require']) {
     const { sql, end } = openPostgresJs(at('127.0.0.1', query))
     t.teardown(end)
@@ -366,7 +353,7 @@ t.test('options and application_name reach the server', async (t) => {
   )
 })
 
-t.test('what a server takes is found anew when it changes', async (t) => {
+t.test('the route to a server is found again when the server changes', async (t) => {
   const link = await linkTo(t, at('127.0.0.1'))
   await link.mend()
   const url = `${link.url}?sslmode=prefer`

@@ -2,26 +2,26 @@ import type { Socket } from 'node:net'
 import { ConnectError } from './errors.ts'
 import { errorOf, isAuthentication, isError, type Message, nextMessage, startupMessage } from './messages.ts'
 import type { PostgresServer } from './server.ts'
-import { sessionSettings, trackedByPgBouncer } from './session.ts'
+import { SESSION_SETTINGS, TRACKED_BY_PGBOUNCER } from './session.ts'
 import { type Binding, PostgresStream } from './stream.ts'
 import { connectTransport, nameOf, notPostgres, type OnSocket, readUntil } from './transport.ts'
 
 export interface OpenOptions {
-  /** Unless the URL has `connect_timeout`. */
+  /** Limit of the attempt, unless the URL has `connect_timeout`. */
   readonly timeoutMs: number
   readonly onSocket?: OnSocket
-  /** Ends the attempt. */
+  /** Aborting it ends the attempt. */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface OpenedConnection {
-  /** Ready for the driver's start message, which must not ask for TLS. */
+  /** Ready for the driver's start message, which must not request TLS. */
   readonly socket: Socket | PostgresStream
-  /** What the start message must hold besides user and database. */
+  /** What the start message must contain besides user and database. */
   readonly startParameters: Readonly<Record<string, string>>
 }
 
-/** What a server turned out to take: TLS or not where its URL leaves that open, and which settings at the start. */
+/** What a server has accepted: TLS or not where its URL leaves that open, and which settings at the start. */
 interface Route {
   readonly encrypted: boolean
   readonly startParameters: Readonly<Record<string, string>>
@@ -30,7 +30,7 @@ interface Route {
 const routes = new WeakMap<PostgresServer, Promise<Route>>()
 
 /**
- * Opens a connection for a driver, the same way for each.
+ * Opens a connection for a driver, the same way for both.
  *
  * @throws ConnectError
  */
@@ -49,7 +49,7 @@ export async function openConnection(
     const isFound = routes.has(server)
     const { socket, encrypted, startParameters } = await connect().catch((error: unknown) => {
       if (!isFound || limit.signal.aborted) throw error
-      // The server may have changed since.
+      // The server may have changed since its route was found.
       routes.delete(server)
       return connect()
     })
@@ -88,7 +88,7 @@ function bindingOf(server: PostgresServer, encrypted: boolean): Binding | undefi
   return { password: server.password }
 }
 
-/** A server that refuses the start may have changed since its route was found: it is looked for anew next time. */
+/** A server that refuses the start may have changed since its route was found: the next connection finds it again. */
 function watchStart(server: PostgresServer, socket: Socket): void {
   socket.once('data', (bytes: Buffer) => {
     if (bytes[0] === 'E'.charCodeAt(0)) routes.delete(server)
@@ -107,34 +107,34 @@ function routeTo(server: PostgresServer, signal: AbortSignal, onSocket: OnSocket
 }
 
 /**
- * Starts a session without logging in, and looks at the first answer: libpq's `allow` and `prefer` fall back by it, and
- * PgBouncer refuses a session for settings that it does not know. One connection more, at a process's first.
+ * Starts a session without logging in and reads the first answer: libpq's `allow` and `prefer` fall back by it, and PgBouncer
+ * refuses a session with settings that it does not track. Costs one connection more, once a process and server.
  */
 async function findRoute(server: PostgresServer, signal: AbortSignal, onSocket: OnSocket): Promise<Route> {
-  const ways = waysOf(server)
-  let fault: unknown
-  for (const encrypted of ways) {
+  const encryptions = encryptionsOf(server)
+  let firstError: unknown
+  for (const encrypted of encryptions) {
     try {
-      const route = await tryWay(server, encrypted, signal, onSocket)
+      const route = await tryRoute(server, encrypted, signal, onSocket)
       if (route !== undefined) return route
     } catch (error) {
       if (signal.aborted) throw error
-      // libpq reports the first.
-      fault ??= error
+      // libpq reports the first error.
+      firstError ??= error
     }
   }
-  if (fault !== undefined) throw fault
-  // The driver meets the server's refusal, and reports it with its code.
-  return { encrypted: ways[0] ?? false, startParameters: parametersFor(server, 'all') }
+  if (firstError !== undefined) throw firstError
+  // The driver receives the server's refusal, and reports it with its code.
+  return { encrypted: encryptions[0] ?? false, startParameters: parametersFor(server, 'all') }
 }
 
-function waysOf({ tls, socketPath }: PostgresServer): boolean[] {
+function encryptionsOf({ tls, socketPath }: PostgresServer): boolean[] {
   if (socketPath !== undefined || tls.mode === 'disable') return [false]
   if (tls.mode === 'allow') return [false, true]
   return tls.mode === 'prefer' ? [true, false] : [true]
 }
 
-async function tryWay(
+async function tryRoute(
   server: PostgresServer,
   encrypted: boolean,
   signal: AbortSignal,
@@ -162,12 +162,12 @@ async function tryWay(
   return undefined
 }
 
-/** PgBouncer's words for what it does not track, and Postgres' code for a setting that it does not have. */
+/** PgBouncer's message for a setting that it does not track, and Postgres' code for an unknown setting. */
 function refusesParameter(code: string, message: string): boolean {
   return code === '42704' || (code === '08P01' && /parameter/i.test(message))
 }
 
-/** The first message that lets the session go on or ends it; notices and the like before it are left out. */
+/** The first message that continues the session or ends it; notices before it are skipped. */
 function firstAnswer(server: PostgresServer, socket: Socket): Promise<Message> {
   return readUntil(socket, (arrived) => {
     for (let rest = arrived; ; ) {
@@ -181,7 +181,7 @@ function firstAnswer(server: PostgresServer, socket: Socket): Promise<Message> {
   })
 }
 
-/** 0 let in, 3 cleartext, 5 MD5, 10 SCRAM; neither driver knows more, and postgres.js would wait for ever. */
+/** 0 no login, 3 cleartext, 5 MD5, 10 SCRAM. Neither driver knows another method, and postgres.js would wait without end. */
 function refuseUnknownLogin(server: PostgresServer, { body }: Message): void {
   const method = body.readInt32BE(0)
   if ([0, 3, 5, 10].includes(method)) return
@@ -193,8 +193,8 @@ function refuseUnknownLogin(server: PostgresServer, { body }: Message): void {
 }
 
 function parametersFor(server: PostgresServer, extent: 'all' | 'tracked'): Record<string, string> {
-  const settings = Object.entries(sessionSettings).filter(
-    ([name]) => extent === 'all' || trackedByPgBouncer.has(name),
+  const settings = Object.entries(SESSION_SETTINGS).filter(
+    ([name]) => extent === 'all' || TRACKED_BY_PGBOUNCER.has(name),
   )
   return {
     client_encoding: 'UTF8',

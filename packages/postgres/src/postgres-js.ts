@@ -1,8 +1,8 @@
 import type { PostgresServer } from './server.ts'
 
 /**
- * What postgres.js is given instead of a URL. Everything is named, since it takes what is absent from `PG…` variables; the
- * password is a function, since it takes an empty one from PGPASSWORD.
+ * The options of postgres.js that replace a URL. Every option is set, because postgres.js reads an absent one from a `PG…` variable.
+ * The password is a function, because postgres.js replaces an empty one by PGPASSWORD.
  */
 export function postgresJsOptions(server: PostgresServer) {
   return {
@@ -12,15 +12,15 @@ export function postgresJsOptions(server: PostgresServer) {
     user: server.user,
     pass: () => server.password,
     database: server.database,
-    // The connection comes with TLS, see `openConnection`.
+    // `openConnection` has set up TLS already.
     ssl: false as const,
     keep_alive: null,
   }
 }
 
 /**
- * Runs `make` without the variables of libpq in the environment: drivers read them where an option is absent or empty, and
- * some have no option that means "none" (PGTARGETSESSIONATTRS, PGOPTIONS).
+ * Runs `make` without libpq's variables in the environment: drivers read them for each option that is absent or empty, and some
+ * of the variables have no option that means "none" (PGTARGETSESSIONATTRS, PGOPTIONS).
  */
 export function withoutLibpqVariables<T>(make: () => T): T {
   const hidden = Object.entries(process.env).filter(([name]) => name.startsWith('PG'))

@@ -1,11 +1,11 @@
 /**
- * Settings of a session that change what a statement means or how its result is written. `alter database`, `alter role`
- * and `postgresql.conf` can set each of them to something else; the services rely on these values.
+ * Settings of a session that change the meaning of a statement or the form of its result. `alter database`, `alter role` and
+ * `postgresql.conf` can change each of them; the services rely on these values.
  *
- * Not among them: `default_transaction_read_only`. Operators and providers turn it on to stop writes (maintenance, a full
- * disk); writes are then a 503, and nothing is read wrongly.
+ * `default_transaction_read_only` is not among them: operators and providers turn it on to stop writes (maintenance, a full
+ * disk). Writes are then a 503, and reads are correct.
  */
-export const sessionSettings: Readonly<Record<string, string>> = {
+export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
   TimeZone: 'UTC',
@@ -17,10 +17,10 @@ export const sessionSettings: Readonly<Record<string, string>> = {
 }
 
 /**
- * Those that every PgBouncer takes at the start of a session and sets on the connection that serves it. It refuses the
- * session for any other, unless it is told to ignore them.
+ * The settings that every PgBouncer accepts at the start of a session and sets on the connection that serves it. PgBouncer refuses
+ * a session with any other setting, unless `ignore_startup_parameters` names it.
  */
-export const trackedByPgBouncer: ReadonlySet<string> = new Set([
+export const TRACKED_BY_PGBOUNCER: ReadonlySet<string> = new Set([
   'DateStyle',
   'TimeZone',
   'standard_conforming_strings',
@@ -32,20 +32,20 @@ export interface SettingDifference {
   readonly found: string
 }
 
-/** Compares what a session has (`name` and `setting` of pg_settings) with what the services rely on. */
+/** Compares the settings of a session (`name` and `setting` of pg_settings) with the values that the services rely on. */
 export function differingSettings(
   found: readonly { readonly name: string; readonly setting: string }[],
 ): SettingDifference[] {
   return found.flatMap(({ name, setting }) => {
-    const expected = sessionSettings[name]
+    const expected = SESSION_SETTINGS[name]
     if (expected === undefined || plain(setting) === plain(expected)) return []
-    // Any number of digits from 1 on writes the shortest text that gives the same number.
+    // Each value from 1 on writes the shortest text that gives the same number.
     if (name === 'extra_float_digits' && Number(setting) >= 1) return []
     return [{ name, expected, found: setting }]
   })
 }
 
-// Names of UTC, and how lists are written.
+/** Unifies the names of UTC and the notations of lists. */
 function plain(value: string): string {
   const text = value.toLowerCase().replaceAll(/["\s]/g, '')
   return ['etc/utc', 'gmt', 'utc0', 'zulu'].includes(text) ? 'utc' : text

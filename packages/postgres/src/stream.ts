@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { type BoundLogin, createBoundLogin } from './channel-binding.ts'
+import { BoundLogin } from './channel-binding.ts'
 import { ConnectError } from './errors.ts'
 import { nextMessage } from './messages.ts'
 
@@ -10,8 +10,8 @@ export interface Binding {
 }
 
 /**
- * A connection for a driver that wants to connect it itself (node-postgres), or whose login must be bound to TLS, which
- * neither driver can insist on: it then goes between the driver and the server until the server has let the session in.
+ * A connection for node-postgres, which calls `connect()` itself, or for a login that must be bound to TLS, which neither driver
+ * can enforce. In the second case the stream answers for the driver until the server has accepted the login.
  */
 export class PostgresStream extends Duplex {
   #socket: Socket | undefined
@@ -19,22 +19,22 @@ export class PostgresStream extends Duplex {
   #arrived: Buffer = Buffer.alloc(0)
   readonly #open: (() => Promise<Socket | PostgresStream>) | undefined
 
-  /** Opens by `open` when it is told to connect. */
+  /** @param open opens the connection when the driver calls `connect()` */
   constructor(open?: () => Promise<Socket | PostgresStream>) {
-    // The server's end ends both sides, as with a plain socket.
+    // The end of the server's side ends both sides, as with a plain socket.
     super({ allowHalfOpen: false, decodeStrings: true })
     this.#open = open
   }
 
-  /** On a connection that is there. */
+  /** On a connection that is open. */
   static boundTo(socket: Socket, binding: Binding): PostgresStream {
     const stream = new PostgresStream()
-    stream.#login = createBoundLogin(socket as TLSSocket, binding.password)
+    stream.#login = new BoundLogin(socket as TLSSocket, binding.password)
     stream.#attach(socket)
     return stream
   }
 
-  /** As of a socket; where to is decided by `open`. */
+  /** As `connect` of a socket, but `open` decides where to. */
   connect(): this {
     this.#open?.().then(
       (socket) => {
@@ -54,7 +54,7 @@ export class PostgresStream extends Duplex {
     return this.#socket === undefined ? 'opening' : 'open'
   }
 
-  // Both are set where the socket is made.
+  // Both are set when the socket is made.
   setNoDelay(): this {
     return this
   }
@@ -105,7 +105,7 @@ export class PostgresStream extends Duplex {
     if (through !== undefined && through.length > 0 && !this.push(through)) socket.pause()
   }
 
-  /** @returns what the driver is to see: nothing until the server has let the session in, or an error of the server. */
+  /** @returns the bytes for the driver: none before the server has accepted the login, except for an error of the server */
   #logIn(login: BoundLogin, socket: Socket, chunk: Buffer): Buffer | undefined {
     this.#arrived = Buffer.concat([this.#arrived, chunk])
     const forDriver: Buffer[] = []

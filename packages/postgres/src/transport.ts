@@ -1,9 +1,15 @@
 import { once } from 'node:events'
 import { isIP, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { connect as connectTls, getCACertificates, rootCertificates, type TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  getCACertificates,
+  rootCertificates,
+  type TLSSocket,
+} from 'node:tls'
 import { ConnectError } from './errors.ts'
-import type { PostgresServer } from './server.ts'
+import type { PostgresServer, TlsSettings } from './server.ts'
 
 /** `SSLRequest` of the protocol: 8 bytes, their number and the code 80877103. */
 const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
@@ -11,23 +17,23 @@ const YES = 0x53
 const NO = 0x4e
 
 /**
- * Given each socket as soon as it is made, so that its owner can destroy it at any time. `below` is the one that it stands
- * on, as TLS does: to be forgotten, since what is written to a stream whose socket was destroyed alone is an error that
- * postgres.js no longer listens for.
+ * Receives each socket as soon as it is made, so that its owner can destroy it at any time. `below` is the socket under a TLS
+ * socket. The owner must forget it: if only that socket is destroyed, the next write to the TLS socket is an error for which
+ * postgres.js has no listener.
  */
 export type OnSocket = (socket: Duplex, below?: Duplex) => void
 
 export interface TransportOptions {
   readonly encrypted: boolean
-  /** Ends the attempt; its reason is thrown. */
+  /** Aborting it ends the attempt with its reason. */
   readonly signal: AbortSignal
   readonly onSocket: OnSocket
 }
 
 /**
- * A connection on which the session can start: TCP or the socket of a folder, then TLS as the server's URL says. Both
- * drivers start from here, since postgres.js and node-postgres each do it differently from libpq: one goes on in
- * cleartext where it asked for TLS, the other verifies where it should not, neither knows `allow`.
+ * Opens a connection on which the session can start: TCP or a Unix socket, then TLS as the URL requires. Both drivers use it,
+ * because each of them differs from libpq: postgres.js continues in cleartext although it requested TLS, node-postgres verifies
+ * certificates under `require`, and neither knows `allow`.
  *
  * @throws ConnectError
  */
@@ -55,7 +61,7 @@ async function connectSocket(socket: Socket, server: PostgresServer): Promise<vo
   if (socketPath !== undefined) socket.connect({ path: socketPath })
   else {
     socket.connect({ host: address ?? host, port })
-    // TCP would otherwise hold a pipelined statement until the one before it is acknowledged.
+    // Otherwise TCP holds back a pipelined statement until the previous one is acknowledged.
     socket.setNoDelay(true)
     if (keepAliveSeconds > 0) socket.setKeepAlive(true, keepAliveSeconds * 1000)
   }
@@ -69,15 +75,17 @@ async function encrypt(socket: Socket, server: PostgresServer, onSocket: OnSocke
     if (answer[0] === NO && answer.length === 1) {
       throw new ConnectError('TLS_REFUSED', `${nameOf(server)} does not offer TLS`)
     }
-    // More than the one byte would be text that was sent in the clear and read as if it came through TLS (CVE-2021-23222).
+    // Bytes behind this one were sent in cleartext and would be read as if they came through TLS (CVE-2021-23222).
     if (answer[0] !== YES || answer.length !== 1) throw notPostgres(server)
   }
   return handshake(socket, server, onSocket)
 }
 
 /**
- * Reads until `decide` gives something for all that has arrived; what it throws, and what fails or ends the socket before,
- * rejects. For an exchange in which the server then waits for the client: nothing that arrives later is kept.
+ * Reads until `decide` returns a value for all bytes that have arrived. Only for an exchange in which the server then waits for
+ * the client: later bytes are lost.
+ *
+ * @throws what `decide` throws; the error or the end of the socket
  */
 export function readUntil<T>(socket: Socket, decide: (arrived: Buffer) => T | undefined): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
@@ -105,24 +113,16 @@ function handshake(socket: Socket, server: PostgresServer, onSocket: OnSocket): 
   const secure = connectTls({
     socket,
     host,
-    // Not for an address (RFC 6066).
+    // Must be absent for an IP address (RFC 6066).
     servername: tls.serverName && isIP(host) === 0 ? host : '',
-    rejectUnauthorized: tls.verify !== 'nothing',
-    ...(tls.verify !== 'nothing' && { ca: tls.roots ?? trustedRoots() }),
-    ...(tls.verify === 'chain' && { checkServerIdentity: () => undefined }),
-    ...(tls.certificate !== undefined && { cert: tls.certificate }),
-    ...(tls.key !== undefined && { key: tls.key }),
-    ...(tls.passphrase !== undefined && { passphrase: tls.passphrase }),
-    ...(tls.minVersion && { minVersion: tls.minVersion }),
-    ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
-    ...(tls.negotiation === 'direct' && { ALPNProtocols: ['postgresql'] }),
+    ...handshakeOptions(tls),
   })
   onSocket(secure, socket)
   secure.once('error', reject)
   secure.once('close', () => reject(new ConnectError('TLS_FAILED', 'The server ended the TLS handshake')))
   secure.once('secureConnect', () => {
     secure.removeListener('error', reject)
-    // From a server that knows no direct TLS, or from something else that happens to speak TLS.
+    // The server does not know direct TLS, or is no Postgres.
     if (tls.negotiation === 'direct' && secure.alpnProtocol !== 'postgresql') reject(notPostgres(server))
     else resolve(secure)
   })
@@ -134,9 +134,23 @@ function handshake(socket: Socket, server: PostgresServer, onSocket: OnSocket): 
   })
 }
 
+function handshakeOptions(tls: TlsSettings): ConnectionOptions {
+  return {
+    rejectUnauthorized: tls.verify !== 'nothing',
+    ...(tls.verify !== 'nothing' && { ca: tls.roots ?? trustedRoots() }),
+    ...(tls.verify === 'chain' && { checkServerIdentity: () => undefined }),
+    ...(tls.certificate !== undefined && { cert: tls.certificate }),
+    ...(tls.key !== undefined && { key: tls.key }),
+    ...(tls.passphrase !== undefined && { passphrase: tls.passphrase }),
+    ...(tls.minVersion && { minVersion: tls.minVersion }),
+    ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
+    ...(tls.negotiation === 'direct' && { ALPNProtocols: ['postgresql'] }),
+  }
+}
+
 let roots: string[] | undefined
 
-/** Node's own roots, those of NODE_EXTRA_CA_CERTS, and those of this machine, read once. */
+/** The roots of Node, of NODE_EXTRA_CA_CERTS and of this machine, read once. */
 function trustedRoots(): string[] {
   roots ??= [...new Set([...rootCertificates, ...getCACertificates('extra'), ...getCACertificates('system')])]
   return roots
@@ -145,14 +159,14 @@ function trustedRoots(): string[] {
 export function notPostgres(server: PostgresServer): ConnectError {
   return new ConnectError(
     'NOT_POSTGRES',
-    `What answers at ${nameOf(server)} does not speak the protocol of Postgres`,
+    `The server at ${nameOf(server)} does not speak the protocol of Postgres`,
   )
 }
 
 function unreachable(server: PostgresServer, error: unknown): ConnectError {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   const known = typeof code === 'string' ? code : 'CONNECT_FAILED'
-  // Empty where a name has several addresses and each failed (AggregateError).
+  // The message is empty when a name has several addresses and each failed (AggregateError).
   const text = typeof message === 'string' && message !== '' ? message : `connect ${known} ${nameOf(server)}`
   return new ConnectError(known, text, error)
 }

@@ -15,7 +15,7 @@ const faultOf = (url: string): string => {
   }
 }
 
-t.test('the parts of a URL are those that libpq reads', async (t) => {
+t.test('a URL has the parts that libpq reads', async (t) => {
   const user = userInfo().username
   const least = { host: 'db', port: 5432, user, password: '', database: user, tls: { mode: 'prefer' } }
   const forms: [string, object][] = [
@@ -46,7 +46,7 @@ t.test('the parts of a URL are those that libpq reads', async (t) => {
   t.throws(() => Object.assign(postgresServer('postgres://db').tls, { mode: 'disable' }), TypeError)
 })
 
-t.test('URLs as the providers give them', async (t) => {
+t.test('URLs in the form of the providers are accepted', async (t) => {
   const roots = testCertificate('authority.crt')
   const urls: [string, object][] = [
     [
@@ -83,7 +83,7 @@ t.test('URLs as the providers give them', async (t) => {
   for (const [url, expected] of urls) t.match(postgresServer(url), expected, url)
 })
 
-t.test('what a mode verifies', async (t) => {
+t.test('the sslmode and the root certificate decide what is verified', async (t) => {
   const roots = `sslrootcert=${testCertificate('authority.crt')}`
   const modes: [string, string, string][] = [
     ['', 'prefer', 'nothing'],
@@ -99,7 +99,7 @@ t.test('what a mode verifies', async (t) => {
   }
 })
 
-t.test('what cannot be used is refused by name, without the password', async (t) => {
+t.test('an unusable part is refused by its name, without the password', async (t) => {
   const folder = t.testdir({
     'empty.crt': '',
     'broken.crt': '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
@@ -156,7 +156,7 @@ t.test('what cannot be used is refused by name, without the password', async (t)
     ['postgres://app:hunter2%00@db/x', /^the password holds %00$/],
     ['postgres://app:hunter2@a:1,b:2/x', /^several hosts are not supported/],
     ['postgres://app:hunter2@::1/x', /^an IPv6 address must be in brackets/],
-    ['postgres://app:hunter2@[db]/x', /^what is in the brackets must be an IPv6 address$/],
+    ['postgres://app:hunter2@[db]/x', /^the text in the brackets must be an IPv6 address$/],
     ['postgres://app:hunter2@db:port/x', /^the port must be a number/],
     ['postgres://app:hunter2@db:0/x', /^the port must be a number/],
     ['postgres://app:hunter2@db/a/b', /^a slash in the name of the database must be written as %2F$/],
@@ -167,11 +167,11 @@ t.test('what cannot be used is refused by name, without the password', async (t)
     ...urls.map(([url]) => url),
     ...queries.map(([query]) => `postgres://app:hunter2@db/x?${query}`),
   ]) {
-    t.notMatch(faultOf(url), /hunter2/, 'no password in a fault')
+    t.notMatch(faultOf(url), /hunter2/, 'no password in the message')
   }
 })
 
-t.test('files are read once, when the URL is', async (t) => {
+t.test('files are read once, with the URL', async (t) => {
   const { readFileSync, rmSync } = await import('node:fs')
   const file = join(t.testdir({}), 'roots.crt')
   writeFileSync(file, readFileSync(testCertificate('authority.crt')))

@@ -1,8 +1,14 @@
 import { action, excerpt, flag, formatPercent, formatTable, integer, oneOf, runCommand } from '@reference/cli'
-import { resetStatements, type SlowOrder, type SlowStatement, slowOrders, slowStatements } from '../slow.ts'
+import {
+  resetStatements,
+  SLOW_ORDERS,
+  type SlowOrder,
+  type SlowStatement,
+  slowStatements,
+} from '../slow-statements.ts'
 import { directUrl } from './direct-url.ts'
 
-const ORDERS = Object.keys(slowOrders) as SlowOrder[]
+const ORDERS = Object.keys(SLOW_ORDERS) as SlowOrder[]
 
 const DETAILS = `
 From pg_stat_statements, of this database, since the last reset of the statistics. total is the time of all calls, read the

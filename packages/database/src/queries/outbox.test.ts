@@ -1,5 +1,5 @@
 import t from 'tap'
-import { open } from '../fixtures/open.ts'
+import { open } from '../testing/open.ts'
 import { queries } from './index.ts'
 
 t.test('the oldest entries are taken first, also while another process removes them', async (t) => {

@@ -1,5 +1,5 @@
 import { action, EXIT_CODES, flag, formatTable, runCommand, UsageError } from '@reference/cli'
-import { bigFromRows, type ExplainedStatement, explain } from '@reference/database'
+import { BIG_TABLE_ROWS, type ExplainedStatement, explain } from '@reference/database'
 import { directUrl } from '@reference/database/commands'
 import { STATEMENTS } from '../statements.ts'
 
@@ -11,7 +11,7 @@ export const explainCommand = action({
     json: flag({ help: 'for programs' }),
   },
   details: `Each statement is prepared as the services prepare it, and explained with the plan that it settles on. The command fails for a
-statement that reads a whole table of ${bigFromRows} rows or more without a reason, that looks at far more rows than it returns, or
+statement that reads a whole table of ${BIG_TABLE_ROWS} rows or more without a reason, that looks at far more rows than it returns, or
 that no index would serve if its table grew; and for a foreign key without an index. All of it runs in transactions that are rolled
 back; inserts are planned, not run.
 
@@ -25,9 +25,9 @@ Exit code 0, 1 when a statement fails or the database is unavailable, 64 for wro
     })
     if (json) process.stdout.write(`${JSON.stringify({ queries, keys }, null, 2)}\n`)
     else process.stdout.write(plan ? queries.map(planText).join('\n') : overview(queries))
-    const hasBigTable = [...tables.values()].some((rows) => rows >= bigFromRows)
+    const hasBigTable = [...tables.values()].some((rows) => rows >= BIG_TABLE_ROWS)
     if (!json && !hasBigTable) {
-      process.stdout.write(`No table has ${bigFromRows} rows yet, so this shows little: pnpm db:seed\n`)
+      process.stdout.write(`No table has ${BIG_TABLE_ROWS} rows yet, so this shows little: pnpm db:seed\n`)
     }
     const faults = [
       ...queries.flatMap(({ query, faults }) => faults.map((fault) => `${query} ${fault}`)),

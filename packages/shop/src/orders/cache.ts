@@ -1,4 +1,4 @@
-import { checkedRow, isIsoMoment } from '@reference/database'
+import { checkedRow, isIsoTimestamp } from '@reference/database'
 import type { CacheEntry } from '../cache-entry.ts'
 import { MAX_QUANTITY, ORDER_STATUSES, type Order } from './model.ts'
 import { orderById } from './queries.ts'
@@ -17,7 +17,7 @@ export const orderEntry: CacheEntry<number, Order> = ({ database, ttlMs }) => ({
 
 function isRepresentable({ createdAt, status, quantity, totalCents }: Order): boolean {
   return (
-    isIsoMoment(createdAt) &&
+    isIsoTimestamp(createdAt) &&
     ORDER_STATUSES.includes(status) &&
     quantity >= 1 &&
     quantity <= MAX_QUANTITY &&

@@ -1,4 +1,4 @@
-import { checkedRow, isIsoMoment } from '@reference/database'
+import { checkedRow, isIsoTimestamp } from '@reference/database'
 import type { CacheEntry } from '../cache-entry.ts'
 import type { User } from './model.ts'
 import { userById } from './queries.ts'
@@ -22,5 +22,5 @@ export function checkedUser(row: User | undefined): User | undefined {
 }
 
 function isRepresentable({ name, email, createdAt }: User): boolean {
-  return name !== '' && EMAIL.test(email) && isIsoMoment(createdAt)
+  return name !== '' && EMAIL.test(email) && isIsoTimestamp(createdAt)
 }

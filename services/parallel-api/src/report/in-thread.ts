@@ -36,7 +36,7 @@ export async function reportInThread(
   const timeoutMs = statementTimeoutMs + END_WITHIN_MS
   try {
     const outcome = await workers.run<ReportOutcome>(task, { transferList: [port2], timeoutMs })
-    database.tell(outcome.statements)
+    database.reportStatements(outcome.statements)
     signal.throwIfAborted()
     if ('failure' in outcome) throw restored(outcome.failure)
     return outcome.json

@@ -1,44 +1,41 @@
+import { AppError } from '@reference/errors'
 import type postgres from 'postgres'
-import { createClient } from './client.ts'
-import { translate } from './errors.ts'
+import { withClient } from './client.ts'
 
-export const slowOrders = {
+export const SLOW_ORDERS = {
   total: 'total_exec_time',
   mean: 'mean_exec_time',
   max: 'max_exec_time',
   calls: 'calls',
   read: 'shared_blks_read',
 } as const
-export type SlowOrder = keyof typeof slowOrders
+export type SlowOrder = keyof typeof SLOW_ORDERS
 
-export type SlowStatement = {
+export interface SlowStatement {
   query: string
   calls: number
   totalMs: number
   meanMs: number
   maxMs: number
   rows: number
-  /** Of the pages of 8 kB that it touched, the share found in shared buffers; null when it touched none. */
+  /** Share of the touched pages (8 kB) that were in shared buffers; null without any. */
   hitRatio: number | null
-  /** Of all time that statements took in this database. */
+  /** Share of the time of all statements in this database. */
   share: number
 }
 
-/** pg_stat_statements is not to be had; the message says what to do. */
-export type StatisticsError = Error & { code: 'STATISTICS_MISSING' }
-
 /**
- * The statements that cost most, by pg_stat_statements: the guide's query with the column names since Postgres 13. Only
- * this database's, since the last reset. Statements of other roles need `pg_read_all_stats`, else their text is hidden.
+ * The most expensive statements of this database since the last reset, from pg_stat_statements. Without `pg_read_all_stats` the
+ * texts of other roles' statements are hidden.
  *
- * @throws StatisticsError
+ * @throws AppError `STATISTICS_MISSING`, whose message says how to install pg_stat_statements
  */
 export async function slowStatements(options: {
   url: string
   by: SlowOrder
   limit: number
 }): Promise<SlowStatement[]> {
-  return withClient(options.url, async (sql) => {
+  return withClient(options.url, 'slow', async (sql) => {
     const schema = await schemaOf(sql)
     return sql<SlowStatement[]>`
       select query, calls::float8 as calls, rows::float8 as rows, total_exec_time as "totalMs",
@@ -47,13 +44,13 @@ export async function slowStatements(options: {
         total_exec_time / nullif(sum(total_exec_time) over (), 0) as share
       from ${sql(schema)}.pg_stat_statements
       where dbid = (select oid from pg_database where datname = current_database())
-      order by ${sql(slowOrders[options.by])} desc limit ${options.limit}`
+      order by ${sql(SLOW_ORDERS[options.by])} desc limit ${options.limit}`
   })
 }
 
-/** Begins the counting anew; needs a superuser or the right to `pg_stat_statements_reset`. */
+/** Resets the statistics of this database; needs a superuser or the right to call `pg_stat_statements_reset`. */
 export async function resetStatements(options: { url: string }): Promise<void> {
-  await withClient(options.url, async (sql) => {
+  await withClient(options.url, 'slow', async (sql) => {
     const schema = await schemaOf(sql)
     await sql`select ${sql(schema)}.pg_stat_statements_reset(
       0, (select oid from pg_database where datname = current_database()), 0)`
@@ -78,19 +75,6 @@ async function schemaOf(sql: postgres.Sql): Promise<string> {
   return found.schema
 }
 
-function missing(message: string): StatisticsError {
-  return Object.assign(new Error(message), { code: 'STATISTICS_MISSING' as const })
-}
-
-async function withClient<T>(url: string, use: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const client = createClient(url, 'slow')
-  try {
-    return await use(client)
-  } catch (error) {
-    throw error instanceof Error && 'code' in error && error.code === 'STATISTICS_MISSING'
-      ? error
-      : translate(error)
-  } finally {
-    await client.end()
-  }
+function missing(message: string): AppError {
+  return new AppError('STATISTICS_MISSING', 503, message)
 }

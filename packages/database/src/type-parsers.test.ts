@@ -1,7 +1,7 @@
 import t from 'tap'
-import { isIsoMoment, isoMoment } from './wire.ts'
+import { isIsoTimestamp, isoTimestamp } from './type-parsers.ts'
 
-t.test('a moment reads as toISOString writes it', async (t) => {
+t.test('a timestamp has the form of toISOString', async (t) => {
   for (const [text, expected] of [
     ['2024-05-01 10:20:30+00', '2024-05-01T10:20:30.000Z'],
     ['2024-05-01 10:20:30.5+00', '2024-05-01T10:20:30.500Z'],
@@ -11,12 +11,12 @@ t.test('a moment reads as toISOString writes it', async (t) => {
     ['2024-05-01 10:20:30+02', '2024-05-01T08:20:30.000Z'],
     ['2024-05-01 10:20:30.5+05:30', '2024-05-01T04:50:30.500Z'],
   ] as const) {
-    t.equal(isoMoment(text), expected, text)
-    t.ok(isIsoMoment(expected))
+    t.equal(isoTimestamp(text), expected, text)
+    t.ok(isIsoTimestamp(expected))
   }
 })
 
-t.test('a moment that ISO 8601 cannot express stays as Postgres writes it', async (t) => {
+t.test('a timestamp that ISO 8601 cannot express stays as Postgres writes it', async (t) => {
   for (const text of [
     'infinity',
     '-infinity',
@@ -29,9 +29,9 @@ t.test('a moment that ISO 8601 cannot express stays as Postgres writes it', asyn
     '10000-01-01 00:00:00+14',
     '9999-12-31 23:00:00-02',
   ]) {
-    t.equal(isoMoment(text), text)
-    t.notOk(isIsoMoment(isoMoment(text)), text)
+    t.equal(isoTimestamp(text), text)
+    t.notOk(isIsoTimestamp(isoTimestamp(text)), text)
   }
-  t.equal(isoMoment('0001-01-01 00:00:00+00'), '0001-01-01T00:00:00.000Z')
-  t.equal(isoMoment('9999-12-31 23:59:59.999+00'), '9999-12-31T23:59:59.999Z')
+  t.equal(isoTimestamp('0001-01-01 00:00:00+00'), '0001-01-01T00:00:00.000Z')
+  t.equal(isoTimestamp('9999-12-31 23:59:59.999+00'), '9999-12-31T23:59:59.999Z')
 })

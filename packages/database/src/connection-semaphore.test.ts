@@ -1,0 +1,159 @@
+import t from 'tap'
+import { ConnectionSemaphore } from './connection-semaphore.ts'
+
+const options = { name: 'test', connections: 2, depth: 1, spread: 1, timeoutMs: 10_000 }
+
+t.test('requests beyond the slots wait and are served in their order', async (t) => {
+  const semaphore = new ConnectionSemaphore(options)
+  const held = [await semaphore.acquire('slot'), await semaphore.acquire('slot')]
+  const order: number[] = []
+  const waiting = [1, 2, 3].map(async (n) => {
+    const permit = await semaphore.acquire('slot')
+    order.push(n)
+    permit.release()
+  })
+  t.equal(semaphore.tryAcquire('slot'), undefined)
+  t.same([semaphore.inUse, semaphore.waiting], [2, 3])
+  held[0]?.release()
+  await Promise.all(waiting)
+  t.same(order, [1, 2, 3])
+  t.same([semaphore.inUse, semaphore.waiting], [1, 0])
+})
+
+t.test('releasing a permit twice frees one slot', async (t) => {
+  const semaphore = new ConnectionSemaphore(options)
+  const permit = await semaphore.acquire('slot')
+  await semaphore.acquire('slot')
+  permit.release()
+  permit.release()
+  t.equal(semaphore.inUse, 1)
+})
+
+t.test('a wait past the limit fails with a 503 and a retry time', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, timeoutMs: 5 })
+  await semaphore.acquire({ exclusive: 2 })
+  await t.rejects(semaphore.acquire('slot'), {
+    code: 'DB_POOL_TIMEOUT',
+    statusCode: 503,
+    retryAfterSeconds: 1,
+  })
+  t.equal(semaphore.waiting, 0)
+})
+
+t.test('an abort ends the wait with its reason and takes no slot', async (t) => {
+  const semaphore = new ConnectionSemaphore(options)
+  const held = await semaphore.acquire({ exclusive: 2 })
+  const leaving = new AbortController()
+  const left = semaphore.acquire('slot', leaving.signal)
+  const stayed = semaphore.acquire('slot')
+  leaving.abort(new Error('left'))
+  await t.rejects(left, { message: 'left' })
+  t.equal(semaphore.waiting, 1)
+  held.release()
+  await stayed
+  t.equal(semaphore.inUse, 1)
+  await t.rejects(semaphore.acquire('slot', leaving.signal), { message: 'left' })
+})
+
+t.test('single statements do not overtake a transaction that waits for a whole connection', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 1, depth: 2 })
+  const first = await semaphore.acquire('slot')
+  const order: string[] = []
+  const transaction = semaphore.acquire({ exclusive: 1 }).then((permit) => {
+    order.push('transaction')
+    return permit
+  })
+  const small = semaphore.acquire('slot').then(() => order.push('small'))
+  first.release()
+  const permit = await transaction
+  t.same(order, ['transaction'])
+  t.equal(semaphore.inUse, 2, 'a whole connection counts as its depth')
+  permit.release()
+  await small
+})
+
+t.test('when the first waiter aborts, the next ones are served', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 2 })
+  await semaphore.acquire('slot')
+  const leaving = new AbortController()
+  const big = semaphore.acquire({ exclusive: 2 }, leaving.signal)
+  const small = semaphore.acquire('slot')
+  leaving.abort()
+  await t.rejects(big)
+  await small
+})
+
+t.test('several connections are taken at once or none is', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 3 })
+  const two = await semaphore.acquire({ exclusive: 2 })
+  const others = semaphore.acquire({ exclusive: 2 })
+  t.equal(semaphore.inUse, 2)
+  two.release()
+  t.equal((await others).connections.length, 2)
+  await t.rejects(semaphore.acquire({ exclusive: 4 }), RangeError)
+})
+
+t.test(
+  'statements fill the first connections before they use more, transactions take the last ones',
+  async (t) => {
+    const semaphore = new ConnectionSemaphore({ ...options, connections: 4, depth: 2, spread: 2 })
+    t.same((await semaphore.acquire({ exclusive: 1 })).connections, [3])
+    const taken: (number | undefined)[] = []
+    for (let n = 0; n < 6; n++) taken.push((await semaphore.acquire('slot')).connections[0])
+    t.same(taken, [0, 1, 0, 1, 2, 2])
+  },
+)
+
+t.test(
+  'a closed semaphore refuses waiters and new requests, and resolves when the last permit is released',
+  async (t) => {
+    const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
+    const held = await semaphore.acquire('slot')
+    const waiting = [semaphore.acquire('slot'), semaphore.acquire('slot')]
+    let left = false
+    const idle = semaphore.close(new Error('closed')).then(() => {
+      left = true
+    })
+    for (const each of [...waiting, semaphore.acquire('slot')]) await t.rejects(each, { message: 'closed' })
+    t.equal(left, false)
+    held.release()
+    await idle
+    t.equal(left, true)
+  },
+)
+
+t.test('only requests that waited are timed', async (t) => {
+  const waits: number[] = []
+  const semaphore = new ConnectionSemaphore({
+    ...options,
+    connections: 1,
+    onWaited: (seconds) => waits.push(seconds),
+  })
+  const first = await semaphore.acquire('slot')
+  const second = semaphore.acquire('slot')
+  first.release()
+  await second
+  t.equal(waits.length, 1)
+})
+
+t.test('a wait that ends in a refusal is timed, and the refusal is reported', async (t) => {
+  const events: string[] = []
+  const semaphore = new ConnectionSemaphore({
+    ...options,
+    connections: 1,
+    timeoutMs: 5,
+    onWaited: () => events.push('waited'),
+    onRefused: (reason) => events.push(reason),
+  })
+  await semaphore.acquire('slot')
+  await t.rejects(semaphore.acquire('slot'))
+  t.same(events.splice(0), ['waited', 'timeout'])
+  const leaving = new AbortController()
+  const left = semaphore.acquire('slot', leaving.signal)
+  leaving.abort(new Error('left'))
+  await t.rejects(left)
+  t.same(events.splice(0), ['waited'], 'an abort is not a refusal')
+  semaphore.close(new Error('closed'))
+  await t.rejects(semaphore.acquire('slot'), { message: 'closed' })
+  t.same(events, ['closed'])
+})

@@ -1,0 +1,78 @@
+import { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
+import { isBrokenConnection, isLostConnection, isReadOnlyServer } from './errors.ts'
+import { isForgottenStatement } from './repeat.ts'
+import { createWatchdog, type Watchdog } from './watchdog.ts'
+
+/** How long statements in flight may take to finish when their connection is closed. */
+export const CLOSE_TIMEOUT_MS = 5000
+
+/** The connections of a pool by their number; each is made when it is first used, and again after it was dropped. */
+export class Connections {
+  readonly #current = new Map<number, Connection>()
+  readonly #ending = new Set<Promise<void>>()
+  readonly #options: ConnectionOptions
+  readonly #silenceMs: number
+  readonly #watchdog: Watchdog
+  readonly #onAbandoned: (() => void) | undefined
+
+  /**
+   * @param silenceMs how long a connection that owes an answer may be silent
+   * @param onAbandoned called for each connection that was silent for longer
+   */
+  constructor(options: ConnectionOptions, silenceMs: number, onAbandoned: (() => void) | undefined) {
+    this.#options = options
+    this.#silenceMs = silenceMs
+    this.#watchdog = createWatchdog(silenceMs)
+    this.#onAbandoned = onAbandoned
+  }
+
+  at(index: number): Connection {
+    const current = this.#current.get(index)
+    if (current !== undefined) return current
+    const made = createConnection(this.#options, this.#watchdog, (silent) => {
+      this.#onAbandoned?.()
+      this.#drop(index, silent, () => silent.destroy(new Error(`No answer within ${this.#silenceMs} ms`)))
+    })
+    this.#current.set(index, made)
+    return made
+  }
+
+  /** Open connections to the server. */
+  openCount(): number {
+    return [...this.#current.values()].reduce((sum, connection) => sum + connection.open(), 0)
+  }
+
+  /**
+   * Drops a connection that is of no use after this error.
+   *
+   * - Connecting failed: everything queued on the connection fails too; otherwise each statement would try in turn.
+   * - The connection broke in use: it is replaced, and each read-only statement may be repeated. The client goes with it, since
+   *   postgres.js 3.4 keeps the server's last message (such as "terminating connection due to administrator command") and
+   *   fails the first statement of the next connection with it.
+   * - The server became read-only, or forgot its prepared statements: statements in flight may finish first.
+   */
+  dropIfUnusable(index: number, connection: Connection, error: unknown): void {
+    if (isLostConnection(error)) {
+      const reason = isBrokenConnection(error) ? undefined : error
+      this.#drop(index, connection, () => connection.destroy(reason))
+    } else if (isReadOnlyServer(error) || isForgottenStatement(error)) {
+      this.#drop(index, connection, () => connection.end(CLOSE_TIMEOUT_MS / 1000))
+    }
+  }
+
+  async close(): Promise<void> {
+    const ends = [...this.#current.values()].map((connection) => connection.end(1))
+    await Promise.all([...ends, ...this.#ending])
+    this.#watchdog.close()
+  }
+
+  #drop(index: number, connection: Connection, end: () => Promise<void>): void {
+    // Several statements may report the same connection.
+    if (this.#current.get(index) !== connection) return
+    this.#current.delete(index)
+    const ended = end().then(() => {
+      this.#ending.delete(ended)
+    })
+    this.#ending.add(ended)
+  }
+}
