@@ -73,19 +73,20 @@ function areTypingErrors(name: string, setting: string): boolean {
 function editDistance(a: string, b: string): number {
   // A larger distance is never a typing error here.
   if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY
-  let before: number[] = []
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)]
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      let least = Math.min(replaced, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1)
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (swapped) least = Math.min(least, (before[j - 2] ?? 0) + 1)
-      row.push(least)
-    }
-    before = last
-    last = row
+    rows.push(row)
+    for (let j = 1; j <= b.length; j++) row.push(leastEdits(a, b, i, j, rows))
   }
-  return last[b.length] ?? 0
+  return rows[a.length]?.[b.length] ?? 0
+}
+
+/** The distance of the first `i` characters of `a` and the first `j` of `b`, from the rows and columns before. */
+function leastEdits(a: string, b: string, i: number, j: number, rows: readonly number[][]): number {
+  const at = (row: number, column: number) => rows[row]?.[column] ?? 0
+  const replaced = at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+  const least = Math.min(replaced, at(i - 1, j) + 1, at(i, j - 1) + 1)
+  const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+  return isSwapped ? Math.min(least, at(i - 2, j - 2) + 1) : least
 }

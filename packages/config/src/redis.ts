@@ -47,14 +47,19 @@ export function redisTarget(values: RedisValues, faults: Fault[]): RedisTarget |
 
 const USERNAME_ALONE = { name: 'REDIS_USERNAME', message: 'needs REDIS_PASSWORD' }
 
-function withLogin(redisUrl: string, { redisUsername, redisPassword }: RedisValues, faults: Fault[]): string {
-  const url = new URL(redisUrl)
+/** Parameters of other clients' URLs, which would have no effect here. */
+function checkParameters(url: URL, faults: Fault[]): void {
   const ignored = [...url.searchParams.keys()].map((name) => `?${name}`)
   if (url.hash !== '') ignored.push('#')
   if (ignored.length > 0) {
     const tls = 'rediss:// is TLS, NODE_EXTRA_CA_CERTS names a private CA'
     faults.push({ name: 'REDIS_URL', message: `has no parameter ${ignored.join(', ')}; ${tls}` })
   }
+}
+
+function withLogin(redisUrl: string, { redisUsername, redisPassword }: RedisValues, faults: Fault[]): string {
+  const url = new URL(redisUrl)
+  checkParameters(url, faults)
   const logins = [
     ['REDIS_USERNAME', 'username', redisUsername],
     ['REDIS_PASSWORD', 'password', redisPassword],
@@ -68,12 +73,8 @@ function withLogin(redisUrl: string, { redisUsername, redisPassword }: RedisValu
     url[part] = encodeURIComponent(value)
   }
   if (url.username !== '' && url.password === '') {
-    const setting = redisUsername === undefined ? 'REDIS_URL' : 'REDIS_USERNAME'
-    faults.push(
-      setting === 'REDIS_USERNAME'
-        ? USERNAME_ALONE
-        : { name: setting, message: 'has a user and no password' },
-    )
+    const alone = { name: 'REDIS_URL', message: 'has a user and no password' }
+    faults.push(redisUsername === undefined ? alone : USERNAME_ALONE)
   }
   return redisUsername === undefined && redisPassword === undefined ? redisUrl : url.href
 }

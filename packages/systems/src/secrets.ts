@@ -43,9 +43,17 @@ export async function withVaultSecrets(
     path: read.VAULT_SECRET_PATH,
     timeoutMs: read.VAULT_TIMEOUT_MS ?? Number(settings.VAULT_TIMEOUT_MS.fallback),
   })
-  const isSetting = (name: string) => name in settings && !name.startsWith('VAULT_')
   const others = Object.keys(secret).filter((name) => !isSetting(name))
   if (others.length > 0) onIgnored(others)
+  return { ...environment, ...settingsIn(secret, environment) }
+}
+
+function isSetting(name: string): boolean {
+  return name in settings && !name.startsWith('VAULT_')
+}
+
+/** The settings of a secret that the environment does not have. */
+function settingsIn(secret: Readonly<Record<string, unknown>>, environment: Environment): Environment {
   const faults: Fault[] = []
   const filled: Record<string, string> = {}
   for (const [name, value] of Object.entries(secret)) {
@@ -54,7 +62,7 @@ export async function withVaultSecrets(
     else faults.push({ name, message: 'is neither text nor a number in Vault' })
   }
   if (faults.length > 0) throw new ConfigError(faults)
-  return { ...environment, ...filled }
+  return filled
 }
 
 /** As {@link withVaultSecrets}, but prints an error to stderr and ends the process: with 75 if Vault is unavailable, else 78. */

@@ -106,19 +106,14 @@ function serverFaults({ address, info }: RedisServer): string[] {
 
 async function nodes(at: RedisAt, { json }: LookUpOptions): Promise<undefined> {
   const { servers } = await findRedisServers(at)
-  const addressOf = new Map(servers.map(({ node, address }) => [node?.id, address]))
   const rows = servers.map((server) => {
     const { node, info, address, error } = server
     const replica = (node?.role ?? info?.get('role')) !== 'master'
-    const master =
-      node === undefined
-        ? `${info?.get('master_host')}:${info?.get('master_port')}`
-        : addressOf.get(node.masterId)
     return {
       address,
       id: node?.id.slice(0, 8) ?? info?.get('run_id')?.slice(0, 8) ?? '–',
       role: replica ? 'replica' : 'master',
-      of: replica ? (master ?? '?') : '–',
+      of: replica ? masterOf(server, servers) : '–',
       slots: node === undefined || replica ? '–' : countSlots(node),
       behind: replica && error === undefined ? behind(server, servers) : '–',
       state: error ?? (node?.faults.join(', ') || 'ok'),
@@ -131,6 +126,12 @@ async function nodes(at: RedisAt, { json }: LookUpOptions): Promise<undefined> {
       rows.map(Object.values<string | number>),
     ),
   )
+}
+
+/** The address of a replica's master; `?` when that is no longer in the cluster. */
+function masterOf({ node, info }: RedisServer, servers: RedisServer[]): string {
+  if (node === undefined) return `${info?.get('master_host')}:${info?.get('master_port')}`
+  return servers.find((other) => other.node?.id === node.masterId)?.address ?? '?'
 }
 
 /** How many bytes of the replication stream the replica has not received. */
@@ -224,14 +225,7 @@ async function rebalance(at: RedisAt, options: RebalanceOptions): Promise<number
   )
   if (faults.length > 0)
     throw new Error(`The cluster has faults; slots are moved only without: ${faults.join('; ')}`)
-  const [first] = servers
-  const args = [
-    ...['--cluster', 'rebalance', first?.address ?? '', '--cluster-threshold', `${options.threshold}`],
-    ...(options.simulate ? ['--cluster-simulate'] : []),
-    ...(options['use-empty-masters'] ? ['--cluster-use-empty-masters'] : []),
-    ...(at.username === undefined ? [] : ['--user', at.username]),
-    ...(at.password === undefined ? [] : ['--no-auth-warning']),
-  ]
+  const args = rebalanceArguments(at, servers[0]?.address ?? '', options)
   // Every user of the machine can read the arguments of a process, so the password is passed in the environment.
   const env = { ...process.env, ...(at.password !== undefined && { REDISCLI_AUTH: at.password }) }
   for (const cli of ['redis-cli', 'valkey-cli']) {
@@ -243,6 +237,16 @@ async function rebalance(at: RedisAt, options: RebalanceOptions): Promise<number
   throw new Error(
     `Neither redis-cli nor valkey-cli is on the PATH. In a container: docker compose exec redis redis-cli ${args.join(' ')}`,
   )
+}
+
+function rebalanceArguments(at: RedisAt, address: string, options: RebalanceOptions): string[] {
+  return [
+    ...['--cluster', 'rebalance', address, '--cluster-threshold', `${options.threshold}`],
+    ...(options.simulate ? ['--cluster-simulate'] : []),
+    ...(options['use-empty-masters'] ? ['--cluster-use-empty-masters'] : []),
+    ...(at.username === undefined ? [] : ['--user', at.username]),
+    ...(at.password === undefined ? [] : ['--no-auth-warning']),
+  ]
 }
 
 function requireCluster(at: RedisAt): asserts at is Extract<RedisAt, { kind: 'cluster' }> {
