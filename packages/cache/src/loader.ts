@@ -49,14 +49,14 @@ export function createLoader<K, V>({ name, load, loadMany, limitMs, stats, onLoa
 
 /** An AbortController costs some microseconds: it is created only for loaders that read the signal. */
 class AbortableContext implements LoadContext {
-  private controller: AbortController | undefined
+  #controller: AbortController | undefined
 
   get signal(): AbortSignal {
-    this.controller ??= new AbortController()
-    return this.controller.signal
+    this.#controller ??= new AbortController()
+    return this.#controller.signal
   }
 
   abort(reason: unknown) {
-    this.controller?.abort(reason)
+    this.#controller?.abort(reason)
   }
 }
