@@ -12,7 +12,9 @@ import { createSwitchProxy } from './testing/switch-proxy.ts'
 const IS_LONG = process.env.COHERENCE_SECONDS !== undefined
 const SECONDS = Number(process.env.COHERENCE_SECONDS ?? 8)
 const SECONDS_WITHOUT = 4
-const CUT_MS = 1_000
+/** Most of it after the cut: the connections have to come back, and a stale read counts only a second after its write. */
+const SECONDS_CUT = 6
+const CUT_MS = 800
 const IN_TURN_MS = 2_000
 /** Much longer than other processes may read the old version of a refused write. */
 const ALONE_MS = 4_000
@@ -58,10 +60,10 @@ async function unreachableRedis(test: Test, without: Safeguard[]): Promise<Coher
   return runCoherence({
     redis: { kind: 'single', url: proxy.url },
     databaseUrl: database.url,
-    seconds: SECONDS_WITHOUT + 1,
+    seconds: SECONDS_CUT,
     without,
     faults: async (at) => {
-      await at(0.3)
+      await at(0.2)
       proxy.cut()
       await delay(CUT_MS)
       proxy.mend()
