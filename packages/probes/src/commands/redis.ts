@@ -211,6 +211,8 @@ async function slots(at: RedisAt, { json }: LookUpOptions): Promise<undefined> {
   )
 }
 
+type ClusterAt = Extract<RedisAt, { kind: 'cluster' }>
+
 interface RebalanceOptions {
   readonly simulate: boolean
   readonly 'use-empty-masters': boolean
@@ -239,7 +241,7 @@ async function rebalance(at: RedisAt, options: RebalanceOptions): Promise<number
   )
 }
 
-function rebalanceArguments(at: RedisAt, address: string, options: RebalanceOptions): string[] {
+function rebalanceArguments(at: ClusterAt, address: string, options: RebalanceOptions): string[] {
   return [
     ...['--cluster', 'rebalance', address, '--cluster-threshold', `${options.threshold}`],
     ...(options.simulate ? ['--cluster-simulate'] : []),
@@ -249,7 +251,7 @@ function rebalanceArguments(at: RedisAt, address: string, options: RebalanceOpti
   ]
 }
 
-function requireCluster(at: RedisAt): asserts at is Extract<RedisAt, { kind: 'cluster' }> {
+function requireCluster(at: RedisAt): asserts at is ClusterAt {
   if (at.kind === 'single') throw new Error('One Redis has no slots: REDIS_CLUSTER_NODES names a cluster')
 }
 
