@@ -44,5 +44,3 @@ export function createIdempotencyStore({ primary }: Database) {
     },
   }
 }
-
-export type IdempotencyStore = ReturnType<typeof createIdempotencyStore>

@@ -3,7 +3,6 @@ export { named, timestampColumn } from './columns.ts'
 export { createDatabase, type Database, type DatabaseOptions, type PoolSizes } from './database.ts'
 export {
   isCheckViolation,
-  isDatabaseUnavailable,
   isForeignKeyViolation,
   isRetryableConflict,
   isUniqueViolation,

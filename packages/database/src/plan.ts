@@ -26,12 +26,6 @@ export interface Access {
   filter: string | undefined
 }
 
-/** A table, with which a plan is compared. */
-export interface Table {
-  name: string
-  rows: number
-}
-
 /** From this number of rows on a table is big: a scan of all of it is noticeable. */
 export const BIG_TABLE_ROWS = 1000
 
