@@ -21,7 +21,7 @@ export async function scale(
       '--no-recreate',
       '--wait',
       '--wait-timeout',
-      '120',
+      '300',
       ...APIS,
     ],
     { show: true },
