@@ -28,13 +28,21 @@ export function copyRepository(folder: string): RepositoryCopy {
     if (name === '@reference') continue
     symlinkSync(join(REPOSITORY_ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   }
-  const workspaceLinks = ['node_modules/@reference', ...globSync('{*,packages/*,services/*}/node_modules', GLOB)]
+  const workspaceLinks = [
+    'node_modules/@reference',
+    ...globSync('{*,packages/*,services/*}/node_modules', GLOB),
+  ]
   for (const path of workspaceLinks) {
     if (!existsSync(join(REPOSITORY_ROOT, path)) || !existsSync(join(folder, dirname(path)))) continue
     cpSync(join(REPOSITORY_ROOT, path), join(folder, path), { recursive: true, verbatimSymlinks: true })
   }
   const run = async (program: string, args: readonly string[]) => {
-    const { stdout, stderr, code } = await execute(program, args, { cwd: folder, env: environment(folder) })
+    // tap adds its loader to NODE_OPTIONS of every child process; with it, the compiler does not start.
+    const { stdout, stderr, code } = await execute('env', ['-u', 'NODE_OPTIONS', program, ...args], {
+      cwd: folder,
+      env: environment(folder),
+      maxBuffer: 64 * 1024 * 1024,
+    })
       .then((output) => ({ ...output, code: 0 }))
       .catch((error: { stdout: string; stderr: string; code: number }) => error)
     return { code, output: stdout + stderr }
@@ -59,7 +67,7 @@ function repositoryFiles(): string[] {
 
 /** Without the variables of the test run around it. */
 function environment(folder: string): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !/^(TAP|TEST|NODE_OPTIONS|_TAP)/.test(name))
+  const own = Object.entries(process.env).filter(([name]) => !/^_?TAP|^TEST/.test(name))
   const programs = [join(folder, 'node_modules', '.bin'), process.env.PATH].join(delimiter)
   return { ...Object.fromEntries(own), PATH: programs }
 }
