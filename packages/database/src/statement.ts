@@ -23,7 +23,7 @@ export interface StatementOptions<Params extends object> {
   readonly fullScanReason?: string
 }
 
-export type Compiled = {
+export interface Compiled {
   text: string
   /** Sending it twice is the same as once, so a broken connection may be answered by sending it again. */
   readOnly: boolean

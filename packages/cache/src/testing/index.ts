@@ -1,2 +1,1 @@
 export type { Safeguard } from '../safeguards.ts'
-export { createCacheWithout } from './create-cache-without.ts'
