@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import t from 'tap'
 import { type App, createServer } from './index.ts'
-import { testServer } from './test-server.ts'
+import { testServer } from './testing/test-server.ts'
 
 const authTokens = [
   { name: 'writer', sha256: hash('sha256', 'write-token'), scope: 'write' as const },
@@ -14,7 +14,7 @@ function routes(app: App): void {
   app.post('/settings', { config: { scope: 'admin' } }, async () => ({}))
 }
 
-t.test('with tokens, reads are open and writes need one', async (t) => {
+t.test('with AUTH=token reads are open and writes need a token', async (t) => {
   const { get, post, lines } = await testServer(t, { auth: 'token', authTokens, requestLog: true }, routes)
   t.equal((await get('/open')).status, 200)
   const bare = await post('/rows', '{}')
@@ -56,10 +56,10 @@ t.test('a token without the scope is 403', async (t) => {
   t.equal((await post('/settings', '{}', { authorization: 'Bearer admin-token' })).status, 200)
 })
 
-t.test('the handler knows who calls by the name of the token', async (t) => {
+t.test('request.caller is the name of the token', async (t) => {
   const withCaller = (app: App) => {
-    app.get('/open', async ({ caller }) => ({ caller: caller ?? 'nobody' }))
-    app.post('/rows', { config: { scope: 'write' } }, async ({ caller }) => ({ caller: caller ?? 'nobody' }))
+    app.get('/open', async ({ caller }) => ({ caller: caller ?? 'none' }))
+    app.post('/rows', { config: { scope: 'write' } }, async ({ caller }) => ({ caller: caller ?? 'none' }))
   }
   const { post, get } = await testServer(t, { auth: 'token', authTokens }, withCaller)
   const writer = { authorization: 'Bearer write-token' }
@@ -67,33 +67,33 @@ t.test('the handler knows who calls by the name of the token', async (t) => {
   t.same(await (await post('/rows', '{}', { authorization: 'Bearer admin-token' })).json(), {
     caller: 'root',
   })
-  t.same(await (await get('/open', writer)).json(), { caller: 'nobody' }, 'an open call asks nobody')
+  t.same(await (await get('/open', writer)).json(), { caller: 'none' }, 'an open call reads no token')
   const off = await testServer(t, { auth: 'off', authTokens }, withCaller)
-  t.same(await (await off.post('/rows', '{}', writer)).json(), { caller: 'nobody' })
+  t.same(await (await off.post('/rows', '{}', writer)).json(), { caller: 'none' })
 })
 
-t.test('the token is asked for before the body is looked at', async (t) => {
+t.test('the token is checked before the body', async (t) => {
   const { post } = await testServer(t, { auth: 'token', authTokens }, routes)
   t.equal((await post('/rows', '{')).status, 401)
 })
 
-t.test('without tokens in force every call is open', async (t) => {
+t.test('with AUTH=off every call is open', async (t) => {
   const { post } = await testServer(t, { auth: 'off' }, routes)
   t.equal((await post('/settings', '{}')).status, 200)
 })
 
-t.test('with no token configured nobody writes, and the log says so at the start', async (t) => {
+t.test('without a configured token writes are refused, and the log warns at start', async (t) => {
   const { post, lines } = await testServer(t, { auth: 'token' }, routes)
   t.equal((await post('/rows', '{}', { authorization: 'Bearer write-token' })).status, 401)
   t.match(
     lines.filter(({ level }) => level === 'warn'),
-    [{ msg: /there is no token/ }],
+    [{ msg: /no token is configured/ }],
   )
   const some = await testServer(t, { auth: 'token', authTokens }, routes)
   t.notOk(some.lines.some(({ level }) => level === 'warn'))
 })
 
-t.test('OpenAPI says which calls need a token', async (t) => {
+t.test('OpenAPI documents which calls need a token', async (t) => {
   const app = await createServer({
     service: 'x',
     version: '1',

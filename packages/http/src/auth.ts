@@ -1,17 +1,17 @@
 import { hash, timingSafeEqual } from 'node:crypto'
+import { AppError } from '@reference/errors'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { type ProblemError, problem } from './problems.ts'
 import type { App, Scope } from './types.ts'
 
 export interface AuthToken {
-  /** Who it is: what `request.caller` says. */
+  /** The name of the token's holder, which becomes `request.caller`. */
   name: string
-  /** SHA-256 of the token in hex; the token itself is nowhere in the process. */
+  /** SHA-256 of the token in hex. The process never holds the token itself. */
   sha256: string
   scope: Scope
 }
 
-/** Set on the requests that came with a token only: a property of every request would cost each a write. */
+/** Set only on requests that carry a token: a property on each request would cost a write each time. */
 const CALLER = Symbol('caller')
 
 type Called = FastifyRequest & { [CALLER]?: string }
@@ -26,8 +26,8 @@ export function addCaller(app: App): void {
 }
 
 /**
- * Makes the check for calls that need a token.
- * 401 without a known token, 403 when its scope does not reach; otherwise `request.caller` is its name.
+ * Makes the hook of calls that need a token: 401 without a known token, 403 when its scope does not cover the call;
+ * otherwise `request.caller` becomes the name of its holder.
  */
 export function createAuth(tokens: readonly AuthToken[]): (scope: Scope) => onRequestHookHandler {
   const known = tokens.map((token) => ({ ...token, digest: Buffer.from(token.sha256, 'hex') }))
@@ -41,18 +41,18 @@ export function createAuth(tokens: readonly AuthToken[]): (scope: Scope) => onRe
 
 type Known = AuthToken & { digest: Buffer }
 
-function holderOf(header: string | undefined, scope: Scope, known: readonly Known[]): Known | ProblemError {
-  if (header === undefined) return problem(401, 'TOKEN_MISSING', 'This call needs a bearer token')
+function holderOf(header: string | undefined, scope: Scope, known: readonly Known[]): Known | AppError {
+  if (header === undefined) return new AppError('TOKEN_MISSING', 401, 'This call needs a bearer token')
   const token = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1]
   const holder = token === undefined ? undefined : find(known, token)
-  if (!holder) return problem(401, 'TOKEN_INVALID', 'The token is not known')
+  if (!holder) return new AppError('TOKEN_INVALID', 401, 'The token is not known')
   if (scope === 'admin' && holder.scope !== 'admin') {
-    return problem(403, 'SCOPE_MISSING', 'This call needs the scope admin')
+    return new AppError('SCOPE_MISSING', 403, 'This call needs the scope admin')
   }
   return holder
 }
 
-/** Compares with every token, so that the time tells neither whether nor where one matched. */
+/** Compares with every token, so that the response time reveals neither whether nor where one matched. */
 function find(known: readonly Known[], token: string): Known | undefined {
   const digest = hash('sha256', token, 'buffer')
   let found: Known | undefined

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 
-/** What a cached row is answered from; a namespace of packages/cache is one. */
+/** A source of cached rows; a namespace of packages/cache is one. */
 export interface CachedReplies<Key> {
   /** A tier-1 hit, or undefined. */
   getSync(key: Key): CachedReply | undefined
@@ -8,25 +8,25 @@ export interface CachedReplies<Key> {
 }
 
 export interface CachedReply {
-  /** The reply's JSON; undefined when there is no such row. */
+  /** The JSON of the row; undefined when the row does not exist. */
   readonly bytes: Buffer | undefined
-  /** For `x-cache`: where it was found. */
+  /** The source, for `x-cache`. */
   readonly from: string
 }
 
-/** For calls on one row, which is shorter than what is compressed: without the hook a reply costs 1.7 µs less. */
+/** For replies of one row, which are too short to be compressed: without the hook a reply costs 1.7 µs less. */
 export const shortReply = { compress: false } as const
 
-/** Sends JSON that is written already: no serialiser runs. The route's schema is documentation, and the tests' measure. */
+/** Sends JSON text without a serialiser. The route's response schema is documentation, and tests check the reply against it. */
 export function sendJson(reply: FastifyReply, json: string | Buffer): FastifyReply {
   return reply.type('application/json; charset=utf-8').send(json)
 }
 
 /**
- * Answers with a cached row. What is cached is the JSON itself, so a hit is sent as it is; a tier-1 hit is answered
- * without a promise. `x-cache` says where it came from.
+ * Answers with a cached row. The cache holds the JSON itself, so a hit is sent unchanged, and a tier-1 hit is answered
+ * without a promise. `x-cache` names the source.
  *
- * @param missing makes the error for a row that does not exist
+ * @param missing creates the error for a row that does not exist
  */
 export function sendCached<Key>(
   reply: FastifyReply,

@@ -1,12 +1,15 @@
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 
-/** Whose `x-forwarded-for` is believed: nobody's, anybody's, that many proxies', or that of addresses and subnets. */
+/**
+ * Which senders' `x-forwarded-for` is trusted: none (`false`), all (`true`), this number of proxies, or the listed
+ * addresses and subnets.
+ */
 export type TrustProxy = boolean | number | string | string[]
 
 /**
- * For Fastify, which takes a number but then trusts nobody, since a number cannot know a caller that did not come
- * through the proxies. That no caller can is up to whoever sets it.
+ * Translates the setting for Fastify. Given a number, Fastify trusts no proxy, because a number cannot exclude a client
+ * that connects past the proxies. Here the operator guarantees that no client can.
  */
 export function trustFunction(trust: TrustProxy): Exclude<TrustProxy, number> | Trust {
   return typeof trust === 'number' ? (_address, hop) => hop < trust : trust
@@ -14,7 +17,7 @@ export function trustFunction(trust: TrustProxy): Exclude<TrustProxy, number> | 
 
 type Trust = (address: string, hop: number) => boolean
 
-/** The caller's address; that of the connection when what the proxy said is none. */
+/** The client's address. When the proxy's header holds no address, the peer of the connection. */
 export function clientAddress(request: FastifyRequest): string {
   const { ip } = request
   return isIP(ip) === 0 ? (request.socket.remoteAddress ?? '') : ip

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net'
+import { AppError } from '@reference/errors'
 import type { ConnectionError } from 'fastify'
-import { PROBLEM_TYPE, type ProblemError, problem, toProblem } from './problems.ts'
+import { PROBLEM_TYPE, toProblem } from './problems.ts'
 
 /**
- * Answers what Node's parser refused, when there is no request yet.
- * Malformed HTTP 400, headers over the limit 431, a request that came too slowly 408.
+ * Answers bytes that Node's parser refused before there was a request: malformed HTTP 400, headers over the limit 431, a
+ * request that arrived too slowly 408.
  *
- * @returns the status; undefined when nobody could be answered
+ * @returns the status; undefined when the client can no longer be answered
  */
 export function answerClientError(
   error: ConnectionError,
@@ -26,12 +27,16 @@ export function answerClientError(
   return body.status
 }
 
-/** What {@link answerClientError} may answer. */
+/** The statuses of {@link answerClientError}. */
 export const CLIENT_ERROR_STATUSES = [400, 408, 431] as const
 
-function clientProblem(code: string): ProblemError {
-  if (code === 'HPE_HEADER_OVERFLOW') return problem(431, 'HEADERS_TOO_LARGE', 'The header is over the limit')
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return problem(408, 'REQUEST_TIMEOUT', 'The request came too slowly')
-  return problem(400, 'MALFORMED_HTTP', 'This is not valid HTTP')
+function clientProblem(code: string): AppError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new AppError('HEADERS_TOO_LARGE', 431, 'The header is over the limit')
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new AppError('REQUEST_TIMEOUT', 408, 'The request came too slowly')
+    default:
+      return new AppError('MALFORMED_HTTP', 400, 'This is not valid HTTP')
+  }
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { App } from './index.ts'
-import { testServer } from './test-server.ts'
+import { testServer } from './testing/test-server.ts'
 
 function routes(app: App): void {
   app.get('/small', async () => ({ a: 'x'.repeat(900) }))
@@ -12,7 +12,7 @@ function routes(app: App): void {
   })
 }
 
-t.test('replies from 1,000 bytes are compressed in the encoding asked for', async (t) => {
+t.test('replies of 1,000 bytes and more are compressed in the accepted encoding', async (t) => {
   const { get } = await testServer(t, { compression: true }, routes)
   for (const path of ['/large', '/huge']) {
     for (const encoding of ['gzip', 'br', 'zstd']) {
@@ -26,7 +26,7 @@ t.test('replies from 1,000 bytes are compressed in the encoding asked for', asyn
   t.equal((await get('/small', { 'accept-encoding': 'gzip' })).headers.get('content-encoding'), null)
 })
 
-t.test('a reply that another caller would get compressed says so', async (t) => {
+t.test('a reply that is compressed for other clients varies by accept-encoding', async (t) => {
   const { get } = await testServer(t, { compression: true }, (app) => {
     routes(app)
     const large = { a: 'ü'.repeat(700) }
@@ -47,7 +47,7 @@ t.test('a reply that another caller would get compressed says so', async (t) => 
   }
 })
 
-t.test('a reply that is encoded already is left as it is', async (t) => {
+t.test('a reply with its own content-encoding is sent unchanged', async (t) => {
   const { raw } = await testServer(t, { compression: true }, routes)
   const answer = await raw(
     'GET /done HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n',

@@ -1,46 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { delay, until } from '@reference/async'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import type { Running } from './index.ts'
 import { connectionLimit, openFilesLimit } from './open-files.ts'
-import { type Teardown, testServer } from './test-server.ts'
-
-interface Fixture {
-  child: ChildProcess
-  url: string
-  port: number
-  internalUrl: string
-  log(): string
-}
-
-/** A service with a limit of open files. */
-async function start(t: Teardown, files: number): Promise<Fixture> {
-  const fixture = fileURLToPath(new URL('shutdown.fixture.ts', import.meta.url))
-  const child = spawn('/bin/sh', ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, fixture], {
-    env: { ...process.env, INTERNAL_PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  let log = ''
-  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
-    log += chunk
-  })
-  const [{ address: url, internalPort }] = (await once(child, 'message')) as [Running]
-  const internalUrl = `http://127.0.0.1:${internalPort}`
-  return { child, url, port: Number(new URL(url).port), internalUrl, log: () => log }
-}
-
-async function until(what: string, condition: () => unknown): Promise<void> {
-  const limit = Date.now() + 30_000
-  while (!(await condition())) {
-    if (Date.now() > limit) throw new Error(`not in time: ${what}`)
-    await sleep(20)
-  }
-}
+import { startProcess } from './testing/test-process.ts'
+import { type Teardown, testServer } from './testing/test-server.ts'
 
 /** Opens connections that send nothing; resolves when each is open or refused. */
 async function openIdle(
@@ -69,18 +34,22 @@ async function metric(url: string, name: string): Promise<number> {
   return Array.from(lines, ([, value]) => Number(value)).reduce((sum, value) => sum + value)
 }
 
-const answers = (url: string) =>
+const isAnswered = (url: string) =>
   fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) }).then(
     ({ status }) => status === 200,
     () => false,
   )
 
-t.test('more idle connections than the process may open files are shed, and it recovers', async (t) => {
+t.test('idle connections above the limit of open files are shed, and the process recovers', async (t) => {
   for (const [files, count] of [
     [1024, 1100],
     [256, 400],
   ] as const) {
-    const { child, url, port, internalUrl, log } = await start(t, files)
+    const { child, url, port, internalUrl, log } = await startProcess(
+      t,
+      { INTERNAL_PORT: '0' },
+      { maxFiles: files },
+    )
     const { end } = await openIdle(t, port, count)
     const shed = () => metric(internalUrl, 'http_connections_shed_total')
     const open = () => metric(internalUrl, 'http_connections_open')
@@ -88,18 +57,18 @@ t.test('more idle connections than the process may open files are shed, and it r
     const limit = await metric(internalUrl, 'http_connections_limit')
     t.ok(limit >= files / 4 && limit < files, `${limit} of ${files}`)
     t.ok((await open()) <= limit)
-    t.ok(await answers(internalUrl))
-    t.equal(log().match(/connections are shed/g)?.length, 1, 'one line, not one a connection')
+    t.ok(await isAnswered(internalUrl))
+    t.equal(log().match(/connections are shed/g)?.length, 1, 'one line, not one for each connection')
 
-    // One that never sent a byte makes room for one that does.
-    await until('a call is answered beside the idle connections', () => answers(url))
+    // An unused connection is closed for a connection that sends.
+    await until('a call is answered beside the idle connections', () => isAnswered(url))
 
     end()
     await until('the connections are gone', async () => (await open()) < 10)
     const before = await shed()
-    for (let n = 0; n < 20; n++) t.ok(await answers(url))
+    for (let n = 0; n < 20; n++) t.ok(await isAnswered(url))
     t.equal(await shed(), before)
-    await until('it is logged', () => /connections are no longer shed/.test(log()))
+    await until('the recovery is logged', () => /connections are no longer shed/.test(log()))
     t.equal(child.exitCode, null)
   }
 })
@@ -107,28 +76,32 @@ t.test('more idle connections than the process may open files are shed, and it r
 t.test('at the limit connections are closed at once', async (t) => {
   const { port, url, lines } = await testServer(t, { maxConnections: 8, registry: new Registry() })
   const { sockets, end } = await openIdle(t, port, 40)
-  await until('the rest is closed', () => sockets.filter(({ closed }) => closed).length === 32)
+  await until('the other connections are closed', () => sockets.filter(({ closed }) => closed).length === 32)
   t.match(
     lines.find(({ level }) => level === 'warn'),
     { msg: 'connections are shed', reason: 'limit', limit: 8 },
   )
   end()
-  await until('a call is answered', () => answers(url))
+  await until('a call is answered', () => isAnswered(url))
   t.ok((await metric(url, 'http_connections_shed_total\\{reason="limit"\\}')) >= 32)
 })
 
-t.test('a process without a descriptor left lives on', async (t) => {
-  const { child, url, port, internalUrl, log } = await start(t, 256)
+t.test('a process without a free descriptor survives', async (t) => {
+  const { child, url, port, internalUrl, log } = await startProcess(
+    t,
+    { INTERNAL_PORT: '0' },
+    { maxFiles: 256 },
+  )
   const exhausted = once(child, 'message')
   child.send('exhaust')
   t.same((await exhausted)[0], 'EMFILE')
   const { end } = await openIdle(t, port, 20)
-  // The sampling of the event loop and two checks of late connections.
-  await sleep(3000)
+  // Long enough for the event loop samples and two checks for late requests.
+  await delay(3000)
   t.equal(child.exitCode, null)
   end()
   child.send('free')
-  await until('calls are answered', () => answers(url))
+  await until('calls are answered', () => isAnswered(url))
   t.ok((await metric(internalUrl, 'process_open_fds')) < 256)
   t.notMatch(log(), /uncaught/)
 })
@@ -142,18 +115,18 @@ t.test('an accept() that fails is counted, and logged once', async (t) => {
   )
 })
 
-t.test('connections that were used are not closed to make room', async (t) => {
+t.test('used connections are not closed for new ones', async (t) => {
   const { port, url } = await testServer(t, { maxConnections: 8 })
   const used = await openIdle(t, port, 7)
   const replies = used.sockets.map((socket) => once(socket, 'data'))
   for (const socket of used.sockets) socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n')
   await Promise.all(replies)
-  await sleep(1100)
-  t.ok(await answers(url), 'the eighth')
+  await delay(1100)
+  t.ok(await isAnswered(url), 'the eighth')
   t.ok(used.sockets.every(({ readyState }) => readyState === 'open'))
 })
 
-t.test('the limit leaves descriptors for what the service opens itself', async (t) => {
+t.test('the limit leaves descriptors for the connections that the service opens', async (t) => {
   const files = openFilesLimit() ?? 0
   t.ok(files > 0)
   const alone = connectionLimit(0) ?? 0

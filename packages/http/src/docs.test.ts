@@ -1,7 +1,8 @@
+import { AppError } from '@reference/errors'
 import t from 'tap'
 import { Type } from 'typebox'
-import { type App, Id, IdParams, PageQuery, ProblemSchema, page, problem } from './index.ts'
-import { testServer } from './test-server.ts'
+import { type App, Id, IdParams, PageQuery, ProblemSchema, page } from './index.ts'
+import { testServer } from './testing/test-server.ts'
 
 const User = Type.Object({ id: Id, name: Type.String({ examples: ['Ada'] }) })
 
@@ -46,11 +47,11 @@ t.test('/openapi.json is OpenAPI 3.1 with integers, limits, examples and problem
   }
 })
 
-t.test('a problem that a route names is shown as it is sent', async (t) => {
+t.test('a documented problem has its media type and an example of its status', async (t) => {
   const { get } = await testServer(t, {}, (app) => {
     const response = { 200: User, 404: ProblemSchema, 503: ProblemSchema }
     app.get('/users/:id', { schema: { params: IdParams, response } }, async () => {
-      throw problem(404, 'USER_NOT_FOUND', 'There is no such user')
+      throw new AppError('USER_NOT_FOUND', 404, 'There is no such user')
     })
   })
   const example = (status: number, title: string) => ({
@@ -68,7 +69,7 @@ t.test('a problem that a route names is shown as it is sent', async (t) => {
   t.equal((await get('/users/1')).headers.get('content-type'), 'application/problem+json')
 })
 
-t.test('/docs is a page whose files come from here', async (t) => {
+t.test('/docs is a page whose files the service itself serves', async (t) => {
   const { url } = await testServer(t, {}, routes)
   const response = await fetch(`${url}/docs`)
   t.equal(response.status, 200)
@@ -80,14 +81,14 @@ t.test('/docs is a page whose files come from here', async (t) => {
   )
   t.ok(files.length >= 3)
   for (const file of files) {
-    t.equal(file.origin, url, 'nothing from elsewhere')
+    t.equal(file.origin, url, 'no file of another origin')
     const answer = await fetch(file)
     t.equal(answer.status, 200, file.pathname)
     t.ok((await answer.arrayBuffer()).byteLength > 0)
   }
 })
 
-t.test('response schemas shape the reply, or are left out of it', async (t) => {
+t.test('response schemas filter the reply, unless they are switched off', async (t) => {
   const shaped = await testServer(t, { responseSchemas: true }, routes)
   t.same(await (await shaped.get('/users/1')).json(), { id: 1, name: 'Ada' })
   const plain = await testServer(t, { responseSchemas: false }, routes)

@@ -6,7 +6,7 @@ import { PROBLEM_TYPE } from './problems.ts'
 import { ProblemSchema } from './schemas.ts'
 import type { App } from './types.ts'
 
-/** Adds `/openapi.json` (OpenAPI 3.1) and `/docs`, whose files come with the package: it works offline. */
+/** Adds `/openapi.json` (OpenAPI 3.1) and `/docs`, whose files are part of the package, so that both work offline. */
 export async function addDocs(
   app: App,
   { service, version, auth }: { service: string; version: string; auth: boolean },
@@ -28,16 +28,16 @@ export async function addDocs(
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    // The badge of an online validator; the page must work without a network.
+    // No badge of an online validator: the page must work without a network.
     uiConfig: { validatorUrl: null },
-    // Otherwise a browser asks for the page's files over https, which nothing answers in development.
+    // With the directive a browser requests the page's files over https, which no server answers in development.
     transformStaticCSP: (header) => header.replace('upgrade-insecure-requests;', ''),
   })
 }
 
 /**
- * Every call may answer a problem; said here once rather than in each route. What a route names with
- * {@link ProblemSchema} is shown as it is sent: as a problem, with an example of that status.
+ * Adds the problem reply, which every call may send, to each route. A status that a route documents with
+ * {@link ProblemSchema} gets the media type and an example of that status.
  */
 function withProblems(schema: FastifySchema): FastifySchema {
   if (schema?.hide) return schema
@@ -54,7 +54,7 @@ function problemResponse(status: number) {
   return { description, content: { [PROBLEM_TYPE]: { schema } } }
 }
 
-/** The code is only shaped like the real ones, which are each call's own. */
+/** The example's code only resembles the real ones, which differ from call to call. */
 function exampleOf(status: number, title: string) {
   return {
     type: 'about:blank',

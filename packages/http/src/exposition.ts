@@ -5,7 +5,7 @@ export interface Exposition {
   body: string
 }
 
-/** A sample as a metric of prom-client gives it; those of a histogram name themselves. */
+/** A sample of a metric of prom-client; the samples of a histogram carry their own names. */
 interface Sample {
   metricName?: string
   labels?: Readonly<Record<string, string | number>>
@@ -13,7 +13,7 @@ interface Sample {
   exemplar?: Exemplar | null
 }
 
-/** One request that fell into a bucket: where to look when that bucket grows. */
+/** One request of a bucket, whose trace explains why that bucket grows. */
 export interface Exemplar {
   labelSet: Readonly<Record<string, string>>
   value: number
@@ -24,15 +24,15 @@ export interface Exemplar {
 const OPEN_METRICS = 'application/openmetrics-text'
 
 /**
- * Writes the registry in the format that the scraper asks for: OpenMetrics, which alone can carry exemplars, or
- * Prometheus's text for everyone else.
+ * Writes the registry in the format that the scraper accepts: OpenMetrics, the only one with exemplars, or else the
+ * Prometheus text format.
  *
- * prom-client writes OpenMetrics too, but by changing the registry: its counters lose their suffix for good, and the
- * next reader of the text format gets other names.
+ * prom-client's own OpenMetrics writer changes the registry: its counters lose their suffix permanently, and the next
+ * scrape in the text format gets other names.
  */
 export async function expose(registry: Registry, accept = ''): Promise<Exposition> {
   if (!accept.includes(OPEN_METRICS)) return { type: registry.contentType, body: await registry.metrics() }
-  // Its types know only the description of a metric here, which is the metric itself.
+  // Typed as the description of a metric; the value is the metric itself.
   const metrics = registry.getMetricsAsArray() as unknown as { get(): Promise<Family> }[]
   const families = await Promise.all(metrics.map((metric) => metric.get()))
   const lines = families.flatMap(familyLines)
@@ -47,7 +47,7 @@ interface Family {
 }
 
 function familyLines({ name, help, type, values }: Family): string[] {
-  // The family of a counter has no suffix, its samples have.
+  // The family of a counter has no suffix; its samples have one.
   const family = type === 'counter' ? name.replace(/_total$/, '') : name
   const sampleName = type === 'counter' ? `${family}_total` : name
   return [

@@ -1,13 +1,16 @@
 import type { Config } from '@reference/config'
-import manifest from '../../../package.json' with { type: 'json' }
 import type { ServerOptions } from './server.ts'
 import type { RunOptions } from './shutdown.ts'
 
-/** The part of `createServer`'s options that the settings decide. */
-export function serverSettings(config: Config) {
+/**
+ * The options of `createServer` that the settings decide.
+ *
+ * @param manifest the package.json of the service
+ */
+export function serverSettings(config: Config, { version }: { readonly version: string }) {
   return {
     service: config.service,
-    version: manifest.version,
+    version,
     commit: config.buildCommit,
     logLevel: config.logLevel,
     requestLog: config.requestLog,
@@ -18,13 +21,13 @@ export function serverSettings(config: Config) {
     auth: config.auth,
     authTokens: config.authTokens ?? [],
     rateLimitRps: config.rateLimitRps,
-    // One proxy, our own: further left in x-forwarded-for is only what the client says.
+    // One proxy, our own: entries further left in x-forwarded-for come from the client.
     trustProxy: config.trustProxy ? 1 : false,
     outgoingConnections: outgoingConnections(config),
   } satisfies Partial<ServerOptions>
 }
 
-/** Of the cancellable pool, the job queue, Redis (three a master) and the upstream; the main pool's own number is a setting. */
+/** Connections of the cancellable pool, the job queue, Redis (three for each master) and the upstream. */
 const OTHER_CONNECTIONS = 96
 
 function outgoingConnections({ dbPoolMax, databaseReplicaUrl, databaseUrl }: Config): number {
@@ -32,7 +35,7 @@ function outgoingConnections({ dbPoolMax, databaseReplicaUrl, databaseUrl }: Con
   return pools * dbPoolMax + OTHER_CONNECTIONS
 }
 
-/** The part of `runServer`'s options that the settings decide. */
+/** The options of `runServer` that the settings decide. */
 export function runSettings(config: Config) {
   return {
     host: config.host,

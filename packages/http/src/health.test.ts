@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '@reference/async'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import type { Dependency } from './index.ts'
-import { exchange, testServer } from './test-server.ts'
+import { exchange, testServer } from './testing/test-server.ts'
 
 const dependency = (name: string, check: Dependency['check'], required = true): Dependency => ({
   name,
@@ -13,23 +13,23 @@ const dependency = (name: string, check: Dependency['check'], required = true): 
   check,
 })
 const fine = async () => {}
-const away = async () => {
+const unavailable = async () => {
   throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:5432'), { code: 'ECONNREFUSED' })
 }
 
-t.test('/health is 200 without asking anything', async (t) => {
-  let asked = 0
+t.test('/health is 200 without a check', async (t) => {
+  let checks = 0
   const count = async () => {
-    asked += 1
+    checks += 1
   }
   const { get } = await testServer(t, { dependencies: [dependency('postgres', count)] })
   const response = await get('/health')
   t.equal(response.status, 200)
   t.equal(await response.text(), '{"status":"ok"}')
-  t.equal(asked, 0)
+  t.equal(checks, 0)
 })
 
-t.test('/ready has a row per dependency', async (t) => {
+t.test('/ready has a row for each dependency', async (t) => {
   const { get } = await testServer(t, {
     dependencies: [dependency('postgres', fine), dependency('redis', fine, false)],
   })
@@ -44,8 +44,8 @@ t.test('/ready has a row per dependency', async (t) => {
   })
 })
 
-t.test('/ready is 503 with the row that fails, and recovers', async (t) => {
-  let check: () => Promise<void> = away
+t.test('/ready is 503 with the failing row, and recovers', async (t) => {
+  let check: () => Promise<void> = unavailable
   const { get } = await testServer(t, { dependencies: [dependency('postgres', () => check())] })
   const response = await get('/ready')
   t.equal(response.status, 503)
@@ -59,16 +59,16 @@ t.test('/ready is 503 with the row that fails, and recovers', async (t) => {
   t.equal((await get('/ready')).status, 200)
 })
 
-t.test('an optional dependency away is degraded with 200', async (t) => {
+t.test('an unavailable optional dependency is degraded with 200', async (t) => {
   const { get } = await testServer(t, {
-    dependencies: [dependency('postgres', fine), dependency('redis', away, false)],
+    dependencies: [dependency('postgres', fine), dependency('redis', unavailable, false)],
   })
   const response = await get('/ready')
   t.equal(response.status, 200)
   t.match(await response.json(), { status: 'degraded', checks: [{ status: 'ok' }, { status: 'degraded' }] })
 })
 
-t.test('a check that never answers, or throws at once, is down within its limit', async (t) => {
+t.test('a check that hangs, or throws synchronously, is down within its limit', async (t) => {
   const hung = dependency('hung', () => new Promise(() => {}))
   const { promise: aborted, resolve } = Promise.withResolvers<void>()
   const listening = dependency('listening', (signal) => {
@@ -85,29 +85,29 @@ t.test('a check that never answers, or throws at once, is down within its limit'
   await aborted
 })
 
-t.test('calls of /ready that come together share one round', async (t) => {
-  let asked = 0
+t.test('concurrent calls of /ready share one round', async (t) => {
+  let checks = 0
   const { promise: gate, resolve } = Promise.withResolvers<void>()
   const check = () => {
-    asked += 1
+    checks += 1
     return gate
   }
   const { get, app } = await testServer(t, { dependencies: [dependency('postgres', check)] })
   const calls = Array.from({ length: 10 }, () => get('/ready'))
-  while (app.lifecycle.inFlight.size < 10) await turn()
+  await until('each call is in flight', () => app.lifecycle.inFlight.size === 10)
   resolve()
   for (const response of await Promise.all(calls)) t.equal(response.status, 200)
-  t.equal(asked, 1)
+  t.equal(checks, 1)
 })
 
-t.test('/services says how fast every system answers', async (t) => {
+t.test('/services reports the response time of every system', async (t) => {
   const slow = {
     ...dependency('slow', () => new Promise((resolve) => setTimeout(resolve, 5))),
     thresholdMs: 1,
   }
   const { get } = await testServer(t, {
     dependencies: [dependency('postgres', fine), slow],
-    systems: [dependency('mysql', away, false)],
+    systems: [dependency('mysql', unavailable, false)],
   })
   const rows = await (await get('/services')).json()
   t.match(rows, [
@@ -116,10 +116,10 @@ t.test('/services says how fast every system answers', async (t) => {
     { name: 'mysql', responseMs: Number, thresholdMs: 1000, status: 'down' },
   ])
   const ready = (await (await get('/ready')).json()) as { checks: unknown[] }
-  t.equal(ready.checks.length, 2, 'systems do not count for readiness')
+  t.equal(ready.checks.length, 2, 'systems are not part of readiness')
 })
 
-t.test('with an internal port /metrics and /services leave the public one', async (t) => {
+t.test('with an internal port /metrics and /services are not on the public port', async (t) => {
   const internalPort = await freePort()
   const { get, app } = await testServer(t, { registry: new Registry(), internalPort })
   t.equal(await app.operations.listen('127.0.0.1'), internalPort)

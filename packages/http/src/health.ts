@@ -1,13 +1,14 @@
+import { coalesce, DeadlineError, withDeadline } from '@reference/async'
 import type { Lifecycle } from './lifecycle.ts'
 
-/** A system that the service uses, with one real command of its protocol. */
+/** A system that the service uses, and one real command of its protocol. */
 export interface Dependency {
   name: string
-  /** Without it the service is not ready; otherwise only degraded. */
+  /** Without a required system the service is not ready; without another one it is degraded. */
   required: boolean
-  /** From here `/services` calls it slow. */
+  /** Above this response time `/services` reports `slow`. */
   thresholdMs: number
-  /** Resolves when the system answered; rejects or outlives the signal when not. */
+  /** Resolves when the system has answered; rejects when it has not, or when the signal aborts. */
   check(signal: AbortSignal): Promise<void>
 }
 
@@ -44,10 +45,10 @@ interface Outcome {
 }
 
 /**
- * Asks the dependencies side by side, each under a time limit. Calls that come while a round runs share it: a hundred
- * probes are one `SELECT 1`.
+ * Checks the dependencies concurrently, each with a time limit. Requests that arrive during a round share it: a hundred
+ * probes cost one `SELECT 1`.
  *
- * @param systems further systems that only `/services` shows
+ * @param options.systems further systems, shown by `/services` only
  */
 export function createHealth(options: {
   dependencies: readonly Dependency[]
@@ -56,21 +57,21 @@ export function createHealth(options: {
   lifecycle: Lifecycle
 }): Health {
   const { dependencies, systems, checkTimeoutMs, lifecycle } = options
-  const forReady = shared(() => askAll(dependencies, checkTimeoutMs))
-  const forServices = shared(() => askAll([...dependencies, ...systems], checkTimeoutMs))
+  const checkDependencies = coalesce(() => checkAll(dependencies, checkTimeoutMs))
+  const checkServices = coalesce(() => checkAll([...dependencies, ...systems], checkTimeoutMs))
   return {
     async ready() {
       if (lifecycle.draining) {
         return { status: 'down', checks: [{ name: 'shutdown', status: 'down', latencyMs: 0 }] }
       }
-      const checks = (await forReady()).map(({ dependency, ms, failure }) => {
+      const checks = (await checkDependencies()).map(({ dependency, ms, failure }) => {
         const status: CheckStatus = failure === undefined ? 'ok' : dependency.required ? 'down' : 'degraded'
         return { name: dependency.name, status, latencyMs: ms, ...failure }
       })
       return { status: worst(checks.map(({ status }) => status)), checks }
     },
     async services() {
-      return (await forServices()).map(({ dependency: { name, thresholdMs }, ms, failure }) => {
+      return (await checkServices()).map(({ dependency: { name, thresholdMs }, ms, failure }) => {
         const status = failure !== undefined ? 'down' : ms > thresholdMs ? 'slow' : 'ok'
         return { name, responseMs: ms, thresholdMs, status }
       })
@@ -83,61 +84,41 @@ function worst(statuses: CheckStatus[]): CheckStatus {
   return statuses.includes('degraded') ? 'degraded' : 'ok'
 }
 
-function shared<T>(ask: () => Promise<T>): () => Promise<T> {
-  let round: Promise<T> | undefined
-  return () => {
-    round ??= ask().finally(() => {
-      round = undefined
-    })
-    return round
-  }
+function checkAll(dependencies: readonly Dependency[], timeoutMs: number): Promise<Outcome[]> {
+  return Promise.all(dependencies.map((dependency) => check(dependency, timeoutMs)))
 }
 
-function askAll(dependencies: readonly Dependency[], timeoutMs: number): Promise<Outcome[]> {
-  return Promise.all(dependencies.map((dependency) => ask(dependency, timeoutMs)))
-}
-
-async function ask(dependency: Dependency, timeoutMs: number): Promise<Outcome> {
-  const begin = performance.now()
+async function check(dependency: Dependency, timeoutMs: number): Promise<Outcome> {
+  const startedAt = performance.now()
   const outcome = (failure?: Failure) => ({
     dependency,
-    ms: Math.round((performance.now() - begin) * 100) / 100,
+    ms: Math.round((performance.now() - startedAt) * 100) / 100,
     failure,
   })
-  const limit = new AbortController()
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const error = Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: 'TIMEOUT' })
-    limit.abort(error)
-    late.reject(error)
-  }, timeoutMs)
   try {
-    // The race is for checks that ignore their signal.
-    await Promise.race([(async () => dependency.check(limit.signal))(), late.promise])
+    await withDeadline((signal) => dependency.check(signal), { timeoutMs })
     return outcome()
   } catch (error) {
-    return outcome(failureOf(limit.signal.aborted ? limit.signal.reason : error))
-  } finally {
-    clearTimeout(timer)
+    return outcome(error instanceof DeadlineError ? { error: 'TIMEOUT' } : failureOf(error))
   }
 }
 
-const MOST_CAUSES = 4
+const MAX_CAUSES = 4
 
-/** The codes, and a reason that was written for this reply: a driver's message may hold host names and users. */
+/** The codes, and a reason that was written for this reply: the message of a driver may contain host names and users. */
 function failureOf(error: unknown): Failure {
   const { publicReason: reason } = (error ?? {}) as { publicReason?: unknown }
   return { error: codesOf(error), ...(typeof reason === 'string' && { reason }) }
 }
 
-/** Our code and that of the driver or the server below it, such as `DB_UNAVAILABLE: CERT_HAS_EXPIRED`. */
+/** The code of the error and of its causes in the driver or server, such as `DB_UNAVAILABLE: CERT_HAS_EXPIRED`. */
 function codesOf(error: unknown): string {
   const codes: string[] = []
-  let fault: unknown = error
-  for (let depth = 0; depth < MOST_CAUSES && typeof fault === 'object' && fault !== null; depth++) {
-    const { code, cause } = fault as { code?: unknown; cause?: unknown }
+  let cause: unknown = error
+  for (let depth = 0; depth < MAX_CAUSES && typeof cause === 'object' && cause !== null; depth++) {
+    const { code, cause: next } = cause as { code?: unknown; cause?: unknown }
     if (typeof code === 'string' && !codes.includes(code)) codes.push(code)
-    fault = cause
+    cause = next
   }
   return codes.length === 0 ? 'ERROR' : codes.join(': ')
 }

@@ -24,16 +24,10 @@ export {
 export type { Lifecycle } from './lifecycle.ts'
 export type { OverloadOptions } from './overload.ts'
 export { Cursor, Limit, limit, type Page, PageQuery, page, readPage } from './page.ts'
-export { type FieldError, invalid, type Problem, type ProblemError, problem } from './problems.ts'
+export { type Encoding, negotiate, precompress } from './precompressed.ts'
+export { problem } from './problems.ts'
 export { Id, IdParams, MAX_ID, ProblemSchema } from './schemas.ts'
 export { createServer, type ServerOptions } from './server.ts'
 export { type Running, type RunOptions, runServer } from './shutdown.ts'
-export {
-  COMPRESS_FROM_BYTES,
-  compressStored,
-  type Encoding,
-  negotiate,
-  type Stored,
-} from './stored.ts'
 export type { TracedLine, TracedRequest } from './tracing.ts'
 export type { App, Scope } from './types.ts'

@@ -1,20 +1,20 @@
 import type { FastifyReply } from 'fastify'
 
-/** What changes while a process lives: read by health and replies, changed by shutdown. */
+/** The state of a process: shutdown changes it, health and replies read it. */
 export interface Lifecycle {
   /** Shutdown has begun: `/ready` is 503. */
   readonly draining: boolean
-  /** Each reply is the last one of its connection: it says `connection: close`. */
+  /** Each reply is the last one of its connection and carries `connection: close`. */
   readonly lastReplies: boolean
-  /** The requests that have no whole answer yet. */
+  /** The replies that are not completely sent yet. */
   readonly inFlight: Set<FastifyReply>
-  /** Requests that came while they are held back: what goes on with each. */
+  /** The continuations of the requests that are held back; undefined while requests are not held back. */
   readonly held: (() => void)[] | undefined
-  /** Begins the shutdown. */
+  /** Starts the shutdown. */
   drain(): void
-  /** Switches `connection: close`; what is in flight will say it too. */
+  /** Switches `connection: close`, also for the replies in flight. */
   setLastReplies(on: boolean): void
-  /** Holds back the requests that come from now on; returns what lets them go on. */
+  /** Holds back new requests; returns a function that continues them. */
   hold(): () => void
 }
 
@@ -46,7 +46,7 @@ export function createLifecycle(): Lifecycle {
       return () => {
         const waiting = held ?? []
         held = undefined
-        for (const goOn of waiting) goOn()
+        for (const proceed of waiting) proceed()
       }
     },
   }

@@ -1,14 +1,14 @@
 import { channel } from 'node:diagnostics_channel'
-import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '@reference/async'
 import t from 'tap'
 import type { App } from './index.ts'
-import { exampleRoutes, testServer } from './test-server.ts'
+import { exampleRoutes, testServer } from './testing/test-server.ts'
 import type { TracedRequest } from './tracing.ts'
 
 function routes(app: App): void {
   exampleRoutes(app)
   app.post('/log', async ({ log, headers }) => {
-    log.info({ headers, req: { headers }, token: 'hidden', nested: { password: 'hidden' } }, 'told')
+    log.info({ headers, req: { headers }, token: 'hidden', nested: { password: 'hidden' } }, 'logged')
     log.child({ part: 'x' }).warn('child')
     return {}
   })
@@ -17,12 +17,12 @@ function routes(app: App): void {
   })
 }
 
-t.test('with the request log there is one line a request, without the query', async (t) => {
+t.test('the request log has one line for each request, without the query', async (t) => {
   const { get, post, lines } = await testServer(t, { requestLog: true }, routes)
   await get('/users/7')
   await get('/users?limit=3')
   await post('/users', '{"name":"hidden"}')
-  while (lines.length < 4) await turn()
+  await until('each request is logged', () => lines.length === 4)
   t.match(lines.slice(1), [
     {
       msg: 'request',
@@ -40,7 +40,7 @@ t.test('with the request log there is one line a request, without the query', as
   t.notMatch(JSON.stringify(lines), /limit=3|hidden/)
 })
 
-t.test('without it only failures are logged', async (t) => {
+t.test('without the request log only failures are logged', async (t) => {
   const { get, lines } = await testServer(t, { requestLog: false }, routes)
   await get('/users/7')
   await get('/users/x')
@@ -50,7 +50,7 @@ t.test('without it only failures are logged', async (t) => {
   t.equal(lines.length, 2)
 })
 
-t.test('without it a request whose trace is kept has its line, so that the trace leads to one', async (t) => {
+t.test('a request whose trace is kept is logged even without the request log', async (t) => {
   const traceId = 'a'.repeat(32)
   const begin = (message: unknown) => {
     const traced = message as TracedRequest
@@ -67,18 +67,18 @@ t.test('without it a request whose trace is kept has its line, so that the trace
   t.equal(lines.length, 3)
 })
 
-t.test('secrets are removed from what a handler logs', async (t) => {
+t.test('secrets are removed from the log lines of a handler', async (t) => {
   const { post, lines } = await testServer(t, {}, routes)
   const secret = { authorization: 'Bearer hidden', cookie: 'hidden', 'idempotency-key': 'hidden' }
   await post('/log', '{}', { ...secret, 'x-request-id': 'mine' })
   t.match(lines.slice(1), [
-    { msg: 'told', requestId: 'mine', headers: { authorization: '[redacted]' } },
+    { msg: 'logged', requestId: 'mine', headers: { authorization: '[redacted]' } },
     { msg: 'child', part: 'x', requestId: 'mine', level: 'warn' },
   ])
   t.notMatch(JSON.stringify(lines), /hidden/)
 })
 
-t.test('the level is kept', async (t) => {
+t.test('the log level applies to request lines', async (t) => {
   const { get, lines } = await testServer(t, { requestLog: true, logLevel: 'error' }, routes)
   await get('/users/7')
   await get('/fail')

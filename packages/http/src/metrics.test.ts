@@ -1,11 +1,11 @@
 import { channel } from 'node:diagnostics_channel'
 import { METHODS } from 'node:http'
 import { connect } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '@reference/async'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import type { App } from './index.ts'
-import { testServer } from './test-server.ts'
+import { testServer } from './testing/test-server.ts'
 import type { TracedRequest } from './tracing.ts'
 
 async function samples(get: (path: string) => Promise<Response>): Promise<Map<string, number>> {
@@ -32,12 +32,12 @@ t.test('requests are counted by method, route template and status', async (t) =>
   const bucket = (le: string) =>
     `http_request_duration_seconds_bucket{le="${le}",method="GET",route="/users/:id",status="200"}`
   t.equal(seen.get(bucket('+Inf')), 3)
-  t.ok((seen.get(bucket('10')) ?? 0) >= (seen.get(bucket('0.001')) ?? 0), 'buckets are cumulated')
+  t.ok((seen.get(bucket('10')) ?? 0) >= (seen.get(bucket('0.001')) ?? 0), 'buckets are cumulative')
   const sum = seen.get(count('GET', '/users/:id', 200).replace('_count', '_sum')) ?? 0
   t.ok(sum > 0 && sum < 10, 'seconds')
 })
 
-t.test('/metrics has Node’s own figures and the event loop’s', async (t) => {
+t.test('/metrics includes Node’s default metrics and the event loop’s', async (t) => {
   const { get } = await testServer(t, { registry: new Registry() })
   const response = await get('/metrics')
   t.match(response.headers.get('content-type'), /^text\/plain; version=0.0.4/)
@@ -51,7 +51,7 @@ t.test('/metrics has Node’s own figures and the event loop’s', async (t) => 
   }
 })
 
-t.test('a request in flight is seen, and one whose client went is counted as 499', async (t) => {
+t.test('a request in flight is counted, and as 499 when its client disconnects', async (t) => {
   const { promise: hold, resolve } = Promise.withResolvers<void>()
   const routes = (app: App) => {
     app.get('/slow', async () => {
@@ -61,15 +61,15 @@ t.test('a request in flight is seen, and one whose client went is counted as 499
   }
   const { get, app, port } = await testServer(t, { registry: new Registry() }, routes)
   const socket = connect(port, '127.0.0.1', () => socket.write('GET /slow HTTP/1.1\r\nhost: x\r\n\r\n'))
-  while (app.lifecycle.inFlight.size < 1) await turn()
-  t.equal((await samples(get)).get('http_requests_in_flight'), 2, 'with the scrape itself')
+  await until('the request is in flight', () => app.lifecycle.inFlight.size === 1)
+  t.equal((await samples(get)).get('http_requests_in_flight'), 2, 'including the scrape itself')
   socket.destroy()
-  while (app.lifecycle.inFlight.size > 0) await turn()
+  await until('the request has ended', () => app.lifecycle.inFlight.size === 0)
   resolve()
   t.equal((await samples(get)).get(count('GET', '/slow', 499)), 1)
 })
 
-t.test('what is refused before there is a route is counted and logged', async (t) => {
+t.test('requests that are refused before routing are counted and logged', async (t) => {
   const { get, raw, lines } = await testServer(t, {
     registry: new Registry(),
     requestLog: true,
@@ -101,7 +101,7 @@ t.test('what is refused before there is a route is counted and logged', async (t
   )
 })
 
-t.test('whatever is asked for, the values of labels are those of the routes and of HTTP', async (t) => {
+t.test('for any request, label values come from the routes and from HTTP', async (t) => {
   const { get, raw } = await testServer(t, { registry: new Registry() })
   const paths = [
     '/users/1',
@@ -132,40 +132,45 @@ t.test('whatever is asked for, the values of labels are those of the routes and 
   )
 })
 
-t.test('who asks for OpenMetrics gets it, with the trace of a request in each bucket', async (t) => {
-  const traceId = 'a'.repeat(32)
-  const begin = (message: unknown) => {
-    const traced = message as TracedRequest
-    if (traced.request.url.endsWith('/2')) traced.traceId = traceId
-  }
-  const requests = channel('reference:http.request')
-  requests.subscribe(begin)
-  t.teardown(() => requests.unsubscribe(begin))
-  const { get, lines } = await testServer(t, { registry: new Registry(), requestLog: true })
-  for (const id of ['1', '2']) await get(`/users/${id}`)
-  const accept = 'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3'
-  const response = await get('/metrics', { accept })
-  t.match(response.headers.get('content-type'), /^application\/openmetrics-text; version=1.0.0/)
-  const text = await response.text()
-  t.ok(text.endsWith('\n# EOF\n'))
-  t.match(text, '# TYPE http_requests_refused counter')
-  t.match(text, 'http_requests_refused_total{status="400"} 0')
-  t.match(
-    text,
-    new RegExp(`_bucket\\{.*route="/users/:id".*\\} \\d+ # \\{trace_id="${traceId}"\\} [\\d.e-]+ [\\d.]+\\n`),
-  )
-  const users = lines.filter(({ route }) => route === '/users/:id')
-  t.strictSame(
-    users.map((line) => line.traceId),
-    [undefined, traceId],
-    'the log line of a request whose trace is kept names it',
-  )
-  const plain = await (await get('/metrics')).text()
-  t.match(plain, '# TYPE http_requests_refused_total counter', 'the text format is as before')
-  t.notMatch(plain, 'trace_id')
-})
+t.test(
+  'a scraper that accepts OpenMetrics gets it, with the trace of a request in each bucket',
+  async (t) => {
+    const traceId = 'a'.repeat(32)
+    const begin = (message: unknown) => {
+      const traced = message as TracedRequest
+      if (traced.request.url.endsWith('/2')) traced.traceId = traceId
+    }
+    const requests = channel('reference:http.request')
+    requests.subscribe(begin)
+    t.teardown(() => requests.unsubscribe(begin))
+    const { get, lines } = await testServer(t, { registry: new Registry(), requestLog: true })
+    for (const id of ['1', '2']) await get(`/users/${id}`)
+    const accept = 'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3'
+    const response = await get('/metrics', { accept })
+    t.match(response.headers.get('content-type'), /^application\/openmetrics-text; version=1.0.0/)
+    const text = await response.text()
+    t.ok(text.endsWith('\n# EOF\n'))
+    t.match(text, '# TYPE http_requests_refused counter')
+    t.match(text, 'http_requests_refused_total{status="400"} 0')
+    t.match(
+      text,
+      new RegExp(
+        `_bucket\\{.*route="/users/:id".*\\} \\d+ # \\{trace_id="${traceId}"\\} [\\d.e-]+ [\\d.]+\\n`,
+      ),
+    )
+    const users = lines.filter(({ route }) => route === '/users/:id')
+    t.strictSame(
+      users.map((line) => line.traceId),
+      [undefined, traceId],
+      'the log line of a request whose trace is kept names it',
+    )
+    const plain = await (await get('/metrics')).text()
+    t.match(plain, '# TYPE http_requests_refused_total counter', 'the text format is unchanged')
+    t.notMatch(plain, 'trace_id')
+  },
+)
 
-t.test('build_info says what runs', async (t) => {
+t.test('build_info has the version and revision', async (t) => {
   const { get } = await testServer(t, { registry: new Registry(), commit: 'abc1234' })
   const info = `build_info{service="test",version="1.2.3",commit="abc1234",node="${process.version}"}`
   t.equal((await samples(get)).get(info), 1)

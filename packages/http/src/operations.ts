@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { AppError } from '@reference/errors'
 import type { ConnectionError, FastifySchema } from 'fastify'
 import type { Registry } from 'prom-client'
 import { Type } from 'typebox'
-import { methodNotAllowed } from './allow.ts'
+import { methodNotAllowed } from './allowed-methods.ts'
 import { answerClientError } from './client-errors.ts'
 import { expose } from './exposition.ts'
 import type { Health } from './health.ts'
-import { PROBLEM_TYPE, pathOf, problem, toProblem } from './problems.ts'
+import { PROBLEM_TYPE, pathOf, toProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import type { RequestIds } from './request-id.ts'
 import type { App } from './types.ts'
@@ -19,11 +20,11 @@ interface Answer {
   headers?: Record<string, string>
 }
 
-/** `accept` is the header of that name. */
+/** @param accept the request header */
 type Call = (accept?: string) => Promise<Answer>
 
 export interface Operations {
-  /** Opens the internal listener, when there is one; resolves with its port. */
+  /** Opens the internal listener, if one is configured; resolves with its port. */
   listen(host: string): Promise<number | undefined>
 }
 
@@ -60,15 +61,15 @@ const SCHEMAS = {
 } as const
 
 const SUMMARIES: Record<string, string> = {
-  '/health': 'The process lives; no I/O',
-  '/ready': 'A row per dependency; 503 when one that is required is away, or shutdown has begun',
+  '/health': 'The process is alive; no I/O',
+  '/ready': 'One row for each dependency; 503 when a required one is unavailable, or shutdown has begun',
   '/services': 'How fast every configured system answers',
-  '/metrics': 'Prometheus text, or OpenMetrics when it is asked for',
+  '/metrics': 'Prometheus text, or OpenMetrics when the scraper accepts it',
 }
 
 /**
- * Mounts the calls of the platform: `/health`, `/ready`, `/services`, `/metrics`. With an `internalPort` the last two
- * leave the public port, and a second, plain listener answers all four.
+ * Adds the calls for operators: `/health`, `/ready`, `/services`, `/metrics`. With an `internalPort` the last two are not
+ * available on the public port, and a second, plain listener answers all four.
  */
 export function addOperations(
   app: App,
@@ -120,7 +121,7 @@ function addRoute(app: App, path: string, call: Call): void {
   const response = path === '/ready' ? { 200: answer, 503: answer } : { 200: answer }
   const schema: FastifySchema = { tags: ['operations'], summary: SUMMARIES[path] ?? path, response }
   if (path === '/health') {
-    // Without a promise or serialiser: probes and load balancers ask this all day.
+    // Without a promise or serialiser: probes and load balancers call it all day.
     app.get(path, { config, schema, compress: false }, (_request, reply) => {
       reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(ALIVE)
     })
@@ -134,17 +135,17 @@ function addRoute(app: App, path: string, call: Call): void {
 
 const METHODS = 'GET, HEAD'
 
-/** Scrapers and probes are few. */
+/** Enough for scrapers and probes. */
 const INTERNAL_CONNECTIONS = 32
 
-/** A server without Fastify: it answers when the public one is overloaded, with the same problems. */
+/** A server without Fastify, which answers even when the public one is overloaded. Its problems are the same. */
 function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds): Server {
   const server = createServer(
     { keepAliveTimeout: 65_000, requireHostHeader: false },
     async (request, response) => {
       const requestId = requestIds(request)
       const { status, type, body, headers } = await answer(request, calls).catch((thrown) =>
-        failed(thrown, requestId, request.url),
+        problemAnswer(thrown, requestId, request.url),
       )
       response.writeHead(status, {
         'content-type': type,
@@ -157,7 +158,7 @@ function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds):
     },
   )
   server.maxConnections = INTERNAL_CONNECTIONS
-  // An accept() that fails costs its connection; without a listener the error would end the process.
+  // A failed accept() costs one connection; without a listener the error would end the process.
   server.on('error', () => {})
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   server.on('clientError', (error: ConnectionError, socket: Socket) =>
@@ -171,7 +172,7 @@ async function answer(request: IncomingMessage, calls: Map<string, Call>): Promi
   if (fault) throw fault
   const path = decodePath(request.url ?? '/')
   const call = calls.get(path)
-  if (!call) throw problem(404, 'NOT_FOUND', 'There is nothing at this path')
+  if (!call) throw new AppError('NOT_FOUND', 404, 'There is nothing at this path')
   if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(METHODS)
   return call(request.headers.accept)
 }
@@ -180,11 +181,11 @@ function decodePath(url: string): string {
   try {
     return decodeURIComponent(url.split('?', 1)[0] ?? '/')
   } catch (cause) {
-    throw problem(400, 'MALFORMED_URL', `'${pathOf(url)}' is not a valid url component`, { cause })
+    throw new AppError('MALFORMED_URL', 400, `'${pathOf(url)}' is not a valid url component`, { cause })
   }
 }
 
-function failed(thrown: unknown, requestId: string, url: string | undefined): Answer {
+function problemAnswer(thrown: unknown, requestId: string, url: string | undefined): Answer {
   const { body } = toProblem(thrown, requestId, url)
   const headers = body.status === 405 ? { allow: METHODS } : {}
   return { status: body.status, type: PROBLEM_TYPE, body: JSON.stringify(body), headers }

@@ -1,27 +1,29 @@
 import type { IncomingMessage } from 'node:http'
-import { type ProblemError, problem } from './problems.ts'
+import { AppError } from '@reference/errors'
 
-/** The only expectation there is (RFC 9110, 10.1.1); Node answers it by itself before the request is seen. */
+/** The only expectation of the standard (RFC 9110, 10.1.1); Node answers it before it emits the request. */
 const CONTINUE = /(?:^|\W)100-continue(?:\W|$)/i
 
 /**
- * What HTTP itself refuses in a request that could be parsed; undefined when nothing.
- * Node would answer these itself, without a body: its checks are turned off and this stands in their place.
+ * Checks a parsed request against HTTP itself. Node's own checks would answer without a body, so they are turned off and
+ * this check replaces them.
+ *
+ * @returns undefined for a valid request
  */
-export function protocolFault(raw: IncomingMessage): ProblemError | undefined {
+export function protocolFault(raw: IncomingMessage): AppError | undefined {
   const hosts = countHosts(raw.rawHeaders)
-  if (hosts > 1) return problem(400, 'HOST_REPEATED', 'The request has more than one Host header')
+  if (hosts > 1) return new AppError('HOST_REPEATED', 400, 'The request has more than one Host header')
   if (hosts === 0 && raw.httpVersion === '1.1') {
-    return problem(400, 'HOST_MISSING', 'A request of HTTP/1.1 needs a Host header')
+    return new AppError('HOST_MISSING', 400, 'A request of HTTP/1.1 needs a Host header')
   }
   const { expect } = raw.headers
   if (expect !== undefined && !CONTINUE.test(expect)) {
-    return problem(417, 'EXPECTATION_FAILED', 'The only expectation met is 100-continue')
+    return new AppError('EXPECTATION_FAILED', 417, 'The only expectation met is 100-continue')
   }
   return undefined
 }
 
-/** `headers.host` is the first of several. Names and values take turns in the list. */
+/** `headers.host` holds only the first of several. Names and values alternate in the list. */
 function countHosts(rawHeaders: readonly string[]): number {
   let count = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {

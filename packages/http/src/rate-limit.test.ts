@@ -1,7 +1,7 @@
 import t from 'tap'
-import { testServer } from './test-server.ts'
+import { testServer } from './testing/test-server.ts'
 
-t.test('more than the limit is 429 as a problem with retry-after', async (t) => {
+t.test('requests above the limit are 429 problems with retry-after', async (t) => {
   const { get } = await testServer(t, { rateLimitRps: 5 })
   const answers = await Promise.all(Array.from({ length: 30 }, () => get('/users/1')))
   const refused = answers.filter(({ status }) => status === 429)
@@ -19,21 +19,21 @@ t.test('more than the limit is 429 as a problem with retry-after', async (t) => 
   }
 })
 
-t.test('behind a trusted proxy each client counts for itself', async (t) => {
+t.test('behind a trusted proxy each client has its own limit', async (t) => {
   const { get } = await testServer(t, { rateLimitRps: 5, trustProxy: '127.0.0.1' })
   const from = (client: number) => get('/users/1', { 'x-forwarded-for': `10.0.0.${client}` })
   const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => from(index)))
   t.ok(answers.every(({ status }) => status === 200))
 })
 
-t.test('x-forwarded-for of anybody else is not believed', async (t) => {
+t.test('x-forwarded-for of any other sender is not trusted', async (t) => {
   const { get } = await testServer(t, { rateLimitRps: 5 })
   const from = (client: number) => get('/users/1', { 'x-forwarded-for': `10.0.0.${client}` })
   const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => from(index)))
   t.ok(answers.some(({ status }) => status === 429))
 })
 
-t.test('behind one proxy the address is what that proxy saw, not what the client wrote', async (t) => {
+t.test('behind one proxy the address is the one that the proxy wrote, not the client', async (t) => {
   const { get, lines } = await testServer(t, { rateLimitRps: 5, trustProxy: 1, requestLog: true })
   const answers = await Promise.all(
     Array.from({ length: 30 }, (_, index) =>
@@ -51,7 +51,7 @@ t.test('behind one proxy the address is what that proxy saw, not what the client
   t.ok(remotes.includes('192.0.2.7') && remotes.includes('10.0.0.3'))
 })
 
-t.test('what is no address does not make a limit of its own', async (t) => {
+t.test('an x-forwarded-for that is not an address gets no limit of its own', async (t) => {
   const { get } = await testServer(t, { rateLimitRps: 5, trustProxy: 1 })
   const answers = await Promise.all(
     Array.from({ length: 30 }, (_, index) => get('/users/1', { 'x-forwarded-for': `unknown-${index}` })),

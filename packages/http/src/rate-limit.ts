@@ -1,12 +1,12 @@
 import rateLimit from '@fastify/rate-limit'
+import { AppError } from '@reference/errors'
 import { clientAddress } from './client-address.ts'
-import { problem } from './problems.ts'
 import type { App } from './types.ts'
 
 /**
- * Limits each address to so many requests a second; the platform's own calls are exempt.
+ * Limits the requests a second of each client address. Operational calls are exempt.
  *
- * @param proxied the address comes from a header and may be none
+ * @param options.proxied the address comes from a header, which may hold no address
  */
 export async function addRateLimit(
   app: App,
@@ -20,7 +20,7 @@ export async function addRateLimit(
     enableDraftSpec: true,
     ...(proxied && { keyGenerator: clientAddress }),
     errorResponseBuilder: (_request, { ttl }) =>
-      problem(429, 'RATE_LIMITED', `More than ${requestsPerSecond} requests a second`, {
+      new AppError('RATE_LIMITED', 429, `More than ${requestsPerSecond} requests a second`, {
         retryAfterSeconds: Math.max(1, Math.ceil(ttl / 1000)),
       }),
   })

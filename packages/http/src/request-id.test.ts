@@ -1,18 +1,19 @@
+import { until } from '@reference/async'
 import t from 'tap'
-import { testServer } from './test-server.ts'
+import { testServer } from './testing/test-server.ts'
 
-t.test('a sane x-request-id is kept, in the reply, the problem and the log', async (t) => {
+t.test('a safe x-request-id is kept in the reply, the problem and the log', async (t) => {
   const { get, lines } = await testServer(t, { requestLog: true })
   for (const id of ['a', 'Trace_1.2-3', 'x'.repeat(128)]) {
     const response = await get('/nope', { 'x-request-id': id })
     t.equal(response.headers.get('x-request-id'), id)
     t.match(await response.json(), { requestId: id })
   }
-  while (lines.length < 4) await new Promise(setImmediate)
+  await until('each request is logged', () => lines.length === 4)
   t.match(lines.slice(1), [{ requestId: 'a' }, { requestId: 'Trace_1.2-3' }, { requestId: 'x'.repeat(128) }])
 })
 
-t.test('any other gets a new id, each its own', async (t) => {
+t.test('any other x-request-id is replaced by a unique id', async (t) => {
   const { get } = await testServer(t)
   const seen = new Set<string | null>()
   for (const given of ['a b', 'x'.repeat(129), 'a"b', 'ü', '']) {

@@ -3,13 +3,13 @@ import { Type } from 'typebox'
 /** The largest id that fits Postgres' `integer`. */
 export const MAX_ID = 2_147_483_647
 
-/** A row's id. */
+/** The id of a row. */
 export const Id = Type.Integer({ minimum: 1, maximum: MAX_ID, examples: [42] })
 
-/** The path parameter of calls on one row. */
+/** The path parameter of calls for one row. */
 export const IdParams = Type.Object({ id: Id }, { additionalProperties: false })
 
-/** Any error's body (RFC 9457). */
+/** The body of every error reply (RFC 9457). */
 export const ProblemSchema = Type.Object(
   {
     type: Type.String(),

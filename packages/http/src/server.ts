@@ -1,4 +1,5 @@
 import { getStandardOutput } from '@reference/cli'
+import { AppError } from '@reference/errors'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -8,13 +9,12 @@ import Fastify, {
   type RouteOptions,
 } from 'fastify'
 import type { Registry } from 'prom-client'
-import { createAllowed, methodNotAllowed } from './allow.ts'
+import { type AllowedMethods, createAllowedMethods, methodNotAllowed } from './allowed-methods.ts'
 import { type AuthToken, addCaller, createAuth } from './auth.ts'
 import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
-import { type Connections, createConnections } from './connections.ts'
+import { Connections } from './connections.ts'
 import { addDocs } from './docs.ts'
-import { createFollower, type Follower } from './follow.ts'
 import { createHealth, type Dependency } from './health.ts'
 import { jsonBodyParser } from './json-body.ts'
 import { createLifecycle } from './lifecycle.ts'
@@ -23,59 +23,61 @@ import { createRequestMetrics } from './metrics.ts'
 import { connectionLimit } from './open-files.ts'
 import { addOperations, type Operations } from './operations.ts'
 import { addOverload, type OverloadOptions } from './overload.ts'
-import { pathOf, problem, sendProblem } from './problems.ts'
+import { pathOf, sendProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import { addRateLimit } from './rate-limit.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
+import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import { createTracing } from './tracing.ts'
 import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
 
 export interface ServerOptions {
-  /** The service's name: in each log line and as the title of its OpenAPI. */
+  /** The name of the service, in each log line and as the title of its OpenAPI document. */
   service: string
+  /** The version of the service, in each log line, its OpenAPI document and `build_info`. */
   version: string
-  /** The revision that runs, for `build_info`. */
+  /** The running revision, for `build_info`. */
   commit?: string | undefined
   /** pino's level, `silent` for none. */
   logLevel?: string
-  /** Where log lines go, for tests; standard output when absent. */
+  /** Receives the log lines, for tests; standard output by default. */
   logStream?: { write(line: string): void }
-  /** One line for each request; 5xx are logged either way, and so is a request whose trace is kept: the trace leads to its line. */
+  /** One line for each request. A 5xx, and a request whose trace is kept, are always logged. */
   requestLog?: boolean
-  /** The largest body, above it 413. */
+  /** The largest accepted body; a larger one is answered with 413. */
   bodyLimitBytes?: number
-  /** Compress replies from 1,000 bytes on their way out. */
+  /** Compress replies of 1,000 bytes and more. */
   compression?: boolean
-  /** Serialise by the routes' response schemas; off: plain `JSON.stringify`. OpenAPI shows them either way. */
+  /** Serialise by the routes' response schemas; off: `JSON.stringify`. OpenAPI shows the schemas either way. */
   responseSchemas?: boolean
-  /** Metrics go here and `/metrics` shows it; without it there is neither. */
+  /** The registry of the metrics, shown by `/metrics`. Without it there are neither. */
   registry?: Registry | undefined
-  /** `/metrics` and `/services` leave the public port for this one. */
+  /** Serves `/metrics` and `/services` on this port in place of the public one. */
   internalPort?: number | undefined
   auth?: 'off' | 'token'
   authTokens?: readonly AuthToken[]
-  /** Requests a second and address; off when absent. */
+  /** Requests a second for each client address; unlimited by default. */
   rateLimitRps?: number | undefined
   /**
-   * Whose `x-forwarded-for` is believed: false, addresses and subnets, or how many proxies stand in front, when nobody
-   * gets here but through them. `true` believes all of the list, also what the client wrote itself.
+   * Which senders' `x-forwarded-for` is trusted: `false`, addresses and subnets, or the number of proxies in front, when
+   * clients can connect only through them. `true` trusts the whole list, including entries that the client wrote.
    */
   trustProxy?: TrustProxy
-  /** What `/ready` and `/services` ask. */
+  /** The systems that `/ready` and `/services` check. */
   dependencies?: readonly Dependency[]
-  /** Further systems for `/services` alone. */
+  /** Further systems that only `/services` checks. */
   systems?: readonly Dependency[]
   /** The time limit of each check. */
   checkTimeoutMs?: number
   overload?: OverloadOptions
-  /** Connections that the service opens at most: database, Redis, upstream. They count against the limit of open files. */
+  /** The largest number of connections that the service opens: database, Redis, upstream. They use up open files. */
   outgoingConnections?: number
-  /** Connections of callers; what the limit of open files leaves unless given. */
+  /** Connections of clients; by default as many as the limit of open files allows. */
   maxConnections?: number | undefined
-  /** How long a request's header may take to come, else 408. */
+  /** How long the header of a request may take to arrive, else 408. */
   headersTimeoutMs?: number
-  /** How long a whole request may take to come, else 408. */
+  /** How long a whole request may take to arrive, else 408. */
   requestTimeoutMs?: number
 }
 
@@ -86,13 +88,12 @@ declare module 'fastify' {
   }
 }
 
-/** nginx keeps idle upstream connections for 60 s; the side that sends requests must be the one that closes. */
+/** Longer than nginx keeps idle upstream connections (60 s): the side that sends requests must be the one that closes. */
 const KEEP_ALIVE_MS = 65_000
 
 /**
- * Makes the Fastify instance that both services build on: strict input, problem+json errors, request ids, metrics,
- * health, compression, documentation, overload protection. Register routes on what it resolves with, then
- * hand it to `runServer`; whoever does not must `close()` it.
+ * Creates a Fastify instance with strict input, problem+json errors, request ids, metrics, health, compression,
+ * documentation and overload protection. Add routes to it, then pass it to `runServer`, or `close()` it.
  */
 export async function createServer(options: ServerOptions): Promise<App> {
   const { service, version, compression = true, auth = 'off', authTokens = [], rateLimitRps } = options
@@ -103,7 +104,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const logger = createLogger({ service, version, level: logLevel, stream })
   if (logStream === undefined) watchOutput(getStandardOutput(), { logger, registry })
   const requestIds = createRequestIds()
-  const follower = createFollower({
+  const tracker = createRequestTracker({
     lifecycle,
     metrics:
       registry &&
@@ -112,10 +113,10 @@ export async function createServer(options: ServerOptions): Promise<App> {
     requestLog,
     requestIds,
   })
-  const app = createFastify(options, { logger, requestIds, follower })
+  const app = createFastify(options, { logger, requestIds, tracker })
   app.decorate('lifecycle', lifecycle)
   const { maxConnections = connectionLimit(options.outgoingConnections ?? 0) } = options
-  app.decorate('connections', createConnections(app.server, { lifecycle, logger, registry, maxConnections }))
+  app.decorate('connections', new Connections(app.server, { lifecycle, logger, registry, maxConnections }))
 
   app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBodyParser)
@@ -123,11 +124,11 @@ export async function createServer(options: ServerOptions): Promise<App> {
   if (options.responseSchemas === false) app.setSerializerCompiler(() => JSON.stringify)
   app.setErrorHandler(sendProblem)
 
-  const allowed = createAllowed()
+  const allowed = createAllowedMethods()
   app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, reply, allowed), request, reply))
   addCaller(app)
   if (auth === 'token' && authTokens.length === 0) {
-    app.log.warn('AUTH is token but there is no token: every call that needs one will be refused')
+    app.log.warn('AUTH is token, but no token is configured: every call that needs a token is refused')
   }
   const check = createAuth(authTokens)
   app.addHook('onRoute', (route) => {
@@ -139,11 +140,11 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const beginTrace = createTracing()
   app.addHook('onRequest', (request, reply, done) => {
     const traced = beginTrace(request, reply)
-    follower.follow(request, reply, traced)
+    tracker.track(request, reply, traced)
     const fault = protocolFault(request.raw)
-    const goOn = () => done(fault)
-    if (lifecycle.held) lifecycle.held.push(traced ? () => traced.run(goOn) : goOn)
-    else if (traced) traced.run(goOn)
+    const proceed = () => done(fault)
+    if (lifecycle.held) lifecycle.held.push(traced ? () => traced.run(proceed) : proceed)
+    else if (traced) traced.run(proceed)
     else done(fault)
   })
   addOverload(app, options.overload ?? {})
@@ -157,11 +158,11 @@ export async function createServer(options: ServerOptions): Promise<App> {
 
 function createFastify(
   options: ServerOptions,
-  parts: { logger: FastifyBaseLogger; requestIds: RequestIds; follower: Follower },
+  parts: { logger: FastifyBaseLogger; requestIds: RequestIds; tracker: RequestTracker },
 ): App {
   const { bodyLimitBytes = 1024 * 1024, trustProxy = false } = options
   const { headersTimeoutMs = 20_000, requestTimeoutMs = 60_000 } = options
-  const { logger, requestIds, follower } = parts
+  const { logger, requestIds, tracker } = parts
   const app = Fastify({
     loggerInstance: logger,
     logController: createLogController(),
@@ -171,36 +172,41 @@ function createFastify(
     trustProxy: trustFunction(trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: requestTimeoutMs,
-    // Node looks for late requests every 30 s only; a limit of 20 s would mean anything up to 50.
+    // By default Node checks for late requests every 30 s; a limit of 20 s would then mean up to 50.
     http: {
-      // protocolFault() looks at it instead.
+      // Checked by protocolFault() instead, which answers with a body.
       requireHostHeader: false,
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: Math.min(5000, headersTimeoutMs / 4),
     },
-    // A request that comes while the listener closes is answered all the same, with `connection: close`.
+    // A request that arrives while the listener closes is answered, with `connection: close`.
     return503OnClosing: false,
-    // A parameter may be as long as a header lets it be: what it may hold, its schema says.
+    // The schema of a parameter limits its length, not the router.
     routerOptions: { maxParamLength: 32_768 },
     ajv: { customOptions: AJV_OPTIONS },
-    frameworkErrors: (error, request, reply) => refuseUnrouted(follower, error, request, reply),
-    clientErrorHandler: follower.refuse,
+    frameworkErrors: (error, request, reply) => refuseUnrouted(tracker, error, request, reply),
+    clientErrorHandler: tracker.refuse,
   }) as unknown as App
-  // Without a listener Node answers 417 without a body; as a request like others protocolFault() refuses it.
+  // Without a listener Node answers 417 without a body. Emitted as a request, protocolFault() refuses it with one.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   return app
 }
 
-/** What Fastify refuses before there is a route, such as `/%ff`; no hook sees it. */
-function refuseUnrouted(follower: Follower, error: FastifyError, request: unknown, reply: unknown): void {
-  follower.follow(request as FastifyRequest, reply as FastifyReply)
+/** Answers requests that Fastify refuses before routing, such as `/%ff`; no hook sees them. */
+function refuseUnrouted(
+  tracker: RequestTracker,
+  error: FastifyError,
+  request: unknown,
+  reply: unknown,
+): void {
+  tracker.track(request as FastifyRequest, reply as FastifyReply)
   sendProblem(error, request as FastifyRequest, reply as FastifyReply)
 }
 
-function notFound(request: FastifyRequest, reply: FastifyReply, allowed: ReturnType<typeof createAllowed>) {
+function notFound(request: FastifyRequest, reply: FastifyReply, allowed: AllowedMethods) {
   const path = pathOf(request.raw.url ?? '/')
-  const methods = allowed.methodsFor(path)
-  if (methods.length === 0) return problem(404, 'NOT_FOUND', 'There is nothing at this path')
+  const methods = allowed.forPath(path)
+  if (methods.length === 0) return new AppError('NOT_FOUND', 404, 'There is nothing at this path')
   reply.header('allow', methods.join(', '))
   return methodNotAllowed(methods.join(', '))
 }

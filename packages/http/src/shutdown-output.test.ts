@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { join } from 'node:path'
+import { until } from '@reference/async'
 import t from 'tap'
-import { ask, keepAlive, refuses, startFixture, until } from './test-process.ts'
-import type { Teardown } from './test-server.ts'
+import { get, keepAlive, refuses, startProcess } from './testing/test-process.ts'
+import type { Teardown } from './testing/test-server.ts'
 
 /** A FIFO with a reader that does not read. */
 function unreadFifo(t: Teardown & { testdir(content: Record<string, string>): string }): {
@@ -14,40 +15,40 @@ function unreadFifo(t: Teardown & { testdir(content: Record<string, string>): st
 } {
   const path = join(t.testdir({}), 'fifo')
   execFileSync('mkfifo', [path])
-  // On Linux a FIFO that is opened both ways waits for no other end.
+  // On Linux, opening a FIFO for reading and writing does not wait for another process.
   const fd = openSync(path, 'r+')
   t.teardown(() => closeSync(fd))
   return { path, fd }
 }
 
-/** Requests whose log lines are more than a pipe holds; resolves with the statuses. */
+/** Sends requests whose log lines exceed the buffer of a pipe; resolves with the statuses. */
 async function fillLog(t: Teardown, url: string): Promise<Set<number>> {
   const agent = keepAlive(t)
   const statuses = new Set<number>()
-  const caller = async () => {
-    for (let n = 0; n < 150; n++) statuses.add((await ask(`${url}/health`, agent)).status)
+  const client = async () => {
+    for (let n = 0; n < 150; n++) statuses.add((await get(`${url}/health`, agent)).status)
   }
-  await Promise.all(Array.from({ length: 10 }, caller))
+  await Promise.all(Array.from({ length: 10 }, client))
   return statuses
 }
 
-t.test('a standard output that takes nothing stops neither requests nor the shutdown', async (t) => {
+t.test('a full standard output blocks neither requests nor the shutdown', async (t) => {
   const full = openSync('/dev/full', 'w')
   t.teardown(() => closeSync(full))
   const outputs = [
     ['a FIFO that is not read', unreadFifo(t).fd],
     ['a full device', full],
   ] as const
-  for (const [what, stdout] of outputs) {
-    const { child, url, exit } = await startFixture(t, { REQUEST_LOG: 'on' }, { stdout })
-    t.same(await fillLog(t, url), new Set([200]), what)
+  for (const [name, stdout] of outputs) {
+    const { child, url, exit } = await startProcess(t, { REQUEST_LOG: 'on' }, { stdout })
+    t.same(await fillLog(t, url), new Set([200]), name)
     child.kill('SIGTERM')
-    t.equal(await exit, 0, what)
+    t.equal(await exit, 0, name)
   }
 })
 
-t.test('a standard output that is closed stops neither requests nor the shutdown', async (t) => {
-  const { child, url, exit } = await startFixture(t, { REQUEST_LOG: 'on' })
+t.test('a closed standard output blocks neither requests nor the shutdown', async (t) => {
+  const { child, url, exit } = await startProcess(t, { REQUEST_LOG: 'on' })
   child.stdout?.destroy()
   t.same(await fillLog(t, url), new Set([200]))
   child.kill('SIGTERM')
@@ -56,27 +57,27 @@ t.test('a standard output that is closed stops neither requests nor the shutdown
 
 t.test('a second signal does not wait for standard output', async (t) => {
   const { fd } = unreadFifo(t)
-  const { child, url, exit } = await startFixture(
+  const { child, url, exit } = await startProcess(
     t,
     { REQUEST_LOG: 'on', CLOSE_TIMEOUT_MS: '60000' },
     { stdout: fd },
   )
   await fillLog(t, url)
   const held = once(child, 'message')
-  ask(`${url}/held`, keepAlive(t)).catch(() => {})
+  get(`${url}/held`, keepAlive(t)).catch(() => {})
   await held
   child.kill('SIGTERM')
-  await until(async () => (await ask(`${url}/ready`, new Agent())).status === 503)
+  await until('/ready is 503', async () => (await get(`${url}/ready`, new Agent())).status === 503)
   child.kill('SIGTERM')
   t.equal(await exit, 1)
 })
 
-t.test('the last lines wait for a reader that is slow', async (t) => {
-  const { child, url, exit, log } = await startFixture(t, { REQUEST_LOG: 'on' })
+t.test('the last lines wait for a slow reader', async (t) => {
+  const { child, url, port, exit, log } = await startProcess(t, { REQUEST_LOG: 'on' })
   child.stdout?.pause()
   await fillLog(t, url)
   child.kill('SIGTERM')
-  await until(() => refuses(Number(new URL(url).port)))
+  await until('the listener is closed', () => refuses(port))
   child.stdout?.resume()
   t.equal(await exit, 0)
   const lines = log().trimEnd().split('\n')
@@ -84,28 +85,28 @@ t.test('the last lines wait for a reader that is slow', async (t) => {
   t.match(JSON.parse(lines.at(-1) ?? '{}'), { msg: 'shutdown done' })
 })
 
-t.test('a standard error that is not read stops nothing', async (t) => {
+t.test('a standard error that is not read blocks neither requests nor the shutdown', async (t) => {
   const { fd } = unreadFifo(t)
-  const { child, url, exit, log } = await startFixture(t, {}, { stderr: fd })
-  t.equal((await ask(`${url}/warn`, keepAlive(t))).status, 200)
-  t.equal((await ask(`${url}/health`, keepAlive(t))).status, 200)
+  const { child, url, exit, log } = await startProcess(t, {}, { stderr: fd })
+  t.equal((await get(`${url}/warn`, keepAlive(t))).status, 200)
+  t.equal((await get(`${url}/health`, keepAlive(t))).status, 200)
   child.kill('SIGTERM')
   t.equal(await exit, 0)
   t.match(log(), /"level":"warn".*"msg":"warning"/)
 })
 
-t.test('a thread that the kernel blocks does not hold up the exit', async (t) => {
+t.test('a thread that the kernel blocks does not delay the exit', async (t) => {
   const path = join(t.testdir({}), 'fifo')
   execFileSync('mkfifo', [path])
   for (const [signals, code] of [
     [['SIGTERM'], 0],
     [['SIGTERM', 'SIGINT'], 1],
   ] as const) {
-    const { child, url, exit } = await startFixture(t, { FIFO: path, CLOSE_TIMEOUT_MS: '60000' })
-    await ask(`${url}/block-a-thread`, keepAlive(t))
+    const { child, url, exit } = await startProcess(t, { FIFO: path, CLOSE_TIMEOUT_MS: '60000' })
+    await get(`${url}/block-a-thread`, keepAlive(t))
     if (signals.length > 1) {
       const held = once(child, 'message')
-      ask(`${url}/held`, keepAlive(t)).catch(() => {})
+      get(`${url}/held`, keepAlive(t)).catch(() => {})
       await held
     }
     for (const signal of signals) child.kill(signal)

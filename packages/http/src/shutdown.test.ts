@@ -1,36 +1,36 @@
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { delay, until } from '@reference/async'
 import t from 'tap'
-import { ask, keepAlive, refuses, startFixture, until } from './test-process.ts'
-import type { Teardown } from './test-server.ts'
+import { get, keepAlive, refuses, startProcess } from './testing/test-process.ts'
+import type { Teardown } from './testing/test-server.ts'
 
-t.test('on SIGTERM /ready fails first, while calls are still answered, with connection: close', async (t) => {
+t.test('on SIGTERM /ready fails first, and calls are answered with connection: close', async (t) => {
   const agent = keepAlive(t)
-  const { child, url, exit, log } = await startFixture(t, { DELAY_MS: '1500' })
-  t.match(await ask(`${url}/ready`, agent), { status: 200, connection: 'keep-alive' })
+  const { child, url, exit, log } = await startProcess(t, { DELAY_MS: '1500' })
+  t.match(await get(`${url}/ready`, agent), { status: 200, connection: 'keep-alive' })
   child.kill('SIGTERM')
-  await until(async () => (await ask(`${url}/ready`, agent)).status === 503)
-  const ready = await ask(`${url}/ready`, agent)
+  await until('/ready is 503', async () => (await get(`${url}/ready`, agent)).status === 503)
+  const ready = await get(`${url}/ready`, agent)
   t.match(ready, { status: 503, connection: 'close' })
   t.match(JSON.parse(ready.body), { status: 'down', checks: [{ name: 'shutdown', status: 'down' }] })
-  t.match(await ask(`${url}/health`, agent), { status: 200, connection: 'close' })
-  t.match(await ask(`${url}/nope`, agent), { status: 404, connection: 'close' })
+  t.match(await get(`${url}/health`, agent), { status: 200, connection: 'close' })
+  t.match(await get(`${url}/nope`, agent), { status: 404, connection: 'close' })
   t.equal(await exit, 0)
   t.match(log(), /shutdown begins.*shutdown done/s)
 })
 
 t.test(
-  'a request in flight is answered with connection: close, then comes onClose, then exit 0',
+  'a request in flight is answered with connection: close, then onClose runs, then exit 0',
   async (t) => {
-    const { child, url, exit } = await startFixture(t)
+    const { child, url, exit } = await startProcess(t)
     const messages: unknown[] = []
     child.on('message', (message) => messages.push(message))
-    const answer = ask(`${url}/held`, keepAlive(t))
-    await until(() => messages.includes('held'))
+    const answer = get(`${url}/held`, keepAlive(t))
+    await until('the request is in flight', () => messages.includes('held'))
     child.kill('SIGTERM')
-    await until(async () =>
+    await until('the listener is closed', () =>
       fetch(`${url}/health`).then(
         () => false,
         () => true,
@@ -44,7 +44,7 @@ t.test(
   },
 )
 
-/** Asks again and again until nobody listens any more; resolves with what else went wrong. */
+/** Sends requests until a connection is refused; resolves with the message of any other error. */
 async function load(
   t: Teardown,
   url: string,
@@ -54,50 +54,50 @@ async function load(
   t.teardown(() => agent.destroy())
   for (;;) {
     try {
-      await ask(`${url}/health`, agent)
+      await get(`${url}/health`, agent)
       options.answer()
     } catch (error) {
       const { code, message } = error as Error & { code?: string }
       return code === 'ECONNREFUSED' ? undefined : message
     }
-    if (options.thinkMs > 0) await sleep(options.thinkMs * (0.2 + 0.8 * Math.random()))
+    if (options.thinkMs > 0) await delay(options.thinkMs * (0.2 + 0.8 * Math.random()))
   }
 }
 
-t.test('under load nobody who was connected is reset', async (t) => {
+t.test('under load no open connection is reset', async (t) => {
   const loads = [
-    { clients: 10, keepAlive: true, thinkMs: 25, delay: '0' },
-    { clients: 30, keepAlive: true, thinkMs: 0, delay: '0' },
-    { clients: 10, keepAlive: true, thinkMs: 25, delay: '300' },
-    { clients: 30, keepAlive: true, thinkMs: 0, delay: '300' },
-    { clients: 30, keepAlive: false, thinkMs: 0, delay: '0' },
+    { clients: 10, keepAlive: true, thinkMs: 25, delayMs: '0' },
+    { clients: 30, keepAlive: true, thinkMs: 0, delayMs: '0' },
+    { clients: 10, keepAlive: true, thinkMs: 25, delayMs: '300' },
+    { clients: 30, keepAlive: true, thinkMs: 0, delayMs: '300' },
+    { clients: 30, keepAlive: false, thinkMs: 0, delayMs: '0' },
   ]
-  for (const { clients, delay, ...options } of loads) {
+  for (const { clients, delayMs, ...options } of loads) {
     for (let run = 0; run < 3; run++) {
-      const { child, url, exit } = await startFixture(t, { DELAY_MS: delay })
+      const { child, url, exit } = await startProcess(t, { DELAY_MS: delayMs })
       let answered = 0
       const running = Array.from({ length: clients }, () =>
         load(t, url, { ...options, answer: () => answered++ }),
       )
-      await until(() => answered >= 5 * clients)
+      await until('the load runs', () => answered >= 5 * clients)
       child.kill('SIGTERM')
       const failures = (await Promise.all(running)).filter((failure) => failure !== undefined)
-      t.same(failures, [], `${JSON.stringify(options)}, ${clients} clients, a delay of ${delay} ms`)
+      t.same(failures, [], `${JSON.stringify(options)}, ${clients} clients, a delay of ${delayMs} ms`)
       t.equal(await exit, 0)
     }
   }
 })
 
-t.test('a connection that is open when the listener closes gets one more answer', async (t) => {
-  const { child, url, port, exit, log } = await startFixture(t)
+t.test('a connection that is open when the listener closes gets one more reply', async (t) => {
+  const { child, url, port, exit, log } = await startProcess(t)
   const agent = keepAlive(t)
-  await ask(`${url}/health`, agent)
+  await get(`${url}/health`, agent)
   const fresh: Socket = connect(port, '127.0.0.1')
   await once(fresh, 'connect')
   child.kill('SIGTERM')
-  await until(() => /shutdown begins/.test(log()))
-  await until(() => refuses(port))
-  t.match(await ask(`${url}/health`, agent), { status: 200, connection: 'close' })
+  await until('shutdown begins', () => /shutdown begins/.test(log()))
+  await until('the listener is closed', () => refuses(port))
+  t.match(await get(`${url}/health`, agent), { status: 200, connection: 'close' })
   let answer = ''
   fresh.setEncoding('latin1').on('data', (chunk) => {
     answer += chunk
@@ -108,8 +108,8 @@ t.test('a connection that is open when the listener closes gets one more answer'
   t.equal(await exit, 0)
 })
 
-t.test('a silent connection is ended without a reset', async (t) => {
-  const { child, port, exit } = await startFixture(t, { CLOSE_TIMEOUT_MS: '2000' })
+t.test('a silent connection is closed without a reset', async (t) => {
+  const { child, port, exit } = await startProcess(t, { CLOSE_TIMEOUT_MS: '2000' })
   const silent: Socket = connect(port, '127.0.0.1')
   await once(silent, 'connect')
   silent.resume()
@@ -123,46 +123,46 @@ t.test('a silent connection is ended without a reset', async (t) => {
 })
 
 t.test('idle connections do not delay the exit', async (t) => {
-  const { child, url, port, exit } = await startFixture(t, { CLOSE_TIMEOUT_MS: '60000' })
+  const { child, url, port, exit } = await startProcess(t, { CLOSE_TIMEOUT_MS: '60000' })
   const agent = keepAlive(t)
-  await ask(`${url}/health`, agent)
+  await get(`${url}/health`, agent)
   const silent: Socket = connect(port, '127.0.0.1')
   await once(silent, 'connect')
   const half: Socket = connect(port, '127.0.0.1', () => half.write('GET /health HT'))
   await once(half, 'connect')
-  await ask(`${url}/health`, agent)
-  const begin = performance.now()
+  await get(`${url}/health`, agent)
+  const startedAt = performance.now()
   child.kill('SIGTERM')
   t.equal(await exit, 0)
-  t.ok(performance.now() - begin < 20_000, 'far below keep-alive and the time limits')
+  t.ok(performance.now() - startedAt < 20_000, 'far below keep-alive and the time limits')
 })
 
 t.test('a second signal does not wait', async (t) => {
-  const { child, url, exit, log } = await startFixture(t, { CLOSE_TIMEOUT_MS: '60000' })
-  ask(`${url}/held`, keepAlive(t)).catch(() => {})
+  const { child, url, exit, log } = await startProcess(t, { CLOSE_TIMEOUT_MS: '60000' })
+  get(`${url}/held`, keepAlive(t)).catch(() => {})
   await once(child, 'message')
   child.kill('SIGTERM')
-  await until(() => /shutdown begins/.test(log()))
+  await until('shutdown begins', () => /shutdown begins/.test(log()))
   child.kill('SIGINT')
   t.equal(await exit, 1)
   t.match(log(), /second signal/)
 })
 
-t.test('what does not close in time is ended', async (t) => {
-  const { child, url, exit, log } = await startFixture(t, { CLOSE_TIMEOUT_MS: '200' })
-  ask(`${url}/held`, keepAlive(t)).catch(() => {})
+t.test('a process that does not close within its limit exits', async (t) => {
+  const { child, url, exit, log } = await startProcess(t, { CLOSE_TIMEOUT_MS: '200' })
+  get(`${url}/held`, keepAlive(t)).catch(() => {})
   await once(child, 'message')
   child.kill('SIGTERM')
   t.equal(await exit, 1)
   t.match(log(), /not closed within 200 ms/)
 })
 
-t.test('an uncaught error is logged, closes in order and exits 1', async (t) => {
+t.test('an uncaught error is logged, shuts down gracefully and exits 1', async (t) => {
   for (const [path, message] of [
     ['/crash', 'crash of the fixture'],
     ['/reject', 'rejection of the fixture'],
   ]) {
-    const { child, url, exit, log } = await startFixture(t, { DELAY_MS: '60000' })
+    const { child, url, exit, log } = await startProcess(t, { DELAY_MS: '60000' })
     const closing = once(child, 'message')
     await fetch(url + path).catch(() => {})
     t.same((await closing)[0], 'closing', 'the pools are closed')
@@ -171,13 +171,13 @@ t.test('an uncaught error is logged, closes in order and exits 1', async (t) => 
   }
 })
 
-t.test('a port that is taken is told in one line, exit 1', async (t) => {
+t.test('a port that is taken is logged in one line, exit 1', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
   const { port } = server.address() as { port: number }
   for (const name of ['PORT', 'INTERNAL_PORT']) {
-    const { exit, log } = await startFixture(t, { [name]: String(port) })
+    const { exit, log } = await startProcess(t, { [name]: String(port) })
     t.equal(await exit, 1)
     t.match(log(), `127.0.0.1:${port} is taken`)
     t.notMatch(log(), /stack/)

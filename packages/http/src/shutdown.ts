@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { delay } from '@reference/async'
 import { getStandardOutput } from '@reference/cli'
 import closeWithGrace from 'close-with-grace'
 import type { Connections } from './connections.ts'
@@ -8,11 +8,11 @@ import type { App } from './types.ts'
 export interface RunOptions {
   host: string
   port: number
-  /** How long `/ready` is 503 before the listener closes: what the proxy needs to notice. */
+  /** How long `/ready` answers 503 before the listener closes: the time in which a proxy notices it. */
   shutdownDelayMs?: number
-  /** How long requests in flight and `onClose` may take after that, before the process exits hard. */
+  /** How long requests in flight and `onClose` may take after the delay, before the process exits without waiting. */
   closeTimeoutMs?: number
-  /** Closes what the service opened (pools, caches); called when the last request is answered. */
+  /** Closes the resources of the service (pools, caches); called when the last request is answered. */
   onClose?: () => unknown
 }
 
@@ -22,8 +22,8 @@ export interface Running {
   internalPort: number | undefined
 }
 
-/** A fault that only a crash can tell must not be answered by JavaScript; SIGUSR2 belongs to debuggers. */
-const LEFT_ALONE = [
+/** Signals without a handler: JavaScript cannot run after a crash, and debuggers use SIGUSR2. */
+const UNHANDLED_SIGNALS = [
   'SIGILL',
   'SIGTRAP',
   'SIGABRT',
@@ -35,29 +35,29 @@ const LEFT_ALONE = [
 ] as const
 
 /**
- * Listens, and ends the process in order on SIGTERM, SIGINT, SIGHUP or SIGQUIT: `/ready` is 503 at once; after
- * `shutdownDelayMs` the listener closes; each connection ends with its next reply, which says `connection: close`, or
- * when it is silent; `onClose`; exit 0. A second signal or the time limit exits 1. An uncaught error is logged, closes
- * without the delay, exit 1. A port that cannot be had is told in one line, exit 1.
+ * Listens, and shuts down gracefully on SIGTERM, SIGINT, SIGHUP or SIGQUIT: `/ready` answers 503 at once; after
+ * `shutdownDelayMs` the listener closes; each connection closes after its next reply, which carries `connection: close`, or
+ * when it is silent; `onClose` runs; exit 0. A second signal or the time limit exits 1. An uncaught error is logged and
+ * shuts down without the delay, exit 1. A port that cannot be opened is logged in one line, exit 1.
  */
 export async function runServer(app: App, options: RunOptions): Promise<Running> {
   const { host, port, shutdownDelayMs = 0, closeTimeoutMs = 10_000, onClose } = options
   process.on('exit', endBlockedThreads)
   logWarnings(app)
-  const internalPort = await opened(app, options, () => app.operations.listen(host))
-  const address = await opened(app, options, () => app.listen({ host, port }))
-  const delay = shutdownDelayMs + closeTimeoutMs
+  const internalPort = await openOrExit(app, options, () => app.operations.listen(host))
+  const address = await openOrExit(app, options, () => app.listen({ host, port }))
+  const limitMs = shutdownDelayMs + closeTimeoutMs
   closeWithGrace(
     {
-      delay,
-      skip: [...LEFT_ALONE],
+      delay: limitMs,
+      skip: [...UNHANDLED_SIGNALS],
       logger: false,
       onSecondSignal: (signal) => app.log.error({ signal }, 'second signal: exit without waiting'),
       onSecondError: (error) => app.log.fatal({ err: error }, 'second error while closing'),
-      onTimeout: () => app.log.error(`not closed within ${delay} ms: exit without waiting`),
+      onTimeout: () => app.log.error(`not closed within ${limitMs} ms: exit without waiting`),
     },
     async ({ err, signal }) => {
-      const end = performance.now() + delay
+      const deadline = performance.now() + limitMs
       try {
         if (err) app.log.fatal({ err }, 'uncaught error: closing')
         else app.log.info({ signal }, 'shutdown begins')
@@ -65,50 +65,50 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
         if (!err) await serveUnready(app, shutdownDelayMs)
         await closeServer(app, app.connections, closeTimeoutMs)
         await onClose?.()
-        await whatElseCloses()
+        await otherClosing()
         app.log.info('shutdown done')
       } catch (error) {
         app.log.error({ err: error }, 'shutdown failed')
         throw error
       } finally {
-        await getStandardOutput().flush(Math.min(FLUSH_MS, (end - performance.now()) / 2))
+        await getStandardOutput().flush(Math.min(FLUSH_MS, (deadline - performance.now()) / 2))
       }
     },
   )
   return { address, internalPort }
 }
 
-/** Whoever listens to `reference:http.closed`, a tracer, has what it still holds waited for: it adds promises. */
-async function whatElseCloses(): Promise<void> {
+/** Waits for the promises that subscribers of `reference:http.closed` add, such as the last export of a tracer. */
+async function otherClosing(): Promise<void> {
   const waiting: Promise<unknown>[] = []
   channel('reference:http.closed').publish(waiting)
   await Promise.allSettled(waiting)
 }
 
-/** How long the last log lines may wait for a reader of standard output, at most half of what is left of the time limit. */
+/** How long the last log lines may wait for the reader of standard output, at most half of the remaining time. */
 const FLUSH_MS = 1000
 
-/** Before the listener closes, replies keep connections open for so long, at most half the delay. */
+/** Replies keep connections open for this time before the listener closes, at most half the delay. */
 const SETTLE_MS = 500
 
-/** A connection that was silent for so long, at most a quarter of `closeTimeoutMs`, is not waited for. */
+/** A connection is closed after this time of silence, at most a quarter of `closeTimeoutMs`. */
 const GRACE_MS = 1000
 
 /**
- * Goes on serving, unready. Replies say `connection: close`, so that callers behind a balancer of connections go
- * elsewhere. Not so at the end: whoever is still here would come back with a new connection at each reply, and the
- * kernel resets those that it has not handed over when the listener closes.
+ * Serves requests while `/ready` answers 503. Replies carry `connection: close`, so that a load balancer of connections
+ * moves the clients to other replicas. Near the end they do not: the remaining clients would reconnect after each reply,
+ * and the kernel resets connections that it has not handed over when the listener closes.
  */
 async function serveUnready(app: App, delayMs: number): Promise<void> {
   if (delayMs === 0) return
   const settleMs = Math.min(SETTLE_MS, delayMs / 2)
   app.lifecycle.setLastReplies(true)
-  await sleep(delayMs - settleMs)
+  await delay(delayMs - settleMs)
   app.lifecycle.setLastReplies(false)
-  await sleep(settleMs)
+  await delay(settleMs)
 }
 
-/** Closes the listener, gives each open connection its last reply, then Fastify's own parts. */
+/** Closes the listener, then each open connection after its last reply, then Fastify's own resources. */
 async function closeServer(app: App, connections: Connections, closeTimeoutMs: number): Promise<void> {
   await connections.stopListening()
   app.lifecycle.setLastReplies(true)
@@ -116,8 +116,8 @@ async function closeServer(app: App, connections: Connections, closeTimeoutMs: n
   await app.close()
 }
 
-/** Opens a listener, or says in one line why not, closes what is open and exits 1. */
-async function opened<T>(app: App, options: RunOptions, open: () => Promise<T>): Promise<T> {
+/** Opens a listener. A failure is logged in one line, everything opened before is closed, and the process exits 1. */
+async function openOrExit<T>(app: App, options: RunOptions, open: () => Promise<T>): Promise<T> {
   try {
     return await open()
   } catch (error) {
@@ -133,23 +133,23 @@ function reasonOf(error: Error & { code?: string; port?: number; address?: strin
   const place = `${error.address ?? ''}:${error.port ?? ''}`
   if (error.code === 'EADDRINUSE') return `${place} is taken: another process listens there`
   if (error.code === 'EACCES') return `${place} is not allowed: ports below 1024 need a privilege`
-  if (error.code === 'EADDRNOTAVAIL') return `${place} is no address of this machine`
+  if (error.code === 'EADDRNOTAVAIL') return `${place} is not an address of this machine`
   return `cannot start: ${error.message}`
 }
 
-/** Node writes its warnings to standard error, and waits until they are read. */
+/** Logs Node's warnings: Node itself would write them to standard error and block until they are read. */
 function logWarnings(app: App): void {
   process.removeAllListeners('warning')
   process.on('warning', (warning) => app.log.warn({ err: warning }, 'warning'))
 }
 
-/** Requests that a thread of libuv's pool works on, by their names in `process.getActiveResourcesInfo()`. */
+/** Operations of a thread of libuv's pool, by their names in `process.getActiveResourcesInfo()`. */
 const THREAD_REQUESTS = new Set(['FSReqCallback', 'FSReqPromise', 'GetAddrInfoReqWrap', 'GetNameInfoReqWrap'])
 
 /**
- * `process.exit()` waits for the threads of libuv's pool, also for one that the kernel blocks: in the look-up of a name
- * whose server does not answer, or in a file system that hangs. Another program in the place of this one ends them and
- * keeps the exit code; it takes 40 ms.
+ * `process.exit()` waits for the threads of libuv's pool, also for a thread that the kernel blocks: in a name look-up whose
+ * server does not answer, or in a file system that hangs. Replacing the program (execve) ends the threads and keeps the
+ * exit code; it takes 40 ms.
  */
 function endBlockedThreads(code: number): void {
   if (!process.getActiveResourcesInfo().some((name) => THREAD_REQUESTS.has(name))) return

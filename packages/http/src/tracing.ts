@@ -1,28 +1,28 @@
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** What a subscriber to `reference:http.request` is told when a request begins. It may set what is not read-only. */
+/** The message on `reference:http.request` when a request begins. A subscriber may set the writable properties. */
 export interface TracedRequest {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
-  /** Of a trace that is kept: log lines and exemplars carry it. */
+  /** Set when the trace is kept: log lines and exemplars carry it. */
   traceId?: string
-  /** Runs what is left of the request; a tracer does so in its own context. */
+  /** Continues the request; a tracer runs it in its own context. */
   run(rest: () => void): void
 }
 
-/** What a subscriber to `reference:http.log` may put into the log line that is about to be written. */
+/** The message on `reference:http.log`: fields that a subscriber may add to the next log line. */
 export interface TracedLine {
   traceId?: string
   spanId?: string
 }
 
-/** Says that a request begins. Undefined, and no more than a property read, when nobody listens. */
+/** Publishes the begin of a request. Without a subscriber it costs one property read and returns undefined. */
 export type BeginTrace = (request: FastifyRequest, reply: FastifyReply) => TracedRequest | undefined
 
 /**
- * The seam for tracing: this package knows no tracer, it only tells on a diagnostics channel what happens.
- * `@reference/telemetry` listens when it was loaded before.
+ * The seam for tracing: this package does not depend on a tracer and publishes on diagnostics channels.
+ * `@reference/telemetry` subscribes to them if it was loaded before.
  */
 export function createTracing(): BeginTrace {
   const requests = channel('reference:http.request')
@@ -34,7 +34,7 @@ export function createTracing(): BeginTrace {
   }
 }
 
-/** pino's mixin for the ids of the trace in whose context a line is written; undefined when nobody traces. */
+/** pino's mixin that adds the ids of the active trace to a log line; undefined without a tracer. */
 export function logMixin(): (() => object) | undefined {
   const lines = channel('reference:http.log')
   if (!lines.hasSubscribers) return undefined

@@ -8,7 +8,7 @@ import type {
 } from 'fastify'
 import type { Lifecycle } from './lifecycle.ts'
 
-/** What a call needs when `auth` is `token`; `admin` implies `write`. */
+/** The scope that a token grants when `auth` is `token`; `admin` implies `write`. */
 export type Scope = 'write' | 'admin'
 
 /** A Fastify instance whose handlers get their types from TypeBox schemas. */
@@ -24,11 +24,11 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The scope that the caller's token needs when `auth` is `token`; without it the call is open. */
     scope?: Scope
-    /** Calls of the platform rather than of users: no rate limit, never refused when overloaded. */
+    /** A call of the operator, not of a user: no rate limit, never refused when overloaded. */
     operational?: boolean
   }
   interface FastifyRequest {
-    /** The name of the token that the call was let in with; undefined when it needed none. */
+    /** The name of the token's holder; undefined when the call needs no token. */
     readonly caller: string | undefined
   }
   interface FastifyInstance {

@@ -1,7 +1,8 @@
+import type { FieldError } from '@reference/errors'
 import t from 'tap'
 import { MAX_DEPTH } from './json-body.ts'
-import { type FieldError, MAX_FIELD_ERRORS } from './problems.ts'
-import { testServer } from './test-server.ts'
+import { MAX_FIELD_ERRORS } from './problems.ts'
+import { testServer } from './testing/test-server.ts'
 
 async function fields(response: Response): Promise<string[]> {
   const { errors = [] } = (await response.json()) as { errors?: FieldError[] }
@@ -37,7 +38,7 @@ t.test('an id in a path is decimal digits from 1 to 2147483647', async (t) => {
   }
 })
 
-t.test('a query parameter that is unknown, repeated or of the wrong form is named', async (t) => {
+t.test('an unknown, repeated or malformed query parameter is named', async (t) => {
   const { get } = await testServer(t)
   t.same(await (await get('/users?limit=7')).json(), { limit: 7 })
   t.same(await (await get('/users')).json(), { limit: 50 }, 'the default')
@@ -59,7 +60,7 @@ t.test('a query parameter that is unknown, repeated or of the wrong form is name
     t.same((await fields(response)).sort(), expected)
   }
   const response = await get('/users/1?x=1')
-  t.equal(response.status, 400, 'a call without parameters takes none')
+  t.equal(response.status, 400, 'a call without a query schema accepts no parameter')
   t.same(await fields(response), ['x'])
 })
 
@@ -100,7 +101,7 @@ t.test('a body is never coerced, and each fault is named', async (t) => {
   }
 })
 
-t.test('a body of a thousand faults is answered with the first twenty', async (t) => {
+t.test('a body with a thousand faults is answered with the first twenty', async (t) => {
   const { post } = await testServer(t)
   const body = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field${index}`, 1]))
   const response = await post('/users', JSON.stringify(body))
@@ -108,7 +109,7 @@ t.test('a body of a thousand faults is answered with the first twenty', async (t
   t.equal((await fields(response)).length, MAX_FIELD_ERRORS)
 })
 
-t.test('poison in a body is refused and named', async (t) => {
+t.test('`__proto__` and other hostile values in a body are refused and named', async (t) => {
   const { post } = await testServer(t)
   const cases: [string, string][] = [
     ['{"__proto__":{"admin":true}}', '__proto__'],
@@ -133,19 +134,19 @@ t.test('poison in a body is refused and named', async (t) => {
     '{"a":"\\ud83d\\ude00"}',
   ]) {
     const response = await post('/any', body)
-    t.equal(response.status, 200, 'what only looks like it')
+    t.equal(response.status, 200, 'values that only resemble them')
     t.same(await response.json(), JSON.parse(body))
   }
 })
 
-t.test('a body that nests too deep is refused, not a crash', async (t) => {
+t.test('a body that nests too deep is refused and crashes nothing', async (t) => {
   const { post, get } = await testServer(t)
   const nested = (levels: number) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`
   const deepest = await post('/any', nested(MAX_DEPTH - 1))
   t.equal(deepest.status, 200)
   const value = await deepest.json()
-  t.equal(JSON.stringify(value), nested(MAX_DEPTH - 1), 'it went through validation and back out')
-  t.equal(JSON.stringify(structuredClone(value)), nested(MAX_DEPTH - 1), 'and can go to a worker')
+  t.equal(JSON.stringify(value), nested(MAX_DEPTH - 1), 'it passes validation and serialisation')
+  t.equal(JSON.stringify(structuredClone(value)), nested(MAX_DEPTH - 1), 'it can be sent to a worker thread')
   const objects = `${'{"a":'.repeat(MAX_DEPTH)}"\\u0000"${'}'.repeat(MAX_DEPTH)}`
   t.same(await fields(await post('/any', objects)), ['a.a.a.a.a.a.a.a.…'], 'a fault at the bottom is named')
   for (const levels of [MAX_DEPTH, 10_000, 500_000])
@@ -154,7 +155,7 @@ t.test('a body that nests too deep is refused, not a crash', async (t) => {
   t.equal((await get('/health')).status, 200)
 })
 
-t.test('what is no JSON is 400, what is another type 415', async (t) => {
+t.test('malformed JSON is 400, another content type 415', async (t) => {
   const { post, url } = await testServer(t)
   for (const body of ['{', '', ' ', '{"name":"a"}x', "{'name':1}", '{"name":NaN}', '\ufeff{}']) {
     t.equal((await post('/users', body)).status, 400, JSON.stringify(body))
@@ -179,13 +180,13 @@ t.test('what is no JSON is 400, what is another type 415', async (t) => {
   t.equal((await post('/users', '{"name":"a"}', { 'content-encoding': 'gzip' })).status, 415)
 })
 
-t.test('a call without a body may say that it is JSON', async (t) => {
+t.test('a call without a body may have the content type JSON', async (t) => {
   const { url } = await testServer(t)
   const headers = { 'content-type': 'application/json' }
   t.equal((await fetch(`${url}/users/1`, { method: 'DELETE', headers })).status, 204)
 })
 
-t.test('a body over the limit is 413, and its sender hears it', async (t) => {
+t.test('a body over the limit is 413, and the reply reaches the client', async (t) => {
   const { post, raw } = await testServer(t, { bodyLimitBytes: 1000 })
   for (const size of [1001, 300_000, 5_000_000]) {
     const response = await post('/any', `{"a":"${'x'.repeat(size)}"}`)
@@ -197,6 +198,6 @@ t.test('a body over the limit is 413, and its sender hears it', async (t) => {
   t.match(
     await raw(`${chunked}5dc\r\n${'x'.repeat(1500)}\r\n`),
     /^HTTP\/1.1 413 /,
-    'counted, not only declared',
+    'received bytes are counted, not only the declared length',
   )
 })

@@ -1,10 +1,11 @@
+import type { AppError, FieldError } from '@reference/errors'
 import type { FastifySchemaValidationError, preValidationHookHandler, RouteOptions } from 'fastify'
 import { fieldName, textFault } from './json-body.ts'
-import { type FieldError, invalid, MAX_FIELD_ERRORS, type ProblemError } from './problems.ts'
+import { invalid, MAX_FIELD_ERRORS } from './problems.ts'
 
 /**
- * Ajv's options: nothing is coerced and nothing silently removed.
- * All faults are told, not the first only; the answer is cut to {@link MAX_FIELD_ERRORS}.
+ * Ajv's options: values are neither coerced nor silently removed, and all faults are reported, up to
+ * {@link MAX_FIELD_ERRORS}.
  */
 export const AJV_OPTIONS = {
   coerceTypes: false,
@@ -13,21 +14,21 @@ export const AJV_OPTIONS = {
   allErrors: true,
 } as const
 
-/** Decimal digits as the contract has them: no sign, exponent, leading zero, blank; exact in a double. */
+/** Decimal digits without sign, exponent, leading zero or blank; exact in a double. */
 const DECIMAL = /^(?:0|[1-9][0-9]{0,14})$/
 
 type Convert = (text: string) => unknown
 
-/** Text of a path or query becomes a number or boolean only in its one canonical spelling. */
+/** Text of a path or query becomes a number or boolean only in its canonical spelling. */
 const CONVERTERS: Record<string, Convert> = {
   integer: (text) => (DECIMAL.test(text) ? Number(text) : text),
   boolean: (text) => (text === 'true' ? true : text === 'false' ? false : text),
 }
 
 /**
- * Makes a route strict as it is registered: unknown query parameters are refused, all of them where the route takes
- * none, and path and query text is converted before Ajv sees it. Ajv's own coercion would take `1e3`, `+1`
- * and blanks for integers.
+ * Makes a route strict when it is registered: unknown query parameters are refused (all of them on a route without a
+ * query schema), and text of path and query is converted before Ajv validates it. Ajv's own coercion would accept `1e3`,
+ * `+1` and blanks as integers.
  */
 export function makeStrict(route: RouteOptions): void {
   const { schema } = route
@@ -39,7 +40,7 @@ export function makeStrict(route: RouteOptions): void {
 }
 
 /** Turns Ajv's errors into a 400 that names each field. */
-export function validationProblem(errors: FastifySchemaValidationError[], part: string): ProblemError {
+export function validationProblem(errors: FastifySchemaValidationError[], part: string): AppError {
   return invalid(errors.slice(0, MAX_FIELD_ERRORS).map((error) => describe(error, part)))
 }
 

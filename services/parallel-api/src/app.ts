@@ -3,6 +3,7 @@ import { type App, createServer, type OverloadOptions, serverSettings } from '@r
 import { createProbes, probeSettings } from '@reference/probes'
 import { createSystems, systemSettings } from '@reference/systems'
 import { Registry } from 'prom-client'
+import manifest from '../package.json' with { type: 'json' }
 import { createContext, type Deadlines } from './context.ts'
 import { dependenciesOf } from './dependencies.ts'
 import { aggregateRoute } from './routes/aggregate.ts'
@@ -29,7 +30,7 @@ export async function createApp(
   const probes = createProbes(probeSettings(config))
   const systems = createSystems(systemSettings(config))
   const app = await createServer({
-    ...serverSettings(config),
+    ...serverSettings(config, manifest),
     // The context needs the server's logger and is made after it; no check runs before the server listens.
     dependencies: [...dependenciesOf(config, () => context), ...probes.dependencies, ...systems.dependencies],
     systems: probes.nodes,

@@ -1,6 +1,7 @@
 import type { Config } from '@reference/config'
 import { type App, createServer, type Dependency, type ServerOptions, serverSettings } from '@reference/http'
 import { Registry } from 'prom-client'
+import manifest from '../package.json' with { type: 'json' }
 import { type Context, createContext } from './context.ts'
 import { dependenciesOf } from './dependencies.ts'
 
@@ -24,7 +25,7 @@ export async function assemble(
 ): Promise<Assembled> {
   const registry = config.metrics ? new Registry() : undefined
   const app = await createServer({
-    ...serverSettings(config),
+    ...serverSettings(config, manifest),
     dependencies: [...dependenciesOf(config, () => context, { jobsRequired }), ...dependencies],
     ...(systems && { systems }),
     ...(registry && { registry }),

@@ -1,10 +1,10 @@
 import { mustExist } from '@reference/errors'
 import {
-  compressStored,
   createKeysetCursor,
   type Encoding,
   ID_COLUMN,
   negotiate,
+  precompress,
   readPage,
   TIMESTAMP_COLUMN,
 } from '@reference/http'
@@ -98,7 +98,7 @@ export function createOrderPages({
 
 /** Keeps a short body, and one that compression does not make smaller, as it is. */
 async function compress(encoding: Encoding, bytes: Buffer): Promise<Body> {
-  const stored = await compressStored(bytes, encoding === 'identity' ? [] : [encoding])
+  const stored = await precompress(bytes, encoding === 'identity' ? [] : [encoding])
   const compressed = stored[encoding]
   return compressed === undefined ? { encoding: 'identity', bytes } : { encoding, bytes: compressed }
 }

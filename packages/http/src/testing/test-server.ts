@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Type } from 'typebox'
-import { createServer, IdParams, PageQuery, type ServerOptions } from './index.ts'
-import type { App } from './types.ts'
+import { createServer, IdParams, PageQuery, type ServerOptions } from '../index.ts'
+import type { App } from '../types.ts'
 
-/** What a test needs of tap: a place to put its cleaning up. */
+/** The part of tap's test that cleans up. */
 export interface Teardown {
   teardown(done: () => unknown): void
 }
@@ -13,16 +13,16 @@ export interface TestServer {
   app: App
   url: string
   port: number
-  /** The log's lines so far. */
+  /** The log lines so far. */
   lines: Record<string, unknown>[]
   get(path: string, headers?: Record<string, string>): Promise<Response>
-  /** Sends a body as it is; `application/json` unless told otherwise. */
+  /** Sends a body unchanged, as `application/json` by default. */
   post(path: string, body: string | Buffer, headers?: Record<string, string>): Promise<Response>
-  /** Sends bytes that no HTTP client would, and resolves with all that came back. */
+  /** Sends bytes that no HTTP client would send, and resolves with all received bytes. */
   raw(bytes: string): Promise<string>
 }
 
-/** For tests: a listening server that closes itself; `routes` are added before it listens. */
+/** A listening server, closed when the test ends; `routes` are added before it listens. */
 export async function testServer(
   t: Teardown,
   options: Partial<ServerOptions> = {},
@@ -51,7 +51,7 @@ export async function testServer(
   }
 }
 
-/** Calls of each kind of input. */
+/** Routes with each kind of input. */
 export function exampleRoutes(app: App): void {
   app.get('/users/:id', { schema: { params: IdParams } }, async ({ params }) => ({ id: params.id }))
   app.get('/users', { schema: { querystring: PageQuery } }, async ({ query }) => query)
@@ -73,7 +73,7 @@ export function exampleRoutes(app: App): void {
   app.post('/any', { schema: { body: any } }, async (request) => request.body)
 }
 
-/** Sends bytes as they are, and resolves with all that came back before the end. */
+/** Sends bytes unchanged, and resolves with all bytes received until the connection closes. */
 export async function exchange(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let answer = ''

@@ -1,36 +1,43 @@
-import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get as httpGet } from 'node:http'
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Running } from './index.ts'
+import { fileURLToPath } from 'node:url'
+import type { Running } from '../shutdown.ts'
 import type { Teardown } from './test-server.ts'
 
-export interface Fixture {
+const SERVICE = fileURLToPath(new URL('shutdown-service.ts', import.meta.url))
+
+export interface ServiceProcess {
   child: ChildProcess
   url: string
   port: number
+  internalUrl: string
   log(): string
   /** Resolves with the exit code. */
   exit: Promise<number | null>
 }
 
-interface Standard {
+export interface ProcessOptions {
   stdout?: 'pipe' | number
   stderr?: 'inherit' | number
+  /** Its limit of open files. */
+  maxFiles?: number
 }
 
-/** Starts `shutdown.fixture.ts`, killed at the end of the test. */
-export async function startFixture(
+/** Starts `shutdown-service.ts` in a process that is killed at the end of the test. */
+export async function startProcess(
   t: Teardown,
   env: Record<string, string> = {},
-  { stdout = 'pipe', stderr = 'inherit' }: Standard = {},
-): Promise<Fixture> {
-  const stdio: StdioOptions = ['ignore', stdout, stderr, 'ipc']
-  const child = fork(new URL('shutdown.fixture.ts', import.meta.url), {
+  { stdout = 'pipe', stderr = 'inherit', maxFiles }: ProcessOptions = {},
+): Promise<ServiceProcess> {
+  const [command, ...args] =
+    maxFiles === undefined
+      ? [process.execPath, SERVICE]
+      : ['/bin/sh', '-c', `ulimit -n ${maxFiles} && exec "$0" "$@"`, process.execPath, SERVICE]
+  const child = spawn(command, args, {
     env: { ...process.env, ...env },
-    execArgv: [],
-    stdio,
+    stdio: ['ignore', stdout, stderr, 'ipc'],
   })
   t.teardown(() => child.kill('SIGKILL'))
   let log = ''
@@ -41,11 +48,12 @@ export async function startFixture(
   const [running] = (await Promise.race([once(child, 'message'), exit.then(() => [])])) as [Running?]
   const url = running?.address ?? ''
   const port = URL.canParse(url) ? Number(new URL(url).port) : 0
-  return { child, url, port, log: () => log, exit }
+  const internalUrl = `http://127.0.0.1:${running?.internalPort}`
+  return { child, url, port, internalUrl, log: () => log, exit }
 }
 
-/** Asks over one connection, and with Node's own client: fetch hides the header `connection`. */
-export function ask(
+/** Sends a GET with Node's own client: fetch hides the header `connection`. */
+export function get(
   url: string,
   agent: Agent,
 ): Promise<{ status: number; connection: string | undefined; body: string }> {
@@ -58,14 +66,7 @@ export function ask(
   })
 }
 
-export async function until(condition: () => unknown): Promise<void> {
-  const limit = Date.now() + 10_000
-  while (!(await condition())) {
-    if (Date.now() > limit) throw new Error('the condition did not come true')
-    await sleep(10)
-  }
-}
-
+/** Whether a new connection is refused. */
 export function refuses(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')

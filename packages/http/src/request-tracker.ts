@@ -6,27 +6,27 @@ import { createRequestLog } from './logging.ts'
 import { CLIENT_CLOSED, type RequestMetrics } from './metrics.ts'
 import type { TracedRequest } from './tracing.ts'
 
-/** Follows requests to their end, answered or not: what is in flight, counted, logged. */
-export interface Follower {
-  /** Stamps the reply with the request's id and sees to it that its end is noticed. */
-  follow(request: FastifyRequest, reply: FastifyReply, traced?: TracedRequest): void
-  /** Answers and counts what the parser refused: bytes that are no request, or not the whole of one. */
+/** Tracks each request to its end, answered or not: in flight, counted, logged. */
+export interface RequestTracker {
+  /** Sets the request id on the reply, and records the end of the request. */
+  track(request: FastifyRequest, reply: FastifyReply, traced?: TracedRequest): void
+  /** Answers and counts bytes that the parser refused: they are no request, or only a part of one. */
   refuse(error: ConnectionError, socket: Socket): void
 }
 
-export function createFollower(options: {
+export function createRequestTracker(options: {
   lifecycle: Lifecycle
   metrics: RequestMetrics | undefined
   logger: FastifyBaseLogger
-  /** A line for each request, and for what the parser refused; without it for those alone whose trace is kept. */
+  /** Logs a line for each request and for refused bytes; otherwise only for requests whose trace is kept. */
   requestLog: boolean
   requestIds: () => string
-}): Follower {
+}): RequestTracker {
   const { lifecycle, metrics, logger, requestLog, requestIds } = options
   const log = createRequestLog(logger)
   const refused = new WeakMap<FastifyReply, number>()
   return {
-    follow(request, reply, traced) {
+    track(request, reply, traced) {
       reply.header('x-request-id', request.id)
       if (lifecycle.lastReplies) reply.header('connection', 'close')
       lifecycle.inFlight.add(reply)
@@ -42,7 +42,7 @@ export function createFollower(options: {
     },
     refuse(error, socket) {
       const reply = replyOn(lifecycle.inFlight, socket)
-      // Bytes of a second answer would be taken for the rest of the first.
+      // A client would read the bytes of a second reply as the rest of the first.
       if (reply?.raw.headersSent) {
         socket.destroy()
         return

@@ -3,25 +3,25 @@ import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib'
 
 export type Encoding = 'zstd' | 'br' | 'gzip' | 'identity'
 
-/** A reply's bytes, with the compressed forms that were worth keeping. */
-export interface Stored {
+/** The bytes of a reply, and its compressed forms that are smaller. */
+export interface Precompressed {
   identity: Buffer
   zstd?: Buffer
   br?: Buffer
   gzip?: Buffer
 }
 
-/** Replies below this many bytes are sent as they are: they fill one packet either way. */
+/** Smaller replies are sent uncompressed: they fill one packet either way. */
 export const COMPRESS_FROM_BYTES = 1000
 
-/** Smallest first at the levels below, where the client likes several equally. */
+/** The order of choice among encodings with the same quality value: the smallest result first, at the levels below. */
 const PREFERENCE: readonly Encoding[] = ['zstd', 'br', 'gzip', 'identity']
 
 /**
  * Chooses an encoding by `accept-encoding` (RFC 9110, 12.5.3): the highest quality value, then our own order.
- * Without the header the answer is `identity`.
  *
- * @param available what there is to choose from besides `identity`
+ * @param available the choices besides `identity`
+ * @returns `identity` without the header
  */
 export function negotiate(
   acceptEncoding: string | undefined,
@@ -34,7 +34,7 @@ export function negotiate(
   let bestQuality = 0
   for (const encoding of PREFERENCE) {
     if (encoding !== 'identity' && !available.includes(encoding)) continue
-    // identity is acceptable unless refused, but never wins over what was asked for by name.
+    // identity is acceptable unless refused, but never preferred over an encoding that the header names.
     const quality = qualities.get(encoding) ?? (encoding === 'identity' ? 0 : (others ?? 0))
     if (quality > bestQuality) {
       best = encoding
@@ -45,24 +45,24 @@ export function negotiate(
 }
 
 /**
- * Compresses a reply that is to be sent many times. Off the event loop, in the thread pool; forms that save nothing
- * are left out, and below {@link COMPRESS_FROM_BYTES} there is only the identity.
+ * Compresses a reply that will be sent many times, in the thread pool. Forms that are not smaller are left out; below
+ * {@link COMPRESS_FROM_BYTES} only the identity remains.
  *
- * @param encodings the forms to keep; all three of a 19 KB page take 0.35 ms of the pool
+ * @param encodings the forms to create; all three of a 19 KB page take 0.35 ms in the pool
  */
-export async function compressStored(
+export async function precompress(
   bytes: Buffer,
   encodings: readonly Exclude<Encoding, 'identity'>[] = ['zstd', 'br', 'gzip'],
-): Promise<Stored> {
-  const stored: Stored = { identity: bytes }
-  if (bytes.length < COMPRESS_FROM_BYTES) return stored
+): Promise<Precompressed> {
+  const forms: Precompressed = { identity: bytes }
+  if (bytes.length < COMPRESS_FROM_BYTES) return forms
   await Promise.all(
     encodings.map(async (encoding) => {
       const compressed = await COMPRESSORS[encoding](bytes)
-      if (compressed.length < bytes.length) stored[encoding] = compressed
+      if (compressed.length < bytes.length) forms[encoding] = compressed
     }),
   )
-  return stored
+  return forms
 }
 
 const toZstd = promisify(zstdCompress)
@@ -75,7 +75,7 @@ const COMPRESSORS = {
   gzip: (bytes: Buffer) => toGzip(bytes, { level: 6 }),
 }
 
-/** `gzip;q=0.5, br` → gzip 0.5, br 1; what is malformed counts as not accepted. */
+/** `gzip;q=0.5, br` → gzip 0.5, br 1; a malformed quality value counts as 0. */
 function parse(header: string): Map<string, number> {
   const qualities = new Map<string, number>()
   for (const item of header.split(',')) {

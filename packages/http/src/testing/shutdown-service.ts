@@ -1,8 +1,8 @@
 import { closeSync, open, openSync } from 'node:fs'
 import { Registry } from 'prom-client'
-import { createServer, runServer } from './index.ts'
+import { createServer, runServer } from '../index.ts'
 
-/** A service for the tests of a process's life, a process of its own; what it does is asked for over the environment. */
+/** A service that tests start in a process of its own; environment variables configure it. */
 const {
   PORT = '0',
   DELAY_MS = '0',
@@ -45,7 +45,7 @@ app.get('/warn', async () => {
   return {}
 })
 app.get('/block-a-thread', async () => {
-  // Opening a FIFO waits for its other end.
+  // Opening a FIFO blocks until its other end is opened.
   open(FIFO, 'r', () => {})
   return {}
 })
@@ -57,7 +57,7 @@ process.on('message', (message) => {
   if (message === 'free') for (const file of files.splice(0)) closeSync(file)
 })
 
-/** Opens files until there is no descriptor left; returns the code of the error. */
+/** Opens files until no descriptor is free; returns the code of the error. */
 function exhaust(): string {
   try {
     for (;;) files.push(openSync('/dev/null', 'r'))

@@ -1,26 +1,26 @@
+import { AppError } from '@reference/errors'
 import type { RouteOptions } from 'fastify'
-import { type ProblemError, problem } from './problems.ts'
 
-/** Knows which methods a path has, for the 405 of a path that exists. */
-export interface Allowed {
+/** The methods of each path, for the 405 reply of a path that exists. */
+export interface AllowedMethods {
   add(route: RouteOptions): void
-  /** The methods of the routes that match the path; empty when there is none. */
-  methodsFor(path: string): string[]
+  /** The methods of all routes that match the path; empty without a match. */
+  forPath(path: string): string[]
 }
 
-/** @param methods such as `GET, HEAD`; the header `allow` must say them too */
-export function methodNotAllowed(methods: string): ProblemError {
-  return problem(405, 'METHOD_NOT_ALLOWED', `This path takes ${methods}`)
+/** @param methods such as `GET, HEAD`; the reply must carry the same text in its `allow` header */
+export function methodNotAllowed(methods: string): AppError {
+  return new AppError('METHOD_NOT_ALLOWED', 405, `This path takes ${methods}`)
 }
 
-export function createAllowed(): Allowed {
+export function createAllowedMethods(): AllowedMethods {
   const routes: { segments: string[]; methods: string[] }[] = []
   return {
     add({ url, method }) {
-      // Wildcards are the documentation's files only.
+      // Only the files of the documentation have wildcards.
       if (!url.includes('*')) routes.push({ segments: url.split('/'), methods: [method].flat() })
     },
-    methodsFor(path) {
+    forPath(path) {
       const segments = path.split('/')
       const matching = routes.filter((route) => matches(route.segments, segments))
       return [...new Set(matching.flatMap(({ methods }) => methods))].sort()
