@@ -1,2 +1,2 @@
-export { pairedEffect } from './effect.ts'
+export { mean, median, pairedEffect } from './effect.ts'
 export { type Histogram, mergeHistograms, percentilesOf } from './histogram.ts'

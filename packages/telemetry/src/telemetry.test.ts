@@ -7,7 +7,7 @@ import t from 'tap'
 
 const LOADED = `--import ${new URL('./register.ts', import.meta.url).href}`
 
-type Span = {
+interface Span {
   service: string
   name: string
   traceId: string
@@ -18,9 +18,12 @@ type Span = {
   attributes: Record<string, unknown>
 }
 
-type Collector = { url: string; spans: Span[] }
+interface Collector {
+  url: string
+  spans: Span[]
+}
 
-/** An OTLP receiver: keeps each span that is sent to it. */
+/** An OTLP receiver that keeps each span. */
 async function collector(t: TestScope): Promise<Collector> {
   const spans: Span[] = []
   const server = createServer(async (request, response) => {
@@ -115,11 +118,11 @@ t.test('a request through both services and a job in a third process are one tra
   )
   const report = await inTrace('parallel-api', 'GET /report')
   const part = await inTrace('parallel-api', 'report_part')
-  t.equal(part.parentSpanId, report.spanId, 'what a worker thread sent is below its request')
+  t.equal(part.parentSpanId, report.spanId, 'a statement of a worker thread is below its request')
   t.ok(
     BigInt(part.startTimeUnixNano) > BigInt(report.startTimeUnixNano) &&
       BigInt(part.endTimeUnixNano) < BigInt(report.endTimeUnixNano),
-    'at the time at which it was sent',
+    'with the time at which it was sent',
   )
   await inTrace('reference-api', 'send process-data')
   for (const span of handled) {
@@ -127,10 +130,10 @@ t.test('a request through both services and a job in a third process are one tra
     t.equal(span.service, 'reference-worker')
     t.ok(jobs.includes(String(span.attributes['messaging.message.id'])))
   }
-  t.same(new Set(spans.map((span) => span.traceId)), new Set([traceId]), 'what is not sampled is not sent')
+  t.same(new Set(spans.map((span) => span.traceId)), new Set([traceId]), 'an unsampled trace is not exported')
   t.ok(
     spans.some(({ name, service }) => service === 'reference-api' && name.startsWith('cache ')),
-    'calls of cache tier 2 are in it',
+    'the trace includes calls of cache tier 2',
   )
   const line = api.output.text.split('\n').find((text) => text.includes('"path":"/process-data"'))
   t.match(JSON.parse(line ?? '{}'), { traceId }, 'the log line names the trace, without REQUEST_LOG')
@@ -154,7 +157,10 @@ t.test('a share of the requests without a trace context is kept, each with all i
   const roots = () => spans.filter(({ parentSpanId }) => !parentSpanId)
   const orders = () =>
     spans.filter(({ service, name }) => service === 'reference-api' && name === 'GET /orders')
-  await until('what is held has been sent', () => roots().length > 0 && orders().length === roots().length)
+  await until(
+    'the kept spans have been exported',
+    () => roots().length > 0 && orders().length === roots().length,
+  )
   // 40 fair coin flips: outside these bounds once in 10⁷ runs.
   t.ok(roots().length > 3 && roots().length < 37, `${roots().length} of ${requests}`)
   t.same(
@@ -164,7 +170,7 @@ t.test('a share of the requests without a trace context is kept, each with all i
   t.same(
     new Set(orders().map(({ traceId }) => traceId)),
     new Set(roots().map(({ traceId }) => traceId)),
-    'the reference-api has kept the same',
+    'the reference-api has kept the same traces',
   )
 })
 

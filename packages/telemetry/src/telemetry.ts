@@ -10,10 +10,10 @@ import { createHeadSampler } from './head-sampler.ts'
 import { nameLogLines } from './log-lines.ts'
 import { createSampler } from './sampler.ts'
 import { serviceName } from './service-name.ts'
-import { traceCache, traceDatabase } from './stores.ts'
 import { traceJobs } from './traced-jobs.ts'
 import { traceRequests } from './traced-requests.ts'
-import { traceUpstream } from './upstream.ts'
+import { traceCache, traceDatabase } from './traced-stores.ts'
+import { traceUpstream } from './traced-upstream.ts'
 
 export interface Telemetry {
   /** Exports the remaining spans and stops listening. */

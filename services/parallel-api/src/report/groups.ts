@@ -30,21 +30,26 @@ export function createGroups(): Groups {
   const places = new Map<number, number>()
   const sums: number[] = []
 
-  function add(category: number, day: number, orders: number, cents: number, highCents = 0): void {
-    const high = cents < CENTS_BASE ? highCents : highCents + Math.floor(cents / CENTS_BASE)
-    const low = cents < CENTS_BASE ? cents : cents % CENTS_BASE
+  /** The place of a group in `sums`, where a new group starts with zeros. */
+  function placeOf(category: number, day: number): number {
     const key = category * DAYS + day
-    const place = places.get(key)
-    if (place === undefined) {
-      if (places.size === MAX_GROUPS) throw reportTooLarge()
-      places.set(key, sums.length)
-      sums.push(category, day, orders, low, high)
-    } else {
-      sums[place + 2] = (sums[place + 2] ?? 0) + orders
-      const sum = (sums[place + 3] ?? 0) + low
-      sums[place + 3] = sum < CENTS_BASE ? sum : sum - CENTS_BASE
-      sums[place + 4] = (sums[place + 4] ?? 0) + high + (sum < CENTS_BASE ? 0 : 1)
-    }
+    const known = places.get(key)
+    if (known !== undefined) return known
+    if (places.size === MAX_GROUPS) throw reportTooLarge()
+    places.set(key, sums.length)
+    return sums.push(category, day, 0, 0, 0) - GROUP_FIELDS
+  }
+
+  function add(category: number, day: number, orders: number, cents: number, highCents = 0): void {
+    const place = placeOf(category, day)
+    sums[place + 2] = (sums[place + 2] as number) + orders
+    // Each summand of the low number is below CENTS_BASE, so that their sum is exact.
+    const large = cents >= CENTS_BASE
+    const low = (sums[place + 3] as number) + (large ? cents % CENTS_BASE : cents)
+    const carry = low >= CENTS_BASE
+    sums[place + 3] = carry ? low - CENTS_BASE : low
+    const high = highCents + (large ? Math.floor(cents / CENTS_BASE) : 0) + (carry ? 1 : 0)
+    if (high > 0) sums[place + 4] = (sums[place + 4] as number) + high
   }
 
   return {

@@ -3,7 +3,7 @@ import type { TracedAttempt } from '@reference/upstream'
 import { listen } from './listen.ts'
 import { endSpan, startSpan } from './spans.ts'
 
-/** Makes a span for each attempt, and sends its context in the headers, so that the upstream continues the trace. */
+/** Creates a span for each attempt, and sends its context in the headers, so that the upstream continues the trace. */
 export function traceUpstream(tracer: Tracer): () => void {
   return listen<TracedAttempt>('reference:upstream.attempt', (traced) => {
     const { hostname, port } = new URL(traced.origin)
