@@ -1,18 +1,9 @@
 import { Type } from 'typebox'
 
-/** How many rows: 1–500 by default, 50 when absent. */
-export const limit = (options: { maximum?: number; default?: number } = {}) =>
-  Type.Optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: options.maximum ?? 500,
-      default: options.default ?? 50,
-      description: 'How many rows',
-    }),
-  )
-
-/** The `limit` of lists. */
-export const Limit = limit()
+/** The `limit` of lists: the number of rows of a page. */
+export const Limit = Type.Optional(
+  Type.Integer({ minimum: 1, maximum: 500, default: 50, description: 'How many rows' }),
+)
 
 /** The position that a page starts after: `next` of the page before. */
 export const Cursor = Type.Optional(
