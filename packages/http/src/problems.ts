@@ -154,13 +154,3 @@ function keepConnection(raw: IncomingMessage, reply: FastifyReply): void {
     raw.resume()
   }
 }
-
-/** Deprecated: throw an `AppError`. */
-export function problem(
-  statusCode: number,
-  code: string,
-  detail: string,
-  options: { errors?: FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
-): AppError {
-  return new AppError(code, statusCode, detail, { ...options, expose: true })
-}

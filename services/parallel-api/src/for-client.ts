@@ -1,4 +1,4 @@
-import { problem } from '@reference/http'
+import { AppError } from '@reference/errors'
 import type { FastifyRequest } from 'fastify'
 
 /**
@@ -7,7 +7,7 @@ import type { FastifyRequest } from 'fastify'
  * Only for requests without a body. `request.signal` follows the request's stream, which ends once a body has been read: with
  * Fastify 5.12 it aborts while the client of a POST still waits. It does not for a GET, kept alive or not.
  *
- * @throws problem 499 `CLIENT_CLOSED_REQUEST` when the client closed the connection; what the work throws
+ * @throws `CLIENT_CLOSED_REQUEST` (499) when the client closed the connection; what the work throws
  */
 export async function forClient<T>(
   request: FastifyRequest,
@@ -19,7 +19,7 @@ export async function forClient<T>(
   } catch (error) {
     // No client reads this reply. As a 4xx it is not logged as a failure of the service.
     if (signal.aborted)
-      throw problem(499, 'CLIENT_CLOSED_REQUEST', 'The client closed the connection', { cause: error })
+      throw new AppError('CLIENT_CLOSED_REQUEST', 499, 'The client closed the connection', { cause: error })
     throw error
   }
 }

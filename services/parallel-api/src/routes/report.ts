@@ -1,5 +1,6 @@
 import { DeadlineError } from '@reference/async'
-import { type App, ProblemSchema, problem, sendJson } from '@reference/http'
+import { AppError } from '@reference/errors'
+import { type App, ProblemSchema, sendJson } from '@reference/http'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { forClient } from '../for-client.ts'
@@ -65,7 +66,7 @@ export function reportRoute(app: App, { reports, reportCache }: Context): void {
         return sendJson(reply, await forClient(request, (signal) => reports.run(engine, signal)))
       } catch (error) {
         if (error instanceof DeadlineError)
-          throw problem(504, 'REPORT_TIMED_OUT', `The report ${error.message}`)
+          throw new AppError('REPORT_TIMED_OUT', 504, `The report ${error.message}`, { expose: true })
         throw error
       }
     },

@@ -1,4 +1,5 @@
-import { type App, IdParams, ProblemSchema, problem, sendCached, shortReply } from '@reference/http'
+import { AppError } from '@reference/errors'
+import { type App, IdParams, ProblemSchema, sendCached, shortReply } from '@reference/http'
 import { User } from '@reference/shop/users/model'
 import type { Context } from '../context.ts'
 
@@ -19,4 +20,4 @@ export function userRoute(app: App, { users }: Context): void {
   )
 }
 
-const noSuchUser = () => problem(404, 'NOT_FOUND', 'There is no such user')
+const noSuchUser = () => new AppError('NOT_FOUND', 404, 'There is no such user')
