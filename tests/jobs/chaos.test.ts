@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { until } from '@reference/async'
 import { createJobs, type Jobs, migrateJobs } from '@reference/jobs'
-import { until } from '@reference/local-stack'
+import { entry, type Ledger, openLedger } from '@reference/jobs/testing'
 import t from 'tap'
-import { entry, type Ledger, openLedger } from '../../packages/jobs/src/fixtures/ledger.ts'
 import { restartablePostgres } from './restartable-postgres.ts'
 import { startWorkers } from './workers.ts'
 
@@ -11,7 +11,7 @@ const TOTAL = Number(process.env.CHAOS_JOBS ?? 1_000)
 const CALLERS = 8
 const WORKERS = 3
 const KILLS = Math.min(40, Math.max(10, TOTAL / 250))
-/** How long a job may stay unfinished once the last worker was killed: the promise of 60 s, and the work itself. */
+/** How long a job may take after the last worker was killed: the promise of 60 s, and the work itself. */
 const TAIL_MS = 90_000
 
 t.setTimeout(TOTAL > 1_000 ? 590_000 : 170_000)
@@ -39,17 +39,21 @@ t.test(
     for (let round = 1; round <= KILLS; round++) {
       const begunBefore = await begun(ledger)
       const enqueueing = enqueueUpTo(Math.floor((TOTAL * round) / KILLS), { jobs, ledger, kept, rolledBack })
-      await until('work is going on', async () => (await begun(ledger)) > begunBefore + TOTAL / KILLS / 4)
+      await until(
+        'the workers have begun jobs of this round',
+        async () => (await begun(ledger)) > begunBefore + TOTAL / KILLS / 4,
+        { timeoutMs: TAIL_MS },
+      )
       const at = new Date()
       killedAt.set(await workers.killOne(), at)
       if (round === Math.floor(KILLS / 2)) await postgres.crash()
       await enqueueing
     }
     await atLeastDone(ledger, TOTAL * 0.95)
-    const most = seconds()
+    const nearlyAllSeconds = seconds()
     await atLeastDone(ledger, TOTAL)
-    await until('every job is settled', () => noneUnsettled(ledger), TAIL_MS)
-    const all = seconds()
+    await until('every job is settled', () => noneUnsettled(ledger), { timeoutMs: TAIL_MS })
+    const allSeconds = seconds()
     t.same(await workers.end(), new Array(WORKERS).fill(0))
 
     const states = await ledger.query(
@@ -61,7 +65,11 @@ t.test(
       'none lost, none stuck, none dead',
     )
     const booked = await ledger.query<{ job_id: string; amount: number }>('SELECT job_id, amount FROM ledger')
-    t.same(new Map(booked.map((row) => [row.job_id, row.amount])), kept, 'row by row: each job, and no other')
+    t.same(
+      new Map(booked.map((row) => [row.job_id, row.amount])),
+      kept,
+      'row by row: every job, and no other',
+    )
     const [balance] = await ledger.query<{ total: number }>('SELECT sum(total)::int AS total FROM balance')
     t.equal(
       balance?.total,
@@ -69,46 +77,46 @@ t.test(
       'no effect came twice',
     )
     t.ok(rolledBack.length > 0)
-    for (const id of rolledBack) if (await jobs.get(id)) t.fail(`${id} was rolled back and is there`)
+    for (const id of rolledBack) if (await jobs.get(id)) t.fail(`${id} was rolled back but is stored`)
 
-    const waits = await secondsUntilTakenUp(ledger, killedAt)
-    t.ok(waits.length > 0, 'some worker died with a job in its hands')
+    const waits = await secondsUntilRunAgain(ledger, killedAt)
+    t.ok(waits.length > 0, 'a worker was killed while it held a job')
     const longest = Math.max(...waits)
     t.ok(longest <= 60, `the job of a killed worker ran again after ${longest} s`)
     process.stderr.write(
-      `${TOTAL} jobs, ${rolledBack.length} rolled back, ${killedAt.size} workers killed with ${waits.length} jobs in ` +
-        `their hands, Postgres crashed once: 95 % done after ${most.toFixed(1)} s (${Math.round((TOTAL * 0.95) / most)}/s), ` +
-        `all after ${all.toFixed(1)} s; a killed worker's job ran again after ${longest.toFixed(1)} s at most\n`,
+      `${TOTAL} jobs, ${rolledBack.length} rolled back, ${killedAt.size} workers killed while they held ${waits.length} ` +
+        `jobs, Postgres crashed once: 95 % done after ${nearlyAllSeconds.toFixed(1)} s (${Math.round((TOTAL * 0.95) / nearlyAllSeconds)}/s), ` +
+        `all after ${allSeconds.toFixed(1)} s; a killed worker's job ran again after ${longest.toFixed(1)} s at most\n`,
     )
   },
 )
 
 interface Enqueueing {
-  jobs: Jobs
-  ledger: Ledger
-  kept: Map<string, number>
-  rolledBack: string[]
+  readonly jobs: Jobs
+  readonly ledger: Ledger
+  readonly kept: Map<string, number>
+  readonly rolledBack: string[]
 }
 
-/** Every third in a transaction, and beside every tenth one that rolls back. What fails is tried again under its id. */
+/** Every third job is enqueued in a transaction, and after every tenth job another one is rolled back. A call that fails is repeated with its id. */
 async function enqueueUpTo(count: number, { jobs, ledger, kept, rolledBack }: Enqueueing): Promise<void> {
   async function caller() {
     while (kept.size < count) {
       const id = randomUUID()
       const amount = kept.size + 1
       kept.set(id, amount)
-      await insisting(() =>
+      await repeatUntilStored(() =>
         amount % 3 === 0
           ? ledger.transaction((tx) => jobs.enqueue(entry, { amount }, { id, tx }))
           : jobs.enqueue(entry, { amount }, { id }),
       )
-      if (amount % 10 === 0) rolledBack.push(await enqueueInVain(jobs, ledger))
+      if (amount % 10 === 0) rolledBack.push(await enqueueAndRollBack(jobs, ledger))
     }
   }
   await Promise.all(Array.from({ length: CALLERS }, caller))
 }
 
-async function enqueueInVain(jobs: Jobs, ledger: Ledger): Promise<string> {
+async function enqueueAndRollBack(jobs: Jobs, ledger: Ledger): Promise<string> {
   const id = randomUUID()
   const change = ledger.transaction(async (tx) => {
     await jobs.enqueue(entry, { amount: 1_000_000 }, { id, tx })
@@ -118,16 +126,14 @@ async function enqueueInVain(jobs: Jobs, ledger: Ledger): Promise<string> {
   return id
 }
 
-function insisting<T>(call: () => Promise<T>): Promise<T> {
-  return until('a job is stored', () => call().catch(() => undefined), 30_000)
+function repeatUntilStored<T>(call: () => Promise<T>): Promise<T> {
+  return until('a job is stored', call, { timeoutMs: 30_000, retryErrors: true })
 }
 
 function atLeastDone(ledger: Ledger, count: number): Promise<true> {
-  return until(
-    `${count} jobs are done`,
-    async () => (await countOf(ledger, 'ledger')) >= count || undefined,
-    TAIL_MS,
-  )
+  return until(`${count} jobs are done`, async () => (await countOf(ledger, 'ledger')) >= count, {
+    timeoutMs: TAIL_MS,
+  })
 }
 
 const begun = (ledger: Ledger) => countOf(ledger, 'attempts')
@@ -144,8 +150,8 @@ async function noneUnsettled(ledger: Ledger): Promise<boolean> {
   return rows.length === 0
 }
 
-/** Of each job that a killed worker had begun and that ran again: the time from the kill to its next attempt. */
-async function secondsUntilTakenUp(ledger: Ledger, killedAt: Map<number, Date>): Promise<number[]> {
+/** The time from the kill of a worker to the next attempt of each job that it held. */
+async function secondsUntilRunAgain(ledger: Ledger, killedAt: Map<number, Date>): Promise<number[]> {
   const rows = await ledger.query<{ pid: number; next: Date }>(`
     SELECT first.pid, min(later.began_at) AS next
     FROM attempts AS first JOIN attempts AS later USING (job_id)

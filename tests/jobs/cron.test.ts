@@ -1,15 +1,14 @@
-import { until } from '@reference/local-stack'
+import { until } from '@reference/async'
+import { createHarness, tick } from '@reference/jobs/testing'
 import t from 'tap'
-import { tick } from '../../packages/jobs/src/fixtures/definitions.ts'
-import { harness } from '../../packages/jobs/src/fixtures/harness.ts'
 
-// The clock of cron has minutes; the nightly run waits for two of them: SLOW_TESTS=on pnpm test tests/jobs/cron
+// Cron counts minutes, and the nightly run waits for two: SLOW_TESTS=on pnpm test tests/jobs/cron
 const skip = process.env.SLOW_TESTS === 'on' ? false : 'takes two minutes: SLOW_TESTS=on'
 
 t.setTimeout(170_000)
 
 t.test('a cron job runs each minute, once in all processes together', { skip }, async (t) => {
-  const { open } = await harness(t)
+  const { open } = await createHarness(t)
   const minutes: string[] = []
   for (const jobs of [open({ definitions: [tick] }), open({ definitions: [tick] })]) {
     jobs.work(tick, ({ data }) => {
@@ -17,6 +16,6 @@ t.test('a cron job runs each minute, once in all processes together', { skip }, 
       return null
     })
   }
-  await until('two minutes have come', () => minutes.length >= 2, 160_000)
+  await until('two jobs have run', () => minutes.length >= 2, { timeoutMs: 160_000 })
   t.equal(new Set(minutes).size, minutes.length, minutes.join(', '))
 })

@@ -1,11 +1,10 @@
+import { until } from '@reference/async'
 import { createDatabase } from '@reference/database'
 import { JobPermanentError } from '@reference/jobs'
-import { until } from '@reference/local-stack'
+import { createHarness, double, flaky, inState, whenReady } from '@reference/jobs/testing'
 import { differingSettings, SESSION_SETTINGS } from '@reference/postgres'
 import { migrate, POOLS } from '@reference/shop'
 import t from 'tap'
-import { double, flaky } from '../../packages/jobs/src/fixtures/definitions.ts'
-import { harness, inState } from '../../packages/jobs/src/fixtures/harness.ts'
 import { findPgBouncer, startPgBouncer } from './pgbouncer.ts'
 
 const found = await findPgBouncer()
@@ -15,24 +14,19 @@ t.test(
   'missing' in found ? { skip: found.missing } : {},
   async (t) => {
     if ('missing' in found) return
-    const { url: direct, admin, open } = await harness(t)
+    const { url: direct, admin, open } = await createHarness(t)
     const { url, version } = await startPgBouncer(t, found.image, direct)
     const [major = 0, minor = 0] = version.split('.').map(Number)
-    t.ok(major > 1 || minor >= 21, `PgBouncer ${version} knows prepared statements in transaction mode`)
+    t.ok(major > 1 || minor >= 21, `PgBouncer ${version} supports prepared statements in transaction mode`)
 
-    // Two processes' worth of pools: more connections than PgBouncer has to share out.
+    // The pools of two processes: more connections than PgBouncer has in Postgres.
     const jobs = open({ databaseUrl: url })
     const others = open({ databaseUrl: url })
     const database = createDatabase({ url, poolSizes: POOLS['reference-api'], applicationName: 'test' })
     t.teardown(() => database.close())
-    const isReady = () =>
-      jobs.ready().then(
-        () => true,
-        () => false,
-      )
-    await until('PgBouncer answers', isReady)
+    await whenReady(jobs)
 
-    t.test('settings of the database and the role are not those of the sessions', async (t) => {
+    t.test('sessions do not take the settings of the database and the role', async (t) => {
       await migrate({ url: direct })
       const { pathname, username } = new URL(direct)
       await admin.query(`ALTER DATABASE ${pathname.slice(1)} SET search_path = elsewhere`)
@@ -42,17 +36,17 @@ t.test(
          WHERE datname = current_database() AND usename = $1 AND pid <> pg_backend_pid()`,
         [username],
       )
-      await until('new connections are there', isReady)
-      const found = await until('the pool connects', () =>
-        database.primary.sql<{ name: string; setting: string }>`
-          select name, setting from pg_settings where name = any(${Object.keys(SESSION_SETTINGS)}::text[])`.catch(
-          () => undefined,
-        ),
+      await whenReady(jobs)
+      const found = await until(
+        'the pool connects',
+        () => database.primary.sql<{ name: string; setting: string }>`
+          select name, setting from pg_settings where name = any(${Object.keys(SESSION_SETTINGS)}::text[])`,
+        { retryErrors: true },
       )
       t.same(differingSettings(found), [])
     })
 
-    t.test('a job is there if the transaction of its caller commits', async (t) => {
+    t.test('a job is stored if the transaction of its caller commits', async (t) => {
       let lost = ''
       const change = database.primary.transaction(async (tx) => {
         lost = await jobs.enqueue(double, { n: 1 }, { tx })
@@ -65,28 +59,31 @@ t.test(
       t.match(await jobs.cancel(kept), { state: 'cancelled' })
     })
 
-    t.test('many callers enqueue by a prepared statement, and two processes work it all off', async (t) => {
-      const work = ({ data }: { data: { n: number } }) => ({ twice: data.n * 2 })
-      const ids = await Promise.all(
-        Array.from({ length: 200 }, (_, n) => (n % 2 === 0 ? jobs : others).enqueue(double, { n })),
-      )
-      jobs.work(double, work, { concurrency: 10, batchSize: 5 })
-      others.work(double, work, { concurrency: 10, batchSize: 5 })
-      for (const [n, id] of ids.entries()) {
-        t.match(await inState(jobs, id, 'completed'), { result: { twice: n * 2 } })
-      }
-      const { rows } = await admin.query(
-        `SELECT count(*)::int AS connections FROM pg_stat_activity
+    t.test(
+      'many callers enqueue by a prepared statement, and two processes complete every job',
+      async (t) => {
+        const work = ({ data }: { data: { n: number } }) => ({ twice: data.n * 2 })
+        const ids = await Promise.all(
+          Array.from({ length: 200 }, (_, n) => (n % 2 === 0 ? jobs : others).enqueue(double, { n })),
+        )
+        jobs.work(double, work, { concurrency: 10, batchSize: 5 })
+        others.work(double, work, { concurrency: 10, batchSize: 5 })
+        for (const [n, id] of ids.entries()) {
+          t.match(await inState(jobs, id, 'completed'), { result: { twice: n * 2 } })
+        }
+        const { rows } = await admin.query(
+          `SELECT count(*)::int AS connections FROM pg_stat_activity
          WHERE datname = current_database() AND usename = 'reference' AND application_name LIKE 'test%'`,
-      )
-      t.ok(rows[0]?.connections <= 2, `${rows[0]?.connections} connections of Postgres served both`)
-    })
+        )
+        t.ok(rows[0]?.connections <= 2, `${rows[0]?.connections} connections of Postgres served both`)
+      },
+    )
 
-    t.test('what fails is tried again, goes to the dead letters, and is sent again', async (t) => {
-      let mended = false
+    t.test('a job that fails is tried again, becomes a dead letter, and is sent again', async (t) => {
+      let isRepaired = false
       others.work(flaky, ({ data, attempt }) => {
-        if (data.failures > 10 && !mended) throw new JobPermanentError('out of order')
-        if (!mended && attempt <= data.failures) throw new Error('not yet')
+        if (data.failures > 10 && !isRepaired) throw new JobPermanentError('out of order')
+        if (!isRepaired && attempt <= data.failures) throw new Error('not yet')
         return { attempt }
       })
       const retried = await jobs.enqueue(flaky, { failures: 1 })
@@ -94,13 +91,13 @@ t.test(
       const dead = await jobs.enqueue(flaky, { failures: 99 })
       await inState(jobs, dead, 'failed')
       t.match(await jobs.list({ deadLetters: true }), [{ id: dead, error: 'out of order' }])
-      mended = true
+      isRepaired = true
       await jobs.retry(dead)
       await inState(jobs, dead, 'completed')
       t.same(await jobs.list({ deadLetters: true }), [])
     })
 
-    t.test('a running handler in another process is cancelled', async (t) => {
+    t.test('the handler of a job that another process cancels is aborted', async (t) => {
       const slow = open({ databaseUrl: url })
       const { promise: aborted, resolve } = Promise.withResolvers<void>()
       await Promise.all([jobs.close(), others.close()])
@@ -111,7 +108,7 @@ t.test(
       })
       const caller = open({ databaseUrl: url })
       const id = await caller.enqueue(double, { n: 1 })
-      await until('it runs', async () => (await caller.get(id))?.progress === 40)
+      await until('the handler runs', async () => (await caller.get(id))?.progress === 40)
       t.match(await caller.cancel(id), { state: 'cancelled' })
       await aborted
     })

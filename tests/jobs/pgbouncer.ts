@@ -7,10 +7,10 @@ import { freePort } from '@reference/local-stack'
 const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
 
-const infrasFile = fileURLToPath(new URL('../../infra/pgbouncer/pgbouncer.ini', import.meta.url))
+const SETTINGS_FILE = fileURLToPath(new URL('../../infra/pgbouncer/pgbouncer.ini', import.meta.url))
 const REPOSITORY = 'reference/pgbouncer'
 
-/** The image that infra/pgbouncer/Dockerfile makes, or why there is none. */
+/** The image that infra/pgbouncer/Dockerfile builds, or the reason why it cannot be used. */
 export async function findPgBouncer(): Promise<{ image: string } | { missing: string }> {
   try {
     const [image] = (await docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', REPOSITORY)).split(
@@ -18,7 +18,7 @@ export async function findPgBouncer(): Promise<{ image: string } | { missing: st
     )
     if (image) return { image }
     return {
-      missing: `there is no image ${REPOSITORY}: docker build --tag ${REPOSITORY}:test infra/pgbouncer`,
+      missing: `the image ${REPOSITORY} does not exist: docker build --tag ${REPOSITORY}:test infra/pgbouncer`,
     }
   } catch (error) {
     return { missing: `docker does not answer: ${error instanceof Error ? error.message : error}` }
@@ -26,10 +26,10 @@ export async function findPgBouncer(): Promise<{ image: string } | { missing: st
 }
 
 /**
- * PgBouncer with infra's own file in front of a Postgres on this machine. Other than there: its port, two connections to
- * share, and no password asked, since the roles that ask for it are made by the compose files.
+ * Starts PgBouncer with infra's own file in front of a Postgres on this machine. Three settings differ: the port, two
+ * connections to Postgres, and no password, since the roles that check it are created by the compose files.
  *
- * @returns the URL of the same database through it, and its version
+ * @returns the URL of the same database through PgBouncer, and its version
  */
 export async function startPgBouncer(
   t: { teardown(fn: () => unknown): unknown },
@@ -38,7 +38,7 @@ export async function startPgBouncer(
 ): Promise<{ url: string; version: string }> {
   const { hostname, port, username, password } = new URL(databaseUrl)
   const listenPort = await freePort()
-  const settings = await infrasSettings({
+  const settings = await settingsWith({
     listen_addr: '127.0.0.1',
     listen_port: `${listenPort}`,
     auth_type: 'any',
@@ -60,9 +60,9 @@ export async function startPgBouncer(
   return { url: Object.assign(new URL(databaseUrl), { port: `${listenPort}` }).href, version }
 }
 
-/** A section that comes twice would take its defaults again, so other values are written where the file has its own. */
-async function infrasSettings(others: Record<string, string>): Promise<string> {
-  const lines = (await readFile(infrasFile, 'utf8')).split('\n')
+/** Replaces values in the lines of the file: a second section of the same name would reset the other settings to their defaults. */
+async function settingsWith(others: Record<string, string>): Promise<string> {
+  const lines = (await readFile(SETTINGS_FILE, 'utf8')).split('\n')
   return lines
     .map((line) => {
       const name = /^(\w+) = /.exec(line)?.[1]

@@ -1,18 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { until } from '@reference/local-stack'
-
-const file = fileURLToPath(new URL('../../packages/jobs/src/fixtures/ledger-worker.ts', import.meta.url))
+import { until } from '@reference/async'
+import { LEDGER_WORKER } from '@reference/jobs/testing'
 
 export interface Workers {
-  /** Kills one at random with SIGKILL and starts another in its place; gives the pid of the dead one. */
+  /** Kills one at random with SIGKILL and starts another in its place. @returns the pid of the killed process */
   killOne(): Promise<number>
-  /** SIGTERM to each; gives their exit codes. */
+  /** Sends SIGTERM to each. @returns their exit codes */
   end(): Promise<(number | null)[]>
 }
 
-/** Worker processes on a database, as many as asked for at any time; all dead when the test ends. */
+/** Keeps `count` worker processes running on a database. All of them are killed when the test ends. */
 export async function startWorkers(
   t: { teardown(fn: () => unknown): unknown },
   databaseUrl: string,
@@ -23,7 +21,9 @@ export async function startWorkers(
   t.teardown(() => Promise.all([...alive].map((worker) => ended(worker, 'SIGKILL'))))
 
   async function start(): Promise<void> {
-    const worker = spawn(process.execPath, [file, databaseUrl], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const worker = spawn(process.execPath, [LEDGER_WORKER, databaseUrl], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     alive.add(worker)
     const exit = once(worker, 'exit')
     exit.then(() => alive.delete(worker))
@@ -35,7 +35,7 @@ export async function startWorkers(
   await starting
   return {
     async killOne() {
-      await until('a worker works', () => working.length > 0)
+      await until('a worker is ready', () => working.length > 0, { timeoutMs: 60_000 })
       const [victim] = working.splice(Math.floor(Math.random() * working.length), 1)
       if (victim?.pid === undefined) throw new Error('A worker did not start.')
       await ended(victim, 'SIGKILL')

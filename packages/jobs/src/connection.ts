@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
+import { settlesWithin } from '@reference/async'
 import {
   ConnectError,
   nodePostgresClient,
@@ -10,101 +10,138 @@ import {
 } from '@reference/postgres'
 import pg from 'pg'
 import type { Db } from 'pg-boss'
-import { isConnectionFault } from './errors.ts'
+import { codeOf, isConnectionError } from './errors.ts'
 import { repeated } from './repeat.ts'
 
-export type Connection = {
-  /** What pg-boss runs its statements on. */
+/** Runs one statement. */
+export type Query = (text: string, values?: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>
+
+export interface Connection {
+  /** For the background work of pg-boss. */
   readonly db: Db
-  /** The same for what somebody waits for: a server that does not answer is told after `CALL_TIMEOUT_MS`. */
+  /** For statements that a caller waits for: they fail after `CALL_TIMEOUT_MS` when the server does not answer. */
   readonly calls: Db
-  query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>
-  /** `work` may run several times: its only effects are those of `db`. */
+  /** `calls` as a function. */
+  readonly query: Query
+  /** `work` may run several times: it must have no effects but those of `db`. */
   transaction<T>(work: (db: Db) => Promise<T>): Promise<T>
-  /** Ends within a second, whether the server takes part or not. */
+  /** Takes at most a second, also when the server does not answer. */
   close(): Promise<void>
 }
 
-/** The wait for a connection is bounded by itself, so a call takes this and `CONNECT_TIMEOUT_MS` at most. */
-export const CALL_TIMEOUT_MS = 4_000
-const CONNECT_TIMEOUT_MS = 3_000
-/** For pollers and maintenance. The role's limit of 10 s comes first, unless the server no longer answers. */
-const STATEMENT_TIMEOUT_MS = 15_000
-const CLOSE_TIMEOUT_MS = 1_000
-
-export type ConnectionOptions = {
-  url: string
-  applicationName: string
-  max: number
-  prepare: boolean
-  /** How long a statement of `db` may take; 15 s unless given. */
-  statementTimeoutMs?: number
+export interface ConnectionOptions {
+  readonly url: string
+  readonly applicationName: string
+  /** The most connections. */
+  readonly max: number
+  readonly prepare: boolean
+  /** Limit of a statement of `db`. Default 15,000. */
+  readonly statementTimeoutMs?: number
   onError(error: Error): void
 }
 
+/** Limit of a statement that a caller waits for. The wait for a connection is limited by `CONNECT_TIMEOUT_MS` on top. */
+export const CALL_TIMEOUT_MS = 4_000
+const CONNECT_TIMEOUT_MS = 3_000
+/** For background work. The limit of the role, 10 s, comes first unless the server no longer answers. */
+const STATEMENT_TIMEOUT_MS = 15_000
+const CLOSE_TIMEOUT_MS = 1_000
+
 /**
- * The queue's own small pool. pg-boss needs node-postgres: with postgres.js as its `db` its start fails
- * (UNSAFE_TRANSACTION). The pool is ours rather than pg-boss's so that the statement which adds a job is prepared
- * in the server; PgBouncer ≥ 1.21 follows such statements in transaction mode.
+ * The queue's own small pool of connections. pg-boss needs node-postgres: with postgres.js its start fails
+ * (UNSAFE_TRANSACTION). It is not pg-boss's pool, because the statement that adds a job must be prepared in the server.
+ * PgBouncer ≥ 1.21 supports prepared statements in transaction mode.
  */
 export function createConnection(options: ConnectionOptions): Connection {
-  const { statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options
-  const server = postgresServer(options.url)
-  // Kept to be destroyed, since node-postgres ends an idle connection by waiting for the server to close it.
-  const sockets = new Set<Duplex>()
-  const onSocket = (socket: Duplex, below?: Duplex) => {
-    if (below !== undefined) sockets.delete(below)
-    for (const each of sockets) if (each.destroyed) sockets.delete(each)
-    sockets.add(socket)
+  return new PooledConnection(options)
+}
+
+class PooledConnection implements Connection {
+  readonly db: Db
+  readonly calls: Db
+  readonly query: Query
+  readonly #pool: pg.Pool
+  readonly #prepare: boolean
+  /** By text. */
+  readonly #preparedNames = new Map<string, string>()
+  /** Destroyed at the end: node-postgres ends an idle connection by waiting for the server to close it. */
+  readonly #sockets = new Set<Duplex>()
+  #closed: Promise<void> | undefined
+
+  constructor(options: ConnectionOptions) {
+    const { statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options
+    this.#prepare = options.prepare
+    this.#pool = this.#createPool(options, statementTimeoutMs)
+    this.db = { executeSql: (text, values) => this.#execute(text, values, statementTimeoutMs) }
+    this.query = (text, values) => this.#execute(text, values, CALL_TIMEOUT_MS)
+    this.calls = { executeSql: this.query }
   }
-  const open = () => openConnection(server, { timeoutMs: CONNECT_TIMEOUT_MS, onSocket })
-  const pool = new pg.Pool({
-    ...nodePostgresOptions(server, open),
-    Client: nodePostgresClient(pg),
-    application_name: server.applicationName ?? options.applicationName,
-    max: options.max,
-    // Bounds the wait for a free connection as well as for a new one.
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    // A peer that vanished without a word must not hold a poller for ever.
-    query_timeout: statementTimeoutMs,
-  })
-  pool.on('error', options.onError)
 
-  const preparedNames = new Map<string, string>()
+  transaction<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return repeated(() => this.#withClient((client) => runTransaction(client, work), rollBack))
+  }
 
-  // Only the insert: its plan cannot go stale, while a fetch planned on an empty table would be kept as it grows.
-  function preparedName(text: string): string | undefined {
-    if (!options.prepare || !text.startsWith('\n    INSERT INTO')) return undefined
-    let name = preparedNames.get(text)
+  close(): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  #createPool(
+    { url, applicationName, max, onError }: ConnectionOptions,
+    statementTimeoutMs: number,
+  ): pg.Pool {
+    const server = postgresServer(url)
+    const open = () =>
+      openConnection(server, {
+        timeoutMs: CONNECT_TIMEOUT_MS,
+        onSocket: (socket, below) => this.#keepSocket(socket, below),
+      })
+    const pool = new pg.Pool({
+      ...nodePostgresOptions(server, open),
+      Client: nodePostgresClient(pg),
+      application_name: server.applicationName ?? applicationName,
+      max,
+      // Limits the wait for a free connection as well as for a new one.
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      // Without a limit, a server that vanished without closing its connections blocks a poller forever.
+      query_timeout: statementTimeoutMs,
+    })
+    pool.on('error', onError)
+    return pool
+  }
+
+  /** @param below the socket that this one (TLS) replaces */
+  #keepSocket(socket: Duplex, below: Duplex | undefined): void {
+    if (below !== undefined) this.#sockets.delete(below)
+    for (const each of this.#sockets) if (each.destroyed) this.#sockets.delete(each)
+    this.#sockets.add(socket)
+  }
+
+  #execute(text: string, values: unknown[] = [], timeoutMs: number) {
+    return repeated((prepare) =>
+      this.#withClient((client) =>
+        client.query(queryOf(text, values, timeoutMs, prepare ? this.#preparedName(text) : undefined)),
+      ),
+    )
+  }
+
+  /** Inserts alone are prepared: their plan cannot go stale. A fetch that was planned on an empty table would be kept as the table grows. */
+  #preparedName(text: string): string | undefined {
+    if (!this.#prepare || !text.startsWith('\n    INSERT INTO')) return undefined
+    let name = this.#preparedNames.get(text)
     if (name === undefined) {
       name = `jobs_${createHash('sha1').update(text).digest('hex').slice(0, 16)}`
-      preparedNames.set(text, name)
+      this.#preparedNames.set(text, name)
     }
     return name
   }
 
-  function dbWith(timeoutMs: number): Db {
-    return {
-      executeSql: (text, values = []) =>
-        repeated((prepare) =>
-          withClient((client) =>
-            client.query(queryOf(text, values, timeoutMs, prepare ? preparedName(text) : undefined)),
-          ),
-        ),
-    }
-  }
-
-  async function connect(): Promise<pg.PoolClient> {
-    try {
-      return await pool.connect()
-    } catch (error) {
-      // Whatever it is (a login, a certificate, a login method that is not known), no session is there.
-      throw noSession(error)
-    }
-  }
-
-  async function withClient<T>(use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await connect()
+  /** @param recover whether the connection can be used again after an error */
+  async #withClient<T>(
+    use: (client: pg.PoolClient) => Promise<T>,
+    recover: (client: pg.PoolClient, error: unknown) => Promise<boolean> = discard,
+  ): Promise<T> {
+    const client = await this.#connect()
     let broken: Error | undefined
     const onError = (error: Error) => {
       broken = error
@@ -113,8 +150,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     try {
       return await use(client)
     } catch (error) {
-      // As the pool itself does: pg-boss sends several statements at once, and a transaction among them stays open.
-      broken = error as Error
+      if (!(await recover(client, error))) broken = error as Error
       throw error
     } finally {
       client.off('error', onError)
@@ -122,68 +158,51 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
-  function transaction<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    return repeated(() => transactionOnce(work))
-  }
-
-  async function transactionOnce<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    const client = await connect()
-    let broken: Error | undefined
-    const onError = (error: Error) => {
-      broken = error
-    }
-    client.on('error', onError)
+  async #connect(): Promise<pg.PoolClient> {
     try {
-      await client.query('BEGIN')
-      const result = await work({
-        executeSql: async (text, values = []) => client.query(queryOf(text, values, CALL_TIMEOUT_MS)),
-      })
-      await client.query('COMMIT')
-      return result
+      return await this.#pool.connect()
     } catch (error) {
-      // Behind a statement that is not answered, a rollback is not either.
-      if (isConnectionFault(error)) broken = error as Error
-      else {
-        await client.query('ROLLBACK').catch((fault: Error) => {
-          broken = fault
-        })
-      }
-      throw error
-    } finally {
-      client.off('error', onError)
-      client.release(broken)
+      // Whatever the reason is (a login, a certificate, an unknown login method), there is no session.
+      throw toConnectError(error)
     }
   }
 
-  async function close(): Promise<void> {
-    const limit = new AbortController()
-    const late = delay(CLOSE_TIMEOUT_MS, undefined, { signal: limit.signal }).catch(() => {})
-    await Promise.race([pool.end(), late])
-    limit.abort()
-    for (const socket of sockets) socket.destroy()
-  }
-
-  let closed: Promise<void> | undefined
-  const calls = dbWith(CALL_TIMEOUT_MS)
-  return {
-    db: dbWith(statementTimeoutMs),
-    calls,
-    query: calls.executeSql,
-    transaction,
-    close: () => {
-      closed ??= close()
-      return closed
-    },
+  async #end(): Promise<void> {
+    await settlesWithin(this.#pool.end(), CLOSE_TIMEOUT_MS)
+    for (const socket of this.#sockets) socket.destroy()
   }
 }
 
-function noSession(error: unknown): ConnectError {
+/** pg-boss sends several statements in one text, so a transaction may be open: drop the connection, as node-postgres does. */
+async function discard(): Promise<boolean> {
+  return false
+}
+
+async function runTransaction<T>(client: pg.PoolClient, work: (db: Db) => Promise<T>): Promise<T> {
+  await client.query('BEGIN')
+  const result = await work({
+    executeSql: async (text, values = []) => client.query(queryOf(text, values, CALL_TIMEOUT_MS)),
+  })
+  await client.query('COMMIT')
+  return result
+}
+
+async function rollBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
+  // Behind a statement that was not answered, a rollback is not answered either.
+  if (isConnectionError(error)) return false
+  return client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  )
+}
+
+function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error
-  const { code, message } = error as { code?: unknown; message?: unknown }
-  return new ConnectError(typeof code === 'string' ? code : 'CONNECT_FAILED', String(message), error)
+  const message = error instanceof Error ? error.message : String(error)
+  return new ConnectError(codeOf(error) ?? 'CONNECT_FAILED', message, error)
 }
 
-// The types of node-postgres know the limit of a pool, and not that of a query.
+/** The types of node-postgres know the limit of a pool but not that of a query. */
 function queryOf(text: string, values: unknown[], timeoutMs: number, name?: string): pg.QueryConfig {
   const query = { text, values, query_timeout: timeoutMs }
   return name === undefined ? query : { ...query, name }

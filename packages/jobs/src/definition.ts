@@ -1,67 +1,74 @@
+import type { FieldError } from '@reference/errors'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { type FieldFault, JobDataError, JobResultError } from './errors.ts'
+import { jobDataInvalid, jobResultInvalid } from './errors.ts'
 
-/** Where jobs go that failed for good: a copy of the payload with the id of the failed job. */
+/** Holds a copy of each job that failed for good: its payload, and the id of the job. */
 export const DEAD_LETTER_QUEUE = 'dead-letter'
 
 const DAY_SECONDS = 86_400
 
-export type JobOptions<Data extends TSchema, Result extends TSchema> = {
-  /** Letters, digits, `-`, `_`, `.` and `/`: the name of the queue as well. */
-  name: string
-  data: Data
-  result: Result
-  /** Further attempts after the first; a worker that dies uses one. Default 5. */
-  retryLimit?: number
-  /** The first wait; it doubles with each attempt, with jitter. Default 1. */
-  retryDelaySeconds?: number
-  /** Default 20: with the heartbeat below, a job whose worker died runs again within 60 s even on its last attempt. */
-  retryDelayMaxSeconds?: number
-  /** How long one attempt may run. Default 900. */
-  timeoutSeconds?: number
-  /** A worker that was not heard of for so long is dead. Default 10, which is pg-boss's least. */
-  heartbeatSeconds?: number
-  /** How long a finished job and its result can be read. Default 7 days. */
-  keepResultSeconds?: number
+export interface JobOptions<Data extends TSchema, Result extends TSchema> {
+  /** Letters, digits, `-`, `_`, `.` and `/`. It is also the name of the queue. */
+  readonly name: string
+  readonly data: Data
+  readonly result: Result
+  /** Attempts after the first; a worker that dies uses one. Default 5. */
+  readonly retryLimit?: number
+  /** The first pause; it doubles with each attempt, with jitter. Default 1. */
+  readonly retryDelaySeconds?: number
+  /** Default 20: with the default heartbeat, a job whose worker died runs again within 60 s even on its last attempt. */
+  readonly retryDelayMaxSeconds?: number
+  /** Limit of one attempt. Default 900. */
+  readonly timeoutSeconds?: number
+  /** A worker that has sent no heartbeat for this time is dead. Default 10, the least that pg-boss accepts. */
+  readonly heartbeatSeconds?: number
+  /** How long a job that has ended, and its result, can be read. Default 7 days. */
+  readonly keepResultSeconds?: number
   /** How long a job may wait before it is dropped. Default 14 days. */
-  keepQueuedSeconds?: number
-  /** Default true. */
-  deadLetter?: boolean
-  /** At most one active in all processes together, in the order of their enqueueing. Default false. */
-  singleActive?: boolean
+  readonly keepQueuedSeconds?: number
+  /** Whether a job that failed for good leaves a copy in `dead-letter`. Default true. */
+  readonly deadLetter?: boolean
+  /**
+   * At most one job is active in all processes together, in the order of their enqueueing. Jobs that are enqueued with
+   * `onDuplicate: 'replace'`: at most one for each key. Default false.
+   */
+  readonly singleActive?: boolean
   /** Enqueued by the clock, once in all processes together. */
-  cron?: { expression: string; data: Static<Data>; timezone?: string }
+  readonly cron?: { readonly expression: string; readonly data: Static<Data>; readonly timezone?: string }
 }
 
-export type JobDefinition<Data extends TSchema = TSchema, Result extends TSchema = TSchema> = {
+export interface JobDefinition<Data extends TSchema = TSchema, Result extends TSchema = TSchema> {
   readonly name: string
   readonly data: Data
   readonly result: Result
   readonly queue: QueueSettings
-  readonly cron: { expression: string; data: object; timezone: string } | undefined
-  /** Throws a JobDataError that names each field. */
+  readonly cron: { readonly expression: string; readonly data: object; readonly timezone: string } | undefined
+  /** @throws AppError `JOB_DATA_INVALID`, which names each field */
   checkData(value: unknown): Static<Data> & object
-  /** Throws a JobResultError. */
+  /** @throws AppError `JOB_RESULT_INVALID` */
   checkResult(value: unknown): Static<Result>
 }
 
-export type QueueSettings = {
-  policy: 'standard' | 'singleton'
-  retryLimit: number
-  retryDelay: number
-  retryBackoff: true
-  retryDelayMax: number
-  expireInSeconds: number
-  heartbeatSeconds: number
-  deleteAfterSeconds: number
-  retentionSeconds: number
-  deadLetter?: string
+/** How pg-boss names the settings of a queue. */
+export interface QueueSettings {
+  readonly policy: 'standard' | 'singleton'
+  readonly retryLimit: number
+  readonly retryDelay: number
+  readonly retryBackoff: true
+  readonly retryDelayMax: number
+  readonly expireInSeconds: number
+  readonly heartbeatSeconds: number
+  readonly deleteAfterSeconds: number
+  readonly retentionSeconds: number
+  readonly deadLetter?: string
 }
 
 /**
- * One job of the registry: its name, the schemas of its payload and result, and how it is retried and kept.
- * The payload is checked where it is enqueued and again where it is worked on; the result where it is stored.
+ * Defines a job: its name, the schemas of its payload and result, how it is retried and how long it is kept. The payload is
+ * checked when it is enqueued and again before it is handled; the result is checked before it is stored.
+ *
+ * @throws TypeError when the name cannot be that of a queue; AppError `JOB_DATA_INVALID` when the schema refuses the data of `cron`
  */
 export function defineJob<Data extends TSchema, Result extends TSchema>(
   options: JobOptions<Data, Result>,
@@ -75,7 +82,30 @@ export function defineJob<Data extends TSchema, Result extends TSchema>(
   const dataValidator = Compile(data)
   const resultValidator = Compile(result)
 
-  const queue: QueueSettings = {
+  function checkData(value: unknown): Static<Data> & object {
+    if (dataValidator.Check(value) && typeof value === 'object' && value !== null) return value
+    const errors = fieldErrors(dataValidator.Errors(value))
+    throw jobDataInvalid(name, errors.length > 0 ? errors : [{ field: '', message: 'must be an object' }])
+  }
+
+  function checkResult(value: unknown): Static<Result> {
+    if (resultValidator.Check(value)) return value
+    throw jobResultInvalid(name, fieldErrors(resultValidator.Errors(value)))
+  }
+
+  return {
+    name,
+    data,
+    result,
+    queue: queueSettings(options),
+    cron: cron && { ...cron, data: checkData(cron.data), timezone: cron.timezone ?? 'UTC' },
+    checkData,
+    checkResult,
+  }
+}
+
+function queueSettings(options: JobOptions<TSchema, TSchema>): QueueSettings {
+  return {
     policy: options.singleActive ? 'singleton' : 'standard',
     retryLimit: options.retryLimit ?? 5,
     retryDelay: options.retryDelaySeconds ?? 1,
@@ -87,37 +117,16 @@ export function defineJob<Data extends TSchema, Result extends TSchema>(
     retentionSeconds: options.keepQueuedSeconds ?? 14 * DAY_SECONDS,
     ...(options.deadLetter === false ? {} : { deadLetter: DEAD_LETTER_QUEUE }),
   }
-
-  function checkData(value: unknown): Static<Data> & object {
-    if (dataValidator.Check(value) && typeof value === 'object' && value !== null) return value
-    const faults = faultsOf(dataValidator.Errors(value))
-    throw new JobDataError(name, faults.length > 0 ? faults : [{ field: '', message: 'must be an object' }])
-  }
-
-  function checkResult(value: unknown): Static<Result> {
-    if (resultValidator.Check(value)) return value
-    throw new JobResultError(name, faultsOf(resultValidator.Errors(value)))
-  }
-
-  return {
-    name,
-    data,
-    result,
-    queue,
-    cron: cron && { ...cron, data: checkData(cron.data), timezone: cron.timezone ?? 'UTC' },
-    checkData,
-    checkResult,
-  }
 }
 
-// More than a few faults help nobody, and a hostile payload can have thousands.
-const MAX_FAULTS = 20
+/** A hostile payload can have thousands of faults, and a reader needs few. */
+const MAX_FIELD_ERRORS = 20
 
-function faultsOf(errors: Iterable<{ instancePath: string; message: string }>): FieldFault[] {
-  const faults: FieldFault[] = []
+function fieldErrors(errors: Iterable<{ instancePath: string; message: string }>): FieldError[] {
+  const found: FieldError[] = []
   for (const { instancePath, message } of errors) {
-    faults.push({ field: instancePath.slice(1).replaceAll('/', '.'), message })
-    if (faults.length === MAX_FAULTS) break
+    found.push({ field: instancePath.slice(1).replaceAll('/', '.'), message })
+    if (found.length === MAX_FIELD_ERRORS) break
   }
-  return faults
+  return found
 }

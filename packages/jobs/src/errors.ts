@@ -1,120 +1,103 @@
+import { AppError, type FieldError } from '@reference/errors'
 import { ConnectError, isLoginRefusal } from '@reference/postgres'
 
-/** The faults of this package, in one place. Those with a `statusCode` may reach an HTTP reply as they are. */
-
-export type FieldFault = { field: string; message: string }
-
-/** The job store cannot be reached, or is not there yet. */
-export class JobsUnavailableError extends Error {
-  readonly code = 'JOBS_UNAVAILABLE'
-  readonly statusCode = 503
-  readonly retryAfterSeconds = 1
-
-  constructor(cause?: unknown) {
-    super('The job queue is not available.', { cause })
-    this.name = 'JobsUnavailableError'
-  }
+/** The database cannot be reached, or has no tables of the queue yet. */
+export function jobsUnavailable(cause?: unknown): AppError {
+  const options = { cause, retryAfterSeconds: 1 }
+  return new AppError('JOBS_UNAVAILABLE', 503, 'The job queue is not available.', options)
 }
 
-/** A payload, an id or an option that the definition of the job refuses; `errors` names each field. */
-export class JobDataError extends Error {
-  readonly code = 'JOB_DATA_INVALID'
-  readonly statusCode = 422
-  readonly errors: FieldFault[]
-
-  constructor(job: string, errors: FieldFault[], cause?: unknown) {
-    const faults = errors.map(({ field, message }) => `${field || 'data'} ${message}`).join('; ')
-    super(`Job ${job}: ${faults}.`, { cause })
-    this.name = 'JobDataError'
-    this.errors = errors
-  }
+/** The definition of the job refuses a payload, an id or an option; `errors` names each field. */
+export function jobDataInvalid(job: string, errors: readonly FieldError[], cause?: unknown): AppError {
+  const message = `Job ${job}: ${sentenceOf(errors, 'data')}.`
+  return new AppError('JOB_DATA_INVALID', 422, message, { cause, errors })
 }
 
-/** A handler returned what its definition does not allow: a fault of the program, so it is not tried again. */
-export class JobResultError extends Error {
-  readonly code = 'JOB_RESULT_INVALID'
-  readonly retry = false
-
-  constructor(job: string, errors: FieldFault[]) {
-    const faults = errors.map(({ field, message }) => `${field || 'result'} ${message}`).join('; ')
-    super(`Job ${job} returned a wrong result: ${faults}.`)
-    this.name = 'JobResultError'
-  }
-}
-
-/** A handler throws this when trying again cannot help: the job fails at once and goes to the dead letters. */
-export class JobPermanentError extends Error {
-  readonly code = 'JOB_PERMANENT_FAILURE'
-  readonly retry = false
-
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options)
-    this.name = 'JobPermanentError'
-  }
+/** A handler returned a value that its definition refuses. */
+export function jobResultInvalid(job: string, errors: readonly FieldError[]): AppError {
+  const message = `Job ${job} returned a wrong result: ${sentenceOf(errors, 'result')}.`
+  return new AppError('JOB_RESULT_INVALID', 500, message)
 }
 
 /** A definition that was not given to `createJobs`. */
-export class JobUnknownError extends Error {
-  readonly code = 'JOB_UNKNOWN'
+export function jobUnknown(job: string): AppError {
+  return new AppError('JOB_UNKNOWN', 500, `Job ${job} is not among the definitions of this process.`)
+}
 
-  constructor(job: string) {
-    super(`Job ${job} is not among the definitions of this process.`)
-    this.name = 'JobUnknownError'
+/** The name of the queue is misspelt, or no process that defines the job has run yet. */
+export function queueUnknown(queue: string, known: readonly string[]): AppError {
+  const others = known.length > 0 ? `are ${known.join(', ')}` : 'is none yet'
+  return new AppError('QUEUE_UNKNOWN', 404, `There is no queue ${queue}; there ${others}.`)
+}
+
+/** Thrown by a handler that must not run again: the job fails at once and becomes a dead letter. */
+export class JobPermanentError extends AppError<'JOB_PERMANENT_FAILURE'> {
+  readonly retry = false
+
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super('JOB_PERMANENT_FAILURE', 500, message, options)
   }
 }
 
-/** A queue that is not there: its name was misspelt, or no process that knows the job has run yet. */
-export class QueueUnknownError extends Error {
-  readonly code = 'QUEUE_UNKNOWN'
+/** A payload or a result that does not fit its schema now will not fit it on the next attempt. */
+const PERMANENT_CODES: ReadonlySet<unknown> = new Set(['JOB_DATA_INVALID', 'JOB_RESULT_INVALID'])
 
-  constructor(queue: string, known: readonly string[]) {
-    super(
-      `There is no queue ${queue}; there ${known.length > 0 ? `are ${known.join(', ')}` : 'is none yet'}.`,
-    )
-    this.name = 'QueueUnknownError'
-  }
+/** Whether a job that failed with this error must not run again. Any error with `retry: false` says so. */
+export function isPermanent(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return Reflect.get(error, 'retry') === false || PERMANENT_CODES.has(codeOf(error))
 }
 
-// Of sockets, postgres.js and the database package, for a job that is enqueued in a transaction of theirs.
-const CONNECTION_CODES = new Set([
-  ...[
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'EPIPE',
-    'ETIMEDOUT',
-    'EHOSTUNREACH',
-    'ENETUNREACH',
-    'ENOTFOUND',
-    'EAI_AGAIN',
-  ],
-  ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'DB_UNAVAILABLE'],
+/** The codes of sockets, postgres.js and the database package: a job may be enqueued in a transaction of theirs. */
+const CONNECTION_CODES: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+  'CONNECT_TIMEOUT',
+  'DB_UNAVAILABLE',
 ])
 
-// node-postgres throws these without a code.
+/** The errors that node-postgres throws without a code. */
 const CONNECTION_MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/
 
-/** Whether an error says that Postgres cannot be reached, rather than that it refused a statement. */
-export function isConnectionFault(error: unknown): boolean {
-  for (let fault = error; fault instanceof Error; fault = fault.cause) {
-    const code = codeOf(fault)
-    if (fault instanceof ConnectError || isLoginRefusal(fault)) return true
-    if (code !== undefined && CONNECTION_CODES.has(code)) return true
-    if (CONNECTION_MESSAGES.test(fault.message)) return true
-  }
-  return false
+/** Whether Postgres cannot be reached, as opposed to a statement that it refused. */
+export function isConnectionError(error: unknown): boolean {
+  return causesOf(error).some(
+    (each) =>
+      each instanceof ConnectError ||
+      isLoginRefusal(each) ||
+      CONNECTION_CODES.has(codeOf(each)) ||
+      CONNECTION_MESSAGES.test(each.message),
+  )
 }
 
-/** JSON that Postgres cannot hold as jsonb: U+0000 (22P05) or half of a surrogate pair (22P02). */
+/** Whether jsonb refused text: U+0000 (22P05) or half of a surrogate pair (22P02). */
 export function isUnstorableJson(error: unknown): boolean {
-  for (let fault = error; fault instanceof Error; fault = fault.cause) {
-    const code = codeOf(fault)
-    if (code === '22P05' || code === '22P02') return true
-  }
-  return false
+  return causesOf(error).some((each) => ['22P05', '22P02'].includes(codeOf(each) ?? ''))
 }
 
-function codeOf(error: Error): string | undefined {
-  const code: unknown = Reflect.get(error, 'code')
+/** The `code` of an error, if it is a text. */
+export function codeOf(error: unknown): string | undefined {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
   return typeof code === 'string' ? code : undefined
+}
+
+/** The error and its causes. */
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = []
+  for (let each = error; each instanceof Error; each = each.cause) causes.push(each)
+  return causes
+}
+
+function sentenceOf(errors: readonly FieldError[], whole: string): string {
+  return errors.map(({ field, message }) => `${field || whole} ${message}`).join('; ')
 }

@@ -3,13 +3,13 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { Type } from 'typebox'
 import { defineJob } from './definition.ts'
-import { double, flaky } from './fixtures/definitions.ts'
-import { harness, inState } from './fixtures/harness.ts'
+import { double, flaky } from './testing/definitions.ts'
+import { createHarness, inState, whenReady } from './testing/harness.ts'
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 
-t.test('a job is queued, worked on and completed with its result', async (t) => {
-  const jobs = (await harness(t)).open()
+t.test('a job is queued, handled and completed with its result', async (t) => {
+  const jobs = (await createHarness(t)).open()
   const id = await jobs.enqueue(double, { n: 21 })
   t.same(await jobs.get(id), { id, state: 'queued', progress: 0, attempts: 0, result: null, error: null })
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
@@ -24,7 +24,7 @@ t.test('a job is queued, worked on and completed with its result', async (t) => 
 })
 
 t.test('an unknown or malformed id has no status', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   for (const id of [UNKNOWN_ID, '', '42', "'; DROP TABLE", `${UNKNOWN_ID}0`, '\u0000']) {
     t.equal(await jobs.get(id), undefined)
     t.equal(await jobs.cancel(id), undefined)
@@ -32,8 +32,8 @@ t.test('an unknown or malformed id has no status', async (t) => {
   }
 })
 
-t.test('a transaction that rolls back leaves no job, one that commits leaves it', async (t) => {
-  const { open, admin } = await harness(t)
+t.test('a transaction that rolls back stores no job, one that commits stores it', async (t) => {
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   const database = drizzle(admin)
   let lost = ''
@@ -54,8 +54,8 @@ t.test('a transaction that rolls back leaves no job, one that commits leaves it'
   t.match(await jobs.get(kept), { state: 'queued' })
 })
 
-t.test('a job that is done already is stored with its result, and no handler sees it', async (t) => {
-  const { open, admin } = await harness(t)
+t.test('a job that its caller has done is stored with its result, and no handler sees it', async (t) => {
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   const handled: number[] = []
   jobs.work(double, ({ data }) => {
@@ -80,21 +80,8 @@ t.test('a job that is done already is stored with its result, and no handler see
   })
 })
 
-t.test('an id or a key enqueues once', async (t) => {
-  const { open, admin } = await harness(t)
-  const jobs = open()
-  t.equal(await jobs.enqueue(double, { n: 1 }, { id: UNKNOWN_ID }), UNKNOWN_ID)
-  t.equal(await jobs.enqueue(double, { n: 2 }, { id: UNKNOWN_ID }), UNKNOWN_ID)
-  const first = await jobs.enqueue(double, { n: 3 }, { key: 'order 7' })
-  t.equal(await jobs.enqueue(double, { n: 4 }, { key: 'order 7' }), first)
-  t.not(await jobs.enqueue(double, { n: 4 }, { key: 'order 8' }), first)
-  const { rows } = await admin.query("SELECT data FROM pgboss.job WHERE name = 'double' ORDER BY created_on")
-  t.same(rows, [{ data: { n: 1 } }, { data: { n: 3 } }, { data: { n: 4 } }])
-  await t.rejects(jobs.enqueue(double, { n: 1 }, { id: 'seven' }), { code: 'JOB_DATA_INVALID' })
-})
-
 t.test('a payload that the schema refuses is not stored, and each field is named', async (t) => {
-  const { open, admin } = await harness(t)
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   const wrong: unknown[] = [{ n: 'one' }, { n: 1, m: 2 }, {}, [], null, 'text']
   for (const data of wrong) {
@@ -108,38 +95,41 @@ t.test('a payload that the schema refuses is not stored, and each field is named
   t.same(rows, [{ jobs: 0 }])
 })
 
-t.test('text that Postgres cannot hold is refused as a fault of the payload', async (t) => {
+t.test('text that Postgres cannot store is refused as invalid data', async (t) => {
   const anything = defineJob({
     name: 'anything',
     data: Type.Object({ text: Type.String() }),
     result: Type.Null(),
   })
-  const jobs = (await harness(t)).open({ definitions: [anything] })
+  const jobs = (await createHarness(t)).open({ definitions: [anything] })
   for (const text of ['a\u0000b', '\ud800']) {
     await t.rejects(jobs.enqueue(anything, { text }), { code: 'JOB_DATA_INVALID', statusCode: 422 })
   }
 })
 
-t.test('a job with a cron expression is scheduled once, and unscheduled with its expression', async (t) => {
-  const { open, admin } = await harness(t)
-  const shape = { name: 'tick', data: Type.Object({}), result: Type.Null() }
-  const schedules = async () => {
-    const { rows } = await admin.query('SELECT name, cron, timezone FROM pgboss.schedule')
-    return rows
-  }
-  const cron = { expression: '*/5 * * * *', data: {} }
-  await open({ definitions: [defineJob({ ...shape, cron })] }).ready()
-  await open({ definitions: [defineJob({ ...shape, cron })] }).ready()
-  t.same(await schedules(), [{ name: 'tick', cron: '*/5 * * * *', timezone: 'UTC' }])
-  await open({ definitions: [defineJob(shape)] }).ready()
-  t.same(await schedules(), [])
-})
+t.test(
+  'a cron job is scheduled once, and unscheduled when its definition loses the expression',
+  async (t) => {
+    const { open, admin } = await createHarness(t)
+    const shape = { name: 'tick', data: Type.Object({}), result: Type.Null() }
+    const schedules = async () => {
+      const { rows } = await admin.query('SELECT name, cron, timezone FROM pgboss.schedule')
+      return rows
+    }
+    const cron = { expression: '*/5 * * * *', data: {} }
+    await whenReady(open({ definitions: [defineJob({ ...shape, cron })] }))
+    await whenReady(open({ definitions: [defineJob({ ...shape, cron })] }))
+    t.same(await schedules(), [{ name: 'tick', cron: '*/5 * * * *', timezone: 'UTC' }])
+    await whenReady(open({ definitions: [defineJob(shape)] }))
+    t.same(await schedules(), [])
+  },
+)
 
-t.test('settings of a queue follow its definition', async (t) => {
-  const { open, admin } = await harness(t)
+t.test('the settings of a queue follow its definition', async (t) => {
+  const { open, admin } = await createHarness(t)
   const shape = { name: 'kept', data: Type.Object({}), result: Type.Null() }
-  await open({ definitions: [defineJob(shape)] }).ready()
-  await open({ definitions: [defineJob({ ...shape, retryLimit: 9, deadLetter: false })] }).ready()
+  await whenReady(open({ definitions: [defineJob(shape)] }))
+  await whenReady(open({ definitions: [defineJob({ ...shape, retryLimit: 9, deadLetter: false })] }))
   const { rows } = await admin.query(
     "SELECT retry_limit, dead_letter, deletion_seconds, heartbeat_seconds FROM pgboss.queue WHERE name = 'kept'",
   )
@@ -147,7 +137,7 @@ t.test('settings of a queue follow its definition', async (t) => {
 })
 
 t.test('jobs are listed newest first, by queue and state', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   const first = await jobs.enqueue(double, { n: 1 })
   const second = await jobs.enqueue(flaky, { failures: 0 })
   await jobs.cancel(first)
@@ -165,8 +155,8 @@ t.test('jobs are listed newest first, by queue and state', async (t) => {
   await t.rejects(jobs.deadLetters('duoble'), { code: 'QUEUE_UNKNOWN' })
 })
 
-t.test('a registry tells depths, ages and durations', async (t) => {
-  const { open } = await harness(t)
+t.test('the metrics are depths, ages and durations', async (t) => {
+  const { open } = await createHarness(t)
   const registry = new Registry()
   const jobs = open({ registry })
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
@@ -178,8 +168,8 @@ t.test('a registry tells depths, ages and durations', async (t) => {
   t.match(text, 'jobs_dead_letters 0')
 })
 
-t.test('the age of the oldest job that nobody takes is told', async (t) => {
-  const { open } = await harness(t)
+t.test('the metrics have the age of the oldest job that waits', async (t) => {
+  const { open } = await createHarness(t)
   const registry = new Registry()
   const jobs = open({ registry })
   await jobs.enqueue(double, { n: 1 })

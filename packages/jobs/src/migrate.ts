@@ -1,29 +1,39 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { until } from '@reference/async'
 import { PgBoss } from 'pg-boss'
 import { createConnection } from './connection.ts'
 
+/** The schema of pg-boss's tables. */
 export const SCHEMA = 'pgboss'
 
-export type MigrateJobsOptions = {
+const INDEX_TIMEOUT_MS = 600_000
+const INDEX_POLL_MS = 250
+const STOP_TIMEOUT_MS = 5_000
+
+export interface MigrateJobsOptions {
   /** Past PgBouncer: migrations take locks and build indexes in a session of their own. */
-  directUrl: string
-  /** The limit on waiting for indexes that are built in the background. Default 10 minutes. */
-  timeoutMs?: number
+  readonly directUrl: string
+  /** Limit of the wait for indexes that are built in the background. Default 10 minutes. */
+  readonly timeoutMs?: number
 }
 
 /**
- * Creates or upgrades the queue's tables (schema `pgboss`), under pg-boss's own advisory lock: any number of
- * processes may do it at once. Resolves when indexes built in the background are there as well.
+ * Creates or upgrades the queue's tables (schema `pgboss`) under pg-boss's own advisory lock, so that any number of processes
+ * may call it at once. Resolves when the indexes that are built in the background exist, too.
+ *
+ * @throws AppError `WAIT_TIMED_OUT` when the indexes do not exist within `timeoutMs`
  */
-export async function migrateJobs({ directUrl, timeoutMs = 600_000 }: MigrateJobsOptions): Promise<void> {
-  const faults: Error[] = []
+export async function migrateJobs({
+  directUrl,
+  timeoutMs = INDEX_TIMEOUT_MS,
+}: MigrateJobsOptions): Promise<void> {
+  const errors: Error[] = []
   const connection = createConnection({
     url: directUrl,
     applicationName: 'jobs-migrate',
     max: 2,
     prepare: false,
     statementTimeoutMs: timeoutMs,
-    onError: (error) => faults.push(error),
+    onError: (error) => errors.push(error),
   })
   const boss = new PgBoss({
     db: connection.db,
@@ -33,27 +43,22 @@ export async function migrateJobs({ directUrl, timeoutMs = 600_000 }: MigrateJob
     schedule: false,
     registerInstance: false,
   })
-  boss.on('error', (error) => faults.push(error))
+  boss.on('error', (error) => errors.push(error))
   try {
     await boss.start()
-    await indexesBuilt(boss, timeoutMs, faults)
+    await until('the indexes of the job tables exist', () => areIndexesBuilt(boss, errors), {
+      timeoutMs,
+      intervalMs: INDEX_POLL_MS,
+    })
   } finally {
-    await boss.stop({ graceful: true, timeout: 5_000 })
+    await boss.stop({ graceful: true, timeout: STOP_TIMEOUT_MS })
     await connection.close()
   }
 }
 
-async function indexesBuilt(boss: PgBoss, timeoutMs: number, faults: Error[]): Promise<void> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const summary = await boss.getBamStatus()
-    if (summary.some(({ status }) => status === 'failed')) {
-      throw new Error('An index of the job tables could not be built.', { cause: faults[0] })
-    }
-    if (!summary.some(({ status }) => status === 'pending' || status === 'in_progress')) return
-    if (performance.now() > deadline) {
-      throw new Error(`The indexes of the job tables were not built within ${timeoutMs} ms.`)
-    }
-    await delay(250)
-  }
+async function areIndexesBuilt(boss: PgBoss, errors: readonly Error[]): Promise<boolean> {
+  const summary = await boss.getBamStatus()
+  if (summary.some(({ status }) => status === 'failed'))
+    throw new Error('An index of the job tables could not be built.', { cause: errors[0] })
+  return !summary.some(({ status }) => status === 'pending' || status === 'in_progress')
 }

@@ -1,26 +1,26 @@
-import type { Connection } from './connection.ts'
+import type { Query } from './connection.ts'
 import { SCHEMA } from './migrate.ts'
 
-// One write a half second and job at most, whatever the handler says how often.
 const WRITE_INTERVAL_MS = 500
 
 /**
- * Progress lies in the `output` column of the active job, which stays empty until the job is settled: a job that says
- * nothing costs no statement, and there is no second table to keep. The update touches no indexed column and only a
- * job that this attempt still holds.
+ * The progress of an active job is stored in its `output` column, which is empty until the job ends: a job that reports none
+ * costs no statement, and no second table is needed. The update touches no indexed column, and only a job that this attempt
+ * still holds.
  */
 const WRITE_PROGRESS = `
   UPDATE ${SCHEMA}.job SET output = jsonb_build_object('progress', $3::int)
   WHERE name = $1 AND id = $2::uuid AND state = 'active' AND retry_count = $4::int`
 
-export type ProgressReporter = {
+export interface ProgressReporter {
   report(percent: number): void
   stop(): void
 }
 
+/** Writes the progress of one attempt: the first report at once, then the latest every half second. */
 export function createProgressReporter(
-  connection: Connection,
-  job: { name: string; id: string; retryCount: number },
+  query: Query,
+  job: { readonly name: string; readonly id: string; readonly retryCount: number },
   onError: (error: unknown) => void,
 ): ProgressReporter {
   let latest = 0
@@ -30,12 +30,12 @@ export function createProgressReporter(
 
   function write(): void {
     written = latest
-    timer = setTimeout(afterInterval, WRITE_INTERVAL_MS)
+    timer = setTimeout(onInterval, WRITE_INTERVAL_MS)
     timer.unref()
-    connection.query(WRITE_PROGRESS, [job.name, job.id, latest, job.retryCount]).catch(onError)
+    query(WRITE_PROGRESS, [job.name, job.id, latest, job.retryCount]).catch(onError)
   }
 
-  function afterInterval(): void {
+  function onInterval(): void {
     timer = undefined
     if (!stopped && latest !== written) write()
   }

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { until } from '@reference/local-stack'
+import { until } from '@reference/async'
 import t from 'tap'
-import { double } from './fixtures/definitions.ts'
-import { harness, inState } from './fixtures/harness.ts'
+import { double } from './testing/definitions.ts'
+import { createHarness, inState, whenReady } from './testing/harness.ts'
 
 t.test('a job enqueued by a process that was killed is completed by another', async (t) => {
-  const { open, start } = await harness(t)
+  const { open, start } = await createHarness(t)
   const { child, line: id } = await start('enqueue')
   child.kill('SIGKILL')
   await once(child, 'exit')
@@ -16,7 +16,7 @@ t.test('a job enqueued by a process that was killed is completed by another', as
 })
 
 t.test('the job of a worker that was killed runs again', async (t) => {
-  const { open, start, admin } = await harness(t)
+  const { open, start, admin } = await createHarness(t)
   const jobs = open()
   const id = await jobs.enqueue(double, { n: 4 })
   const { child, line } = await start('hang')
@@ -24,14 +24,14 @@ t.test('the job of a worker that was killed runs again', async (t) => {
   t.match(await jobs.get(id), { state: 'active', attempts: 1 })
   child.kill('SIGKILL')
   await once(child, 'exit')
-  // pg-boss takes no less than 10 s for a heartbeat; a test need not wait for them.
+  // pg-boss accepts no heartbeat below 10 s; the test need not wait that long.
   await admin.query('UPDATE pgboss.job SET heartbeat_seconds = 1 WHERE id = $1', [id])
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
   t.match(await inState(jobs, id, 'completed'), { attempts: 2, result: { twice: 8 } })
 })
 
-t.test('the job of a killed worker that has no attempts left fails and says why', async (t) => {
-  const { open, start, admin } = await harness(t)
+t.test('the job of a killed worker without attempts left fails with the reason', async (t) => {
+  const { open, start, admin } = await createHarness(t)
   const jobs = open()
   const id = await jobs.enqueue(double, { n: 4 })
   const { child } = await start('hang')
@@ -41,7 +41,7 @@ t.test('the job of a killed worker that has no attempts left fails and says why'
 })
 
 t.test('close waits for running handlers and takes no further job', async (t) => {
-  const { open } = await harness(t)
+  const { open } = await createHarness(t)
   const jobs = open({ drainTimeoutMs: 10_000 })
   const { promise: finish, resolve } = Promise.withResolvers<void>()
   jobs.work(
@@ -65,7 +65,7 @@ t.test('close waits for running handlers and takes no further job', async (t) =>
 })
 
 t.test('a handler that outlives the drain is aborted, and its job tried again', async (t) => {
-  const { open } = await harness(t)
+  const { open } = await createHarness(t)
   const jobs = open({ drainTimeoutMs: 1_000 })
   let aborted = false
   jobs.work(double, ({ signal }) => {
@@ -84,55 +84,51 @@ t.test('a handler that outlives the drain is aborted, and its job tried again', 
   })
 })
 
-t.test('without a database everything says 503 and starts by itself when it comes', async (t) => {
-  const { url, open } = await harness(t, { migrated: false })
-  // Not migrated is the same to a service as not there: both come later.
-  const early = open()
-  early.work(double, ({ data }) => ({ twice: data.n * 2 }))
-  await t.rejects(early.ready(), { code: 'JOBS_UNAVAILABLE', statusCode: 503 })
-  await t.rejects(early.enqueue(double, { n: 1 }), { code: 'JOBS_UNAVAILABLE', retryAfterSeconds: 1 })
-  await t.rejects(early.get('00000000-0000-4000-8000-000000000000'), { code: 'JOBS_UNAVAILABLE' })
-  await early.migrate()
-  await until('jobs are ready', () =>
-    early.ready().then(
-      () => true,
-      () => false,
-    ),
-  )
-  t.match(await inState(early, await early.enqueue(double, { n: 4 }), 'completed'), { result: { twice: 8 } })
+t.test(
+  'without a database every call is a 503, and the queue starts when the database is migrated',
+  async (t) => {
+    const { url, open } = await createHarness(t, { migrated: false })
+    const early = open()
+    early.work(double, ({ data }) => ({ twice: data.n * 2 }))
+    await t.rejects(early.ready(), { code: 'JOBS_UNAVAILABLE', statusCode: 503 })
+    await t.rejects(early.enqueue(double, { n: 1 }), { code: 'JOBS_UNAVAILABLE', retryAfterSeconds: 1 })
+    await t.rejects(early.get('00000000-0000-4000-8000-000000000000'), { code: 'JOBS_UNAVAILABLE' })
+    await early.migrate()
+    await whenReady(early)
+    t.match(await inState(early, await early.enqueue(double, { n: 4 }), 'completed'), {
+      result: { twice: 8 },
+    })
 
-  const closedPort = createServer().listen(0, '127.0.0.1')
-  await once(closedPort, 'listening')
-  const address = closedPort.address()
-  closedPort.close()
-  const port = typeof address === 'object' ? String(address?.port) : ''
-  const away = open({ databaseUrl: Object.assign(new URL(url), { port }).href })
-  await t.rejects(away.ready(AbortSignal.timeout(5_000)), { code: 'JOBS_UNAVAILABLE' })
-  await t.rejects(away.enqueue(double, { n: 1 }), { code: 'JOBS_UNAVAILABLE', statusCode: 503 })
-  await away.close()
-})
+    const closedPort = createServer().listen(0, '127.0.0.1')
+    await once(closedPort, 'listening')
+    const address = closedPort.address()
+    closedPort.close()
+    const port = typeof address === 'object' ? String(address?.port) : ''
+    const unreachable = open({ databaseUrl: Object.assign(new URL(url), { port }).href })
+    await t.rejects(unreachable.ready(AbortSignal.timeout(5_000)), { code: 'JOBS_UNAVAILABLE' })
+    await t.rejects(unreachable.enqueue(double, { n: 1 }), { code: 'JOBS_UNAVAILABLE', statusCode: 503 })
+    await unreachable.close()
+  },
+)
 
-t.test('workers go on after the database has dropped every connection', async (t) => {
-  const { open, admin } = await harness(t)
+t.test('workers continue after the database has dropped every connection', async (t) => {
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
   await inState(jobs, await jobs.enqueue(double, { n: 1 }), 'completed')
   await admin.query(
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
   )
-  const id = await until('a job is taken again', () => jobs.enqueue(double, { n: 2 }).catch(() => undefined))
+  const id = await until('a job is taken again', () => jobs.enqueue(double, { n: 2 }), {
+    retryErrors: true,
+  })
   t.match(await inState(jobs, id, 'completed'), { result: { twice: 4 } })
 })
 
-t.test('migrating twice at once makes one schema', async (t) => {
-  const { open } = await harness(t, { migrated: false })
+t.test('concurrent migrations create one schema', async (t) => {
+  const { open } = await createHarness(t, { migrated: false })
   const jobs = open()
   await Promise.all([jobs.migrate(), jobs.migrate()])
   await jobs.migrate()
-  await until('jobs are ready', () =>
-    jobs.ready().then(
-      () => true,
-      () => false,
-    ),
-  )
+  await whenReady(jobs)
 })

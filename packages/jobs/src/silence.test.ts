@@ -1,13 +1,14 @@
-import { linkTo, until } from '@reference/local-stack'
+import { until } from '@reference/async'
+import { linkTo } from '@reference/local-stack'
 import t from 'tap'
-import { double } from './fixtures/definitions.ts'
-import { harness, inState } from './fixtures/harness.ts'
+import { double } from './testing/definitions.ts'
+import { createHarness, inState } from './testing/harness.ts'
 
-const away = { code: 'JOBS_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
+const UNAVAILABLE = { code: 'JOBS_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 }
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 
-t.test('a database that stops answering is a 503 for every call, and jobs go on after it', async (t) => {
-  const { url, open } = await harness(t)
+t.test('while the database does not answer every call is a 503; afterwards jobs continue', async (t) => {
+  const { url, open } = await createHarness(t)
   const link = await linkTo(t, url)
   await link.mend()
   const jobs = open({ databaseUrl: link.url })
@@ -23,14 +24,16 @@ t.test('a database that stops answering is a 503 for every call, and jobs go on 
     ready: jobs.ready(),
   }
   for (const outcome of Object.values(calls)) outcome.catch(() => {})
-  for (const [call, outcome] of Object.entries(calls)) await t.rejects(outcome, away, call)
+  for (const [call, outcome] of Object.entries(calls)) await t.rejects(outcome, UNAVAILABLE, call)
   await link.mend()
-  const id = await until('a job is taken again', () => jobs.enqueue(double, { n: 3 }).catch(() => undefined))
+  const id = await until('a job is taken again', () => jobs.enqueue(double, { n: 3 }), {
+    retryErrors: true,
+  })
   await inState(jobs, id, 'completed')
 })
 
-t.test('close ends although the database does not answer, and aborts what still runs', async (t) => {
-  const { url, open } = await harness(t)
+t.test('close returns although the database does not answer, and aborts the running handler', async (t) => {
+  const { url, open } = await createHarness(t)
   const link = await linkTo(t, url)
   await link.mend()
   const jobs = open({ databaseUrl: link.url, drainTimeoutMs: 1_000 })
@@ -45,27 +48,27 @@ t.test('close ends although the database does not answer, and aborts what still 
   const closing = jobs.close().then(() => {
     closed = true
   })
-  // Far below the 15 s after which a statement would have been given up.
-  await until('it is closed', () => closed, 8_000)
+  // Far below the 15 s after which a statement fails by itself.
+  await until('it is closed', () => closed, { timeoutMs: 8_000 })
   await Promise.all([closing, aborted])
 })
 
-t.test('a process that is closed while its database hangs from the start ends too', async (t) => {
-  const { url, open } = await harness(t)
+t.test('a queue whose database has never answered can be closed', async (t) => {
+  const { url, open } = await createHarness(t)
   const link = await linkTo(t, url)
   await link.mend()
   link.hang()
   const jobs = open({ databaseUrl: link.url, drainTimeoutMs: 1_000 })
-  await t.rejects(jobs.enqueue(double, { n: 1 }), away)
+  await t.rejects(jobs.enqueue(double, { n: 1 }), UNAVAILABLE)
   await jobs.close()
 })
 
-t.test('a database that does not let us in is a 503', async (t) => {
-  const { url, open } = await harness(t)
+t.test('a database that refuses the login is a 503', async (t) => {
+  const { url, open } = await createHarness(t)
   const parts: Partial<URL>[] = [{ password: 'wrong' }, { pathname: '/nothing' }]
   for (const part of parts) {
     const jobs = open({ databaseUrl: Object.assign(new URL(url), part).href })
-    await t.rejects(jobs.enqueue(double, { n: 1 }), away)
+    await t.rejects(jobs.enqueue(double, { n: 1 }), UNAVAILABLE)
     await jobs.close()
   }
 })

@@ -1,11 +1,10 @@
+import type { Query } from './connection.ts'
 import { DEAD_LETTER_QUEUE } from './definition.ts'
 import type { QueueDepth } from './metrics.ts'
 import { SCHEMA } from './migrate.ts'
 import { type JobRow, STATUS_COLUMNS } from './status.ts'
 
-/** Reads of pg-boss's tables for which it has no call: by id alone, and across queues. The version is pinned. */
-
-type Query = (text: string, values?: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>
+// Reads that pg-boss has no call for: by id alone, and across queues. They rely on its tables, so its version is pinned.
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -15,21 +14,30 @@ export function isJobId(id: string): boolean {
 
 const FIND = `SELECT ${STATUS_COLUMNS} FROM ${SCHEMA}.job WHERE name = ANY($1::text[]) AND id = $2::uuid`
 
-export async function findJob(query: Query, queues: string[], id: string): Promise<JobRow | undefined> {
+export async function findJob(
+  query: Query,
+  queues: readonly string[],
+  id: string,
+): Promise<JobRow | undefined> {
   const { rows } = await query(FIND, [queues, id])
   return rows[0] as JobRow | undefined
 }
 
-export type ListedRow = JobRow & { createdAt: Date }
+export type ListedRow = JobRow & { readonly createdAt: Date }
 
 const LIST = `
   SELECT ${STATUS_COLUMNS}, created_on AS "createdAt" FROM ${SCHEMA}.job
   WHERE name = ANY($1::text[]) AND ($2::text IS NULL OR state = $2::${SCHEMA}.job_state)
   ORDER BY created_on DESC, id LIMIT $3`
 
-export async function listJobs(query: Query, queues: string[], state: string | undefined, limit: number) {
+export async function listJobs(
+  query: Query,
+  queues: readonly string[],
+  state: string | undefined,
+  limit: number,
+): Promise<ListedRow[]> {
   const { rows } = await query(LIST, [queues, state ?? null, limit])
-  return rows as ListedRow[]
+  return rows as unknown as ListedRow[]
 }
 
 const LIST_DEAD = `
@@ -38,67 +46,76 @@ const LIST_DEAD = `
   FROM ${SCHEMA}.job WHERE name = '${DEAD_LETTER_QUEUE}' AND source_name = ANY($1::text[])
   ORDER BY created_on DESC, id LIMIT $2`
 
-/** The dead letters, told as the jobs that they are copies of. */
-export async function listDeadLetters(query: Query, queues: string[], limit: number) {
+/** The dead letters, in the form of the jobs that they are copies of. */
+export async function listDeadLetters(
+  query: Query,
+  queues: readonly string[],
+  limit: number,
+): Promise<ListedRow[]> {
   const { rows } = await query(LIST_DEAD, [queues, limit])
-  return rows as ListedRow[]
+  return rows as unknown as ListedRow[]
 }
 
-/** Where a dead letter lies: the id of its job, and its own. */
-export type DeadLetterRef = { id: string; letterId: string }
+/** Names a dead letter by the id of its job and its own. */
+export interface DeadLetterRef {
+  readonly id: string
+  readonly letterId: string
+}
 
 const DEAD_REFS = `
   SELECT source_id AS id, id AS "letterId" FROM ${SCHEMA}.job
   WHERE name = '${DEAD_LETTER_QUEUE}' AND source_name = ANY($1::text[]) ORDER BY created_on, id`
 
-export async function deadLetterRefs(query: Query, queues: string[]): Promise<DeadLetterRef[]> {
+export async function deadLetterRefs(query: Query, queues: readonly string[]): Promise<DeadLetterRef[]> {
   const { rows } = await query(DEAD_REFS, [queues])
-  return rows as DeadLetterRef[]
+  return rows as unknown as DeadLetterRef[]
 }
 
-// The job's id has no index here, the letter's own has: beside 120,000 letters 300 ms, which is well for one and not for all.
+// The id of the letter is indexed, the id of its job is not: a search by the job's id takes 300 ms among 120,000 letters.
 const isLetterOf = (id: string, letterId: string) =>
   `name = '${DEAD_LETTER_QUEUE}' AND source_id = ${id}::uuid AND (${letterId}::uuid IS NULL OR id = ${letterId}::uuid)`
 
 const FIND_DEAD = `
   SELECT source_name AS name, data FROM ${SCHEMA}.job WHERE ${isLetterOf('$2', '$3')} AND source_name = ANY($1::text[])`
 
-export type DeadLetter = { name: string; data: object }
+export interface DeadLetter {
+  readonly name: string
+  readonly data: object
+}
 
 export async function findDeadLetter(
   query: Query,
-  queues: string[],
-  { id, letterId }: { id: string; letterId?: string },
+  queues: readonly string[],
+  { id, letterId }: { readonly id: string; readonly letterId?: string },
 ): Promise<DeadLetter | undefined> {
   const { rows } = await query(FIND_DEAD, [queues, id, letterId ?? null])
   return rows[0] as DeadLetter | undefined
 }
 
-/** The copy of a failed job among the dead letters; gone once the job itself is sent again. Values: its id, the letter's or null. */
-export const FORGET_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE ${isLetterOf('$1', '$2')}`
+/** Deletes the dead letter of a job that is sent again. Values: the id of the job, and the id of the letter or null. */
+export const DELETE_DEAD_LETTER = `DELETE FROM ${SCHEMA}.job WHERE ${isLetterOf('$1', '$2')}`
 
-/** Every queue of jobs: pg-boss's own and the dead letters left out. */
+const QUEUE_NAMES = `SELECT name FROM ${SCHEMA}.queue WHERE name NOT LIKE '\\_\\_%' AND name <> $1 ORDER BY name`
+
+/** Every queue of jobs, without the dead letters and pg-boss's own queues. */
 export async function queueNames(query: Query): Promise<string[]> {
-  const { rows } = await query(
-    `SELECT name FROM ${SCHEMA}.queue WHERE name NOT LIKE '\\_\\_%' AND name <> $1 ORDER BY name`,
-    [DEAD_LETTER_QUEUE],
-  )
+  const { rows } = await query(QUEUE_NAMES, [DEAD_LETTER_QUEUE])
   return rows.map((row) => String(row.name))
 }
 
-/** One entry of pg-boss's index on (name, state, blocked, start_after), however many jobs wait. */
+/** Reads one entry of pg-boss's index on (name, state, blocked, start_after), however many jobs wait. */
 const ageOfOldest = (state: 'created' | 'retry') => `(
       SELECT extract(epoch FROM now() - start_after)::float8 FROM ${SCHEMA}.job
       WHERE job.name = queue.name AND state = '${state}' AND NOT blocked AND start_after <= now()
       ORDER BY start_after LIMIT 1)`
 
-/** The counts are the monitor's. Its column for the age stays empty unless pg-boss keeps statistics, so that is looked up. */
+/** The counts are the monitor's. Its column for the age is empty unless pg-boss keeps statistics, so the age is looked up. */
 const DEPTHS = `
   SELECT name, ready_count AS ready, deferred_count AS deferred, active_count AS active, failed_count AS failed,
     greatest(0, ${ageOfOldest('created')}, ${ageOfOldest('retry')}) AS "oldestSeconds"
   FROM ${SCHEMA}.queue WHERE name = ANY($1::text[])`
 
-export async function queueDepths(query: Query, queues: string[]): Promise<QueueDepth[]> {
+export async function queueDepths(query: Query, queues: readonly string[]): Promise<QueueDepth[]> {
   const { rows } = await query(DEPTHS, [queues])
-  return rows as QueueDepth[]
+  return rows as unknown as QueueDepth[]
 }

@@ -1,55 +1,68 @@
 import { channel } from 'node:diagnostics_channel'
-import type { Connection } from './connection.ts'
+import type { Query } from './connection.ts'
 import { SCHEMA } from './migrate.ts'
 
-/** What a subscriber to `reference:jobs.run` is told when a handler is about to run. It sets `run` to do so in its context. */
+/**
+ * What a subscriber to the diagnostics channel `reference:jobs.run` receives before a handler runs. It replaces `run` to run
+ * the handler in the context of a trace.
+ */
 export interface TracedJob {
   readonly queue: string
   readonly id: string
   readonly attempt: number
-  /** What was stored with the job when it was enqueued in a trace: W3C headers. */
+  /** W3C headers of the trace in which the job was enqueued. */
   readonly carrier: Readonly<Record<string, string>> | undefined
-  /** Of a trace that is kept, set once it runs: its attempt has a line in the log. */
+  /** Set by `run` when the trace is kept: the attempt is then logged. */
   traceId?: string
   run<T>(handle: () => Promise<T>): Promise<T>
 }
 
-/** Somebody listened when the queue was made: pg-boss is to make spans, and to store the trace with each job. */
+/** Whether pg-boss must make spans and store the trace with each job: the channel has a subscriber when the queue is made. */
 export function isTraced(): boolean {
   return channel('reference:jobs.run').hasSubscribers
 }
 
+/** Publishes the jobs of a batch, one by one. */
 export type TraceJobs = (
-  jobs: readonly { id: string; retryCount: number }[],
-) => Promise<(id: string) => TracedJob | undefined>
+  jobs: readonly { readonly id: string; readonly retryCount: number }[],
+) => Promise<(id: string) => TracedJob>
 
 const CARRIERS = `
   SELECT id, trace_context AS carrier FROM ${SCHEMA}.job WHERE name = $1 AND id = ANY($2::uuid[])`
 
 /**
- * pg-boss continues the trace of a job that it hands over alone; of jobs that it hands over together it only keeps links.
- * Here each gets its own trace back, at the cost of one statement a batch, and only while somebody traces.
+ * pg-boss continues the trace of a job that it fetches alone; of jobs that it fetches together it keeps only links. This
+ * restores the trace of each job, with one statement a batch.
+ *
+ * @returns undefined when nothing is traced
  */
-export function createTracing(queue: string, connection: Connection): TraceJobs | undefined {
+export function createTracing(queue: string, query: Query): TraceJobs | undefined {
   if (!isTraced()) return undefined
   const runs = channel('reference:jobs.run')
   return async (jobs) => {
-    const { rows } = await connection
-      .query(CARRIERS, [queue, jobs.map(({ id }) => id)])
-      .catch(() => ({ rows: [] }))
-    const carriers = new Map(rows.map((row) => [row.id, row.carrier]))
+    const carriers = await readCarriers(query, queue, jobs)
     const attempts = new Map(jobs.map(({ id, retryCount }) => [id, retryCount + 1]))
     return (id) => {
-      const carrier = (carriers.get(id) ?? undefined) as TracedJob['carrier']
       const job: TracedJob = {
         queue,
         id,
         attempt: attempts.get(id) ?? 1,
-        carrier,
+        carrier: carriers.get(id),
         run: (handle) => handle(),
       }
       runs.publish(job)
       return job
     }
   }
+}
+
+/** None when they cannot be read: a job must not fail because it cannot be traced. */
+async function readCarriers(
+  query: Query,
+  queue: string,
+  jobs: readonly { readonly id: string }[],
+): Promise<Map<unknown, TracedJob['carrier']>> {
+  const ids = jobs.map(({ id }) => id)
+  const { rows } = await query(CARRIERS, [queue, ids]).catch(() => ({ rows: [] }))
+  return new Map(rows.map(({ id, carrier }) => [id, (carrier ?? undefined) as TracedJob['carrier']]))
 }

@@ -1,16 +1,16 @@
 import { channel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { until } from '@reference/local-stack'
+import { until } from '@reference/async'
 import t from 'tap'
 import { Type } from 'typebox'
 import { defineJob } from './definition.ts'
 import { JobPermanentError } from './errors.ts'
-import { double, flaky } from './fixtures/definitions.ts'
-import { harness, inState } from './fixtures/harness.ts'
+import { double, flaky } from './testing/definitions.ts'
+import { createHarness, inState } from './testing/harness.ts'
 import type { TracedJob } from './tracing.ts'
 
 t.test('the progress of an active job is read while it runs', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   const { promise: finish, resolve } = Promise.withResolvers<void>()
   jobs.work(double, async ({ data, progress }) => {
     progress(10)
@@ -30,7 +30,7 @@ t.test('the progress of an active job is read while it runs', async (t) => {
 })
 
 t.test('a stored payload that the schema refuses fails at once', async (t) => {
-  const { open, admin } = await harness(t)
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   const id = await jobs.enqueue(double, { n: 1 })
   await admin.query(`UPDATE pgboss.job SET data = '{"n":"old"}' WHERE id = $1`, [id])
@@ -42,14 +42,14 @@ t.test('a stored payload that the schema refuses fails at once', async (t) => {
 })
 
 t.test('a result that the schema refuses fails at once', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   jobs.work(double, () => ({ twice: 1.5 }))
   const id = await jobs.enqueue(double, { n: 1 })
   t.match(await inState(jobs, id, 'failed'), { attempts: 1, error: /twice must be integer/ })
 })
 
-t.test('a handler that fails is tried again until it does not', async (t) => {
-  const jobs = (await harness(t)).open()
+t.test('a handler that fails is tried again until it succeeds', async (t) => {
+  const jobs = (await createHarness(t)).open()
   jobs.work(
     flaky,
     ({ data, attempt }) => {
@@ -63,8 +63,8 @@ t.test('a handler that fails is tried again until it does not', async (t) => {
   t.match(await inState(jobs, id, 'completed'), { attempts: 2, result: { attempt: 2 }, error: null })
 })
 
-t.test('a job without attempts left fails, lies among the dead letters, and can be sent again', async (t) => {
-  const { open, admin } = await harness(t)
+t.test('a job without attempts left fails, becomes a dead letter, and can be sent again', async (t) => {
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   const deadLetters = async () => {
     const { rows } = await admin.query(
@@ -97,8 +97,8 @@ t.test('a job without attempts left fails, lies among the dead letters, and can 
   t.same(await deadLetters(), [])
 })
 
-t.test('a dead letter that has outlived its job can be sent again under the same id', async (t) => {
-  const { open, admin } = await harness(t)
+t.test('a dead letter whose job is deleted can be sent again under the same id', async (t) => {
+  const { open, admin } = await createHarness(t)
   const jobs = open()
   let broken = true
   jobs.work(flaky, ({ data, attempt }) => {
@@ -117,7 +117,7 @@ t.test('a dead letter that has outlived its job can be sent again under the same
 })
 
 t.test('a permanent failure is not tried again', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   jobs.work(flaky, () => {
     throw new JobPermanentError('this cannot work')
   })
@@ -126,9 +126,9 @@ t.test('a permanent failure is not tried again', async (t) => {
 })
 
 t.test('a queued job that is cancelled never runs, and can be sent again', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   const id = await jobs.enqueue(double, { n: 1 })
-  t.match(await jobs.retry(id), { state: 'queued', changed: false }, 'what waits is not sent again')
+  t.match(await jobs.retry(id), { state: 'queued', changed: false }, 'a waiting job is not sent again')
   t.match(await jobs.cancel(id), { state: 'cancelled', attempts: 0, changed: true })
   t.match(await jobs.cancel(id), { state: 'cancelled', changed: false })
   const next = await jobs.enqueue(double, { n: 2 })
@@ -137,14 +137,18 @@ t.test('a queued job that is cancelled never runs, and can be sent again', async
   t.match(await jobs.get(id), { state: 'cancelled', attempts: 0 })
   await jobs.retry(id)
   t.match(await inState(jobs, id, 'completed'), { result: { twice: 2 } })
-  t.match(await jobs.cancel(id), { state: 'completed', changed: false }, 'what is finished stays so')
+  t.match(
+    await jobs.cancel(id),
+    { state: 'completed', changed: false },
+    'a job that has ended does not change',
+  )
   t.match(await jobs.retry(id), { state: 'completed', changed: false })
 })
 
 t.test(
   'the handler of an active job that is cancelled gets its signal, in this process or another',
   async (t) => {
-    const { open } = await harness(t)
+    const { open } = await createHarness(t)
     const [here, elsewhere] = [open(), open()]
     for (const canceller of [here, elsewhere]) {
       const { promise: aborted, resolve } = Promise.withResolvers<void>()
@@ -172,7 +176,7 @@ t.test(
 )
 
 t.test('higher priorities run first, and a delayed job waits for its time', async (t) => {
-  const jobs = (await harness(t)).open()
+  const jobs = (await createHarness(t)).open()
   const order: number[] = []
   const later = await jobs.enqueue(double, { n: 9 }, { startAfter: new Date(Date.now() + 60_000) })
   await jobs.enqueue(double, { n: 1 })
@@ -193,7 +197,7 @@ t.test('higher priorities run first, and a delayed job waits for its time', asyn
 
 for (const batchSize of [1, 3]) {
   t.test(`no more handlers run at once than the concurrency, in batches of ${batchSize}`, async (t) => {
-    const jobs = (await harness(t)).open()
+    const jobs = (await createHarness(t)).open()
     const { promise: full, resolve } = Promise.withResolvers<void>()
     let running = 0
     let most = 0
@@ -216,9 +220,9 @@ for (const batchSize of [1, 3]) {
   })
 }
 
-t.test('of a single-active job one runs at a time in all processes', async (t) => {
+t.test('a single-active job runs once at a time in all processes', async (t) => {
   const single = defineJob({ name: 'single', data: Type.Object({}), result: Type.Null(), singleActive: true })
-  const { open } = await harness(t)
+  const { open } = await createHarness(t)
   let running = 0
   let most = 0
   let done = 0
@@ -241,7 +245,7 @@ t.test('of a single-active job one runs at a time in all processes', async (t) =
   t.equal(most, 1)
 })
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps its lines. */
 function keptLog() {
   const lines: object[] = []
   const log = (details: object, message: string) => {
@@ -250,9 +254,9 @@ function keptLog() {
   return { lines, logger: { info: log, warn: log, error: log } }
 }
 
-t.test('with the log of attempts each has a line', async (t) => {
+t.test('with attemptLog each attempt is logged', async (t) => {
   const { lines, logger } = keptLog()
-  const jobs = (await harness(t)).open({ logger, attemptLog: true })
+  const jobs = (await createHarness(t)).open({ logger, attemptLog: true })
   jobs.work(flaky, ({ data, attempt }) => {
     if (attempt <= data.failures) throw new Error('not yet')
     return { attempt }
@@ -269,7 +273,7 @@ t.test('with the log of attempts each has a line', async (t) => {
   )
 })
 
-t.test('without it those whose trace is kept have one', async (t) => {
+t.test('without attemptLog the attempts are logged whose trace is kept', async (t) => {
   const traceId = 'a'.repeat(32)
   const begin = (message: unknown) => {
     const traced = message as TracedJob
@@ -279,11 +283,11 @@ t.test('without it those whose trace is kept have one', async (t) => {
   runs.subscribe(begin)
   t.teardown(() => runs.unsubscribe(begin))
   const { lines, logger } = keptLog()
-  const jobs = (await harness(t)).open({ logger })
+  const jobs = (await createHarness(t)).open({ logger })
   const [kept = '', other = ''] = [await jobs.enqueue(double, { n: 1 }), await jobs.enqueue(double, { n: 2 })]
   jobs.work(double, ({ data }) => ({ twice: data.n * 2 }))
   for (const id of [kept, other]) await inState(jobs, id, 'completed')
-  const told = lines.filter((line) => 'jobId' in line)
-  t.match(told, [{ message: 'job', jobId: kept, outcome: 'completed' }])
-  t.equal(told.length, 1)
+  const attempts = lines.filter((line) => 'jobId' in line)
+  t.match(attempts, [{ message: 'job', jobId: kept, outcome: 'completed' }])
+  t.equal(attempts.length, 1)
 })

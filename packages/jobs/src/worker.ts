@@ -1,19 +1,20 @@
 import type { Job, JobResult, PgBoss } from 'pg-boss'
 import type { Static, TSchema } from 'typebox'
-import type { Connection } from './connection.ts'
+import type { Query } from './connection.ts'
 import type { JobDefinition } from './definition.ts'
+import { codeOf, isPermanent } from './errors.ts'
 import type { JobMetrics, JobOutcome } from './metrics.ts'
 import { createProgressReporter } from './progress.ts'
 import { createTracing, type TracedJob } from './tracing.ts'
 
-export type JobContext<Data> = {
-  id: string
-  data: Data
+export interface JobContext<Data> {
+  readonly id: string
+  readonly data: Data
   /** 1 for the first. */
-  attempt: number
-  /** Aborts when the job was cancelled, ran out of its time, was taken from this worker, or the drain is over. */
-  signal: AbortSignal
-  /** 0–100, readable through `get`. Written at most twice a second, the latest wins. */
+  readonly attempt: number
+  /** Aborts when the job is cancelled, exceeds its time limit or is taken from this worker, and when the drain is over. */
+  readonly signal: AbortSignal
+  /** 0–100, readable through `get`. Written at most twice a second; the latest wins. */
   progress(percent: number): void
 }
 
@@ -21,142 +22,148 @@ export type JobHandler<Data extends TSchema = TSchema, Result extends TSchema = 
   job: JobContext<Static<Data>>,
 ) => Promise<Static<Result>> | Static<Result>
 
-export type WorkOptions = {
-  /** Handlers at once in this process. Default 4. */
-  concurrency?: number
+export interface WorkOptions {
+  /** Handlers that run at once in this process. Default 4. */
+  readonly concurrency?: number
   /**
-   * Jobs that one poller takes and settles together, which saves statements; they also wait for the slowest of them.
-   * Default 1; for handlers of a few milliseconds take `concurrency`.
+   * Jobs that one poller fetches and settles together. This saves statements, but each job waits for the slowest of its batch.
+   * Default 1; for handlers of a few milliseconds use the value of `concurrency`.
    */
-  batchSize?: number
-  /** How often an idle worker looks, at least 500. Default 500 × pollers, at most 2000. */
-  pollingIntervalMs?: number
+  readonly batchSize?: number
+  /** How often an idle poller asks for jobs, at least 500. Default 500 × pollers, at most 2000. */
+  readonly pollingIntervalMs?: number
 }
 
-export type QueueWorker = {
-  readonly queue: string
-  /** Looks for jobs now instead of at the next poll. */
+export interface QueueWorker {
+  /** Asks for jobs now instead of at the next poll. */
   wake(): void
 }
 
-type WorkerOptions = {
-  boss: PgBoss
-  connection: Connection
-  definition: JobDefinition
-  handler: JobHandler
-  options: WorkOptions
-  /** What `cancel` in this process aborts without waiting for the heartbeat. */
-  running: Map<string, AbortController>
-  metrics: JobMetrics | undefined
+export interface WorkerOptions {
+  readonly boss: PgBoss
+  readonly query: Query
+  readonly definition: JobDefinition
+  readonly handler: JobHandler
+  readonly options: WorkOptions
+  /** The handlers that run in this process, by job: `cancel` aborts them without waiting for the heartbeat. */
+  readonly running: Map<string, AbortController>
+  readonly metrics: JobMetrics | undefined
   onError(error: unknown, message: string, of: { jobId: string; attempt: number }): void
-  /** Told of each attempt that has ended, still in its trace. */
+  /** Called at the end of each attempt, inside its trace. */
   onAttempt(attempt: Attempt): void
 }
 
-type Attempt = {
-  jobId: string
-  attempt: number
-  outcome: JobOutcome
-  ms: number
-  /** When its trace is kept. */
-  traceId: string | undefined
+export interface Attempt {
+  readonly jobId: string
+  readonly attempt: number
+  readonly outcome: JobOutcome
+  readonly ms: number
+  /** Present when the trace is kept. */
+  readonly traceId: string | undefined
 }
 
-// How soon a cancelled job's handler in another process gets its signal: the heartbeat finds the claim gone.
+/** How soon the handler of a job that another process cancelled is aborted: the heartbeat finds that its claim is gone. */
 const HEARTBEAT_REFRESH_SECONDS = 2
 
+const DEFAULT_CONCURRENCY = 4
+const LEAST_POLL_MS = 500
+const LONGEST_POLL_MS = 2_000
+
+interface Poller {
+  id: string
+  busy: boolean
+}
+
 /**
- * One poller is one `work()` of pg-boss. Each has an id of its own, because pg-boss lets us wake only by id, and that
- * is what makes polling quick: with a batch of one, pg-boss waits out the interval after every job (2 jobs/s a poller
- * at its shortest interval); a poller that came back full therefore wakes itself and one idle neighbour.
+ * Starts the pollers of one job. Each is one `work()` of pg-boss and has its own id, since pg-boss wakes pollers only by id.
+ *
+ * Waking is what makes polling fast: with a batch of one, pg-boss waits for the interval after every job (2 jobs/s a poller at
+ * the shortest interval). A poller whose batch was full therefore wakes itself and one idle neighbour.
  */
-export async function startWorker(context: WorkerOptions): Promise<QueueWorker> {
-  const { boss, definition, options } = context
-  const concurrency = options.concurrency ?? 4
+export async function startWorker(worker: WorkerOptions): Promise<QueueWorker> {
+  const { boss, definition, options } = worker
+  const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY
   const batchSize = Math.min(options.batchSize ?? 1, concurrency)
   const count = Math.max(1, Math.floor(concurrency / batchSize))
-  const pollingIntervalMs = options.pollingIntervalMs ?? Math.min(500 * count, 2_000)
+  const pollingIntervalMs = options.pollingIntervalMs ?? Math.min(LEAST_POLL_MS * count, LONGEST_POLL_MS)
+  const work = {
+    batchSize,
+    perJobResults: true,
+    pollingIntervalSeconds: pollingIntervalMs / 1000,
+    heartbeatRefreshSeconds: Math.min(HEARTBEAT_REFRESH_SECONDS, definition.queue.heartbeatSeconds / 2),
+  } as const
 
-  const trace = createTracing(definition.name, context.connection)
-  const pollers: { id: string; busy: boolean }[] = []
-
-  function wake(): void {
+  const runBatch = createBatchRunner(worker)
+  const pollers: Poller[] = []
+  const wake = () => {
     const poller = pollers.find(({ busy }) => !busy) ?? pollers[0]
     if (poller) boss.notifyWorker(poller.id)
   }
-
   for (let index = 0; index < count; index++) {
-    const poller = { id: '', busy: false }
-    poller.id = await boss.work(
-      definition.name,
-      {
-        batchSize,
-        perJobResults: true,
-        pollingIntervalSeconds: pollingIntervalMs / 1000,
-        heartbeatRefreshSeconds: Math.min(HEARTBEAT_REFRESH_SECONDS, definition.queue.heartbeatSeconds / 2),
-      },
-      async (jobs: Job<unknown>[]): Promise<JobResult[]> => {
-        poller.busy = true
-        try {
-          if (jobs.length === batchSize) wake()
-          const traceOf = await trace?.(jobs)
-          return await Promise.all(
-            jobs.map((job) => {
-              const traced = traceOf?.(job.id)
-              const handle = () => runJob(context, job, traced)
-              return traced?.run(handle) ?? handle()
-            }),
-          )
-        } finally {
-          poller.busy = false
-          if (jobs.length === batchSize) boss.notifyWorker(poller.id)
-        }
-      },
-    )
+    const poller: Poller = { id: '', busy: false }
+    poller.id = await boss.work(definition.name, work, async (jobs: Job<unknown>[]) => {
+      const isFull = jobs.length === batchSize
+      poller.busy = true
+      try {
+        if (isFull) wake()
+        return await runBatch(jobs)
+      } finally {
+        poller.busy = false
+        if (isFull) boss.notifyWorker(poller.id)
+      }
+    })
     pollers.push(poller)
   }
+  return { wake }
+}
 
-  return { queue: definition.name, wake }
+function createBatchRunner(worker: WorkerOptions): (jobs: Job<unknown>[]) => Promise<JobResult[]> {
+  const trace = createTracing(worker.definition.name, worker.query)
+  return async (jobs) => {
+    if (trace === undefined) return Promise.all(jobs.map((job) => runJob(worker, job, undefined)))
+    const traceOf = await trace(jobs)
+    return Promise.all(
+      jobs.map((job) => {
+        const traced = traceOf(job.id)
+        return traced.run(() => runJob(worker, job, traced))
+      }),
+    )
+  }
 }
 
 async function runJob(
-  context: WorkerOptions,
+  worker: WorkerOptions,
   job: Job<unknown>,
   traced: TracedJob | undefined,
 ): Promise<JobResult> {
-  const { connection, definition, handler, running, metrics, onError, onAttempt } = context
+  const { query, definition, handler, running, metrics, onError, onAttempt } = worker
   const started = performance.now()
-  const attempt = job.retryCount + 1
+  const of = { jobId: job.id, attempt: job.retryCount + 1 }
   const cancelled = new AbortController()
   running.set(job.id, cancelled)
-  const progress = createProgressReporter(connection, job, (error) =>
-    onError(error, 'progress was not stored', { jobId: job.id, attempt }),
+  const progress = createProgressReporter(query, job, (error) =>
+    onError(error, 'progress was not stored', of),
   )
 
-  function finished(outcome: JobOutcome): void {
+  function finish(outcome: JobOutcome): void {
     const ms = performance.now() - started
     metrics?.finished(definition.name, outcome, ms / 1000)
-    onAttempt({ jobId: job.id, attempt, outcome, ms: Math.round(ms * 1000) / 1000, traceId: traced?.traceId })
+    onAttempt({ ...of, outcome, ms: Math.round(ms * 1000) / 1000, traceId: traced?.traceId })
   }
 
   try {
     const data = definition.checkData(job.data)
-    const value = await handler({
-      id: job.id,
-      data,
-      attempt,
-      signal: AbortSignal.any([job.signal, cancelled.signal]),
-      progress: progress.report,
-    })
+    const signal = AbortSignal.any([job.signal, cancelled.signal])
+    const value = await handler({ id: job.id, data, attempt: of.attempt, signal, progress: progress.report })
     const result = definition.checkResult(value)
-    finished('completed')
+    finish('completed')
     return { id: job.id, status: 'completed', output: outputOf(result) }
   } catch (error) {
     if (cancelled.signal.aborted) {
-      finished('cancelled')
+      finish('cancelled')
     } else {
-      finished('failed')
-      onError(error, 'an attempt of a job failed', { jobId: job.id, attempt })
+      finish('failed')
+      onError(error, 'an attempt of a job failed', of)
     }
     return { id: job.id, status: isPermanent(error) ? 'deadletter' : 'failed', output: failureOf(error) }
   } finally {
@@ -170,16 +177,10 @@ export function outputOf(result: unknown): object {
   return result === undefined ? {} : { result }
 }
 
-// What does not fit its schema now will not fit it on the next attempt.
-function isPermanent(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return Reflect.get(error, 'retry') === false || Reflect.get(error, 'code') === 'JOB_DATA_INVALID'
-}
-
-/** What of an error may be stored and shown: never its stack, which the log has. */
+/** The part of an error that may be stored and shown. The stack is only logged. */
 function failureOf(error: unknown): { message: string; code?: string } {
   if (!(error instanceof Error)) return { message: typeof error === 'string' ? error : 'The job failed.' }
-  const code: unknown = Reflect.get(error, 'code')
+  const code = codeOf(error)
   const message = error.message || error.name
-  return typeof code === 'string' ? { message, code } : { message }
+  return code === undefined ? { message } : { message, code }
 }

@@ -13,7 +13,7 @@ import {
   warnOfSettings,
 } from '@reference/database'
 import { type App, createOnce, type Once } from '@reference/http'
-import { createJobs, type Jobs } from '@reference/jobs'
+import { createJobs, type Jobs, jobsSettings } from '@reference/jobs'
 import { type Cached, createCached, POOLS } from '@reference/shop'
 import { createWorkerPool, type WorkerPool } from '@reference/threads'
 import type { Registry } from 'prom-client'
@@ -66,15 +66,9 @@ export function createContext(config: Config, { logger, registry }: ContextOptio
     ...metrics,
   })
   const jobs = createJobs({
-    databaseUrl: config.databaseUrl,
-    directUrl: config.databaseDirectUrl,
-    applicationName: config.service,
+    ...jobsSettings(config),
     definitions: JOBS.map(({ definition }) => definition),
-    prepare: config.dbPrepare,
-    // Half of the shutdown budget. The rest is for requests in flight and for closing pools.
-    drainTimeoutMs: config.shutdownTimeoutMs / 2,
     logger,
-    attemptLog: config.requestLog,
     ...metrics,
   })
   const workers = createWorkerPool({

@@ -13,8 +13,9 @@ import {
   UsageError,
 } from '@reference/cli'
 import { readSettings } from '@reference/config'
-import { JobsUnavailableError } from '../errors.ts'
-import type { Jobs, ListOptions } from '../jobs.ts'
+import { codeOf } from '../errors.ts'
+import type { ListOptions } from '../inspect.ts'
+import type { Jobs } from '../jobs.ts'
 import type { DeadLetterRef } from '../store.ts'
 
 const DETAILS = `
@@ -163,7 +164,7 @@ async function forEachId(ids: readonly string[], act: (id: string) => Promise<Ou
   return tally
 
   function failureOf(error: unknown): Outcome {
-    isUnavailable = error instanceof JobsUnavailableError
+    isUnavailable = codeOf(error) === 'JOBS_UNAVAILABLE'
     return { done: false, text: `error: ${describeError(error)}` }
   }
 }
