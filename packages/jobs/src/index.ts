@@ -1,4 +1,4 @@
-export { DEAD_LETTER_QUEUE, defineJob, type JobDefinition, type JobOptions } from './definition.ts'
+export { defineJob, type JobDefinition, type JobOptions } from './definition.ts'
 export type { EnqueueOptions } from './enqueue.ts'
 export { JobPermanentError } from './errors.ts'
 export { jobsSettings } from './from-config.ts'
