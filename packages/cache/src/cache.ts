@@ -12,23 +12,29 @@ import type { NamespaceStats } from './stats.ts'
 
 export interface CacheStats {
   namespaces: Record<string, Readonly<NamespaceStats>>
+  /** `breakerState` is the `CircuitState` of cockatiel: 0 closed, 1 open, 2 half open, 3 isolated. */
   nodes: { id: string; usable: boolean; breakerState: number }[]
+  /** How often a tracking link was closed. */
   trackingLost: number
 }
 
 export interface Cache {
-  /** One kind of value. Types flow from `load`. A name can be used once. */
+  /** Adds a namespace: one kind of value. Its types are inferred from `load`. A name can be used once. */
   namespace<K extends string | number, V>(options: NamespaceOptions<K, V>): Namespace<K, V>
   /**
-   * Right after the commit and before the answer: removes the keys from this process and its Redis, trying for up to 250 ms.
-   * Never rejects: the outbox rows of undelivered keys, and of other caches, stay for the poller of any process.
+   * Removes the keys of a write from this process and its Redis, and tries again for up to 250 ms. Call it after the commit and
+   * before the response. Never rejects: the rows of undelivered keys, and of other caches, stay in the outbox, where a poller
+   * of any process that uses the cache finds them.
    *
-   * @param rows the outbox rows that the write has inserted; those for this Redis are cleared with their keys
+   * @param rows the outbox rows that the write has inserted; the rows for this Redis are cleared once their keys are removed
    */
   deliver(keys: readonly string[], rows: readonly OutboxRow[]): Promise<Delivery>
-  /** A PING to every Redis in use; rejects when one does not answer, or refuses writes. Resolves at once without Redis. */
+  /**
+   * Sends a PING to every Redis node. Rejects when one does not answer or refuses writes, and while the cache is not
+   * registered in the database. Resolves at once without Redis.
+   */
   ready(signal?: AbortSignal): Promise<void>
-  /** True once both tiers can be used on every node, false when that did not happen within `limitMs`. */
+  /** Resolves with true once both tiers can be used on every node; with false after `limitMs`, and without Redis. */
   whenUsable(limitMs: number): Promise<boolean>
   stats(): CacheStats
   /** Stops delivery and closes every connection. */

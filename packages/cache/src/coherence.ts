@@ -11,7 +11,9 @@ import type { OutboxRow, OutboxStatus } from './outbox-store.ts'
 import { RedisConnection } from './redis-connection.ts'
 
 const EXPIRE_EVERY_CHECKS = 12
+/** The id of the cache, by which its rows are found, is not known yet. */
 const UNKNOWN_STATUS: OutboxStatus = { count: Number.NaN, oldestSeconds: Number.NaN }
+/** Without Redis there is nothing to remove beyond this process: every removal has succeeded. */
 const WITHOUT_REDIS: DeliveryTarget = {
   id: undefined,
   remove: async (keys) => ({ applied: [...keys], acknowledged: [...keys] }),
@@ -19,8 +21,9 @@ const WITHOUT_REDIS: DeliveryTarget = {
 
 /**
  * Keeps this process and its Redis coherent with the database: it owns the outbox, the connections to Redis and the
- * registration of the cache. A change takes one of three ways into {@link LocalCopies}: a write of this process
- * ({@link deliver}), an announcement of Redis, and the outbox rows that another process has left.
+ * registration of the cache. A change reaches {@link LocalCopies} in one of two ways: by a write of this process
+ * ({@link deliver}, {@link invalidate}), or by an announcement of Redis. Outbox rows that a writer could not deliver are applied
+ * to Redis, which announces them to every process.
  */
 export class Coherence {
   readonly redis: RedisConnection | undefined
@@ -31,7 +34,7 @@ export class Coherence {
   readonly #closing = new AbortController()
   readonly #checks: Checks | undefined
   #checksDone = 0
-  #poll: NodeJS.Timeout | undefined
+  #pollTimer: NodeJS.Timeout | undefined
   #polling: Promise<void> | undefined
 
   constructor(settings: Settings, local: LocalCopies) {
@@ -73,6 +76,7 @@ export class Coherence {
     if (this.redis.reason !== undefined) throw notAdmitted(this.redis.reason)
   }
 
+  /** False when the cache did not become usable within `limitMs`, and without Redis. */
   async whenUsable(limitMs: number): Promise<boolean> {
     const { redis } = this
     if (redis === undefined) return false
@@ -84,7 +88,7 @@ export class Coherence {
     return this.redis?.nodes() ?? []
   }
 
-  /** The nodes as the log reports them, with the reason that keeps the whole cache out of use. */
+  /** The nodes for the log. A node without a fault of its own has the reason that keeps the whole cache out of use. */
   get seenNodes(): SeenNode[] {
     const reason = this.redis?.reason
     const known = this.nodes.map(({ id, usable, fault = reason, refusals }) => ({
@@ -106,7 +110,7 @@ export class Coherence {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#checks?.close()
-    clearTimeout(this.#poll)
+    clearTimeout(this.#pollTimer)
     await this.#polling
     await this.#outbox.close()
     this.redis?.close()
@@ -118,12 +122,13 @@ export class Coherence {
   }
 
   #pollAfter(ms: number): void {
-    this.#poll = setTimeout(() => {
-      this.#polling = this.#deliverLeft()
+    this.#pollTimer = setTimeout(() => {
+      this.#polling = this.#pollOutbox()
     }, ms)
   }
 
-  async #deliverLeft(): Promise<void> {
+  /** Delivers the rows that their writers could not deliver, and plans the next poll at a random distance. */
+  async #pollOutbox(): Promise<void> {
     const { logger, outboxPollMs } = this.#settings
     await this.#outbox.deliverLeft(this.#target, this.#closing.signal).catch((error: unknown) => {
       logger?.warn({ err: error }, 'cache: the outbox could not be read')
@@ -133,8 +138,9 @@ export class Coherence {
   }
 
   /**
-   * The database may be replaced while this process runs, and the registration may have expired. Processes without Redis
-   * remove expired registrations too: they may be the last ones of the installation.
+   * Asks the database which installation it is, since it may be replaced while this process runs. Renews the registration of
+   * the cache, and checks that Redis still holds its id. Every 12th check removes expired registrations, also in a process
+   * without Redis: it may be the last process of the installation.
    */
   async #check(): Promise<void> {
     const { installation, prefix, outbox: store } = this.#settings

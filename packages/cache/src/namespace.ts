@@ -14,16 +14,16 @@ import { type RedisSide, Tiers } from './tiers.ts'
 import { UNTRACKED_TTL_MS } from './ttl.ts'
 
 export interface NamespaceOptions<K extends string | number, V> {
-  /** Small letters, digits and dashes; part of every key, in clear. */
+  /** Lower-case letters, digits and dashes. Part of every key, as it is. */
   name: string
-  /** Raise it when the shape of the values changes: replicas of both releases then keep to their own keys. */
+  /** Raise it when the shape of the values changes: the processes of each release then use keys of their own. */
   version: number
   ttlMs: number
   /** How long after its TTL a value may still be answered while it is refreshed, or while the loader fails. Default 0. */
   graceMs?: number
-  /** How long "the loader found nothing" is kept. Default 0: not at all. */
+  /** How long the answer "not found" is kept (the loader returned undefined). Default 0: not at all. */
   negativeTtlMs?: number
-  /** After this the loader's signal aborts and the read fails, or answers within grace. Default 2000. */
+  /** Time limit of the loader. Then its signal aborts, and the read fails or answers a value within grace. Default 2000. */
   hardLimitMs?: number
   load: (key: K, context: LoadContext) => Promise<V | undefined> | V | undefined
   /** One call for all keys that `getMany` misses. A key that the map lacks counts as not found. */
@@ -34,8 +34,9 @@ export interface NamespaceOptions<K extends string | number, V> {
   /** Keep values in this process only; invalidations still reach every process. */
   tier1Only?: boolean
   /**
-   * For values that may be as old as their TTL, such as a page that changes with every write: kept in this process only, and
-   * by TTL alone. Tier 1 then needs no proof that invalidations arrive, so it answers while Redis is unavailable, too.
+   * For values that may be as old as their TTL, such as a page that changes with every write. They are kept in this process
+   * only, and expire by TTL alone. Tier 1 then needs no proof that invalidations arrive, so it also answers while Redis is
+   * unavailable.
    */
   ttlOnly?: boolean
 }
@@ -43,28 +44,29 @@ export interface NamespaceOptions<K extends string | number, V> {
 export interface Namespace<K extends string | number, V> {
   /** The key as a write inserts it into the outbox, such as `c:user:1:{42}`; in Redis the installation's prefix precedes it. */
   keyOf(id: K): string
-  /** A tier-1 hit, without a promise; undefined when the read has to go further. */
+  /** A tier-1 hit, without a promise; undefined when the value has to be read with `get`. */
   getSync(id: K): CacheHit<V> | undefined
   get(id: K): Promise<CacheHit<V>>
-  /** In the order of the ids; one round trip per Redis, one loader call for all missing keys. Rejects if one of them fails. */
+  /** In the order of the ids. One round trip per Redis, one loader call for all missing keys. Rejects if one read fails. */
   getMany(ids: readonly K[]): Promise<CacheHit<V>[]>
   /**
    * Stores a value that did not come from the loader. It is not protected against a concurrent write: after a write use
-   * `invalidate`.
+   * `invalidate`. Where Redis keeps no values (`tier1Only`, or `l2` off), the call removes the value from every process instead:
+   * others may hold an older one.
    *
    * @throws AppError CACHE_INVALIDATION_UNDELIVERED when Redis did not accept it
    */
   set(id: K, value: V): Promise<void>
   /**
-   * Removes values everywhere.
+   * Removes values from Redis and from every process.
    *
-   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when that is not certain
+   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when it is not certain that they were removed
    */
   invalidate(ids: K | readonly K[]): Promise<void>
   /**
-   * Makes all values of the namespace worthless everywhere.
+   * Invalidates all values of the namespace, in Redis and in every process.
    *
-   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when that is not certain
+   * @throws AppError CACHE_INVALIDATION_UNDELIVERED when Redis did not accept it
    */
   clear(): Promise<void>
   stats(): Readonly<NamespaceStats>
@@ -73,9 +75,11 @@ export interface Namespace<K extends string | number, V> {
 interface NamespaceContext {
   settings: Settings
   local: LocalCopies
+  /** The part of `local` that belongs to this namespace. */
   own: LocalNamespace
   coherence: Coherence
   redis: RedisSide | undefined
+  /** Receives the duration of each call of the loader. */
   onLoad: (seconds: number) => void
 }
 
@@ -107,6 +111,7 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
       tier1: local.tier1,
       redis: ttlOnly ? undefined : context.redis,
       inTier2: settings.l2Enabled && !ttlOnly && !tier1Only,
+      // Without Redis no invalidation from another process arrives. Only `ttlOnly` values may then be as old as their TTL.
       tier1MaxMs: context.redis === undefined && !ttlOnly ? UNTRACKED_TTL_MS : Number.POSITIVE_INFINITY,
       stats: own.stats,
     })
@@ -121,7 +126,7 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
       ttlMs,
       graceMs,
       negativeTtlMs,
-      // Longer than the loader may take: no lease is taken from a living holder, and a dead one costs this much at most.
+      // Longer than the loader may take: no lease is taken from a live holder, and a dead holder costs readers this time.
       leaseMs: hardLimitMs + LEASE_MARGIN_MS,
     })
   }
@@ -143,24 +148,26 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
 
   async getMany(ids: readonly K[]): Promise<Hit<V>[]> {
     const missing: { key: string; id: K }[] = []
-    const places = new Map<string, number>()
-    const hits = ids.map((id) => {
+    const missingIndexes = new Map<string, number>()
+    // For each id its hit, the promise of a read in flight, or its index in `missing`. An id that occurs twice is read once.
+    const found = ids.map((id) => {
       const key = this.keyOf(id)
-      const place = places.get(key)
-      if (place !== undefined) return place
+      const index = missingIndexes.get(key)
+      if (index !== undefined) return index
       const known = this.#hitTier1(key) ?? this.#reader.joinable(key)?.promise
       if (known !== undefined) return known
-      places.set(key, missing.length)
+      missingIndexes.set(key, missing.length)
       return missing.push({ key, id }) - 1
     })
     const reads = missing.length > 0 ? this.#reader.read(missing) : []
-    return Promise.all(hits.map((hit) => (typeof hit === 'number' ? (reads[hit] as Promise<Hit<V>>) : hit)))
+    return Promise.all(found.map((hit) => (typeof hit === 'number' ? (reads[hit] as Promise<Hit<V>>) : hit)))
   }
 
   async set(id: K, value: V): Promise<void> {
     const key = this.keyOf(id)
     if (await this.#reader.store(key, id, value)) return
     if (this.#tiers.shared !== undefined) throw undelivered([key])
+    // Tier 1 only, with Redis: other processes may hold an older value, and only an invalidation reaches them.
     await this.invalidate(id)
   }
 
@@ -176,6 +183,7 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
     await this.#tiers.redis?.generation.renew().catch((cause: unknown) => {
       throw undelivered([`${this.#keyPrefix}*}`], cause)
     })
+    // Again: a read that began meanwhile may have stored a value of the old generation in tier 1.
     local.forget(own)
   }
 
@@ -200,6 +208,7 @@ export function checkNamespace(
     throw invalidOption(`a namespace's name is a-z, 0-9 and dashes; got "${name}"`)
   if (!Number.isInteger(version))
     throw invalidOption(`version of "${name}" must be a whole number; got ${version}`)
+  // The grace may be 0: with 1 ms added, one check serves all three.
   const times = { ttlMs, hardLimitMs, graceMs: graceMs + 1 }
   for (const [option, value] of Object.entries(times)) {
     if (!(Number.isFinite(value) && value > 0))

@@ -17,16 +17,17 @@ import { isReplicaError, Refusals, refusalOf } from './refusal.ts'
 import type { Proof, TrackingLink } from './tracking.ts'
 import { createTrackingLink } from './tracking.ts'
 
-/** What a node reports to the connection that it belongs to. */
+/** The events that a node reports to the `RedisConnection` that it belongs to. */
 export interface NodeEvents {
-  /** Applies the rows of the outbox for this node, before its values are read again. */
+  /** Applies the outbox rows for this node. The node's values are not read before this has succeeded. */
   drain(node: RedisNode): Promise<void>
   /** Keys that were changed, removed, expired or evicted; null: all of them. */
   invalidated(keys: readonly string[] | null): void
+  /** The tracking link was closed: invalidations may have been missed. */
   trackingLost(): void
-  /** Tier 1 has to be emptied: it gets nothing new until the node is usable again. */
+  /** The node refuses a command of the cache: tier 1 must be emptied, and stays empty until the node is usable again. */
   refused(): void
-  /** It does not answer: its slots may have another owner by now. */
+  /** The node failed an attempt to recover, or replied with a redirection: its slots may have another owner. */
   unusable(): void
 }
 
@@ -40,33 +41,43 @@ interface NodeOptions {
 }
 
 /**
- * `untrusted`: something may have been missed, and the recovery drain has not started; it will include every write committed
- * so far. `draining`: the outbox is being applied. `trusted`: until the next failure.
+ * - `untrusted`: an invalidation may have been missed, and the recovery drain has not started. That drain will include every
+ *   write committed so far.
+ * - `draining`: the outbox is being applied. A new reason for distrust keeps this state, and the recovery starts over.
+ * - `trusted`: until the next reason for distrust.
+ * - `closed`: for good.
  */
 type Trust = 'untrusted' | 'draining' | 'trusted' | 'closed'
 
 const RECOVER_EVERY_MS = 25
 /**
- * A process that only reads learns by this that the node refuses writes. A refused invalidation counts as late
- * after 250 ms of attempts and 1 s for the outbox, so the proof must end before that. Three commands in one packet, beside
- * the 25 PINGs a second of a tracking link.
+ * Each probe writes, so that a process that only reads also detects that the node refuses writes. The proof must end before
+ * a refused invalidation counts as late, which is after 250 ms of attempts and 1 s for the outbox. A probe is three
+ * commands in one packet; a tracking link sends 25 PINGs a second besides.
  */
 const PROBE_EVERY_MS = 250
 const WRITES_PROVEN_FOR_MS = 750
-/** A name may lead to another server at any moment while the node refuses. */
+/**
+ * While a node refuses commands, its name may begin to lead to another server at any moment, so the connections are replaced
+ * again and again. The pause doubles from the least to the most, and starts over after `RECONNECT_CALM_MS` without a reconnect.
+ */
 const RECONNECT_MIN_MS = 100
 const RECONNECT_MAX_MS = 2_000
 const RECONNECT_CALM_MS = 10_000
 const ALWAYS: Proof = { provenUntil: Number.POSITIVE_INFINITY }
 
-/** One Redis that owns keys: the only one, or a master of a Cluster. */
+/**
+ * One Redis that owns keys: the only one, or a master of a Cluster. The node is usable while it is trusted and a probe has
+ * proven recently that it accepts writes. Every failure leads to `distrust`, and only the recovery in the background (probe
+ * everything, then drain the outbox) leads back to `trusted`.
+ */
 export class RedisNode {
   readonly id: string
   /** Replicas that could be promoted: an invalidation waits for one of them. */
   replicas = 0
-  /** The slots that it owns in a Cluster; undefined for the only Redis. */
+  /** The slots that the node owns in a Cluster; undefined for the only Redis. */
   slots: readonly SlotRange[] | undefined
-  /** The connection for invalidations: past the breaker, and apart from reads since WAIT blocks it. */
+  /** The connection for invalidations, without the breaker. In a Cluster it is a separate one, because WAIT blocks it. */
   readonly writer: Redis
   readonly refusals = new Refusals()
   readonly #options: NodeOptions
@@ -74,18 +85,18 @@ export class RedisNode {
   readonly #link: TrackingLink | undefined
   readonly #probe: Probe
   readonly #writeProof: boolean
-  readonly #probes: NodeJS.Timeout
+  readonly #probeTimer: NodeJS.Timeout
   readonly #unavailable: Error
   readonly #limited: ReturnType<typeof createLimiter>
-  // One failure opens it: with Redis hung, one read waits for the time limit, and the next ones do not wait.
+  // One failure opens the breaker: when Redis hangs, one read waits for the time limit, and the next ones do not wait.
   readonly #breaker = circuitBreaker(handleWhen(isFault), {
     breaker: new ConsecutiveBreaker(1),
     halfOpenAfter: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }),
   })
   #trust: Trust = 'untrusted'
-  /** Counts the reasons for distrust: one that comes during a recovery makes that recovery worthless. */
+  /** Counts the calls of `distrust`: a call during a recovery makes that recovery void. */
   #distrusts = 0
-  #recovery: NodeJS.Timeout | undefined
+  #recoveryTimer: NodeJS.Timeout | undefined
   #writesProvenUntil: number
   #clockOffset = 0
   #identity = ''
@@ -123,13 +134,13 @@ export class RedisNode {
       slots: () => this.slots,
       waits: () => this.replicas > 0,
     })
-    this.#probes = setInterval(() => this.#probeWrites(), PROBE_EVERY_MS).unref()
+    this.#probeTimer = setInterval(() => this.#probeWrites(), PROBE_EVERY_MS).unref()
     this.#breaker.onBreak(() => this.distrust())
     this.#data.on('close', () => this.distrust())
     this.#data.on('ready', () => {
       this.#fault = undefined
     })
-    // The message alone: an error of ioredis carries its command, and a failed login carries the password.
+    // Keep only the message: an error of ioredis holds its command, and that of a failed login holds the password.
     this.#data.on('error', (error: NodeJS.ErrnoException) => {
       this.#fault = error.message || error.code
       this.#noteRefusal(error)
@@ -137,7 +148,7 @@ export class RedisNode {
     this.#recover()
   }
 
-  /** Proof that its invalidations reach this process. */
+  /** Proof that the node's invalidations reach this process. Permanent when tracking is switched off. */
   get link(): Proof {
     return this.#link ?? ALWAYS
   }
@@ -147,17 +158,17 @@ export class RedisNode {
     return this.#trust === 'trusted' && performance.now() <= this.#writesProvenUntil
   }
 
-  /** A recovery drain has not started: it will include every write committed so far. */
+  /** The node will not be read before a drain that has not started yet, which includes every write committed so far. */
   get drainAhead(): boolean {
     return this.#trust === 'untrusted'
   }
 
-  /** The server, and the life of its data, that the connections lead to. '' until known, and where INFO is not permitted. */
+  /** `Identity.id` of the server that the connections lead to. '' until known, and where INFO is not permitted. */
   get identity(): string {
     return this.#identity
   }
 
-  /** Why it refuses a command of the cache; undefined while it accepts all of them. */
+  /** Why the node refuses a command of the cache; undefined while it accepts all of them. */
   get refusal(): Refusal | undefined {
     return this.refusals.current
   }
@@ -177,8 +188,7 @@ export class RedisNode {
   }
 
   /**
-   * One call, within the time limit and through the breaker. The breaker counts failures only: one opens it, so a success
-   * would tell it nothing.
+   * One call within the time limit. Only failures are reported to the breaker: one opens it, so it need not count successes.
    *
    * @throws AppError CACHE_NODE_UNAVAILABLE at once while the node is not usable; CACHE_CALL_TIMEOUT
    */
@@ -199,14 +209,22 @@ export class RedisNode {
     await this.#limited(this.#data.ping())
   }
 
-  /** Not usable until it has answered again and the outbox has been drained: an invalidation may have been missed. */
+  /**
+   * An invalidation may have been missed: the node is not usable until it has answered again and its outbox rows have been
+   * applied.
+   */
   distrust(): void {
     this.#distrusts++
     if (this.#trust === 'trusted') this.#trust = 'untrusted'
     this.#recover()
   }
 
-  /** {@link distrust}, tier 1 included, if the error is a reply that refuses a command of the cache. */
+  /**
+   * If the error is a reply that refuses a command of the cache: distrusts the node, has tier 1 emptied and replaces the
+   * connections.
+   *
+   * @returns whether the error is such a reply
+   */
   distrustIfRefused(error: unknown): boolean {
     if (this.#trust === 'closed' || !this.#noteRefusal(error)) return false
     this.distrust()
@@ -214,7 +232,10 @@ export class RedisNode {
     return true
   }
 
-  /** The identity that another connection has found under the node's address: its own may lead to a replaced server. */
+  /**
+   * Compares the server that a new connection found under the node's address with the server in use. If they differ, or if the
+   * found server is a replica, the node is distrusted and its connections are replaced: the name leads to another server.
+   */
   compare(found: Identity): void {
     if (!this.#writeProof || this.#trust !== 'trusted') return
     if (found.isReplica) {
@@ -233,8 +254,8 @@ export class RedisNode {
 
   close(): void {
     this.#trust = 'closed'
-    clearTimeout(this.#recovery)
-    clearInterval(this.#probes)
+    clearTimeout(this.#recoveryTimer)
+    clearInterval(this.#probeTimer)
     this.#link?.close()
     this.#data.disconnect()
     if (this.writer !== this.#data) this.writer.disconnect()
@@ -263,7 +284,11 @@ export class RedisNode {
     })
   }
 
-  /** From here on tier 1 is not proven either: a refused invalidation is announced to no process. */
+  /**
+   * Records a refusal, and revokes the proof for tier 1: a refused invalidation is announced to no process.
+   *
+   * @returns whether the error is a refusal
+   */
   #noteRefusal(error: unknown): boolean {
     const refusal = this.#writeProof ? refusalOf(error) : undefined
     if (refusal === undefined) return false
@@ -273,7 +298,7 @@ export class RedisNode {
     return true
   }
 
-  /** All of the node's connections: its name is resolved anew. Not more often than a name can be expected to change. */
+  /** Replaces all connections of the node, so that its name is resolved anew. Does nothing within the pause after a reconnect. */
   #reconnect(): void {
     const now = performance.now()
     if (now < this.#reconnectAfter) return
@@ -285,18 +310,18 @@ export class RedisNode {
     this.#link?.reconnect()
   }
 
-  /** The name may have moved between the making of two connections. */
+  /** Replaces the connections if the tracking link leads to another server: the name may have moved between two connects. */
   #alignConnections(): void {
     if (!this.#writeProof || this.#trust !== 'trusted' || !this.#link?.open) return
     if (this.#link.server !== this.#identity) this.#reconnect()
   }
 
-  /** Tries until the node is usable again; requests are never used as probes. */
+  /** Tries in the background until the node is trusted. Requests are never used as probes. */
   #recover(): void {
-    if (this.#trust === 'closed' || this.#recovery !== undefined) return
-    this.#recovery = setTimeout(async () => {
+    if (this.#trust === 'closed' || this.#recoveryTimer !== undefined) return
+    this.#recoveryTimer = setTimeout(async () => {
       await this.#tryToRecover()
-      this.#recovery = undefined
+      this.#recoveryTimer = undefined
       if (this.#trust === 'closed') return
       if (this.#trust === 'trusted') {
         this.refusals.end()
@@ -317,13 +342,14 @@ export class RedisNode {
       if (this.#trust === 'closed') return
       this.#trust = 'draining'
       await this.#options.events.drain(this)
-      const isStillTrue = distrusts === this.#distrusts && this.#breaker.state === CircuitState.Closed
-      if (this.#trust === 'draining' && isStillTrue) this.#trust = 'trusted'
+      const isUndisturbed = distrusts === this.#distrusts && this.#breaker.state === CircuitState.Closed
+      if (this.#trust === 'draining' && isUndisturbed) this.#trust = 'trusted'
     } catch (error) {
       this.distrustIfRefused(error)
     }
   }
 
+  /** Proves that the node is a master and accepts every kind of command that the cache sends. */
   async #proveEverything(): Promise<void> {
     const found = await this.#limited(readIdentity(this.#data))
     if (found.isReplica && !this.#options.cluster) throw isReplicaError()
@@ -331,6 +357,7 @@ export class RedisNode {
     await this.#proveBy(() => this.#probe.everything())
   }
 
+  /** While the node is trusted, extends the proof that it accepts writes. */
   #probeWrites(): void {
     if (this.#trust !== 'trusted') return
     this.#breaker
@@ -342,6 +369,7 @@ export class RedisNode {
       })
   }
 
+  /** Sends a probe, and sets Redis's clock by its TIME. The proof counts from the moment of sending. */
   async #proveBy(write: () => Promise<TimeReply>): Promise<void> {
     const sentAt = performance.now()
     const [seconds, microseconds] = await this.#limited(this.#writeProof ? write() : this.#data.time())
@@ -350,12 +378,12 @@ export class RedisNode {
   }
 }
 
-/** Replies of a healthy node that do not open the breaker. */
+/** Whether an error opens the breaker. A redirection and WRONGTYPE do not: a healthy node replies them. */
 function isFault(error: unknown): boolean {
   return redirectOf(error) === undefined && !isWrongType(error)
 }
 
-/** ioredis reports each failed attempt to connect as an error event, which is fatal without a listener. `usable` shows it. */
+/** ioredis emits an error event for each failed attempt to connect, which is fatal without a listener. `usable` reports it. */
 function ignoreErrors(redis: Redis): Redis {
   return redis.on('error', () => {})
 }

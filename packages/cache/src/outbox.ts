@@ -4,15 +4,18 @@ import type { Logger } from './logger.ts'
 import type { OutboxRow, OutboxStore } from './outbox-store.ts'
 import type { Removed } from './removal.ts'
 
-/** The keys that a write has changed: removed from the cache of this process, or left to the outbox. */
+/**
+ * The outcome of a delivery. `delivered`: Redis has removed these keys and acknowledged it. `undelivered`: this is not certain
+ * after 250 ms; the poller delivers the keys that have outbox rows.
+ */
 export interface Delivery {
   delivered: string[]
   undelivered: string[]
 }
 
-/** The cache of this process, as its outbox sees it. */
+/** The cache from which this process removes keys: its Redis, or none. */
 export interface DeliveryTarget {
-  /** Under which the rows name it; undefined without Redis, and while it is not known. */
+  /** The id by which outbox rows name the cache; undefined without Redis, and while it is not known. */
   readonly id: string | undefined
   /** One attempt to remove the keys. */
   remove(keys: readonly string[], limitMs: number): Promise<Removed>
@@ -24,23 +27,25 @@ interface OutboxOptions {
   logger: Logger | undefined
 }
 
+/** How long the writer of a key tries to remove it. */
 const REMOVE_FOR_MS = 250
 const RETRY_AFTER_MS = 15
 const BATCH = 500
+/** Rows are cleared in batches, at the latest after this time. */
 const CLEAR_EVERY_MS = 100
-/** The poller leaves younger rows to their writer, which is still delivering them. */
+/** The poller skips younger rows: their writer is still delivering them. */
 const POLL_MIN_AGE_MS = 300
 
 /**
- * Transactional outbox (C. Richardson, "Microservices Patterns", 2018, section 3.3.7), for invalidations. Rows are cleared
- * once the cache that they name has acknowledged the removal of their key.
+ * Transactional outbox (C. Richardson, "Microservices Patterns", 2018, section 3.3.7), for invalidations. A row is cleared
+ * (deleted from the store) once the cache that it names has acknowledged the removal of its key.
  */
 export class Outbox {
   readonly #store: OutboxStore | undefined
   readonly #timeoutMs: number
   readonly #logger: Logger | undefined
-  #done: OutboxRow['id'][] = []
-  #clearing: NodeJS.Timeout | undefined
+  #toClear: OutboxRow['id'][] = []
+  #clearTimer: NodeJS.Timeout | undefined
 
   constructor({ store, timeoutMs, logger }: OutboxOptions) {
     this.#store = store
@@ -48,13 +53,13 @@ export class Outbox {
     this.#logger = logger
   }
 
-  /** Removes the keys, trying for up to 250 ms. */
+  /** Removes the keys from the target, and tries again for up to 250 ms. */
   async remove(target: DeliveryTarget, wanted: readonly string[]): Promise<Delivery> {
     const keys = [...new Set(wanted)]
     const left = new Set(keys)
-    const until = performance.now() + REMOVE_FOR_MS
+    const endAt = performance.now() + REMOVE_FOR_MS
     while (left.size > 0) {
-      const limitMs = Math.min(this.#timeoutMs, until - performance.now())
+      const limitMs = Math.min(this.#timeoutMs, endAt - performance.now())
       if (limitMs <= 0) break
       const { acknowledged } = await target.remove([...left], limitMs)
       for (const key of acknowledged) left.delete(key)
@@ -63,7 +68,7 @@ export class Outbox {
     return { delivered: keys.filter((key) => !left.has(key)), undelivered: [...left] }
   }
 
-  /** {@link remove} right after the commit, and clears the rows of the removed keys. The poller delivers the other rows. */
+  /** {@link remove} after a commit. Clears the rows of the removed keys; the poller delivers the other rows. */
   async deliver(
     target: DeliveryTarget,
     keys: readonly string[],
@@ -71,14 +76,15 @@ export class Outbox {
   ): Promise<Delivery> {
     const { id } = target
     const delivery = await this.remove(target, keys)
-    // Rows of other caches are for the processes that are connected to these.
+    // Only processes that are connected to another cache can clear its rows. If the id has changed meanwhile, it is not certain
+    // which cache has removed the keys.
     if (target.id === id) {
-      this.#clear(rows.filter(({ cache, key }) => cache === id && !delivery.undelivered.includes(key)))
+      this.#clearSoon(rows.filter(({ cache, key }) => cache === id && !delivery.undelivered.includes(key)))
     }
     return delivery
   }
 
-  /** Delivers the rows that their writer has left. */
+  /** Delivers the rows that their writers could not deliver: batch by batch, until one is not full or not applied as a whole. */
   async deliverLeft(target: DeliveryTarget, signal: AbortSignal): Promise<void> {
     for (let isFull = true; isFull && !signal.aborted && this.#store !== undefined; ) {
       const { id } = target
@@ -90,15 +96,16 @@ export class Outbox {
   }
 
   /**
-   * Applies every row that there is now for the keys that `isOwned` accepts.
+   * Applies every present row whose key `isOwned` accepts. Afterwards tier 2 holds no value that is older than these rows.
    *
-   * @throws when a row could not be applied
+   * @throws when a row could not be applied, or when rows for other nodes fill the batch
    */
   async drain(target: DeliveryTarget, isOwned: (key: string) => boolean): Promise<void> {
     if (this.#store === undefined) return
     const { id } = target
     if (id === undefined) throw new Error('the cache is not known yet')
-    // Rows that are applied but not acknowledged stay in the store: tier 2 may be read, but the rows may not be cleared.
+    // An applied row without an acknowledgement stays in the store: tier 2 may be read, but the row may not be cleared. Such rows
+    // are taken again each time, so the limit grows by their number.
     const applied = new Set<OutboxRow['id']>()
     for (;;) {
       const limit = BATCH + applied.size
@@ -112,33 +119,38 @@ export class Outbox {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#clearing)
-    await this.#clearDone()
+    clearTimeout(this.#clearTimer)
+    await this.#clearNow()
   }
 
-  /** @returns the rows whose keys were removed; clears the rows whose removal was acknowledged too */
+  /**
+   * Removes the keys of the rows, and clears the rows whose removal was acknowledged.
+   *
+   * @returns the rows whose keys were removed
+   */
   async #apply(target: DeliveryTarget, id: string, rows: readonly OutboxRow[]): Promise<OutboxRow[]> {
     const keys = [...new Set(rows.map(({ key }) => key))]
     const removed = await target.remove(keys, this.#timeoutMs)
     if (target.id !== id) throw new Error('another cache is connected')
     const [applied, acknowledged] = [new Set(removed.applied), new Set(removed.acknowledged)]
-    this.#clear(rows.filter(({ key }) => acknowledged.has(key)))
-    await this.#clearDone()
+    this.#clearSoon(rows.filter(({ key }) => acknowledged.has(key)))
+    await this.#clearNow()
     return rows.filter(({ key }) => applied.has(key))
   }
 
-  #clear(rows: readonly OutboxRow[]): void {
+  /** Clears the rows with the next batch. */
+  #clearSoon(rows: readonly OutboxRow[]): void {
     if (this.#store === undefined || rows.length === 0) return
-    this.#done.push(...rows.map(({ id }) => id))
-    if (this.#done.length >= BATCH) void this.#clearDone()
-    else this.#clearing ??= setTimeout(() => this.#clearDone(), CLEAR_EVERY_MS)
+    this.#toClear.push(...rows.map(({ id }) => id))
+    if (this.#toClear.length >= BATCH) void this.#clearNow()
+    else this.#clearTimer ??= setTimeout(() => this.#clearNow(), CLEAR_EVERY_MS)
   }
 
-  async #clearDone(): Promise<void> {
-    clearTimeout(this.#clearing)
-    this.#clearing = undefined
-    const ids = this.#done
-    this.#done = []
+  async #clearNow(): Promise<void> {
+    clearTimeout(this.#clearTimer)
+    this.#clearTimer = undefined
+    const ids = this.#toClear
+    this.#toClear = []
     if (ids.length === 0) return
     await this.#store
       ?.remove(ids)

@@ -2,43 +2,44 @@ import { performance } from 'node:perf_hooks'
 import type { Hit } from './hit.ts'
 
 /**
- * What a read in flight holds, and what an invalidation of its key means for it:
+ * The state of a read in flight, and the effect of an invalidation of its key:
  *
  * | state | the read | an invalidation of its key |
  * |---|---|---|
- * | `loading` | holds a value or awaits one | makes the value old: `invalidated` |
- * | `waiting` | waits for the value of another lease holder | ends the pause early |
- * | `unproven` | may have missed a change: no reader joins it, and its value stays out of tier 1 | as in `loading` |
- * | `invalidated` | its value is older than a known write | – |
+ * | `loading` | holds a value, or awaits one from Redis or the loader | makes the value old: `invalidated` |
+ * | `waiting` | pauses while another reader holds the lease | ends the pause early: the holder may have filled |
+ * | `unproven` | may have missed a change: no reader joins it, and tier 1 does not keep its value | as in `loading` |
+ * | `invalidated` | its value is older than a known write | none |
  */
 type ReadState = 'loading' | 'waiting' | 'unproven' | 'invalidated'
 
-/** One read of one key below tier 1, which all readers of this process share. */
+/** One read of one key below tier 1. Several callers of this process may share it. */
 export class Read<K, V> {
   readonly key: string
   readonly id: K
-  /** 1, or more when an earlier read of the key loaded a value that a write had made old. */
+  /** 1 for the first; the next attempt begins when a write made the loaded value old. */
   readonly attempt: number
-  /** Every change of the value since before it was read has been announced to this process: tier 1 may keep it. */
+  /** The tracking links were proven when the read began. Every later change is announced, so tier 1 may keep the value. */
   readonly tracked: boolean
   readonly startedAt = performance.now()
   readonly promise: Promise<Hit<V>>
-  /** Generation of the namespace, and the identity of the server that it was read from. */
+  /** Generation of the namespace when the read began; '' when tier 2 is not used. */
   generation = ''
+  /** Identity of the server from which the generation was read; '' when unknown or not used. */
   server = ''
-  /** Token of the lease that this read holds. */
+  /** Token of the lease that this read holds; '' without a lease. */
   token = ''
-  /** Header of the bytes in tier 2 that were expired or damaged. */
+  /** Header of the bytes that this read found in tier 2 and judged expired or damaged. */
   judged: Buffer | undefined
-  /** The value of those bytes, when it may still be answered within its grace. */
+  /** The expired value in those bytes, if it may still be answered within its grace. */
   stale: Hit<V> | undefined
   readonly #inFlight: ReadsInFlight | undefined
   readonly #resolve: (outcome: Hit<V> | Promise<Hit<V>>) => void
   readonly #reject: (error: unknown) => void
   #state: ReadState = 'loading'
-  #wake: (() => void) | undefined
+  #endPause: (() => void) | undefined
 
-  /** @param inFlight where the read is found by other readers; undefined for a refresh in the background */
+  /** @param inFlight the registry in which other readers find this read; undefined for a refresh in the background */
   constructor(key: string, id: K, attempt: number, tracked: boolean, inFlight?: ReadsInFlight) {
     const { promise, resolve, reject } = Promise.withResolvers<Hit<V>>()
     this.key = key
@@ -60,31 +61,32 @@ export class Read<K, V> {
     return this.#state === 'loading' || this.#state === 'waiting'
   }
 
-  /** Tier 2 was read; its bytes are kept as judged, with the value that grace allows. */
+  /** Remembers what tier 2 held: the header of bytes that are not fresh, and their value if it is within its grace. */
   judge(header: Buffer | undefined, stale: Hit<V> | undefined): void {
     this.judged = header
     this.stale = stale
   }
 
-  /** Ends early when a change of the key is announced: usually the fill that this read waits for. */
+  /** Waits for this time. Ends early when a change of the key is announced: usually the fill that this read waits for. */
   pause(ms: number): Promise<void> {
     if (this.#state === 'loading') this.#state = 'waiting'
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
-      this.#wake = () => {
+      this.#endPause = () => {
         clearTimeout(timer)
         resolve()
       }
     })
   }
 
+  /** The next reply may contain a value. */
   resume(): void {
     if (this.#state === 'waiting') this.#state = 'loading'
   }
 
-  /** @returns false while the read holds no value that the change could make old */
+  /** The key has changed. @returns false while the read holds no value that the change could make old */
   invalidate(): boolean {
-    this.#wake?.()
+    this.#endPause?.()
     if (this.#state === 'waiting') return false
     this.#state = 'invalidated'
     return true
@@ -101,13 +103,13 @@ export class Read<K, V> {
 
   reject(error: unknown): void {
     this.#inFlight?.end(this.key, this)
-    // No reader waits for a refresh in the background.
+    // A refresh in the background has no reader: unhandled, its rejection would end the process.
     this.promise.catch(() => {})
     this.#reject(error)
   }
 }
 
-/** What invalidations need of a read, whatever its types. */
+/** The part of a read that does not depend on the types of its key and value. */
 type AnyRead = Pick<Read<unknown, unknown>, 'key' | 'invalidate' | 'markUnproven'>
 
 /**
@@ -121,7 +123,7 @@ export class ReadsInFlight {
     return this.#byKey.get(key) as Read<K, V> | undefined
   }
 
-  /** Replaces an older read of the key, whose value may then be older than this one's. */
+  /** Starts a read. An older read of the key in flight is replaced: its value may be older than the new one. */
   start<K, V>(key: string, id: K, attempt: number, tracked: boolean): Read<K, V> {
     const read = new Read<K, V>(key, id, attempt, tracked, this)
     this.#byKey.get(key)?.markUnproven()
@@ -133,12 +135,12 @@ export class ReadsInFlight {
     if (this.#byKey.get(key) === read) this.#byKey.delete(key)
   }
 
-  /** The key has changed: a reader that comes from now on starts a new read. */
+  /** The key has changed: the next reader starts a new read. */
   invalidate(key: string): void {
     if (this.#byKey.get(key)?.invalidate()) this.#byKey.delete(key)
   }
 
-  /** A whole namespace has changed, or invalidations may have been missed. The reads answer only the callers that they have. */
+  /** A whole namespace has changed, or invalidations may have been missed: no later reader joins these reads. */
   markUnproven(prefix = ''): void {
     for (const read of this.#byKey.values()) if (read.key.startsWith(prefix)) read.markUnproven()
   }

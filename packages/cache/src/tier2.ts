@@ -11,7 +11,7 @@ export interface LeaseReply {
   kind: 'granted' | 'held'
   /** The bytes that the reader has judged are still stored. */
   judgedIsThere: boolean
-  /** A value of another type was stored; it has been removed. */
+  /** A value of another Redis type was stored; it has been removed. */
   otherType: boolean
 }
 
@@ -23,6 +23,7 @@ interface AcquireRequest {
   leaseMs: number
   /** Header of the stored bytes that the reader has judged expired or damaged. */
   judged: Buffer | undefined
+  /** Take the lease even from a holder whose lease has not expired. */
   takeOver: boolean
 }
 
@@ -36,7 +37,7 @@ interface FillRequest {
 interface Tier2Options {
   topology: Topology
   names: KeyNames
-  /** Whether values may be read and stored at all; invalidations are sent either way. */
+  /** Whether values may be read and stored at all. Invalidations are sent in either case. */
   mayRead: () => boolean
   settings: Settings
 }
@@ -54,11 +55,12 @@ const OPERATIONS = [
 
 export type Tier2 = Pick<RedisTier, (typeof OPERATIONS)[number]>
 
-/** The operations on Redis, traced if a tracer has subscribed. */
+/** Tier 2 in Redis. Its operations are traced if a tracer has subscribed. */
 export const createTier2 = (options: Tier2Options): Tier2 => traced(new RedisTier(options), OPERATIONS)
 
 /**
- * Values and leases in Redis, on the nodes that own them. Rejects when the owner cannot be used.
+ * Values and leases in Redis, on the nodes that own them. When the owner of a key cannot be used, `read` and `invalidate` report
+ * it for that key, and the other operations reject.
  *
  * With `autoPipelining`, calls of one turn of the event loop are sent together: as one command on a single Redis, in one
  * pipeline for each node of a Cluster (by ioredis).
@@ -95,14 +97,16 @@ class RedisTier {
    */
   async read(keys: readonly string[]): Promise<(Buffer | null | undefined)[]> {
     const [only] = keys
-    if (keys.length === 1 && only !== undefined) return [await this.#get(only).catch(noAnswer)]
-    if (this.#topology.cluster) return Promise.all(keys.map((key) => this.#get(key).catch(noAnswer)))
+    // A single key joins the batch of this turn of the event loop. Several keys are a batch already, if they have one owner.
+    if (keys.length === 1 && only !== undefined) return [await this.#get(only).catch(nullIfOtherType)]
+    if (this.#topology.cluster) return Promise.all(keys.map((key) => this.#get(key).catch(nullIfOtherType)))
     return this.#getAll(keys).catch(() => keys.map(() => undefined))
   }
 
   async acquire(request: AcquireRequest): Promise<Acquired> {
     const reply = await this.#acquire(request)
     if (typeof reply !== 'number') return { kind: 'value', bytes: reply }
+    // The bits are those of the script `leaseAcquire`.
     return {
       kind: reply & 1 ? 'granted' : 'held',
       judgedIsThere: (reply & 2) > 0,
@@ -110,7 +114,7 @@ class RedisTier {
     }
   }
 
-  /** False when the token is no longer the current one: the value may be older than a write. */
+  /** @returns false when the token is no longer current: the value may be older than a write */
   async fill(request: FillRequest): Promise<boolean> {
     return (await this.#fill(request)) === 1
   }
@@ -119,7 +123,7 @@ class RedisTier {
     await this.#onOwner(key, (redis) => redis.leaseRelease(1, this.#names.leaseOf(key), token))
   }
 
-  /** Stores without a lease, and removes the lease of a reader that is loading. */
+  /** Stores without a lease. Removes the lease of a reader that is loading, so that its fill cannot replace this value. */
   async store(key: string, bytes: Buffer, storedMs: number): Promise<void> {
     const { toRedis, leaseOf } = this.#names
     await this.#onOwner(key, (redis) =>
@@ -146,7 +150,7 @@ class RedisTier {
     return (await this.#onOwner(key, (redis) => redis.set(name, generation, 'NX', 'GET'))) ?? generation
   }
 
-  /** All keys on one node, as in the next two methods. */
+  /** All keys must have one owner, as in the next two methods: keys of a single Redis, or one key of a Cluster. */
   async #getAll(keys: readonly string[]): Promise<(Buffer | null)[]> {
     return this.#onOwner(keys[0] ?? '', (redis) => redis.mgetBuffer(keys.map(this.#names.toRedis)))
   }
@@ -175,6 +179,7 @@ class RedisTier {
     return requests.flatMap(({ key }) => [toRedis(key), leaseOf(key)])
   }
 
+  /** Calls the owner of a key. After MOVED the call is repeated once, on the new owner. */
   async #onOwner<T>(key: string, send: (redis: LeaseRedis) => Promise<T>): Promise<T> {
     try {
       return await this.#ownerOf(key).call(send)
@@ -184,7 +189,8 @@ class RedisTier {
       await this.#topology.refresh()
       const owner = this.#ownerOf(key)
       if (redirect.kind === 'MOVED') return await owner.call(send)
-      // The slot is being moved: this read loads past tier 2, and may see a write whose invalidation is still to come.
+      // ASK: the slot is being moved. The caller loads past tier 2, and may return a write whose invalidation has not arrived.
+      // Distrust has the outbox drained before tier 2 is read again.
       if (owner.usable) owner.distrust()
       throw error
     }
@@ -197,5 +203,5 @@ class RedisTier {
   }
 }
 
-/** A value of another type counts as nothing stored, as in the answer of MGET; the next lease removes it. */
-const noAnswer = (error: unknown) => (isWrongType(error) ? null : undefined)
+/** A value of another Redis type counts as nothing stored (null), as in the reply of MGET; the next lease removes it. */
+const nullIfOtherType = (error: unknown) => (isWrongType(error) ? null : undefined)

@@ -7,6 +7,7 @@ import type { Tier2 } from './tier2.ts'
 import type { Topology } from './topology.ts'
 import type { Proof } from './tracking.ts'
 
+/** The parts of the Redis connection that one namespace uses. */
 export interface RedisSide {
   tier2: Tier2
   topology: Topology
@@ -15,11 +16,11 @@ export interface RedisSide {
 
 interface TiersOptions {
   tier1: Tier1 | undefined
-  /** Undefined: no Redis at all. */
+  /** Undefined without Redis, and for a namespace that expires by TTL alone (`ttlOnly`). */
   redis: RedisSide | undefined
-  /** The values are kept in tier 2 too. */
+  /** Whether values are kept in tier 2 too. */
   inTier2: boolean
-  /** Upper bound of what tier 1 keeps, whatever the TTL. */
+  /** The longest time for which tier 1 keeps a value, whatever its TTL. */
   tier1MaxMs: number
   stats: NamespaceStats
 }
@@ -30,8 +31,9 @@ const FOREVER: Proof = { provenUntil: Number.POSITIVE_INFINITY }
 /** The tiers of one namespace, and the proofs that changes of its keys are announced to this process. */
 export class Tiers {
   readonly tier1: Tier1 | undefined
+  /** The Redis that announces changes of the keys; undefined when no announcement is needed. */
   readonly redis: RedisSide | undefined
-  /** Redis, when values of this namespace are kept there. */
+  /** The same Redis if values of this namespace are kept there too: tier 2, which all processes share. */
   readonly shared: RedisSide | undefined
   readonly #tier1MaxMs: number
   readonly #stats: NamespaceStats
@@ -44,22 +46,26 @@ export class Tiers {
     this.#stats = stats
   }
 
-  /** By the clock of the key's owner. */
+  /** The time in milliseconds by the clock of the key's owner. Infinity without an owner, so that no value counts as fresh. */
   redisNow(key: string): number {
     return this.redis?.topology.findOwner(key)?.now() ?? Number.POSITIVE_INFINITY
   }
 
+  /** Whether changes of the key, and of its namespace's generation, are announced to this process. */
   isTracked(key: string): boolean {
     return this.proofOf(key).provenUntil > 0 && this.#namespaceProof().provenUntil > 0
   }
 
+  /** Proof that a change of the key would have been announced. */
   proofOf(key: string): Proof {
     return this.redis === undefined ? FOREVER : (this.redis.topology.findOwner(key)?.link ?? UNPROVEN)
   }
 
   /**
-   * A value from below always replaces or removes the one in tier 1, so that a version never goes backwards here.
-   * A copy: the bytes are a view of everything that the socket has read.
+   * Keeps a value that was read below tier 1, if the read is tracked and current. Otherwise the entry in tier 1 is removed: it
+   * may be older than the value that this read answers, and a version must never go backwards in a process.
+   *
+   * The payload is copied, because it is a view of the whole buffer that the socket has read.
    */
   keepInTier1<K, V>(read: Read<K, V>, payload: Buffer | undefined, ms: number): void {
     if (this.tier1 === undefined) return

@@ -33,42 +33,42 @@ interface Waiter {
 }
 
 /**
- * Decides which statements may be sent, and on which connection. postgres.js has no limit on waiting and no figures, and it
- * queues without a bound when its connections are busy; so it never receives more than it can send at once.
+ * Decides which statements may be sent, and on which connection. When its connections are busy, postgres.js queues statements
+ * without a bound, a time limit or metrics. So it never receives more than it can send at once, and statements wait here.
  *
  * A statement gets the least loaded of the first `spread` connections, and a further connection only when all before it carry
- * `depth` statements. One connection a statement, the usual way of a pool, is the slowest (figures in the README). A
- * transaction takes a whole connection, from the other end.
+ * `depth` statements. The usual way of a pool, one connection for each statement, is the slowest (figures in the README). A
+ * transaction takes a whole connection, beginning with the highest number.
  *
- * Waiters are first come, first served, single statements included: otherwise a transaction that needs an idle connection
- * would starve.
+ * Waiters are served in the order of their arrival. A single statement does not overtake: otherwise a transaction that needs an
+ * idle connection would starve.
  */
 export class ConnectionSemaphore {
   readonly #options: ConnectionSemaphoreOptions
   /** Slots taken, for each connection. */
-  readonly #load: number[]
+  readonly #loads: number[]
   readonly #waiters = new Set<Waiter>()
-  #used = 0
+  #usedSlots = 0
   #closed: Error | undefined
   #onIdle: (() => void) | undefined
 
   constructor(options: ConnectionSemaphoreOptions) {
     this.#options = options
-    this.#load = new Array<number>(options.connections).fill(0)
+    this.#loads = new Array<number>(options.connections).fill(0)
   }
 
   /** Slots taken: statements in flight, and `depth` for each connection that is taken whole. */
   get inUse(): number {
-    return this.#used
+    return this.#usedSlots
   }
 
   get waiting(): number {
     return this.#waiters.size
   }
 
-  /** A permit if one is free now. The hot path: it makes no promise. */
+  /** A permit, if one is free and no request waits for one. The hot path: it creates no promise. */
   tryAcquire(request: PermitRequest): Permit | undefined {
-    return this.#waiters.size > 0 || this.#closed !== undefined ? undefined : this.#find(request)
+    return this.#waiters.size > 0 || this.#closed !== undefined ? undefined : this.#tryGrant(request)
   }
 
   /**
@@ -94,13 +94,14 @@ export class ConnectionSemaphore {
   close(reason: Error): Promise<void> {
     this.#closed = reason
     for (const waiter of this.#waiters) waiter.fail(reason, 'closed')
-    if (this.#used === 0) return Promise.resolve()
+    if (this.#usedSlots === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onIdle = resolve
     })
   }
 
-  #find(request: PermitRequest): Permit | undefined {
+  /** Takes the slots of a request if they are free. */
+  #tryGrant(request: PermitRequest): Permit | undefined {
     if (request === 'slot') {
       const connection = this.#leastLoaded()
       return connection === undefined ? undefined : this.#grant([connection], 1)
@@ -108,50 +109,52 @@ export class ConnectionSemaphore {
     const { connections, depth } = this.#options
     const idle: number[] = []
     for (let i = connections - 1; i >= 0 && idle.length < request.exclusive; i--) {
-      if (this.#load[i] === 0) idle.push(i)
+      if (this.#loads[i] === 0) idle.push(i)
     }
     return idle.length < request.exclusive ? undefined : this.#grant(idle, depth)
   }
 
+  /** The least loaded of the first `spread` connections; if these are full, the first further one with a free slot. */
   #leastLoaded(): number | undefined {
     const { connections, depth, spread } = this.#options
     let best: number | undefined
     let bestLoad = depth
     for (let i = 0; i < connections; i++) {
       if (i >= spread && best !== undefined) break
-      const current = this.#load[i] ?? depth
-      if (current >= bestLoad) continue
+      const load = this.#loads[i] ?? depth
+      if (load >= bestLoad) continue
       best = i
-      bestLoad = current
-      if (current === 0) break
+      bestLoad = load
+      if (load === 0) break
     }
     return best
   }
 
   #grant(connections: readonly number[], slots: number): Permit {
-    this.#take(connections, slots)
+    this.#addLoad(connections, slots)
     let isHeld = true
     return {
       connections,
       release: () => {
         if (!isHeld) return
         isHeld = false
-        this.#take(connections, -slots)
-        if (this.#used === 0) this.#onIdle?.()
+        this.#addLoad(connections, -slots)
+        if (this.#usedSlots === 0) this.#onIdle?.()
         this.#serveWaiters()
       },
     }
   }
 
-  #take(connections: readonly number[], slots: number): void {
-    for (const connection of connections) this.#load[connection] = (this.#load[connection] ?? 0) + slots
-    this.#used += connections.length * slots
+  /** @param slots taken on each of the connections; negative to give them back */
+  #addLoad(connections: readonly number[], slots: number): void {
+    for (const connection of connections) this.#loads[connection] = (this.#loads[connection] ?? 0) + slots
+    this.#usedSlots += connections.length * slots
   }
 
   #serveWaiters(): void {
     if (this.#closed !== undefined) return
     for (const waiter of this.#waiters) {
-      const permit = this.#find(waiter.request)
+      const permit = this.#tryGrant(waiter.request)
       if (permit === undefined) return
       waiter.grant(permit)
     }
@@ -180,7 +183,7 @@ export class ConnectionSemaphore {
           leave()
           if (refusal !== undefined) onRefused?.(refusal)
           reject(error)
-          // The next waiter may need less than this one did.
+          // The next waiter may need fewer connections than this one did.
           this.#serveWaiters()
         },
       }

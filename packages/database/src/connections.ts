@@ -6,7 +6,7 @@ import { createWatchdog, type Watchdog } from './watchdog.ts'
 /** How long statements in flight may take to finish when their connection is closed. */
 export const CLOSE_TIMEOUT_MS = 5000
 
-/** The connections of a pool by their number; each is made when it is first used, and again after it was dropped. */
+/** The connections of a pool by their number. Each is created when it is first used, and again after it was dropped. */
 export class Connections {
   readonly #current = new Map<number, Connection>()
   readonly #ending = new Set<Promise<void>>()
@@ -29,12 +29,12 @@ export class Connections {
   at(index: number): Connection {
     const current = this.#current.get(index)
     if (current !== undefined) return current
-    const made = createConnection(this.#options, this.#watchdog, (silent) => {
+    const created = createConnection(this.#options, this.#watchdog, (silent) => {
       this.#onAbandoned?.()
       this.#drop(index, silent, () => silent.destroy(new Error(`No answer within ${this.#silenceMs} ms`)))
     })
-    this.#current.set(index, made)
-    return made
+    this.#current.set(index, created)
+    return created
   }
 
   /** Open connections to the server. */
@@ -43,12 +43,13 @@ export class Connections {
   }
 
   /**
-   * Drops a connection that is of no use after this error.
+   * Drops a connection that is of no use after this error. The next statement with its number creates a new one.
    *
-   * - Connecting failed: everything queued on the connection fails too; otherwise each statement would try in turn.
-   * - The connection broke in use: it is replaced, and each read-only statement may be repeated. The client goes with it, since
-   *   postgres.js 3.4 keeps the server's last message (such as "terminating connection due to administrator command") and
-   *   fails the first statement of the next connection with it.
+   * - Connecting failed: everything queued on the connection fails with this error (`Connection.lost`); otherwise each statement
+   *   would try to connect in turn.
+   * - The connection broke in use: each read-only statement may be repeated on a new one. The client of postgres.js is replaced
+   *   too: version 3.4 keeps the server's last message (such as "terminating connection due to administrator command") and fails
+   *   the first statement of the next connection with it.
    * - The server became read-only, or forgot its prepared statements: statements in flight may finish first.
    */
   dropIfUnusable(index: number, connection: Connection, error: unknown): void {
@@ -61,13 +62,14 @@ export class Connections {
   }
 
   async close(): Promise<void> {
+    // One second is enough: the pool has waited for the statements in flight before.
     const ends = [...this.#current.values()].map((connection) => connection.end(1))
     await Promise.all([...ends, ...this.#ending])
     this.#watchdog.close()
   }
 
   #drop(index: number, connection: Connection, end: () => Promise<void>): void {
-    // Several statements may report the same connection.
+    // Several statements may report the same connection: only the first drops it.
     if (this.#current.get(index) !== connection) return
     this.#current.delete(index)
     const ended = end().then(() => {

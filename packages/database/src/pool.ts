@@ -32,8 +32,9 @@ export interface Pool {
   /**
    * Sends a statement and returns its rows.
    *
-   * After a broken connection a read is sent once more, a write never. A statement that loses a conflict (possible outside of a
-   * transaction too, where `serializable` is the default) was rolled back for certain, and is repeated as a transaction is.
+   * After the connection broke, a read is sent once more and a write never. A statement that loses a conflict was rolled back by
+   * the server, so it is repeated, within the limits of a transaction. (A single statement can lose one if the role's default
+   * isolation is `serializable`.)
    *
    * @throws `DB_POOL_TIMEOUT`, `DB_UNAVAILABLE`, `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT` or `DB_CONFLICT` (all 503); the
    *   server's error; the signal's reason
@@ -43,12 +44,16 @@ export interface Pool {
     params: Params,
     options?: RunOptions,
   ): Promise<Row[]>
+  /** As `run`, for the first row. */
   first<Params extends object, Row>(
     statement: Statement<Params, Row>,
     params: Params,
     options?: RunOptions,
   ): Promise<Row | undefined>
-  /** The first column of the first row, undecoded: a view of the socket's memory, to be copied before it is transferred. */
+  /**
+   * The first column of the first row, undecoded. It is a view of the socket's read buffer: copy it before it is transferred to
+   * another thread.
+   */
   bytes<Params extends object, Row>(
     statement: Statement<Params, Row>,
     params: Params,
@@ -59,8 +64,8 @@ export interface Pool {
    *
    * `work` may run several times. The server rolls back a transaction that loses a conflict, or whose prepared statements no
    * longer fit after `alter table`; the work then runs again from its start. So its only effects must be those of `tx` and its
-   * result; `attempts: 1` is for work with other effects. After a connection that broke at `commit` the work never runs again,
-   * because the outcome is unknown.
+   * result; use `attempts: 1` for work with other effects. If the connection breaks at `commit`, the outcome is unknown and the
+   * work never runs again.
    *
    * @throws as `run` does; what `work` throws
    */
@@ -69,17 +74,20 @@ export interface Pool {
     options?: TransactionOptions,
   ): Promise<Result>
   /**
-   * Runs `work` with read-only transactions on `connections` connections that see the same data, for parts that are read side by
-   * side. All connections are taken at once, so two calls cannot deadlock. `work` runs once; its caller may put the call into
-   * `repeated`.
+   * Runs `work` with read-only transactions on several connections that see the same data, so that parts can be read in parallel.
+   * All connections are taken at once, so two calls cannot deadlock. `work` runs once; to repeat it after a conflict, wrap the
+   * call in `repeated`.
+   *
+   * @param connections how many connections, and so how many `parts`
    */
   snapshot<Result>(
     connections: number,
     work: (parts: Transaction[]) => Promise<Result>,
     options?: SnapshotOptions,
   ): Promise<Result>
-  /** For tools and tests: values become parameters, nothing is a fragment. Labelled `ad_hoc` in the metrics. */
+  /** For tools and tests. Every value becomes a parameter, never a part of the text. Labelled `ad_hoc` in the metrics. */
   sql<Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<Row[]>
+  /** Resolves when the server answers `select 1`. */
   ping(signal?: AbortSignal): Promise<void>
   stats(): PoolFigures
   /** Refuses new work, lets work in flight finish for up to 5 s, closes all connections. */
@@ -99,9 +107,9 @@ export interface PoolOptions extends ConnectionOptions {
   statementLimitMs: number
   /** How much longer a connection may be silent before it is given up. */
   answerMarginMs: number
-  /** A signal cancels in the server. Only with `depth` 1: a cancel must not stop another statement on the connection. */
+  /** An abort cancels the statement in the server. Only with `depth` 1: a cancel must not stop another statement. */
   cancels: boolean
-  /** A lost conflict is thrown and not repeated: a standby cancels reads that block its replay, and the caller has another server. */
+  /** Throw a lost conflict, do not repeat it. For a standby, which cancels reads that block its replay: the primary answers. */
   reportsConflicts?: boolean
   metrics?: DatabaseMetrics | undefined
   record?: ((statement: StatementRecord) => void) | undefined
@@ -109,14 +117,16 @@ export interface PoolOptions extends ConnectionOptions {
 
 const PING = statement<object, { one: number }>('ping', () => sql`select 1 as one`)
 
-/** Makes a pool. It connects at the first statement. */
+/** Creates a pool. It connects at the first statement. */
 export function createPool(options: PoolOptions): Pool {
   return new PostgresPool(options)
 }
 
 /**
- * The way of a statement: `#execute` → a permit of the semaphore → `StatementSender` → a connection. The way of a transaction:
- * `transaction` → a permit for a whole connection → `runTransaction`. Both are repeated by `repeated`.
+ * - A statement: `#execute` → a permit for one slot of a connection → `StatementSender` → the connection.
+ * - A transaction: `transaction` → a permit for a whole connection → `#begin` → `runTransaction`.
+ *
+ * `repeated` repeats both, each attempt from the permit on.
  */
 class PostgresPool implements Pool {
   readonly #options: PoolOptions
@@ -223,16 +233,17 @@ class PostgresPool implements Pool {
     signal?.throwIfAborted()
     const { text, bind, readOnly } = statement.compiled()
     const bound = { label: statement.name, text, values: bind(params), readOnly, raw }
+    // The usual case: a slot is free, and no promise is created for the wait.
     const attempt = ({ unprepared }: Attempt) => {
       const permit = this.#semaphore.tryAcquire('slot')
       if (permit !== undefined) return this.#send(permit, bound, unprepared, signal)
       const acquired = this.#semaphore.acquire('slot', signal)
-      return acquired.then((late) => this.#send(late, bound, unprepared, signal))
+      return acquired.then((granted) => this.#send(granted, bound, unprepared, signal))
     }
     return this.#repeated(attempt, signal, REPEAT_LIMITS)
   }
 
-  /** Each attempt takes a permit of its own: during the pause between two, the slot is free for other statements. */
+  /** Each attempt takes a permit of its own, so that other statements can use the slot during the pause between attempts. */
   #repeated<Result>(
     attempt: (attempt: Attempt) => Promise<Result>,
     signal: AbortSignal | undefined,
@@ -254,7 +265,7 @@ class PostgresPool implements Pool {
     return releaseAfter(permit, this.#sender.send(index, statement, unprepared, signal), signal)
   }
 
-  /** Runs a transaction on a connection that is taken whole. */
+  /** Runs a transaction on a whole connection, and replaces the connection if the error shows that it is of no further use. */
   readonly #begin = async <Result>(
     index: number,
     settings: TransactionSettings,
@@ -269,7 +280,9 @@ class PostgresPool implements Pool {
       this.#plans.renewAfter(error, plans)
       if (isForgottenStatement(error)) this.#connections.dropIfUnusable(index, connection, error)
       if (!isDatabaseUnavailable(error)) throw error
+      // The connection was given up, as by the watchdog: report that reason.
       if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
+      // `runTransaction` has translated the driver's error, which is now the cause.
       this.#connections.dropIfUnusable(index, connection, (error as Error).cause)
       throw error
     }
@@ -277,8 +290,8 @@ class PostgresPool implements Pool {
 }
 
 /**
- * Keeps the permit until the work has really ended, which after an abort is later than the caller learns of it: the connection
- * is not free before that.
+ * Releases the permit when the work has ended. After an abort the caller gets the signal's reason at once, but the connection is
+ * not free until the work has ended.
  */
 function releaseAfter<Result>(
   permit: Permit,

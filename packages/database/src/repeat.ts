@@ -4,15 +4,15 @@ import { codeOf, conflictError, serverErrorOf } from './errors.ts'
 /**
  * Why the server rolled back work that may succeed when it runs again:
  *
- * - `serialization` (40001): under `repeatable read` or `serializable` another transaction changed rows that this one read; also
- *   a standby that cancels a read because it blocks the replay.
+ * - `serialization` (40001): under `repeatable read` or `serializable`, another transaction changed rows that this one read. A
+ *   standby also reports it, when it cancels a read that blocks its replay.
  * - `deadlock` (40P01): two transactions waited for each other, and the server ended this one.
  * - `stale_plan`: the prepared statement no longer fits. Its table was changed (0A000, "cached plan must not change result
  *   type"); or the server no longer has it (26000, after `DISCARD ALL` or behind a PgBouncer that does not track prepared
  *   statements); or the server has another one of this name (42P05).
  *
- * Each is a refusal by the server, so it is certain that nothing was committed. A broken connection, above all at `commit`, is
- * none of them: the outcome is unknown.
+ * Each is an error of the server, so it is certain that nothing was committed. A broken connection is no such reason, because the
+ * outcome is unknown, above all at `commit`.
  */
 export type RepeatReason = 'serialization' | 'deadlock' | 'stale_plan'
 
@@ -24,13 +24,13 @@ export interface RepeatLimits {
 }
 
 /**
- * Enough for 30 callers that change one row under `serializable`, each after reading it (see the test). The server finds a
- * deadlock after `deadlock_timeout` (1 s), so five in a row fit.
+ * Enough for 30 callers that read and then change the same row under `serializable` (see the test). The server detects a deadlock
+ * after `deadlock_timeout` (1 s), so about five deadlocks in a row fit into the time.
  */
 export const REPEAT_LIMITS: RepeatLimits = { attempts: 20, withinMs: 5_000 }
 
-/** The pause before the n-th repetition is random, up to 10 ms × 2ⁿ and at most this ("full jitter"). */
-const PAUSE_MS = { first: 10, longest: 250 }
+/** The pause before the n-th repetition is random, between 0 and the lesser of 10 ms × 2ⁿ and 250 ms ("full jitter"). */
+const PAUSE_MS = { base: 10, longest: 250 }
 
 const REASONS: ReadonlyMap<string, RepeatReason> = new Map([
   ['40001', 'serialization'],
@@ -39,17 +39,21 @@ const REASONS: ReadonlyMap<string, RepeatReason> = new Map([
   ['42P05', 'stale_plan'],
 ])
 
+/** The reason to run the work again after this error; undefined when it must not run again. */
 export function reasonToRepeat(error: unknown): RepeatReason | undefined {
   return isChangedResult(error) ? 'stale_plan' : REASONS.get(codeOf(error))
 }
 
-/** 0A000 has many meanings, and its text is in the server's language; the name of the routine that raised it is not. */
+/**
+ * Whether a table was changed under a prepared statement. The code 0A000 has many meanings, and the message is in the server's
+ * language, so the name of the routine in the server decides.
+ */
 export function isChangedResult(error: unknown): boolean {
   if (codeOf(error) !== '0A000') return false
   return (serverErrorOf(error) as { routine?: string }).routine === 'RevalidateCachedQuery'
 }
 
-/** The server lacks a statement that the connection has prepared: no prepared statement of this connection can be relied on. */
+/** The server and the connection disagree on what is prepared: no prepared statement of this connection can be relied on. */
 export function isForgottenStatement(error: unknown): boolean {
   const code = codeOf(error)
   return code === '26000' || code === '42P05'
@@ -65,7 +69,7 @@ export interface Attempt {
 export interface RepeatOptions {
   readonly signal?: AbortSignal | undefined
   readonly limits?: RepeatLimits
-  /** A lost conflict is thrown and not repeated. */
+  /** Repeat after a stale plan only; throw a lost conflict. */
   readonly onlyStalePlans?: boolean
   readonly onRepeat?: ((reason: RepeatReason) => void) | undefined
   readonly onExhausted?: (() => void) | undefined
@@ -101,6 +105,7 @@ export async function repeated<Result>(
   }
 }
 
+/** A stale plan is repeated once, unprepared. A conflict is repeated up to the limits, unless `onlyStalePlans` is set. */
 function repeatableReason(
   error: unknown,
   wasUnprepared: boolean,
@@ -112,8 +117,8 @@ function repeatableReason(
   return isFinal ? undefined : reason
 }
 
-/** A stale plan is found at once and concerns this caller alone, so there is nothing to wait for. */
+/** A stale plan needs no pause: no other transaction has to end first. */
 function pauseBefore(repetition: number, reason: RepeatReason): number {
   if (reason === 'stale_plan') return 0
-  return Math.random() * Math.min(PAUSE_MS.longest, PAUSE_MS.first * 2 ** repetition)
+  return Math.random() * Math.min(PAUSE_MS.longest, PAUSE_MS.base * 2 ** repetition)
 }

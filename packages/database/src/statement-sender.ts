@@ -7,10 +7,10 @@ import type { PoolMetrics } from './metrics.ts'
 import type { PlanComment } from './plan-comment.ts'
 import type { BeginStatement } from './tracing.ts'
 
-/** How the statements of a pool are sent, outside of transactions and inside. */
+/** How the statements of a pool are sent, single ones and those of a transaction. */
 export interface SendSettings {
   readonly prepare: boolean
-  /** A signal cancels in the server. Only with one statement at a time on a connection. */
+  /** An abort cancels the statement in the server. Only with one statement at a time on a connection. */
   readonly cancels: boolean
   readonly metrics: PoolMetrics | undefined
   readonly beginTrace: BeginStatement | undefined
@@ -47,8 +47,11 @@ export class StatementSender {
   }
 
   /**
-   * Sends a statement on the connection with this number, and a read-only one once more if the connection broke. After an
-   * abort it resolves when the server has stopped the statement.
+   * Sends a statement on the connection with this number, and a read-only one once more if the connection broke. After an abort
+   * it settles when the server has answered; with `cancels` the server is asked to stop the statement.
+   *
+   * @param unprepared an earlier attempt met a stale plan
+   * @throws `DB_UNAVAILABLE`, `DB_STATEMENT_TIMEOUT` or `DB_LOCK_TIMEOUT`; the server's error
    */
   async send(
     index: number,
@@ -92,7 +95,11 @@ export class StatementSender {
     }
   }
 
-  /** @throws `DB_UNAVAILABLE` when the connection was given up: the statement is not worth another attempt */
+  /**
+   * Replaces the connection or the plan comment if the error shows that it is of no further use.
+   *
+   * @throws `DB_UNAVAILABLE` when the connection was given up for a reason that another attempt would meet too
+   */
   #dropAfter(error: unknown, index: number, connection: Connection, plans: string): void {
     if (connection.lost !== undefined) throw databaseUnavailableError(connection.lost)
     this.#connections.dropIfUnusable(index, connection, error)

@@ -14,35 +14,35 @@ export interface Transaction {
     statement: Statement<Params, Row>,
     params: Params,
   ): Promise<Row | undefined>
-  /** The first column of the first row, undecoded: a view of the socket's memory, to be copied before it is transferred. */
+  /** The first column of the first row, undecoded: a view of the socket's read buffer, see `Pool.bytes`. */
   bytes<Params extends object, Row>(statement: Statement<Params, Row>, params: Params): Promise<Buffer>
-  /** Drizzle on this transaction; pg-boss enqueues in it through `fromDrizzle(tx.drizzle, sql)`. */
+  /** Drizzle on this transaction. With `fromDrizzle(tx.drizzle, sql)` pg-boss enqueues jobs in it. */
   readonly drizzle: PostgresJsDatabase
 }
 
 export interface TransactionOptions {
-  /** Aborts the wait for a connection; on the cancellable pool also the statement in flight. Rolls back. */
+  /** An abort ends the wait for a connection and rolls back. On the cancellable pool it also stops the statement in flight. */
   signal?: AbortSignal | undefined
   readOnly?: boolean
-  /** Default `read committed`. Conflicts are usual above it: the work then runs again, see `attempts`. */
+  /** Default `read committed`. The higher levels make conflicts common: the work then runs again, see `attempts`. */
   isolation?: 'read committed' | 'repeatable read' | 'serializable'
   /**
    * How often the work runs at most, the first time included, when it loses a conflict or meets a stale plan. Default: 20 times
-   * within 5 s. With 1 the caller gets the server's own error (`isRetryableConflict`).
+   * within 5 s. With 1 the server's own error is thrown, for which `isRetryableConflict` is true.
    */
   attempts?: number
   /** `false`: the statements of this transaction are not prepared, as after a stale plan. */
   prepare?: boolean
-  /** Replaces the role's limit for this transaction, by SET LOCAL, which PgBouncer passes on. */
+  /** Replaces the role's `statement_timeout` for this transaction, by SET LOCAL, which works through PgBouncer. 0: no limit. */
   statementTimeoutMs?: number
 }
 
 export interface TransactionSettings extends TransactionOptions {
-  /** A snapshot that another transaction exports. */
+  /** The id of a snapshot that another open transaction has exported. */
   readonly snapshot?: string
 }
 
-/** What the pool gives to a transaction. */
+/** What a transaction gets from its pool. */
 export interface TransactionContext extends SendSettings {
   readonly connection: Connection
   /** Appended to the text of each statement, see `PlanComment`. */
@@ -54,9 +54,10 @@ export interface TransactionContext extends SendSettings {
 type Session = postgres.TransactionSql<Record<string, never>>
 
 /**
- * Runs `work` between `begin` and `commit` on a connection that carries nothing else meanwhile.
+ * Runs `work` between `begin` and `commit` on a connection that carries no other statement meanwhile.
  *
- * @throws the signal's reason after an abort; `DB_UNAVAILABLE`; the refusal that a repetition may cure; what `work` throws
+ * @throws the signal's reason after an abort; `DB_UNAVAILABLE`; the server's error for which `reasonToRepeat` has a reason, even
+ *   if `work` throws another one; what `work` throws
  */
 export function runTransaction<Result>(
   context: TransactionContext,
@@ -72,12 +73,12 @@ class TransactionRun {
   readonly #watch: Watch
   readonly #cancel: CancelOnAbort | undefined
   /**
-   * After its connection was lost, postgres.js 3.4 writes the `rollback`, or the next statement of the work, into a socket that
-   * is gone. That throws outside of every promise and ends the process. So the work neither sends anything more nor returns to
-   * postgres.js, which has reported the loss already.
+   * After the connection was lost, postgres.js 3.4 would write the `rollback`, or the next statement of the work, into a socket
+   * that no longer exists. That throws outside of every promise and ends the process. So nothing more is sent, and the work never
+   * returns to postgres.js, whose own promise has rejected already.
    */
   #isConnectionLost = false
-  /** The server's refusal that a repetition may cure, kept because the work may catch it or throw another error for it. */
+  /** The server's first error that has a reason to repeat. Kept, because the work may catch it or throw another error instead. */
   #repeatable: unknown
 
   constructor(context: TransactionContext, settings: TransactionSettings) {
@@ -93,8 +94,8 @@ class TransactionRun {
     try {
       return (await watched<Session>(
         this.#watch,
-        (inside) => this.#begin(inside),
-        (session) => this.#whileConnected(() => this.#inside(session, work)),
+        (body) => this.#begin(body),
+        (session) => this.#whileConnected(() => this.#runWork(session, work)),
       )) as Result
     } catch (error) {
       if (signal?.aborted) throw signal.reason
@@ -105,22 +106,26 @@ class TransactionRun {
     }
   }
 
-  #begin(inside: (session: Session) => Promise<unknown>): Promise<unknown> {
-    const outcome = this.#context.connection.client.begin(modeOf(this.#settings), inside)
+  /** @param body runs between `begin` and `commit`, which postgres.js sends */
+  #begin(body: (session: Session) => Promise<unknown>): Promise<unknown> {
+    const outcome = this.#context.connection.client.begin(modeOf(this.#settings), body)
+    // Rejects as soon as the connection is lost, also while the work waits for something else.
     outcome.catch((error) => this.#noteFailure(error))
     return outcome
   }
 
-  async #inside<Result>(session: Session, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+  /** Sends the settings of the transaction, then runs the work within the limit of its statements. */
+  async #runWork<Result>(session: Session, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
     const { statementTimeoutMs } = this.#settings
     const setup = setupOf(this.#settings)
-    if (setup !== '') await this.#issue(session, setup, [], undefined)
+    if (setup !== '') await this.#sendText(session, setup, [], undefined)
     if (statementTimeoutMs === undefined) return work(this.#transactionOn(session))
+    // 0 stands for no limit, in Postgres and here.
     this.#watch.setLimit((statementTimeoutMs || Infinity) + this.#context.marginMs)
     return work(this.#transactionOn(session)).finally(() => this.#watch.setLimit())
   }
 
-  /** Never settles once the connection is lost. */
+  /** Runs a step whose end postgres.js follows with `commit` or `rollback`. Never settles once the connection is lost. */
   async #whileConnected<Value>(step: () => Promise<Value>): Promise<Value> {
     const { signal } = this.#settings
     try {
@@ -134,7 +139,8 @@ class TransactionRun {
     }
   }
 
-  #issue(
+  /** Sends one text. Notes a lost connection, and the first error that has a reason to repeat. */
+  #sendText(
     session: Session,
     text: string,
     values: readonly unknown[],
@@ -164,7 +170,8 @@ class TransactionRun {
     this.#isConnectionLost ||= isBrokenConnection(error)
   }
 
-  async #send(
+  /** Sends a statement of the work, with its trace and metrics. */
+  async #sendStatement(
     session: Session,
     statement: Statement<object, unknown>,
     params: object,
@@ -176,7 +183,7 @@ class TransactionRun {
     const trace = beginTrace?.(statement.name, text)
     try {
       const options = queryOptions(prepare && this.#settings.prepare !== false)
-      const query = this.#issue(session, text + plans, bind(params), options)
+      const query = this.#sendText(session, text + plans, bind(params), options)
       const rows = await (raw ? query.raw() : query)
       trace?.end()
       return rows
@@ -195,9 +202,11 @@ class TransactionRun {
       return orm
     }
     return {
-      run: (statement, params) => this.#send(session, statement, params, false) as Promise<never>,
-      first: async (statement, params) => (await this.#send(session, statement, params, false))[0] as never,
-      bytes: async (statement, params) => firstBytes(await this.#send(session, statement, params, true)),
+      run: (statement, params) => this.#sendStatement(session, statement, params, false) as Promise<never>,
+      first: async (statement, params) =>
+        (await this.#sendStatement(session, statement, params, false))[0] as never,
+      bytes: async (statement, params) =>
+        firstBytes(await this.#sendStatement(session, statement, params, true)),
       get drizzle() {
         return ormOf()
       },
@@ -205,20 +214,21 @@ class TransactionRun {
   }
 
   /**
-   * The parts of a client that Drizzle needs. With the real one, Drizzle would replace its parsers and serializers of timestamps
-   * and JSON for the whole connection. Here it writes to empty ones, and each statement goes through `#issue`.
+   * A stand-in for the client of postgres.js, with the parts that Drizzle uses. On the real client Drizzle would replace the
+   * parsers and serializers of timestamps and JSON for the whole connection; here it replaces entries of empty objects. Each
+   * statement goes through `#sendText`.
    */
   #clientFor(session: Session): object {
     const savepoint = (step: (client: object) => Promise<unknown>) =>
       watched<Session>(
         this.#watch,
-        (inside) => session.savepoint(inside as never),
+        (body) => session.savepoint(body as never),
         (inner) => this.#whileConnected(() => step(this.#clientFor(inner))),
       )
     return {
       options: { parsers: {}, serializers: {} },
       unsafe: (text: string, values: unknown[] = [], options?: postgres.UnsafeQueryOptions) =>
-        this.#issue(session, text, values, options),
+        this.#sendText(session, text, values, options),
       // Drizzle calls `begin` outside of a transaction, and `savepoint` inside; here it is always inside.
       begin: savepoint,
       savepoint,
@@ -226,42 +236,50 @@ class TransactionRun {
   }
 }
 
-/** Watches the statements too that postgres.js sends by itself before and after the work (`begin`, `commit` …). */
+/**
+ * Has the watchdog also watch the statements that postgres.js itself sends before and after the work: `begin` and `commit`, or
+ * `savepoint` and its release. The server owes an answer until the work begins, and again from the end of the work. If the
+ * connection is lost during the work, the work never ends, and no answer is due.
+ *
+ * @param open sends the first statement, runs the body that it receives, and sends the last statement
+ */
 async function watched<Inner>(
   watch: Watch,
-  open: (inside: (inner: Inner) => Promise<unknown>) => Promise<unknown>,
+  open: (body: (inner: Inner) => Promise<unknown>) => Promise<unknown>,
   work: (inner: Inner) => Promise<unknown>,
 ): Promise<unknown> {
-  let isInside = false
-  const leave = () => {
-    isInside = false
+  let isWorking = false
+  const endWork = () => {
+    isWorking = false
     watch.sent()
   }
   watch.sent()
   try {
     return await open((inner) => {
-      isInside = true
+      isWorking = true
       watch.answered()
-      return work(inner).finally(leave)
+      return work(inner).finally(endWork)
     })
   } finally {
-    if (!isInside) watch.answered()
+    if (!isWorking) watch.answered()
   }
 }
 
-/** The first column of the first of the rows, which were read raw; an empty buffer when there is none. */
+/** The first column of the first row, from rows that were read undecoded; an empty buffer without a row. */
 export function firstBytes(rows: readonly unknown[]): Buffer {
   const [row] = rows as [Buffer[]?]
   return row?.[0] ?? Buffer.alloc(0)
 }
 
+/** The mode of `begin`, such as `isolation level serializable read only`. */
 function modeOf({ isolation, readOnly }: TransactionOptions): string {
   return [isolation && `isolation level ${isolation}`, readOnly && 'read only'].filter(Boolean).join(' ')
 }
 
+/** The statements that precede the work, as one text; '' without any. */
 function setupOf({ snapshot, statementTimeoutMs }: TransactionSettings): string {
   const statements: string[] = []
-  // The identifier comes from the server, such as 00000003-0000001B-1.
+  // The id comes from the server, such as 00000003-0000001B-1. A parameter is not possible in this statement.
   if (snapshot !== undefined)
     statements.push(`set transaction snapshot '${snapshot.replace(/[^0-9A-F-]/gi, '')}'`)
   if (statementTimeoutMs !== undefined)

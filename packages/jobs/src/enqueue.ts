@@ -17,17 +17,18 @@ export interface EnqueueOptions {
   readonly tx?: JobTransaction
   /** A UUID. Enqueueing it again stores nothing. */
   readonly id?: string
-  /** Any text that says which jobs of one definition are duplicates. */
+  /** Any text. Jobs of one definition with the same key are duplicates, see `onDuplicate`. */
   readonly key?: string
   /**
    * Which of two jobs with the same `key` wins. Default `keep`.
    *
-   * - `keep`: the first. As long as it is stored (7 days after its end), the second is not, and the call returns the first's id.
-   * - `replace`: the latest. A job of the key that waits, for its first attempt or for a retry, takes this data, and this
-   *   `priority` and `startAfter` if given; the call returns its id. A job that is active or has ended does not change, and this
-   *   one is stored beside it. `id` cannot be given.
+   * - `keep`: the first. As long as it is stored (7 days after its end), the second job is not stored, and the call returns the
+   *   id of the first.
+   * - `replace`: the latest. A waiting job of the key (before its first attempt or before a retry) gets the data of this call,
+   *   and its `priority` and `startAfter` if given; the call returns the id of that job. A job that is active or has ended does
+   *   not change, and a new job is stored. Not together with `id`.
    *
-   * Jobs that were enqueued in different ways are no duplicates of each other.
+   * A job that was enqueued with `keep` and one with `replace` are no duplicates, even with the same key.
    */
   readonly onDuplicate?: 'keep' | 'replace'
   /** Higher runs first. Default 0. */
@@ -36,7 +37,7 @@ export interface EnqueueOptions {
   readonly startAfter?: Date | number
 }
 
-/** How often a replacement is tried when workers take the waiting job between its statements. */
+/** How often `replace` is tried when a worker fetches the waiting job between the statements of `upsert`. */
 const REPLACE_ATTEMPTS = 10
 
 /** Stores jobs. */
@@ -55,7 +56,7 @@ export class Enqueuer {
     checkOptions(name, options)
     const { tx, key, onDuplicate } = options
     const db = tx ? inTransaction(tx) : this.#connection.calls
-    return storing(name, () =>
+    return withDataErrors(name, () =>
       key !== undefined && onDuplicate === 'replace'
         ? this.#replace(name, data, { ...bossOptions(options), singletonKey: key, db })
         : this.#send(name, data, { ...bossOptions(options), db }, jobIdOf(name, options)),
@@ -75,7 +76,7 @@ export class Enqueuer {
       await this.#boss.complete(name, id, outputOf(result), { db, includeQueued: true })
       return id
     }
-    return storing(name, () => (tx ? store(inTransaction(tx)) : this.#connection.transaction(store)))
+    return withDataErrors(name, () => (tx ? store(inTransaction(tx)) : this.#connection.transaction(store)))
   }
 
   async #send(name: string, data: object, options: StoreOptions, id: string | undefined): Promise<string> {
@@ -87,8 +88,8 @@ export class Enqueuer {
   }
 
   /**
-   * pg-boss updates the waiting jobs of the key, or else inserts one; an index admits one waiting job a key. All of them are
-   * updated, since a job that waits for its retry may be older than the job that is queued, and would run with older data.
+   * `upsert` of pg-boss updates the waiting jobs of the key, or inserts a job if none waits. An index admits one job a key that
+   * waits for its first attempt; others may wait for a retry. `match: 'all'` updates these too: they would run with older data.
    */
   async #replace(
     name: string,
@@ -97,7 +98,7 @@ export class Enqueuer {
   ): Promise<string> {
     for (let attempt = 0; attempt < REPLACE_ATTEMPTS; attempt++) {
       const { jobs } = await this.#boss.upsert(name, data, { ...options, match: 'all' })
-      // Neither updated nor inserted: another job of the key was waiting, and a worker took it before the update.
+      // Neither updated nor inserted: another call had inserted a job of the key, and a worker fetched it before the update.
       if (jobs[0] !== undefined) return jobs[0]
     }
     throw new Error(`Job ${name} was not stored: workers took ${REPLACE_ATTEMPTS} jobs of its key meanwhile.`)
@@ -127,7 +128,7 @@ function jobIdOf(job: string, { id, key }: EnqueueOptions): string | undefined {
   return id ?? (key === undefined ? undefined : idOfKey(job, key))
 }
 
-/** A UUID of version 8 (RFC 9562: for values of one's own making) from the queue and the key. */
+/** A UUID of version 8 (RFC 9562: custom content), from a hash of the queue and the key. */
 function idOfKey(queue: string, key: string): string {
   const hex = createHash('sha256').update(`${queue}\0${key}`).digest('hex')
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
@@ -139,7 +140,7 @@ function inTransaction({ drizzle }: JobTransaction): Db {
 }
 
 /** @throws AppError `JOB_DATA_INVALID` when the data holds text that Postgres cannot store */
-async function storing<T>(job: string, store: () => Promise<T>): Promise<T> {
+async function withDataErrors<T>(job: string, store: () => Promise<T>): Promise<T> {
   try {
     return await store()
   } catch (error) {

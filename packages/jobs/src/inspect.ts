@@ -29,7 +29,7 @@ export interface ListedJob extends JobStatus {
   readonly createdAt: Date
 }
 
-/** A job after a call that should change it. A job that has ended cannot be cancelled, and one that waits cannot be sent again. */
+/** A job after `cancel` or `retry`. An ended job cannot be cancelled, and only a failed or cancelled job can be retried. */
 export interface ChangedJob extends JobStatus {
   /** Whether this call changed it. */
   readonly changed: boolean
@@ -44,7 +44,7 @@ export interface InspectorOptions {
   readonly workers: Workers
 }
 
-/** Reads the jobs that are stored, cancels them and sends them again. */
+/** Reads, lists, cancels and retries the jobs that are stored. */
 export class Inspector {
   readonly #boss: PgBoss
   readonly #connection: Connection
@@ -93,17 +93,18 @@ export class Inspector {
     const stored = (await this.#find(ref.id)) ?? (await this.#findDeadLetter(ref))
     if (!stored) return undefined
     const changed = await this.#connection.transaction(async (db) => {
-      const isSent = await this.#sendAgain(stored, ref.id, db)
-      if (isSent) await db.executeSql(DELETE_DEAD_LETTER, [ref.id, ref.letterId ?? null])
-      return isSent
+      const isEnqueued = await this.#enqueueAgain(stored, ref.id, db)
+      if (isEnqueued) await db.executeSql(DELETE_DEAD_LETTER, [ref.id, ref.letterId ?? null])
+      return isEnqueued
     })
     if (changed) this.#workers.wake(stored.name)
     const after = await this.#find(ref.id)
     return after && { ...statusOf(after), changed }
   }
 
-  async #sendAgain(stored: JobRow | DeadLetter, id: string, db: Db): Promise<boolean> {
-    // The dead letter of a job that is no longer stored: a new job with the same id.
+  /** @returns false for a job that waits, is active or is completed */
+  async #enqueueAgain(stored: JobRow | DeadLetter, id: string, db: Db): Promise<boolean> {
+    // Only a dead letter has `data`. Its job is no longer stored, so a new job gets the same id.
     if ('data' in stored) await this.#boss.send(stored.name, stored.data, { id, db })
     else if (stored.state === 'cancelled') await this.#boss.resume(stored.name, id, { db })
     else if (stored.state === 'failed') await this.#boss.retry(stored.name, id, { db })

@@ -17,7 +17,10 @@ import { isTraced } from './tracing.ts'
 import type { JobHandler, WorkOptions } from './worker.ts'
 import { Workers } from './workers.ts'
 
-/** Every call but `work`, `wake`, `migrate` and `close` throws AppError `JOBS_UNAVAILABLE` (503) without the database. */
+/**
+ * While the queue has not started or the database cannot be reached, every call but `work`, `wake`, `migrate` and `close` throws
+ * AppError `JOBS_UNAVAILABLE` (503).
+ */
 export interface Jobs {
   /**
    * Stores a job.
@@ -31,9 +34,10 @@ export interface Jobs {
     options?: EnqueueOptions,
   ): Promise<string>
   /**
-   * Stores a job that its caller has done already, completed and with its result: no handler sees it. For a caller that must
-   * report its work as if a job had done it.
+   * Stores a job as completed, with its result, so that no handler runs it. For a caller that did the work itself and reports it
+   * in the form of a job.
    *
+   * @returns its id
    * @throws AppError `JOB_DATA_INVALID` (422) and `JOB_RESULT_INVALID`
    */
   storeCompleted<Data extends TSchema, Result extends TSchema>(
@@ -42,34 +46,51 @@ export interface Jobs {
     result: Static<Result>,
     options?: Pick<EnqueueOptions, 'tx'>,
   ): Promise<string>
-  /** Makes handlers in this process ask for jobs now, after the commit of a transaction that enqueued. */
+  /**
+   * Makes the handlers of a job in this process fetch now instead of at the next poll. Call it after the commit of a transaction
+   * that enqueued the job; `enqueue` without a transaction wakes them itself.
+   */
   wake<Data extends TSchema, Result extends TSchema>(definition: JobDefinition<Data, Result>): void
   /** @returns undefined for an id that is unknown or not a UUID, and for a job that is no longer stored */
   get(id: string): Promise<JobStatus | undefined>
-  /** @returns the newest first @throws AppError `QUEUE_UNKNOWN` */
+  /**
+   * @returns the newest jobs first
+   * @throws AppError `QUEUE_UNKNOWN`
+   */
   list(options?: ListOptions): Promise<ListedJob[]>
-  /** @returns every job that failed for good, of one queue or all, the oldest first @throws AppError `QUEUE_UNKNOWN` */
+  /**
+   * @returns every job that failed for good, of one queue or all, the oldest first
+   * @throws AppError `QUEUE_UNKNOWN`
+   */
   deadLetters(queue?: string): Promise<DeadLetterRef[]>
-  /** Cancels a job that has not ended; its handler is aborted. @returns the job after the call; undefined as for `get` */
+  /**
+   * Cancels a job that has not ended, and aborts its handler.
+   *
+   * @returns the job after the call; undefined as for `get`
+   */
   cancel(id: string): Promise<ChangedJob | undefined>
   /**
-   * Sends a failed or cancelled job again under its id, and deletes its dead letter.
+   * Enqueues a failed or cancelled job again under its id, and deletes its dead letter.
    *
-   * @param job its id, or one of `deadLetters`, which is found faster
+   * @param job its id, or an element of `deadLetters`, with which the dead letter is found faster
    * @returns the job after the call; undefined as for `get`
    */
   retry(job: string | DeadLetterRef): Promise<ChangedJob | undefined>
-  /** Handles a job in this process, as soon as the queue has started. @throws AppError `JOB_UNKNOWN` */
+  /**
+   * Handles a job in this process, as soon as the queue has started.
+   *
+   * @throws AppError `JOB_UNKNOWN`
+   */
   work<Data extends TSchema, Result extends TSchema>(
     definition: JobDefinition<Data, Result>,
     handler: JobHandler<Data, Result>,
     options?: WorkOptions,
   ): void
-  /** `migrateJobs` on the direct connection. */
+  /** Runs `migrateJobs` on the direct connection (`directUrl`), past PgBouncer. */
   migrate(): Promise<void>
   /** Resolves when the queue has started and the database answers. */
   ready(signal?: AbortSignal): Promise<void>
-  /** Fetches no more jobs, waits for running handlers, closes the pool. */
+  /** Fetches no more jobs, waits for running handlers for up to `drainTimeoutMs`, and closes the pool. */
   close(): Promise<void>
 }
 
@@ -78,8 +99,8 @@ const SUPERVISE_INTERVAL_SECONDS = 10
 const DRAIN_TIMEOUT_MS = 20_000
 
 /**
- * Durable jobs in Postgres. The queue starts in the background and repeats a start that fails: without a database, or before
- * its migration, the service runs, `ready` fails and `enqueue` answers 503.
+ * Creates a queue of durable jobs in Postgres. It starts in the background and repeats a start that fails. Without a database, or
+ * before the migration, the service runs all the same: `ready` fails, and `enqueue` throws `JOBS_UNAVAILABLE` (503).
  */
 export function createJobs(options: JobsOptions): Jobs {
   return new JobQueue(options)
@@ -230,7 +251,7 @@ function createBoss(options: JobsOptions, { db }: Connection): PgBoss {
     schedule: supervise,
     superviseIntervalSeconds,
     monitorIntervalSeconds: superviseIntervalSeconds,
-    // PgBouncer's transaction mode drops LISTEN.
+    // LISTEN does not work through PgBouncer in transaction mode.
     useListenNotify: false,
     registerInstance: false,
     openTelemetry: isTraced() ? { propagateContext: true } : { enabled: false },

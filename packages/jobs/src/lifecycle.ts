@@ -6,18 +6,21 @@ import type { JobsLogger } from './options.ts'
 
 export interface LifecycleOptions {
   readonly boss: PgBoss
-  /** Runs after each start of pg-boss. When it fails, the start is repeated. */
+  /** Runs after each start of pg-boss. If it fails, pg-boss is stopped and started again. */
   onStart(): Promise<void>
   readonly logger: JobsLogger | undefined
 }
 
 /**
- * Back off to 0.5 s at most, where many seconds are usual: an attempt costs one connection, and until one succeeds the
- * service is ready (its database answers) but refuses jobs.
+ * A short longest pause, because a failed attempt costs only one connection. Until one succeeds the API refuses jobs, although
+ * it is ready as soon as its database answers again.
  */
 const START_RETRY_MS = { first: 100, longest: 500 }
 
-/** pg-boss fails the jobs that the drain left over by statements, which wait for a server that does not answer. */
+/**
+ * At the end of the drain pg-boss settles the remaining jobs as failed, so that they are retried. With a server that does not
+ * answer these statements would wait for long: `stop` gives up after this time.
+ */
 const SETTLE_TIMEOUT_MS = 1_000
 
 /**
@@ -47,7 +50,7 @@ export class Lifecycle {
    * @throws AppError `JOBS_UNAVAILABLE` when the queue is not started or the database cannot be reached; what the call throws
    */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    // The first moments of a process: the first attempt to start is worth the wait, later attempts are not.
+    // A call right after the start of the process waits for the first attempt. While later attempts run, calls fail at once.
     if (this.#state === 'starting') await settlesWithin(this.#firstAttempt.promise, CALL_TIMEOUT_MS)
     if (!this.#isStarted()) throw jobsUnavailable(this.#startError)
     try {
@@ -58,9 +61,9 @@ export class Lifecycle {
   }
 
   /**
-   * Fetches no more jobs and waits for running handlers; then pg-boss aborts them and their jobs are tried again.
+   * Fetches no more jobs and waits for running handlers. After `drainTimeoutMs` pg-boss aborts them, and their jobs are retried.
    *
-   * @returns whether every job was settled; if not, its job is tried again when its heartbeat is missed
+   * @returns false when pg-boss did not stop in time: the remaining jobs are retried when their heartbeat is missed
    */
   async stop(drainTimeoutMs: number): Promise<boolean> {
     this.#state = 'stopped'
@@ -71,7 +74,7 @@ export class Lifecycle {
     return settlesWithin(stopped, drainTimeoutMs + SETTLE_TIMEOUT_MS)
   }
 
-  // A method, since the compiler takes a state that it has seen for unchanged across an await.
+  // A method, because TypeScript keeps the narrowed type of `#state` across an await.
   #isStarted(): boolean {
     return this.#state === 'started'
   }
@@ -90,14 +93,15 @@ export class Lifecycle {
       await this.#boss.start()
       await this.#onStart()
       if (this.#state === 'starting') this.#state = 'started'
+      // Log the success only after a logged failure.
       if (this.#startError !== undefined) this.#logger?.info({}, 'the job queue has started')
       return true
     } catch (error) {
-      // One line for each reason, however often the start is repeated.
+      // Log each reason once, however often the start is repeated.
       if (reasonOf(error) !== reasonOf(this.#startError))
         this.#logger?.warn({ err: error }, 'jobs cannot start yet; trying again')
       this.#startError = error
-      // A start of pg-boss 12.38 that fails halfway leaves its timers, and the next start adds new ones.
+      // A start of pg-boss 12.38 that fails halfway leaves its timers running, and the next start would add new ones.
       await this.#boss.stop({ graceful: false, close: false }).catch(() => {})
       return false
     }

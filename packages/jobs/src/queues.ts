@@ -6,9 +6,10 @@ import type { JobsLogger } from './options.ts'
 import { queueNames } from './store.ts'
 
 const DAY_SECONDS = 86_400
+/** A dead letter is never handled: it waits until `retentionSeconds` have passed. */
 const DEAD_LETTER_SETTINGS = { retentionSeconds: 30 * DAY_SECONDS, deleteAfterSeconds: 7 * DAY_SECONDS }
 
-/** The jobs that a process knows, and their queues: one queue a job, with the job's name. */
+/** The job definitions of a process, and their queues. Each definition has one queue, of the same name. */
 export class Queues {
   readonly #definitions: ReadonlyMap<string, JobDefinition>
   readonly #query: Query
@@ -26,7 +27,7 @@ export class Queues {
     return [...this.#definitions.keys()]
   }
 
-  /** @throws AppError `JOB_UNKNOWN` */
+  /** @throws AppError `JOB_UNKNOWN` when the job is not among the definitions of this process */
   mustDefine({ name }: Pick<JobDefinition, 'name'>): void {
     if (!this.#definitions.has(name)) throw jobUnknown(name)
   }
@@ -37,8 +38,8 @@ export class Queues {
   }
 
   /**
-   * One queue, or all.
-   *
+   * @param queue a name, or undefined for all queues
+   * @returns the names of the selected queues
    * @throws AppError `QUEUE_UNKNOWN` when there is no queue of this name
    */
   async select(queue: string | undefined): Promise<string[]> {
@@ -68,6 +69,7 @@ export class Queues {
   }
 }
 
+/** Writes the settings of the definition if they differ. The policy of a queue cannot be changed, so a difference is logged. */
 async function updateQueue(
   boss: PgBoss,
   { name, queue }: JobDefinition,

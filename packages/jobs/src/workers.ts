@@ -10,7 +10,7 @@ export interface WorkersOptions {
   readonly query: Query
   readonly metrics: JobMetrics | undefined
   readonly logger: JobsLogger | undefined
-  /** Logs every attempt, and not only those whose trace is kept. */
+  /** Log every attempt, and not only the attempts whose trace is kept. */
   readonly attemptLog: boolean
 }
 
@@ -20,11 +20,12 @@ interface Registration {
   readonly options: WorkOptions
 }
 
-/** The handlers of this process. A handler may be added before the queue has started; it runs once the queue has. */
+/** The handlers of this process. A handler may be added before the queue has started, and runs once it has started. */
 export class Workers {
   readonly #options: WorkersOptions
   readonly #registrations: Registration[] = []
   readonly #workers = new Map<string, QueueWorker>()
+  /** Aborts the handlers that run now, by the id of their job. */
   readonly #running = new Map<string, AbortController>()
   #state: 'waiting' | 'started' = 'waiting'
 
@@ -41,13 +42,13 @@ export class Workers {
     })
   }
 
-  /** Starts every handler, also one that is added meanwhile. Called again after a start of the queue that failed halfway. */
+  /** Starts every handler, also one that is added meanwhile. Called again when a start of the queue failed halfway. */
   async startAll(): Promise<void> {
     for (const registration of this.#registrations) await this.#start(registration)
     this.#state = 'started'
   }
 
-  /** Makes the handlers of a job ask for jobs now instead of at the next poll. */
+  /** Makes the handlers of a job fetch now instead of at the next poll. */
   wake(job: string): void {
     this.#workers.get(job)?.wake()
   }
@@ -72,13 +73,13 @@ export class Workers {
       options,
       running: this.#running,
       metrics,
-      onError: (error, message, of) => logger?.error({ err: error, job, ...of }, message),
+      onError: (error, message, subject) => logger?.error({ err: error, job, ...subject }, message),
       onAttempt: (attempt) => this.#logAttempt(job, attempt),
     })
     this.#workers.set(job, worker)
   }
 
-  /** The logger adds the id of the trace by itself. */
+  /** Without `traceId`: the logger adds the id of the active trace itself. */
   #logAttempt(job: string, { traceId, ...attempt }: Attempt): void {
     const { logger, attemptLog } = this.#options
     if (attemptLog || traceId !== undefined) logger?.info({ job, ...attempt }, 'job')
