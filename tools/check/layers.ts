@@ -1,7 +1,7 @@
 /**
  * Which workspace packages a package may import, by folder. `*` stands for all packages of a group.
  *
- * services → shop → platform → base. Platform packages do not know each other: a service connects them in its app.ts.
+ * services → shop → platform → base. Platform packages do not know each other: a service connects them in its context.ts.
  */
 export const GROUPS = {
   base: ['packages/async', 'packages/cli', 'packages/config', 'packages/errors', 'packages/postgres'],
