@@ -97,6 +97,7 @@ export class RedisNode {
   /** Counts the calls of `distrust`: a call during a recovery makes that recovery void. */
   #distrusts = 0
   #recoveryTimer: NodeJS.Timeout | undefined
+  #alignTimer: NodeJS.Timeout | undefined
   #writesProvenUntil: number
   #clockOffset = 0
   #identity = ''
@@ -255,6 +256,7 @@ export class RedisNode {
   close(): void {
     this.#trust = 'closed'
     clearTimeout(this.#recoveryTimer)
+    clearTimeout(this.#alignTimer)
     clearInterval(this.#probeTimer)
     this.#link?.close()
     this.#data.disconnect()
@@ -298,22 +300,37 @@ export class RedisNode {
     return true
   }
 
-  /** Replaces all connections of the node, so that its name is resolved anew. Does nothing within the pause after a reconnect. */
-  #reconnect(): void {
+  /**
+   * Replaces all connections of the node, so that its name is resolved anew.
+   *
+   * @returns false within the pause after a reconnect, when nothing is done
+   */
+  #reconnect(): boolean {
     const now = performance.now()
-    if (now < this.#reconnectAfter) return
+    if (now < this.#reconnectAfter) return false
     const isCalm = now > this.#reconnectAfter + RECONNECT_CALM_MS
     this.#reconnectMs = isCalm ? RECONNECT_MIN_MS : Math.min(this.#reconnectMs * 2, RECONNECT_MAX_MS)
     this.#reconnectAfter = now + this.#reconnectMs
     this.#data.disconnect(true)
     if (this.writer !== this.#data) this.writer.disconnect(true)
     this.#link?.reconnect()
+    return true
   }
 
-  /** Replaces the connections if the tracking link leads to another server: the name may have moved between two connects. */
+  /**
+   * Replaces the connections if the tracking link leads to another server: the name may have moved between two connects.
+   * While it leads there, tier 1 is not proven.
+   */
   #alignConnections(): void {
-    if (!this.#writeProof || this.#trust !== 'trusted' || !this.#link?.open) return
-    if (this.#link.server !== this.#identity) this.#reconnect()
+    if (this.#trust !== 'trusted' || !this.#isLinkElsewhere() || this.#reconnect()) return
+    this.#alignTimer ??= setTimeout(() => {
+      this.#alignTimer = undefined
+      this.#alignConnections()
+    }, this.#reconnectAfter - performance.now())
+  }
+
+  #isLinkElsewhere(): boolean {
+    return this.#writeProof && this.#link?.open === true && this.#link.server !== this.#identity
   }
 
   /** Tries in the background until the node is trusted. Requests are never used as probes. */
@@ -354,6 +371,8 @@ export class RedisNode {
     const found = await this.#limited(readIdentity(this.#data))
     if (found.isReplica && !this.#options.cluster) throw isReplicaError()
     this.#identity = found.id
+    // A promotion changes the identity of a server under its connections, and the link reads it only when it connects.
+    if (this.#isLinkElsewhere()) this.#link?.reconnect()
     await this.#proveBy(() => this.#probe.everything())
   }
 
