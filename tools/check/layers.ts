@@ -54,4 +54,4 @@ export const EXCEPTIONS: readonly {
 ]
 
 /** Folders and files that support tests and benches: they may import any package that their manifest names. */
-export const SUPPORT = /(^|\/)(testing|fixtures|test-helpers|bench)\/|\.test\.ts$|\.fixture\.ts$/
+export const SUPPORT = /(^|\/)(testing|bench)\/|\.test\.ts$/

@@ -406,6 +406,14 @@ t.test('invalid options are refused, with the given value in the message', async
   const options = { name: 'a', version: 1, ttlMs: 1, load: () => 1 }
   t.throws(() => cache.namespace({ ...options, name: 'A:b' }), { code: 'CACHE_OPTION_INVALID' })
   t.throws(() => cache.namespace({ ...options, ttlMs: 0 }), { code: 'CACHE_OPTION_INVALID' })
+  for (const [option, value] of [
+    ['negativeTtlMs', -1],
+    ['negativeTtlMs', Number.NaN],
+    ['graceMs', -1],
+  ] as const) {
+    const wrong = { code: 'CACHE_OPTION_INVALID', message: new RegExp(`^.*${option} .*${value}`) }
+    t.throws(() => cache.namespace({ ...options, [option]: value }), wrong)
+  }
   cache.namespace(options)
   t.throws(() => cache.namespace(options), { code: 'CACHE_OPTION_INVALID', message: /exists/ })
 })

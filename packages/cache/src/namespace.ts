@@ -199,19 +199,21 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
   }
 }
 
-/** @throws AppError CACHE_OPTION_INVALID */
-export function checkNamespace(
-  options: Pick<NamespaceOptions<never, never>, 'name' | 'version' | 'ttlMs' | 'hardLimitMs' | 'graceMs'>,
-): void {
-  const { name, version, ttlMs, hardLimitMs = 1, graceMs = 0 } = options
+type Checked = 'name' | 'version' | 'ttlMs' | 'hardLimitMs' | 'graceMs' | 'negativeTtlMs'
+
+/** @throws AppError CACHE_OPTION_INVALID, which names the option */
+export function checkNamespace(options: Pick<NamespaceOptions<never, never>, Checked>): void {
+  const { name, version, ttlMs, hardLimitMs = 1, graceMs = 0, negativeTtlMs = 0 } = options
   if (!/^[a-z0-9-]{1,64}$/.test(name))
     throw invalidOption(`a namespace's name is a-z, 0-9 and dashes; got "${name}"`)
   if (!Number.isInteger(version))
     throw invalidOption(`version of "${name}" must be a whole number; got ${version}`)
-  // The grace may be 0: with 1 ms added, one check serves all three.
-  const times = { ttlMs, hardLimitMs, graceMs: graceMs + 1 }
-  for (const [option, value] of Object.entries(times)) {
+  for (const [option, value] of Object.entries({ ttlMs, hardLimitMs })) {
     if (!(Number.isFinite(value) && value > 0))
       throw invalidOption(`${option} of "${name}" must be positive; got ${value}`)
+  }
+  for (const [option, value] of Object.entries({ graceMs, negativeTtlMs })) {
+    if (!(Number.isFinite(value) && value >= 0))
+      throw invalidOption(`${option} of "${name}" must be 0 or more; got ${value}`)
   }
 }
