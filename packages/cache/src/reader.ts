@@ -204,7 +204,7 @@ export class Reader<K, V> {
       const reply = await tier2.acquire(request).catch(() => undefined)
       if (reply === undefined) return 'unavailable'
       if (reply.kind !== 'value') return this.#applyLeaseReply(read, token, reply)
-      // The stored bytes are not those that this read found before: another reader has filled meanwhile.
+      // The stored bytes are not the ones that this read found before: another reader has filled meanwhile.
       if (this.#answerIfFresh(read, reply.bytes)) return 'settled'
     }
   }
