@@ -36,7 +36,7 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/store $INSTALL --filter
 FROM base AS runtime
 ENV HOST=0.0.0.0
 COPY infra/health.sh /usr/local/bin/health
-HEALTHCHECK --interval=5s --timeout=3s --start-period=240s --retries=3 CMD ["health"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=240s --retries=6 CMD ["health"]
 # The heap's share of the container's memory limit; the rest is for buffers outside of it, threads and Node itself.
 ENV NODE_OPTIONS="--max-old-space-size-percentage=60"
 # Numeric, so that a platform can see that it is not root.
