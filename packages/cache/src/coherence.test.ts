@@ -21,17 +21,23 @@ const ALONE_MS = 4_000
 
 t.setTimeout((IS_LONG ? 1_800 : 290) * 1_000)
 
-/** Connections are killed and links become deaf. Every run pauses processes and kills writers, too. */
-async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[]): Promise<CoherenceReport> {
+/** An empty database, and a Redis that the processes reach by a proxy. */
+async function openServers(test: Test) {
   const [database, redis] = await Promise.all([
     testDatabase(test, { from: 'empty' }),
     testRedis(test, { own: true }),
   ])
   const proxy = await createDeafProxy(redis.port)
   test.teardown(() => proxy.close())
+  const servers = { redis: { kind: 'single', url: proxy.url }, databaseUrl: database.url } as const
+  return { redis, proxy, servers }
+}
+
+/** Connections are killed and links become deaf. Every run pauses processes and kills writers, too. */
+async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[]): Promise<CoherenceReport> {
+  const { redis, proxy, servers } = await openServers(test)
   return runCoherence({
-    redis: { kind: 'single', url: proxy.url },
-    databaseUrl: database.url,
+    ...servers,
     seconds: secondsEach,
     without,
     faults: async (at) => {
@@ -51,15 +57,9 @@ async function onOneRedis(test: Test, secondsEach: number, without: Safeguard[])
 
 /** Redis cannot be reached while writes commit, and is back afterwards with the values that it had. */
 async function unreachableRedis(test: Test, without: Safeguard[]): Promise<CoherenceReport> {
-  const [database, redis] = await Promise.all([
-    testDatabase(test, { from: 'empty' }),
-    testRedis(test, { own: true }),
-  ])
-  const proxy = await createDeafProxy(redis.port)
-  test.teardown(() => proxy.close())
+  const { proxy, servers } = await openServers(test)
   return runCoherence({
-    redis: { kind: 'single', url: proxy.url },
-    databaseUrl: database.url,
+    ...servers,
     seconds: SECONDS_CUT,
     without,
     faults: async (at) => {

@@ -13,7 +13,7 @@ import type { Settings } from './options.ts'
 import type { Probe, SlotRange, TimeReply } from './probe.ts'
 import { createProbe } from './probe.ts'
 import type { Refusal } from './refusal.ts'
-import { isReplicaError, Refusals, refusalOf } from './refusal.ts'
+import { Refusals, refusalOf, replicaError } from './refusal.ts'
 import type { Proof, TrackingLink } from './tracking.ts'
 import { createTrackingLink } from './tracking.ts'
 
@@ -240,7 +240,7 @@ export class RedisNode {
   compare(found: Identity): void {
     if (!this.#writeProof || this.#trust !== 'trusted') return
     if (found.isReplica) {
-      this.distrustIfRefused(isReplicaError())
+      this.distrustIfRefused(replicaError())
       return
     }
     if (found.id === '' || this.#identity === '' || found.id === this.#identity) return
@@ -369,7 +369,7 @@ export class RedisNode {
   /** Proves that the node is a master and accepts every kind of command that the cache sends. */
   async #proveEverything(): Promise<void> {
     const found = await this.#limited(readIdentity(this.#data))
-    if (found.isReplica && !this.#options.cluster) throw isReplicaError()
+    if (found.isReplica && !this.#options.cluster) throw replicaError()
     this.#identity = found.id
     // A promotion changes the identity of a server under its connections, and the link reads it only when it connects.
     if (this.#isLinkElsewhere()) this.#link?.reconnect()

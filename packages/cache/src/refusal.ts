@@ -69,4 +69,4 @@ export function refusalOf(error: unknown): Refusal | undefined {
 }
 
 /** A replica that accepts writes (`replica-read-only no`) refuses nothing, and yet its writes reach no other server. */
-export const isReplicaError = (): Error => new ReplyError('READONLY its role is that of a replica')
+export const replicaError = (): Error => new ReplyError('READONLY its role is that of a replica')

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { localStackError } from './errors.ts'
 
-const ACCOUNTS = ['postgres', '_postgres', 'nobody']
+/** Unprivileged accounts of a Unix system, the preferred one first. */
+const UNIX_ACCOUNTS = ['postgres', '_postgres', 'nobody']
 
 export interface ServerUser {
   name: string
@@ -19,14 +20,14 @@ export interface ServerUser {
  */
 export function serverUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined
-  for (const name of ACCOUNTS) {
+  for (const name of UNIX_ACCOUNTS) {
     const uid = idOf('-u', name)
     const gid = idOf('-g', name)
     if (uid !== undefined && gid !== undefined) return { name, uid, gid }
   }
   throw localStackError(
     'SERVER_USER_MISSING',
-    `Postgres cannot run as root, and there is none of the users ${ACCOUNTS.join(', ')}`,
+    `Postgres cannot run as root, and there is none of the users ${UNIX_ACCOUNTS.join(', ')}`,
   )
 }
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { json, text } from 'node:stream/consumers'
 import { ConfigError, loadConfig } from '@reference/config'
+import { closedPort } from '@reference/probes/testing'
 import t from 'tap'
 import { withVaultSecrets } from './index.ts'
 
@@ -207,12 +208,3 @@ t.test('a Vault that accepts connections and never answers fails after the limit
     { code: 'VAULT_UNAVAILABLE', message: /does not answer: no answer in time/ },
   )
 })
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

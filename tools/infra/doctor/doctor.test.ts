@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { runFile } from '@reference/cli/testing'
 import t from 'tap'
 import { assess, type Finding } from './assess.ts'
 import type { Facts } from './facts.ts'
@@ -136,13 +136,8 @@ t.test('sizes, versions, choices and ports are read as Docker and the kernel wri
   t.same(publishedPorts({ services }), [{ port: 8000, service: 'api' }])
 })
 
-function run(args: string[], env: Record<string, string | undefined> = process.env) {
-  const file = join(import.meta.dirname, '../main.ts')
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, [file, 'doctor', ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+function run(args: string[], env: NodeJS.ProcessEnv = process.env) {
+  return runFile(new URL('../main.ts', import.meta.url), ['doctor', ...args], env)
 }
 
 t.test('the command runs here, and on a machine without Docker', async (t) => {

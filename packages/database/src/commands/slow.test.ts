@@ -1,19 +1,10 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { runFile, withPath } from '@reference/cli/testing'
 import { testDatabase } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
 
 function run(args: string[], env: Record<string, string> = {}) {
-  const file = fileURLToPath(new URL('./slow.ts', import.meta.url))
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(
-      process.execPath,
-      [file, ...args],
-      { env: { PATH: process.env.PATH, ...env } },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+  return runFile(new URL('./slow.ts', import.meta.url), args, withPath(env))
 }
 
 t.test('the slowest statements are those of this database, with their figures', async (t) => {

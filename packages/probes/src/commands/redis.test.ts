@@ -1,22 +1,13 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { until } from '@reference/async'
+import { runFile, withPath } from '@reference/cli/testing'
 import { findRedisCli, redisCluster, testRedis } from '@reference/local-stack'
 import t from 'tap'
 import { clusterFaults, parseClusterNodes } from '../cluster-nodes.ts'
 
-const file = fileURLToPath(new URL('./redis.ts', import.meta.url))
-
 function run(args: string[], env: Record<string, string | undefined>) {
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(
-      process.execPath,
-      [file, ...args],
-      { env: { PATH: process.env.PATH, ...env } },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+  return runFile(new URL('./redis.ts', import.meta.url), args, withPath(env))
 }
 
 const cli = async (port: number, ...args: string[]) =>

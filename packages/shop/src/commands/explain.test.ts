@@ -1,20 +1,11 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { runFile, withPath } from '@reference/cli/testing'
 import { testDatabase } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
 import { STATEMENTS } from '../statements.ts'
 
 function run(args: string[], env: Record<string, string> = {}) {
-  const file = fileURLToPath(new URL('./explain.ts', import.meta.url))
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(
-      process.execPath,
-      [file, ...args],
-      { env: { PATH: process.env.PATH, ...env } },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+  return runFile(new URL('./explain.ts', import.meta.url), args, withPath(env))
 }
 
 t.test('every statement has a sample to explain it with, and a name of its own', async (t) => {

@@ -1,28 +1,13 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { runFile, withPath } from '@reference/cli/testing'
 import { testDatabase } from '@reference/local-stack'
 import t from 'tap'
 import { migrate } from '../migrate.ts'
 
-interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function seed(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const file = fileURLToPath(new URL('./seed.ts', import.meta.url))
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [file, ...args],
-      { env: { PATH: process.env.PATH, ...env } },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+function seed(args: string[], env: Record<string, string> = {}) {
+  return runFile(new URL('./seed.ts', import.meta.url), args, withPath(env))
 }
 
 t.test('the command fills a migrated database, and does nothing when it has rows', async (t) => {

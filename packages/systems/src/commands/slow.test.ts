@@ -1,18 +1,9 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { runFile, withPath } from '@reference/cli/testing'
 import { closedPort } from '@reference/probes/testing'
 import t from 'tap'
 
 function run(command: string, args: string[], env: Record<string, string> = {}) {
-  const file = fileURLToPath(new URL(`./${command}.ts`, import.meta.url))
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(
-      process.execPath,
-      [file, ...args],
-      { env: { PATH: process.env.PATH, ...env } },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+  return runFile(new URL(`./${command}.ts`, import.meta.url), args, withPath(env))
 }
 
 // tests/systems has the output of a real MySQL. There was no real MongoDB: this tests its failures, not its output.

@@ -1,18 +1,10 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { runFile, withPath } from '@reference/cli/testing'
 import { testDatabase } from '@reference/local-stack'
 import postgres from 'postgres'
 import t from 'tap'
 
-const file = fileURLToPath(new URL('./migrate.ts', import.meta.url))
-
 function migrate(args: string[], env: Record<string, string> = {}) {
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    const options = { env: { PATH: process.env.PATH, ...env } }
-    execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) =>
-      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    )
-  })
+  return runFile(new URL('./migrate.ts', import.meta.url), args, withPath(env))
 }
 
 t.test(
