@@ -1,6 +1,6 @@
+import type { Registry } from '@prometheus-io/client'
+import { Counter, Gauge, Histogram } from '@prometheus-io/client'
 import { coalesce, withDeadline } from '@reference/async'
-import type { Registry } from 'prom-client'
-import { Counter, Gauge, Histogram } from 'prom-client'
 import type { RedisNode } from './node.ts'
 import type { OutboxStatus } from './outbox-store.ts'
 import type { NamespaceStats } from './stats.ts'

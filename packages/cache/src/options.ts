@@ -1,4 +1,4 @@
-import type { Registry } from 'prom-client'
+import type { Registry } from '@prometheus-io/client'
 import { invalidOption } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { OutboxStore } from './outbox-store.ts'

@@ -1,7 +1,7 @@
+import { Registry } from '@prometheus-io/client'
 import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { Redis, ReplyError } from 'ioredis'
 import postgres from 'postgres'
-import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import type { CacheOptions } from './index.ts'
 import { refusalOf } from './refusal.ts'

@@ -1,5 +1,5 @@
+import type { Registry } from '@prometheus-io/client'
 import { sql } from 'drizzle-orm'
-import type { Registry } from 'prom-client'
 import { isDatabaseUnavailable } from './errors.ts'
 import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
 import { createPool, type Pool, type PoolOptions } from './pool.ts'

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client'
 import type { Refusal } from './connection-semaphore.ts'
 import type { RepeatReason } from './repeat.ts'
 

@@ -1,6 +1,6 @@
+import { Gauge, type Registry } from '@prometheus-io/client'
 import { sql } from 'drizzle-orm'
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
-import { Gauge, type Registry } from 'prom-client'
 import type { Database } from './database.ts'
 import { type Statement, statement } from './statement.ts'
 

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 import type { FastifyBaseLogger } from 'fastify'
-import { Counter, Gauge, type Registry } from 'prom-client'
 
 /** The open connections, oldest first. */
 export type OpenConnections = Map<Socket, { readonly acceptedAt: number }>

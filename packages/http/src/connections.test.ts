@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { Registry } from '@prometheus-io/client'
 import { delay, until } from '@reference/async'
-import { Registry } from 'prom-client'
 import t from 'tap'
 import { connectionLimit, openFilesLimit } from './open-files.ts'
 import { startProcess } from './testing/test-process.ts'

@@ -1,9 +1,9 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Registry } from '@prometheus-io/client'
 import { delay } from '@reference/async'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Registry } from 'prom-client'
 import { limitConnections, type OpenConnections } from './connection-limiter.ts'
 import type { Lifecycle } from './lifecycle.ts'
 

@@ -1,11 +1,11 @@
-import type { Registry } from 'prom-client'
+import type { Registry } from '@prometheus-io/client'
 
 export interface Exposition {
   type: string
   body: string
 }
 
-/** A sample of a metric of prom-client; the samples of a histogram carry their own names. */
+/** A sample of a metric of @prometheus-io/client; the samples of a histogram carry their own names. */
 interface Sample {
   metricName?: string
   labels?: Readonly<Record<string, string | number>>
@@ -27,7 +27,7 @@ const OPEN_METRICS = 'application/openmetrics-text'
  * Writes the registry in the format that the scraper accepts: OpenMetrics, the only one with exemplars, or else the
  * Prometheus text format.
  *
- * prom-client's own OpenMetrics writer changes the registry: its counters lose their suffix permanently, and the next
+ * The client's own OpenMetrics writer changes the registry: its counters lose their suffix permanently, and the next
  * scrape in the text format gets other names.
  */
 export async function expose(registry: Registry, accept = ''): Promise<Exposition> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { Registry } from '@prometheus-io/client'
 import { until } from '@reference/async'
-import { Registry } from 'prom-client'
 import t from 'tap'
 import type { Dependency } from './index.ts'
 import { exchange, testServer } from './testing/test-server.ts'

@@ -1,7 +1,7 @@
+import { Counter, type Registry } from '@prometheus-io/client'
 import type { Output } from '@reference/cli'
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type Logger, pino } from 'pino'
-import { Counter, type Registry } from 'prom-client'
 import { clientAddress } from './client-address.ts'
 import { pathOf } from './problems.ts'
 import { logMixin } from './tracing.ts'

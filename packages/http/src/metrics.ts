@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { Counter, collectDefaultMetrics, Gauge, type Metric, type Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Metric, type Registry } from '@prometheus-io/client'
 import { CLIENT_ERROR_STATUSES } from './client-errors.ts'
 import type { Exemplar } from './exposition.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -41,7 +41,7 @@ export interface Build {
  * Registers `build_info`, `http_request_duration_seconds`, `http_requests_refused_total`, `http_requests_in_flight`,
  * Node's defaults (event-loop lag among them) and the event loop's utilisation.
  *
- * The histogram is not prom-client's, which validates and hashes three labels for each observation and walks the buckets
+ * The histogram is not that of the client, which validates and hashes three labels for each observation and walks the buckets
  * as an object. Counting into a typed array, and building the series at the scrape, takes 0.04 of the time.
  *
  * All metrics together take 0.9 % of a request's CPU from tier 1 (22 pairs of boots, 95 %: −2.4 to 4.2 %; `bench/metrics-cost.ts`).

@@ -1,3 +1,4 @@
+import type { Registry } from '@prometheus-io/client'
 import { getStandardOutput } from '@reference/cli'
 import { AppError } from '@reference/errors'
 import Fastify, {
@@ -8,7 +9,6 @@ import Fastify, {
   type FastifySchema,
   type RouteOptions,
 } from 'fastify'
-import type { Registry } from 'prom-client'
 import { type AllowedMethods, createAllowedMethods, methodNotAllowed } from './allowed-methods.ts'
 import { type AuthToken, addCaller, createAuth } from './auth.ts'
 import { type TrustProxy, trustFunction } from './client-address.ts'

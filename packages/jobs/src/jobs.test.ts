@@ -1,5 +1,5 @@
+import { Registry } from '@prometheus-io/client'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { Registry } from 'prom-client'
 import t from 'tap'
 import { Type } from 'typebox'
 import { defineJob } from './definition.ts'

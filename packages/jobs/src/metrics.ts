@@ -1,5 +1,5 @@
+import { Gauge, Histogram, type Registry } from '@prometheus-io/client'
 import { coalesce, settlesWithin } from '@reference/async'
-import { Gauge, Histogram, type Registry } from 'prom-client'
 import { DEAD_LETTER_QUEUE } from './definition.ts'
 
 export interface QueueDepth {

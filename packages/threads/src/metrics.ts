@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client'
 
 const OUTCOMES = ['ok', 'error', 'timeout', 'crashed', 'aborted'] as const
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { Registry } from '@prometheus-io/client'
 import { createAbortScope, until } from '@reference/async'
-import { Registry } from 'prom-client'
 import t from 'tap'
 import { createWorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
+import type { Registry } from '@prometheus-io/client'
 import { createAbortScope } from '@reference/async'
-import type { Registry } from 'prom-client'
 import { poolClosed, queueFull, taskTimedOut, threadCrashed } from './errors.ts'
 import { createMainThread } from './main-thread.ts'
 import {

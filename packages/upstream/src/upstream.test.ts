@@ -1,5 +1,5 @@
+import { Registry } from '@prometheus-io/client'
 import { until } from '@reference/async'
-import { Registry } from 'prom-client'
 import t from 'tap'
 import { startTestUpstream, type TestUpstream } from './testing/test-upstream.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'

@@ -1,6 +1,6 @@
+import type { Registry } from '@prometheus-io/client'
 import { createAbortScope, createSingleFlight, delay } from '@reference/async'
 import { type CircuitBreakerPolicy, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel'
-import type { Registry } from 'prom-client'
 import { type Dispatcher, Pool } from 'undici'
 import { isFailure, isRetryable, toUpstreamError, UpstreamError } from './errors.ts'
 import { createUpstreamMetrics, type Outcome, type UpstreamMetrics } from './metrics.ts'

@@ -1,9 +1,9 @@
+import { Counter, type Registry } from '@prometheus-io/client'
 import { DeadlineError, fetchAll, type Part, PartFailedError } from '@reference/async'
 import { Order } from '@reference/shop/orders/model'
 import { Product } from '@reference/shop/products/model'
 import { User } from '@reference/shop/users/model'
 import { isUnusableRow, type Upstream, UpstreamError } from '@reference/upstream'
-import { Counter, type Registry } from 'prom-client'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 

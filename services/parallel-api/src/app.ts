@@ -1,8 +1,8 @@
+import { Registry } from '@prometheus-io/client'
 import type { Config } from '@reference/config'
 import { type App, createServer, type OverloadOptions, serverSettings } from '@reference/http'
 import { createProbes, probeSettings } from '@reference/probes'
 import { createSystems, systemSettings } from '@reference/systems'
-import { Registry } from 'prom-client'
 import manifest from '../package.json' with { type: 'json' }
 import { createContext, type Deadlines } from './context.ts'
 import { dependenciesOf } from './dependencies.ts'

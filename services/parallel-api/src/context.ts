@@ -1,3 +1,4 @@
+import type { Registry } from '@prometheus-io/client'
 import { type Cache, cacheSettings, createCache, type Namespace } from '@reference/cache'
 import type { Config } from '@reference/config'
 import {
@@ -14,7 +15,6 @@ import { userEntry } from '@reference/shop/users/cache'
 import type { User } from '@reference/shop/users/model'
 import { createWorkerPool } from '@reference/threads'
 import { createUpstream, type Upstream } from '@reference/upstream'
-import type { Registry } from 'prom-client'
 import { type Aggregate, createAggregate } from './aggregate.ts'
 import { createReports, type Reports } from './report/report.ts'
 import { createReportCache, type ReportCache } from './report-cache.ts'

@@ -1,6 +1,6 @@
+import { Registry } from '@prometheus-io/client'
 import type { Config } from '@reference/config'
 import { type App, createServer, type Dependency, type ServerOptions, serverSettings } from '@reference/http'
-import { Registry } from 'prom-client'
 import manifest from '../package.json' with { type: 'json' }
 import { type Context, createContext } from './context.ts'
 import { dependenciesOf } from './dependencies.ts'

@@ -1,3 +1,4 @@
+import type { Registry } from '@prometheus-io/client'
 import { type Cache, cacheSettings, createCache } from '@reference/cache'
 import type { Config } from '@reference/config'
 import {
@@ -16,7 +17,6 @@ import { type App, createOnce, type Once } from '@reference/http'
 import { createJobs, type Jobs, jobsSettings } from '@reference/jobs'
 import { type Cached, createCached, POOLS } from '@reference/shop'
 import { createWorkerPool, type WorkerPool } from '@reference/threads'
-import type { Registry } from 'prom-client'
 import { JOBS } from './jobs/index.ts'
 
 /** The objects that routes and jobs use. The API and the worker process have the same ones. */

@@ -1,5 +1,5 @@
 import { closeSync, open, openSync } from 'node:fs'
-import { Registry } from 'prom-client'
+import { Registry } from '@prometheus-io/client'
 import { createServer, runServer } from '../index.ts'
 
 /** A service that tests start in a process of its own; environment variables configure it. */
