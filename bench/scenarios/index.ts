@@ -1,6 +1,7 @@
 import type { Scenario } from '../src/run/scenario.ts'
 import { all } from './all.ts'
 import { autoPipelining } from './auto-pipelining.ts'
+import { dbBatching } from './db-batching.ts'
 import { encodings } from './encodings.ts'
 import { health } from './health.ts'
 import { indexOnTime, indexOnUser } from './indexes.ts'
@@ -28,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   all,
   report,
   encodings,
+  dbBatching,
   poolSize,
   preparedStatements,
   pgbouncer,

@@ -2,14 +2,14 @@ import { throughPgbouncer } from '../src/proofs/sidecars.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { PGBOUNCER } from '../src/stack/pgbouncer.ts'
 import { hotUsers } from './requests.ts'
-import { READS_DATABASE, UNCACHED } from './uncached.ts'
+import { READS_DATABASE, SENDS_ONE_STATEMENT_EACH, UNCACHED } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const pgbouncer: Scenario = {
   name: 'pgbouncer',
   title: 'PgBouncer in front of Postgres',
   about:
-    'GET /users/:id without caches: every request is a query, through PgBouncer (transaction mode, prepared statements) as shipped in infra, and directly to Postgres. The scenario shows the cost for one service; the purpose of PgBouncer is to share few connections between many services.',
+    'GET /users/:id without caches: every request reads its row, through PgBouncer (transaction mode, prepared statements) as shipped in infra, and directly to Postgres. The scenario shows the cost for one service; the purpose of PgBouncer is to share few connections between many services.',
   guide: 'Database Performance › PostgreSQL › Connection Pooling',
   service: 'reference-api',
   inDefaultRun: false,
@@ -32,6 +32,12 @@ export const pgbouncer: Scenario = {
       { DB_PREPARE: 'off' },
       'prepared statements through PgBouncer',
       [...READS_DATABASE, throughPgbouncer('unprepared')],
+      { environment: UNCACHED, pooler: PGBOUNCER },
+    ),
+    withSettings(
+      { DB_BATCHING: 'off' },
+      'batching through PgBouncer',
+      [...SENDS_ONE_STATEMENT_EACH, throughPgbouncer('prepared')],
       { environment: UNCACHED, pooler: PGBOUNCER },
     ),
   ],

@@ -1,22 +1,26 @@
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { hotUsers } from './requests.ts'
-import { READS_DATABASE, UNCACHED } from './uncached.ts'
+import { ONE_STATEMENT_EACH, SENDS_ONE_STATEMENT_EACH } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const preparedStatements: Scenario = {
   name: 'prepared-statements',
   title: 'Prepared statements',
   about:
-    'GET /users/:id without caches: every request is a query, prepared in the server or planned at each execution.',
+    'GET /users/:id without caches and batching: every request is a query, prepared in the server or planned at each execution.',
   guide: 'Database Performance › PostgreSQL › Connection Pooling',
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',
   connections: 32,
   requests: hotUsers,
-  tuned: tuned([...READS_DATABASE, proofOfSwitch('DB_PREPARE', 'on')], { environment: UNCACHED }),
+  tuned: tuned([...SENDS_ONE_STATEMENT_EACH, proofOfSwitch('DB_PREPARE', 'on')], {
+    environment: ONE_STATEMENT_EACH,
+  }),
   variants: [
-    withSettings({ DB_PREPARE: 'off' }, 'prepared statements', READS_DATABASE, { environment: UNCACHED }),
+    withSettings({ DB_PREPARE: 'off' }, 'prepared statements', SENDS_ONE_STATEMENT_EACH, {
+      environment: ONE_STATEMENT_EACH,
+    }),
   ],
 }

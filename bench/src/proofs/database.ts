@@ -20,6 +20,33 @@ export function statementsPerRequest(expected: number): Proof {
 }
 
 /**
+ * A request alone takes this number of statements, as counted with requests one after the other; a request under load takes no
+ * more, and may share them with others.
+ */
+export function statementsAtMost(expected: number): Proof {
+  return ({ load, costs }) => {
+    const fact = `${load.statements.toFixed(2)} SQL statements a request under load, ${costs.statements} in the counted requests`
+    prove(costs.statements === expected, `expected ${expected} for a request alone: ${fact}`)
+    const tolerance = 0.05 + 0.05 * expected + 60 / load.answered
+    prove(load.statements <= expected + tolerance, `expected at most ${expected}: ${fact}`)
+    return fact
+  }
+}
+
+/**
+ * Concurrent reads of single rows share statements, or each is a statement of its own. A request alone takes one statement either
+ * way.
+ */
+export function batchesStatements(expected: boolean): Proof {
+  return async (observed, target) => {
+    if (!expected) return statementsPerRequest(1)(observed, target)
+    const fact = await statementsAtMost(1)(observed, target)
+    prove(observed.load.statements < 0.9, `expected shared statements: ${fact}`)
+    return fact
+  }
+}
+
+/**
  * Requests send commands to Redis, or none. Requests may share a command, so the share of one may be small. On a starved
  * machine the tracking link misses its proof of life now and then, and some reads of tier 1 ask tier 2: a tenth still shows
  * that tier 1 answers.

@@ -1,7 +1,9 @@
 import t from 'tap'
 import {
+  batchesStatements,
   holdsSessions,
   pipelinesCommands,
+  statementsAtMost,
   statementsPerRequest,
   usesRedis,
   writesOutbox,
@@ -42,6 +44,14 @@ t.test('each proof accepts matching observations and rejects the opposite', asyn
     [answeredFrom('l1'), {}, { cache: {} }],
     [encodedAs('gzip'), {}, { encoding: { gzip: 49, identity: 1 } }],
     [statementsPerRequest(1), {}, { load: { answered: 5000, statements: 2, commands: 0 } }],
+    [
+      statementsAtMost(1),
+      { load: { answered: 5000, statements: 0.2, commands: 0 } },
+      { costs: { ...observed.costs, statements: 2 } },
+    ],
+    [statementsAtMost(1), {}, { load: { answered: 5000, statements: 1.2, commands: 0 } }],
+    [batchesStatements(true), { load: { answered: 5000, statements: 0.2, commands: 0 } }, {}],
+    [batchesStatements(false), {}, { load: { answered: 5000, statements: 0.2, commands: 0 } }],
     [usesRedis(false), {}, { load: { answered: 5000, statements: 1, commands: 1 } }],
     [usesRedis(true), { load: { answered: 5000, statements: 1, commands: 0.5 } }, {}],
     [pipelinesCommands(true), {}, { loadReadsPerRequest: 1 }],

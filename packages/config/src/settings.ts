@@ -108,6 +108,11 @@ export const settings = {
     fallback: true,
     tuning: { section: GUIDE.pgbouncer, scenario: 'prepared-statements', naive: 'off' },
   }),
+  DB_BATCHING: onOff({
+    description: 'Read single rows that are asked for at the same time by one statement.',
+    fallback: true,
+    tuning: { section: GUIDE.pools, scenario: 'db-batching', naive: 'off' },
+  }),
 
   REDIS_URL: url(['redis:', 'rediss:'], {
     path: /^(\/\d{0,5})?$/,

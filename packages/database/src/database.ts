@@ -5,6 +5,7 @@ import { createDatabaseMetrics, type PoolFigures } from './metrics.ts'
 import { createPool, type Pool, type PoolOptions } from './pool.ts'
 import { ROLE_STATEMENT_TIMEOUT_MS } from './role-settings.ts'
 import { withFallback } from './routing.ts'
+import { createRowReader, type RowLookup, type RowReader } from './row-reader.ts'
 import { cacheOutbox } from './schema.ts'
 import { createSessionCheck, type OnSettings } from './session-check.ts'
 import { statement } from './statement.ts'
@@ -54,6 +55,8 @@ export interface DatabaseOptions {
   pipelineDepth?: number | undefined
   /** `false`: every statement is parsed and planned again, with one more round trip. */
   prepare?: boolean | undefined
+  /** `false`: single rows that are read at the same time are not read by one statement. */
+  batching?: boolean | undefined
   registry?: Registry | undefined
   onSettings?: OnSettings | undefined
   /** In a worker thread: receives the statements, for {@link Database.reportStatements} in the main thread. */
@@ -67,6 +70,13 @@ export interface Database {
   replica: Pool
   /** Slow work, and work that a signal aborts: one statement a connection, which the signal cancels in the server. */
   cancellable: Pool
+  /**
+   * Reads single rows from the primary by a unique column. With `batching`, the reads of one turn of the event loop share a statement,
+   * and each of them sees what was committed before it.
+   */
+  reader<Column extends string, Key, Row extends Record<Column, Key>>(
+    lookup: RowLookup<Column, Key, Row>,
+  ): RowReader<Key, Row>
   /**
    * Resolves when the primary answers and has its tables.
    *
@@ -109,6 +119,15 @@ export function createDatabase(options: DatabaseOptions): Database {
     primary,
     replica,
     cancellable,
+    reader(lookup) {
+      return createRowReader(lookup, {
+        pool: primary,
+        poolName: 'primary',
+        batching: options.batching ?? true,
+        timeoutMs: options.poolTimeoutMs ?? options.poolSizes.timeoutMs,
+        metrics: metrics && ((statement) => metrics.batches('primary', statement)),
+      })
+    },
     async ready(signal) {
       try {
         await primary.run(HAS_TABLES, {}, { signal })

@@ -93,6 +93,11 @@ export function isNotSupported(error: unknown): boolean {
   return ['42883', '42501', '0A000'].includes(codeOf(error))
 }
 
+/** A value of a parameter is not valid for its type or out of its range. */
+export function isDataException(error: unknown): boolean {
+  return codeOf(error).startsWith('22')
+}
+
 /** The connection broke while it was in use; a read-only statement may be sent once more. */
 export function isBrokenConnection(error: unknown): boolean {
   return BROKEN_CODES.has(codeOf(error))

@@ -12,6 +12,7 @@ export function databaseSettings(config: Config, poolSizes: PoolSizes) {
     poolMax: config.dbPoolMax,
     poolTimeoutMs: config.dbPoolTimeoutMs,
     prepare: config.dbPrepare,
+    batching: config.dbBatching,
   } satisfies DatabaseOptions
 }
 

@@ -29,8 +29,16 @@ export interface PoolMetrics {
   queried(statement: string, seconds: number): void
 }
 
+export interface BatchMetrics {
+  /** A batch was sent as one statement. */
+  sent(keys: number): void
+  /** A read waited too long for its batch. */
+  refused(): void
+}
+
 export interface DatabaseMetrics {
   pool(name: string, figures: () => Figures): PoolMetrics
+  batches(pool: string, statement: string): BatchMetrics
   queried(pool: string, statement: string, seconds: number): void
 }
 
@@ -49,8 +57,20 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
     registers: [registry],
   })
+  const batchSizes = new Histogram({
+    name: 'db_batch_keys',
+    help: 'Keys read by a statement that reads single rows for several callers: count is the statements, sum the keys',
+    labelNames: ['pool', 'statement'],
+    buckets: [1, 2, 4, 8, 16, 32, 64],
+    registers: [registry],
+  })
   const durationsOf = registerDurations(registry)
   return {
+    batches(pool, statement) {
+      const sizes = batchSizes.labels(pool, statement)
+      const refused = counters.refused.labels(pool, 'timeout')
+      return { sent: (keys) => sizes.observe(keys), refused: () => refused.inc() }
+    },
     queried: (pool, statement, seconds) => durationsOf(pool)(statement, seconds),
     pool(pool, figures) {
       pools.set(pool, figures)

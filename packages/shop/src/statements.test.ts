@@ -1,9 +1,9 @@
 import { type Pool, queries, type Statement } from '@reference/database'
 import t from 'tap'
-import { insertOrder, orderById, ordersPage } from './orders/queries.ts'
-import { productById, productsPage } from './products/queries.ts'
+import { insertOrder, orderById, ordersByIds, ordersPage } from './orders/queries.ts'
+import { productById, productsByIds, productsPage } from './products/queries.ts'
 import { orderChunk } from './report/queries.ts'
-import { settingByKey } from './settings/queries.ts'
+import { settingByKey, settingsByKeys } from './settings/queries.ts'
 import { STATEMENTS } from './statements.ts'
 import { open } from './testing/open.ts'
 import { deleteUser, updateUser, userById, usersByIds, usersPage } from './users/queries.ts'
@@ -39,8 +39,10 @@ t.test('hot statements read by their index, and none reads a whole table', async
     [updateUser, 'users_pkey'],
     [deleteUser, 'users_pkey'],
     [productById, 'products_pkey'],
+    [productsByIds, 'products_pkey'],
     [productsPage, 'products_pkey'],
     [orderById, 'orders_pkey'],
+    [ordersByIds, 'orders_pkey'],
     [orderChunk, 'orders_pkey'],
     [insertOrder, 'products_pkey'],
     [ordersPage({}), 'orders_created_at_id_idx'],
@@ -48,6 +50,7 @@ t.test('hot statements read by their index, and none reads a whole table', async
     [ordersPage({ status: 'paid' }), 'orders_status_created_at_id_idx'],
     [ordersPage({ userId: 1, status: 'paid' }), 'orders_user_id_'],
     [settingByKey, 'settings_pkey'],
+    [settingsByKeys, 'settings_pkey'],
     [queries.idempotencyGet, 'idempotency_keys_'],
     [queries.outboxTake, 'cache_outbox_cache_id_idx'],
   ] as const) {

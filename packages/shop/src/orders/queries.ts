@@ -1,4 +1,5 @@
 import {
+  isOneOf,
   jsonList,
   keyset,
   LAST_TIMESTAMP,
@@ -37,6 +38,17 @@ export const orderById = statement<{ id: number }, Order>(
       .from(orders)
       .where(eq(orders.id, placeholder('id'))),
   { sample: { id: 42 } },
+)
+
+/** The rows that exist, in no order. */
+export const ordersByIds = statement<{ ids: number[] }, Order>(
+  'orders_by_ids',
+  (db) =>
+    db
+      .select(columns())
+      .from(orders)
+      .where(isOneOf(orders.id, 'ids', 'int')),
+  { sample: { ids: Array.from({ length: 10 }, (_, index) => 1 + index * 7) } },
 )
 
 /** The position of a page: the last row of the previous page. */

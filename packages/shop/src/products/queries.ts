@@ -1,4 +1,4 @@
-import { jsonList, keyset, limited, named, statement } from '@reference/database'
+import { isOneOf, jsonList, keyset, limited, named, statement } from '@reference/database'
 import { and, eq, sql } from 'drizzle-orm'
 import type { Product } from './model.ts'
 import { isRepresentable, products } from './table.ts'
@@ -32,7 +32,7 @@ export const productsByIds = statement<{ ids: number[] }, Product>(
     db
       .select(columns())
       .from(products)
-      .where(sql`${products.id} = any(${placeholder('ids')}::int[])`),
+      .where(isOneOf(products.id, 'ids', 'int')),
   { sample: { ids: Array.from({ length: 10 }, (_, index) => 1 + index * 7) } },
 )
 

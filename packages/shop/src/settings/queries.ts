@@ -1,4 +1,4 @@
-import { named, statement } from '@reference/database'
+import { isOneOf, named, statement } from '@reference/database'
 import { eq, sql } from 'drizzle-orm'
 import type { Setting } from './model.ts'
 import { settings } from './table.ts'
@@ -21,6 +21,17 @@ export const settingByKey = statement<{ key: string }, Setting>(
       .from(settings)
       .where(eq(settings.key, placeholder('key'))),
   { sample: { key: 'explain' } },
+)
+
+/** The rows that exist, in no order. */
+export const settingsByKeys = statement<{ keys: string[] }, Setting>(
+  'settings_by_keys',
+  (db) =>
+    db
+      .select(columns())
+      .from(settings)
+      .where(isOneOf(settings.key, 'keys', 'text')),
+  { sample: { keys: ['explain', 'missing'] } },
 )
 
 /** `valueJson` is JSON text. `created` distinguishes a new key from a new value: only the first version of a row has no xmax. */

@@ -1,18 +1,21 @@
 import { checkedRow, isIsoTimestamp } from '@reference/database'
 import type { CacheEntry } from '../cache-entry.ts'
 import type { User } from './model.ts'
-import { userById } from './queries.ts'
+import { userById, usersByIds } from './queries.ts'
 
 /** How a user is cached, in both services. */
-export const userEntry: CacheEntry<number, User> = ({ database, ttlMs }) => ({
-  name: 'user',
-  // Raise it when the shape of the row changes: replicas of both releases then use keys of their own.
-  version: 1,
-  ttlMs,
-  graceMs: ttlMs / 5,
-  negativeTtlMs: 10_000,
-  load: async (id, { signal }) => checkedUser(await database.primary.first(userById, { id }, { signal })),
-})
+export const userEntry: CacheEntry<number, User> = ({ database, ttlMs }) => {
+  const read = database.reader({ column: 'id', one: userById, many: usersByIds })
+  return {
+    name: 'user',
+    // Raise it when the shape of the row changes: replicas of both releases then use keys of their own.
+    version: 1,
+    ttlMs,
+    graceMs: ttlMs / 5,
+    negativeTtlMs: 10_000,
+    load: async (id, { signal }) => checkedUser(await read(id, { signal })),
+  }
+}
 
 const EMAIL = /^[^@]+@[^@]+$/s
 

@@ -1,4 +1,4 @@
-import { jsonList, keyset, limited, named, statement } from '@reference/database'
+import { isOneOf, jsonList, keyset, limited, named, statement } from '@reference/database'
 import { MAX_ID } from '@reference/http/schemas'
 import { and, eq, sql } from 'drizzle-orm'
 import type { User } from './model.ts'
@@ -33,7 +33,7 @@ export const usersByIds = statement<{ ids: number[] }, User>(
     db
       .select(columns())
       .from(users)
-      .where(sql`${users.id} = any(${placeholder('ids')}::int[])`),
+      .where(isOneOf(users.id, 'ids', 'int')),
   { sample: { ids: Array.from({ length: 100 }, (_, index) => 1 + index * 7) } },
 )
 

@@ -1,0 +1,252 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
+import t from 'tap'
+import { createAbortScope } from './abort-scope.ts'
+import { Batcher, type BatcherOptions } from './batcher.ts'
+import { until } from './until.ts'
+
+interface Item {
+  readonly key: number
+}
+
+const itemsOf = (keys: readonly number[]): Item[] => keys.map((key) => ({ key }))
+
+/** A batcher whose loads end when the test lets them. */
+function heldBatcher(options: Partial<BatcherOptions<number, Item>> = {}) {
+  const loads: {
+    readonly keys: readonly number[]
+    readonly signal: AbortSignal | undefined
+    readonly end: PromiseWithResolvers<readonly Item[]>
+  }[] = []
+  const batcher = new Batcher<number, Item>({
+    load(keys, signal) {
+      const end = Promise.withResolvers<readonly Item[]>()
+      loads.push({ keys, signal, end })
+      return end.promise
+    },
+    keyOf: ({ key }) => key,
+    maxKeys: 3,
+    maxInFlight: 2,
+    timeoutMs: 60_000,
+    timeoutError: () => new Error('waited too long'),
+    isErrorOfKey: () => false,
+    ...options,
+  })
+  const keysOfLoads = () => loads.map(({ keys }) => keys)
+  const endAll = () => {
+    for (const { keys, end } of loads) end.resolve(itemsOf(keys))
+  }
+  return { batcher, loads, keysOfLoads, endAll }
+}
+
+const turn = () => new Promise(setImmediate)
+
+t.test('keys of one turn are loaded together, each once, and every caller gets its own item', async (t) => {
+  const { batcher, keysOfLoads, endAll } = heldBatcher()
+  const calls = [7, 8, 7, 9].map((key) => batcher.load(key))
+  t.same(keysOfLoads(), [], 'nothing is loaded before the turn ends')
+  await turn()
+  t.same(keysOfLoads(), [[7, 8, 9]])
+  endAll()
+  const items = await Promise.all(calls)
+  t.same(items, itemsOf([7, 8, 7, 9]))
+  t.equal(items[0], items[2])
+})
+
+t.test('keys of several callbacks of one turn are loaded together', async (t) => {
+  const { batcher, keysOfLoads, endAll } = heldBatcher()
+  const calls: Promise<unknown>[] = []
+  const call = (key: number) => calls.push(batcher.load(key))
+  process.nextTick(call, 1)
+  queueMicrotask(() => call(2))
+  call(3)
+  await turn()
+  t.same(
+    keysOfLoads().map((keys) => keys.toSorted()),
+    [[1, 2, 3]],
+  )
+  endAll()
+  await Promise.all(calls)
+})
+
+t.test('a key without an item has none', async (t) => {
+  const { batcher, loads } = heldBatcher()
+  const calls = [batcher.load(1), batcher.load(2)]
+  await turn()
+  loads[0]?.end.resolve(itemsOf([2]))
+  t.same(await Promise.all(calls), [undefined, { key: 2 }])
+})
+
+t.test(
+  'at most maxKeys a batch and maxInFlight batches; keys that arrive meanwhile form the next one',
+  async (t) => {
+    const { batcher, loads, keysOfLoads } = heldBatcher()
+    const calls = [1, 2, 3, 4, 5, 6, 7].map((key) => batcher.load(key))
+    await turn()
+    t.same(keysOfLoads(), [
+      [1, 2, 3],
+      [4, 5, 6],
+    ])
+    // In the batch that waits, and not in the one in flight, whose item may be older than this call.
+    calls.push(batcher.load(7), batcher.load(1))
+    await turn()
+    t.equal(loads.length, 2)
+    loads[1]?.end.resolve(itemsOf([4, 5, 6]))
+    await until('the next batch starts', () => loads.length === 3, { timeoutMs: 10_000 })
+    t.same(keysOfLoads()[2], [7, 1])
+    for (const { keys, end } of loads) end.resolve(itemsOf(keys))
+    t.same(await Promise.all(calls), itemsOf([1, 2, 3, 4, 5, 6, 7, 7, 1]))
+  },
+)
+
+t.test('an error reaches the callers of its batch and no others', async (t) => {
+  const { batcher, loads } = heldBatcher()
+  const calls = [1, 2, 3, 4].map((key) => batcher.load(key))
+  await turn()
+  loads[0]?.end.reject(new Error('lost'))
+  loads[1]?.end.resolve(itemsOf([4]))
+  const outcomes = await Promise.allSettled(calls)
+  t.match(outcomes, [
+    ...Array.from({ length: 3 }, () => ({ status: 'rejected', reason: { message: 'lost' } })),
+    { status: 'fulfilled', value: { key: 4 } },
+  ])
+})
+
+t.test('an error that one key causes reaches only the callers of that key', async (t) => {
+  const loaded: (readonly number[])[] = []
+  const { batcher } = heldBatcher({
+    async load(keys) {
+      loaded.push(keys)
+      if (keys.includes(13)) throw new RangeError('13')
+      return itemsOf(keys)
+    },
+    isErrorOfKey: (error) => error instanceof RangeError,
+  })
+  const outcomes = await Promise.allSettled([1, 13, 2, 13].map((key) => batcher.load(key)))
+  t.match(outcomes, [
+    { value: { key: 1 } },
+    { reason: { message: '13' } },
+    { value: { key: 2 } },
+    { reason: { message: '13' } },
+  ])
+  t.same(loaded, [[1, 13, 2], [1], [13], [2]])
+})
+
+t.test('a load that throws at once fails its callers, and the next batch starts', async (t) => {
+  let loads = 0
+  const { batcher } = heldBatcher({
+    maxInFlight: 1,
+    load(keys) {
+      if (++loads === 1) throw new Error('broken')
+      return Promise.resolve(itemsOf(keys))
+    },
+  })
+  await t.rejects(batcher.load(1), { message: 'broken' })
+  t.same(await batcher.load(1), { key: 1 })
+})
+
+t.test('a caller that leaves does not affect the others of its key and its batch', async (t) => {
+  const { batcher, loads, keysOfLoads } = heldBatcher()
+  const leaving = new AbortController()
+  const staying = new AbortController()
+  const left = batcher.load(1, leaving.signal)
+  const others = [batcher.load(1, staying.signal), batcher.load(2, staying.signal)]
+  const leftLater = batcher.load(3, leaving.signal)
+  await turn()
+  t.same(keysOfLoads(), [[1, 2, 3]])
+  leaving.abort(new Error('gone'))
+  await t.rejects(left, { message: 'gone' })
+  await t.rejects(leftLater, { message: 'gone' })
+  t.equal(loads[0]?.signal?.aborted, false)
+  loads[0]?.end.resolve(itemsOf([1, 2, 3]))
+  t.same(await Promise.all(others), itemsOf([1, 2]))
+  t.same(getEventListeners(staying.signal, 'abort'), [], 'no listener stays')
+})
+
+t.test(
+  'the batch is aborted when its last caller has left, and never if one of them cannot leave',
+  async (t) => {
+    const { batcher, loads } = heldBatcher()
+    const controllers = [new AbortController(), new AbortController()]
+    const calls = controllers.map(({ signal }, index) => batcher.load(index, signal))
+    await turn()
+    const kept = batcher.load(1)
+    const leaving = batcher.load(2, controllers[1]?.signal)
+    await turn()
+    controllers[0]?.abort(new Error('first'))
+    t.equal(loads[0]?.signal?.aborted, false)
+    controllers[1]?.abort(new Error('last'))
+    t.equal(loads[0]?.signal?.aborted, true)
+    t.match(loads[0]?.signal?.reason, { message: 'last' })
+    t.equal(loads[1]?.signal, undefined)
+    loads[1]?.end.resolve(itemsOf([1]))
+    t.same(await kept, { key: 1 })
+    await t.rejects(leaving, { message: 'last' })
+    await t.rejects(calls[0] as Promise<unknown>, { message: 'first' })
+    await t.rejects(calls[1] as Promise<unknown>, { message: 'last' })
+  },
+)
+
+t.test('a caller that leaves before its batch starts takes its key along', async (t) => {
+  const { batcher, keysOfLoads, endAll } = heldBatcher()
+  const leaving = new AbortController()
+  const calls = [batcher.load(1, leaving.signal), batcher.load(2)]
+  leaving.abort(new Error('gone'))
+  await t.rejects(calls[0] as Promise<unknown>, { message: 'gone' })
+  await turn()
+  t.same(keysOfLoads(), [[2]])
+  const alone = batcher.load(3, AbortSignal.abort(new Error('before')))
+  await t.rejects(alone, { message: 'before' })
+  await turn()
+  t.equal(keysOfLoads().length, 1, 'no batch without callers')
+  endAll()
+  await calls[1]
+})
+
+t.test('each caller has its own deadline', async (t) => {
+  const { batcher, loads } = heldBatcher()
+  const early = createAbortScope({ timeoutMs: 1 })
+  const late = createAbortScope({ timeoutMs: 60_000 })
+  t.teardown(() => {
+    early.close()
+    late.close()
+  })
+  const calls = [batcher.load(1, early.signal), batcher.load(1, late.signal)]
+  await t.rejects(calls[0] as Promise<unknown>, { code: 'DEADLINE_EXCEEDED' })
+  await until('the batch has started', () => loads.length === 1, { timeoutMs: 10_000 })
+  loads[0]?.end.resolve(itemsOf([1]))
+  t.same(await calls[1], { key: 1 })
+})
+
+t.test('a caller waits for its batch no longer than the limit', async (t) => {
+  const { batcher, loads, endAll } = heldBatcher({ maxInFlight: 1, timeoutMs: 20 })
+  const first = batcher.load(1)
+  await turn()
+  const waiting = [batcher.load(2), batcher.load(3)]
+  const outcomes = await Promise.allSettled(waiting)
+  t.match(outcomes, Array(2).fill({ reason: { message: 'waited too long' } }))
+  t.equal(loads.length, 1)
+  const later = batcher.load(4)
+  endAll()
+  t.same(await first, { key: 1 }, 'a batch in flight has no such limit')
+  await until('the next batch starts', () => loads.length === 2, { timeoutMs: 10_000 })
+  endAll()
+  t.same(await later, { key: 4 })
+})
+
+t.test('a batch runs in the asynchronous context of its first caller', async (t) => {
+  const request = new AsyncLocalStorage<string>()
+  const contexts: (string | undefined)[] = []
+  const { batcher } = heldBatcher({
+    maxInFlight: 1,
+    load: async (keys) => {
+      contexts.push(request.getStore())
+      return itemsOf(keys)
+    },
+  })
+  const first = request.run('a', () => batcher.load(1))
+  await turn()
+  const next = [request.run('b', () => batcher.load(2)), request.run('c', () => batcher.load(3))]
+  await Promise.all([first, ...next])
+  t.same(contexts, ['a', 'b'])
+})
