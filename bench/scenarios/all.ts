@@ -2,6 +2,7 @@ import { statementsPerRequest } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const all: Scenario = {
@@ -15,8 +16,12 @@ export const all: Scenario = {
   primary: 'throughput',
   connections: 1,
   requests: () => [{ path: '/all?limit=100' }],
-  tuned: tuned([answers(200), statementsPerRequest(3), proofOfSwitch('PARALLEL_FETCH', 'on')]),
+  tuned: tuned([answers(200), statementsPerRequest(3), proofOfSwitch('PARALLEL_FETCH', 'on')], {
+    environment: NOT_SHARED,
+  }),
   variants: [
-    withSettings({ PARALLEL_FETCH: 'off' }, 'parallel fetch', [answers(200), statementsPerRequest(3)]),
+    withSettings({ PARALLEL_FETCH: 'off' }, 'parallel fetch', [answers(200), statementsPerRequest(3)], {
+      environment: NOT_SHARED,
+    }),
   ],
 }

@@ -1,9 +1,10 @@
 import { encodedAs } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { orderPages } from './requests.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned } from './variants.ts'
 
-const NOT_STORED = { CACHE_PAGE_TTL_MS: '0' }
+const NOT_STORED = { ...NOT_SHARED, CACHE_PAGE_TTL_MS: '0' }
 const ENCODINGS = ['gzip', 'br', 'zstd'] as const
 
 export const encodings: Scenario = {

@@ -16,6 +16,7 @@ import { processData, processDataBeside } from './process-data.ts'
 import { report } from './report.ts'
 import { requestLogging } from './request-logging.ts'
 import { responseSchemas } from './response-schemas.ts'
+import { sharedReads } from './shared-reads.ts'
 import { upstreamKeepAlive } from './upstream-keep-alive.ts'
 import { userById } from './user-by-id.ts'
 import { userUpdate } from './user-update.ts'
@@ -27,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   userById,
   orderPage,
   all,
+  sharedReads,
   report,
   encodings,
   dbBatching,

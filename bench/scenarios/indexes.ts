@@ -2,9 +2,10 @@ import { hasIndexes } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { scatteredIds } from '../src/stack/dataset.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned } from './variants.ts'
 
-const UNCACHED_PAGES = { CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off' }
+const UNCACHED_PAGES = { ...NOT_SHARED, CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off' }
 
 /** A variant on a copy of the database without some indexes. */
 function without(indexes: readonly string[], label: string): Variant {

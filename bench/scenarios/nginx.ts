@@ -3,6 +3,7 @@ import { throughNginx } from '../src/proofs/sidecars.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { NGINX_KEEP_ALIVE, NGINX_WITHOUT_KEEP_ALIVE } from '../src/stack/nginx.ts'
 import { hotUsers, orderPages } from './requests.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned } from './variants.ts'
 
 const COMMON = {
@@ -56,5 +57,5 @@ export const nginxOrderPage: Scenario = {
     'GET /orders?limit=100 rendered for each request and compressed by the service: through nginx with and without upstream keep-alive, and without nginx.',
   connections: 16,
   requests: orderPages('gzip'),
-  ...routes([answers(200), encodedAs('gzip')], { CACHE_PAGE_TTL_MS: '0' }),
+  ...routes([answers(200), encodedAs('gzip')], { ...NOT_SHARED, CACHE_PAGE_TTL_MS: '0' }),
 }

@@ -1,6 +1,7 @@
 import { answers, encodedAs } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { orderPages } from './requests.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const orderPage: Scenario = {
@@ -14,15 +15,18 @@ export const orderPage: Scenario = {
   primary: 'throughput',
   connections: 16,
   requests: orderPages('gzip'),
-  tuned: tuned([answers(200), encodedAs('gzip')]),
+  tuned: tuned([answers(200), encodedAs('gzip')], { environment: NOT_SHARED }),
   variants: [
-    withSettings({ COMPRESSION: 'off' }, 'compression', [answers(200)]),
-    withSettings({ CACHE_PAGE_TTL_MS: '0' }, 'stored replies', [answers(200), encodedAs('gzip')]),
+    withSettings({ COMPRESSION: 'off' }, 'compression', [answers(200)], { environment: NOT_SHARED }),
+    withSettings({ CACHE_PAGE_TTL_MS: '0' }, 'stored replies', [answers(200), encodedAs('gzip')], {
+      environment: NOT_SHARED,
+    }),
     withSettings(
       { COMPRESSION: 'off', CACHE_PAGE_TTL_MS: '0' },
       'compression and stored replies',
       [answers(200)],
       {
+        environment: NOT_SHARED,
         fullOnly: true,
       },
     ),

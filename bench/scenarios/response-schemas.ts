@@ -1,6 +1,7 @@
 import { startedWith } from '../src/proofs/process.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const responseSchemas: Scenario = {
@@ -14,6 +15,10 @@ export const responseSchemas: Scenario = {
   primary: 'throughput',
   connections: 16,
   requests: () => [{ path: '/users?limit=100' }],
-  tuned: tuned([answers(200), startedWith('RESPONSE_SCHEMAS', undefined)]),
-  variants: [withSettings({ RESPONSE_SCHEMAS: 'off' }, 'response schemas', [answers(200)])],
+  tuned: tuned([answers(200), startedWith('RESPONSE_SCHEMAS', undefined)], { environment: NOT_SHARED }),
+  variants: [
+    withSettings({ RESPONSE_SCHEMAS: 'off' }, 'response schemas', [answers(200)], {
+      environment: NOT_SHARED,
+    }),
+  ],
 }

@@ -1,6 +1,7 @@
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const upstreamKeepAlive: Scenario = {
@@ -15,6 +16,10 @@ export const upstreamKeepAlive: Scenario = {
   connections: 8,
   requests: () => [{ path: '/aggregate?limit=20' }],
   upstream: true,
-  tuned: tuned([answers(200), proofOfSwitch('HTTP_KEEP_ALIVE', 'on')]),
-  variants: [withSettings({ HTTP_KEEP_ALIVE: 'off' }, 'keep-alive to the upstream', [answers(200)])],
+  tuned: tuned([answers(200), proofOfSwitch('HTTP_KEEP_ALIVE', 'on')], { environment: NOT_SHARED }),
+  variants: [
+    withSettings({ HTTP_KEEP_ALIVE: 'off' }, 'keep-alive to the upstream', [answers(200)], {
+      environment: NOT_SHARED,
+    }),
+  ],
 }

@@ -19,6 +19,15 @@ export function statementsPerRequest(expected: number): Proof {
   }
 }
 
+/** Requests share statements: fewer than this number a request over the whole load. */
+export function statementsBelow(limit: number): Proof {
+  return ({ load }) => {
+    const fact = `${load.statements.toFixed(2)} SQL statements a request under load`
+    prove(load.statements < limit, `expected fewer than ${limit}: ${fact}`)
+    return fact
+  }
+}
+
 /**
  * A request alone takes this number of statements, as counted with requests one after the other; a request under load takes no
  * more, and may share them with others.

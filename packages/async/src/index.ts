@@ -17,5 +17,6 @@ export {
 } from './fetch-all.ts'
 export { createSemaphore, type Semaphore } from './semaphore.ts'
 export { createSerialSingleFlight } from './serial-single-flight.ts'
-export { createSingleFlight, type SharedWork, type SingleFlight } from './single-flight.ts'
+export { createSharedReads } from './shared-reads.ts'
+export type { SingleFlight } from './single-flight.ts'
 export { type UntilOptions, until } from './until.ts'

@@ -1,20 +1,23 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { createSerialSingleFlight } from './serial-single-flight.ts'
+import { createSerialSingleFlight, type SerialSingleFlightOptions } from './serial-single-flight.ts'
+import { until } from './until.ts'
 
 const { signal: staying } = new AbortController()
 const nextTurn = () => new Promise(setImmediate)
 
 /** Numbered runs, each of which ends when the test calls its entry in `ends`. */
-function held() {
+function held(options?: SerialSingleFlightOptions) {
   const ends: (() => void)[] = []
-  const run = createSerialSingleFlight<number>(async (signal) => {
+  const flight = createSerialSingleFlight<number>(options)
+  const work = async (signal: AbortSignal) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const number = ends.push(resolve)
     signal.addEventListener('abort', () => reject(signal.reason))
     await promise
     return number
-  })
+  }
+  const run = (signal?: AbortSignal, key = 'a') => flight(key, signal, work)
   return { run, ends }
 }
 
@@ -56,20 +59,113 @@ t.test('a caller that leaves the queue does not run, and the next run still wait
   t.equal(await next, 2)
 })
 
-t.test('a run that fails does not stop the next one', async (t) => {
+t.test('a failure reaches exactly the callers of its run, and does not stop the next one', async (t) => {
+  const flight = createSerialSingleFlight<number>()
   let runs = 0
-  const run = createSerialSingleFlight<number>(async () => {
-    if (++runs === 1) throw new Error('no')
-    return runs
-  })
-  await t.rejects(run(staying), { message: 'no' })
-  t.equal(await run(staying), 2)
+  const run = () =>
+    flight('a', staying, async () => {
+      const number = ++runs
+      await nextTurn()
+      if (number === 1) throw new Error('no')
+      return number
+    })
+  const failing = [run(), run()]
+  await Promise.resolve()
+  const [next, other] = [run(), flight('b', staying, async () => 0)]
+  for (const call of failing) await t.rejects(call, { message: 'no' })
+  t.equal(await next, 2)
+  t.equal(await other, 0)
+})
+
+t.test('keys do not wait for each other', async (t) => {
+  const { run, ends } = held()
+  const first = run(staying)
+  const other = run(staying, 'b')
+  await nextTurn()
+  t.equal(ends.length, 2)
+  ends[1]?.()
+  t.equal(await other, 2)
+  ends[0]?.()
+  t.equal(await first, 1)
+})
+
+t.test('the run of the remaining callers goes on when another one leaves', async (t) => {
+  const { run, ends } = held()
+  const client = new AbortController()
+  const leaving = run(client.signal)
+  const remaining = [run(staying), run()]
+  await nextTurn()
+  client.abort(new Error('left'))
+  await t.rejects(leaving, { message: 'left' })
+  ends[0]?.()
+  t.same(await Promise.all(remaining), [1, 1])
+})
+
+t.test('past its longest wait a run begins beside the one that hangs, and delays no later one', async (t) => {
+  const { run, ends } = held({ maxWaitMs: 1 })
+  const hanging = run(staying)
+  await nextTurn()
+  const second = run(staying)
+  await until('the second has begun', () => ends.length === 2)
+  const third = run(staying)
+  ends[1]?.()
+  t.equal(await second, 2)
+  await until('the third has begun', () => ends.length === 3)
+  ends[2]?.()
+  t.equal(await third, 3)
+  ends[0]?.()
+  t.equal(await hanging, 1)
+})
+
+t.test('no caller gets a result that is older than its call, whatever leaves, fails or hangs', async (t) => {
+  const random = mulberry32(20_261_129)
+  const flight = createSerialSingleFlight<number>({ maxWaitMs: 2 })
+  const turns = async (most: number) => {
+    for (let left = Math.floor(random() * most); left > 0; left--) await nextTurn()
+  }
+  let written = 0
+  let runs = 0
+  const read = async () => {
+    runs++
+    const seen = written
+    await turns(random() < 0.05 ? 200 : 8)
+    if (random() < 0.1) throw new Error('no')
+    return seen
+  }
+  let answers = 0
+  const caller = async () => {
+    for (let i = 0; i < 200; i++) {
+      await turns(5)
+      const acknowledged = random() < 0.3 ? ++written : written
+      const client = new AbortController()
+      const answer = flight(random() < 0.8 ? 'a' : 'b', client.signal, read)
+      if (random() < 0.1) turns(3).then(() => client.abort(new Error('left')))
+      const seen = await answer.catch((error: Error) => error.message)
+      if (typeof seen === 'string') t.match(seen, /^(no|left)$/)
+      else if (seen < acknowledged) t.fail(`read ${seen} after ${acknowledged} was written`)
+      else answers++
+    }
+  }
+  await Promise.all(Array.from({ length: 20 }, caller))
+  t.ok(answers > 2_000 && runs < answers / 2, `${runs} runs for ${answers} answers`)
 })
 
 t.test('leaves no listener on a signal that lives on', async (t) => {
   const { signal } = new AbortController()
-  const run = createSerialSingleFlight(async () => 1)
-  await Promise.all([run(signal), run(signal)])
-  await run(signal)
+  const flight = createSerialSingleFlight<number>()
+  const run = () => flight('a', signal, async () => 1)
+  await Promise.all([run(), run()])
+  await run()
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
+
+/** A generator of numbers from 0 to 1 that repeats with its seed. */
+function mulberry32(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

@@ -3,10 +3,14 @@
  * caller has left: a client that disconnects does not affect the other callers. The last caller to leave waits until the work
  * has ended, so nothing of the run outlives its callers.
  *
- * @param signal the caller's; aborting it makes the caller leave
+ * @param signal the caller's; aborting it makes the caller leave. Without one the caller stays
  * @throws what the work throws; the signal's reason when the caller left
  */
-export type SingleFlight<T> = (key: string, signal: AbortSignal, work: SharedWork<T>) => Promise<T>
+export type SingleFlight<T> = (
+  key: string,
+  signal: AbortSignal | undefined,
+  work: SharedWork<T>,
+) => Promise<T>
 
 /** After `close()` later callers start a new run. Without it the run closes when it ends. */
 export type SharedWork<T> = (signal: AbortSignal, close: () => void) => Promise<T>
@@ -40,27 +44,33 @@ export function createSingleFlight<T>(): SingleFlight<T> {
     return run
   }
 
-  return async (key, signal, work) => {
-    signal.throwIfAborted()
+  return (key, signal, work) => {
+    if (signal?.aborted) return Promise.reject(signal.reason)
     return join(open.get(key) ?? start(key, work), signal)
   }
 }
 
-async function join<T>(run: Run<T>, signal: AbortSignal): Promise<T> {
+function join<T>(run: Run<T>, signal: AbortSignal | undefined): Promise<T> {
   run.callers++
-  const left = Promise.withResolvers<never>()
-  const leave = () => {
-    run.callers--
-    if (run.callers > 0) return left.reject(signal.reason)
-    run.close()
-    run.controller.abort(signal.reason)
-  }
-  signal.addEventListener('abort', leave, { once: true })
-  try {
-    return await Promise.race([run.result, left.promise])
-  } catch (error) {
-    throw signal.aborted ? signal.reason : error
-  } finally {
-    signal.removeEventListener('abort', leave)
-  }
+  if (signal === undefined) return run.result
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      run.callers--
+      if (run.callers > 0) return reject(signal.reason)
+      run.close()
+      run.controller.abort(signal.reason)
+    }
+    const release = () => signal.removeEventListener('abort', leave)
+    signal.addEventListener('abort', leave, { once: true })
+    run.result.then(
+      (result) => {
+        release()
+        resolve(result)
+      },
+      (error: unknown) => {
+        release()
+        reject(signal.aborted ? signal.reason : error)
+      },
+    )
+  })
 }

@@ -280,6 +280,12 @@ export const settings = {
     fallback: true,
     tuning: { section: GUIDE.concurrency, scenario: 'all', naive: 'off' },
   }),
+  SHARED_READS: onOff({
+    description:
+      'Let identical calls for pages, /all and /aggregate that arrive at the same time share one read. Other calls gain nothing.',
+    fallback: true,
+    tuning: { section: GUIDE.concurrency, scenario: 'shared-reads', naive: 'off' },
+  }),
   WORKER_THREADS: integer({
     description: 'Threads for CPU work; 0 does it on the main thread. Default: one less than the cores.',
     unit: 'threads',

@@ -74,7 +74,27 @@ t.test('has no more calls in flight than connections', async (t) => {
   }
 })
 
-t.test('identical calls in flight share one, which is cancelled when its last caller has left', async (t) => {
+t.test('a call shares one that is sent after it, never one that was sent before', async (t) => {
+  const { server, get } = await start(t)
+  const held: (() => void)[] = []
+  server.answers.set('/users/1', (response) => held.push(() => response.end(`{"call":${held.length}}`)))
+  const first = get('/users/1')
+  await until('the first has arrived', () => held.length === 1)
+  const late = [get('/users/1'), get('/users/1')]
+  held[0]?.()
+  t.same(await first, { call: 1 })
+  await until('the next has arrived', () => held.length === 2)
+  held[1]?.()
+  t.same(await Promise.all(late), [{ call: 2 }, { call: 2 }])
+})
+
+t.test('with sharedReads: false every call is sent', async (t) => {
+  const { server, get } = await start(t, { sharedReads: false })
+  await Promise.all([get('/users/1'), get('/users/1')])
+  t.equal(server.calls.length, 2)
+})
+
+t.test('identical calls share one, which is cancelled when its last caller has left', async (t) => {
   const { server, get } = await start(t)
   server.answers.set('/users/1', () => {})
   const [first, second] = [new AbortController(), new AbortController()]

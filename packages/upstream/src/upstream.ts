@@ -1,5 +1,5 @@
 import type { Registry } from '@prometheus-io/client'
-import { createAbortScope, createSingleFlight, delay } from '@reference/async'
+import { createAbortScope, createSharedReads, delay, type SingleFlight } from '@reference/async'
 import { type CircuitBreakerPolicy, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel'
 import { type Dispatcher, Pool } from 'undici'
 import { isFailure, isRetryable, toUpstreamError, UpstreamError } from './errors.ts'
@@ -18,6 +18,8 @@ export interface UpstreamOptions {
   readonly connections?: number
   /** Deadline of one attempt, the wait for a connection included. Default 2,000. */
   readonly attemptTimeoutMs?: number
+  /** Identical calls at the same time share one. Default `true`. */
+  readonly sharedReads?: boolean
   /** How long the breaker stays open before it lets one call try. Default 1,000. */
   readonly suspendMs?: number
   /** The metrics have no label for the upstream: one client per registry. */
@@ -33,7 +35,8 @@ export interface UpstreamCall {
 export interface Upstream {
   readonly name: string
   /**
-   * Gets JSON. Identical calls in flight share one; a call that fails is tried once more.
+   * Gets JSON, as of a time after the call: identical calls share one that has not been sent yet. A call that fails is tried once
+   * more.
    *
    * @param path with its query, such as `/orders?limit=20`
    * @returns the parsed body; undefined for 404
@@ -82,7 +85,7 @@ class UpstreamClient implements Upstream {
   readonly #breaker: CircuitBreakerPolicy
   #suspendedAt = 0
   readonly #budget = createRetryBudget()
-  readonly #singleFlight = createSingleFlight<unknown>()
+  readonly #reads: SingleFlight<unknown>
   readonly #beginTrace: BeginAttempt | undefined
   readonly #metrics: UpstreamMetrics | undefined
 
@@ -93,6 +96,7 @@ class UpstreamClient implements Upstream {
     this.#basePath = pathname.replace(/\/+$/, '')
     this.#attemptTimeoutMs = options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS
     this.#suspendMs = options.suspendMs ?? SUSPEND_MS
+    this.#reads = createSharedReads(options.sharedReads ?? true)
     this.#pool = new Pool(origin, {
       connections: options.connections ?? CONNECTIONS,
       // One call a connection: a second one would wait behind a slow first one. 0 closes the connection after each reply.
@@ -116,7 +120,7 @@ class UpstreamClient implements Upstream {
 
   async get(path: string, { signal, headers }: UpstreamCall): Promise<unknown> {
     let joined = true
-    const result = await this.#singleFlight(path, signal, (shared) => {
+    const result = await this.#reads(path, signal, (shared) => {
       joined = false
       return this.#callGuarded(path, { signal: shared, ...(headers && { headers }) })
     })

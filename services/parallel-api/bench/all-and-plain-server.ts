@@ -9,7 +9,7 @@ const [, , url = ''] = process.argv
 const database = createDatabase({ url, poolSizes: POOLS['parallel-api'], applicationName: 'parallel-api' })
 const sql = postgres(url, { max: 25 })
 const app = await createServer({ service: 'bench', version: '0', logLevel: 'error' })
-allRoute(app, { database, config: { parallelFetch: true }, deadlines: { allMs: 5_000 } })
+allRoute(app, { database, config: { parallelFetch: true, sharedReads: false }, deadlines: { allMs: 5_000 } })
 app.get<{ Querystring: { limit: string } }>('/plain', async (request, reply) => {
   const limit = Number(request.query.limit)
   const [users, orders, products] = await Promise.all([

@@ -86,6 +86,7 @@ export function createContext(config: Config, options: ContextOptions): Context 
     url: config.upstreamUrl,
     keepAlive: config.httpKeepAlive,
     attemptTimeoutMs: deadlines.upstreamAttemptMs,
+    sharedReads: config.sharedReads,
     ...metrics,
   })
   const cache = createCache({

@@ -1,6 +1,7 @@
 import { mustExist } from '@reference/errors'
 import {
   createKeysetCursor,
+  createSharedReplies,
   type Encoding,
   ID_COLUMN,
   negotiate,
@@ -38,7 +39,8 @@ interface PageKey extends OrdersQuery {
  * Pages of orders as whole stored replies: a hit is neither serialised nor compressed.
  *
  * A page changes with every order, so it is not invalidated. It expires after `CACHE_PAGE_TTL_MS`, which `cache-control` states.
- * Each content encoding is an entry of its own, created by its first request.
+ * Each content encoding is an entry of its own, created by its first request. Without stored replies, requests for the same page
+ * at the same time share a read.
  */
 export function createOrderPages({
   cache,
@@ -46,6 +48,7 @@ export function createOrderPages({
   config,
 }: Pick<Context, 'cache' | 'database' | 'config'>) {
   const ttlMs = config.cachePageTtlMs
+  const sendShared = createSharedReplies(config.sharedReads)
   const stored = cache.namespace({
     name: 'order-page',
     version: 1,
@@ -77,10 +80,11 @@ export function createOrderPages({
     route: ttlMs === 0 ? {} : { compress: false as const },
 
     async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
-      if (ttlMs === 0) return read(query)
-      if (query.after !== undefined) ORDER_CURSOR.decode(query.after)
-      const wanted = config.compression ? negotiate(request.headers['accept-encoding']) : 'identity'
       const { userId, status, limit, after } = query
+      if (ttlMs === 0)
+        return sendShared(reply, JSON.stringify([userId, status, limit, after]), () => read(query))
+      if (after !== undefined) ORDER_CURSOR.decode(after)
+      const wanted = config.compression ? negotiate(request.headers['accept-encoding']) : 'identity'
       const key: PageKey = { encoding: wanted, userId, status, limit, after }
       const { value, from } = await stored.get(JSON.stringify(key))
       const { encoding, bytes } = mustExist(value)

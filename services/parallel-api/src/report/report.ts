@@ -59,30 +59,31 @@ export function createReports(options: ReportsOptions): Reports {
     poolMax: lanes,
   }
 
-  // The deadline is the caller's and covers its wait for the run in flight; a run ends with the last of its callers.
-  const limited = (work: (limits: Limits) => Promise<Buffer>) => {
-    const run = createSerialSingleFlight((signal) => work({ signal, statementTimeoutMs: timeoutMs }))
-    return async (signal: AbortSignal) => {
-      const scope = createAbortScope({ parent: signal, timeoutMs })
-      try {
-        return await run(scope.signal)
-      } finally {
-        scope.close()
-      }
-    }
-  }
-  const computed = limited((limits) =>
+  const shared = createSerialSingleFlight<Buffer>()
+  const computed = (limits: Limits) =>
     own === 'main'
       ? computeReport({ ...limits, database, lanes, maxStatements: MAX_STATEMENTS, engine: own }).then(
           asBuffer,
         )
       : reportInThread({ database, workers, connect, lanes, maxStatements: MAX_STATEMENTS }, limits).then(
           asBuffer,
-        ),
-  )
-  const queried = limited((limits) => query(database, limits))
+        )
 
-  return { engine: own, run: (engine, signal) => (engine === 'sql' ? queried : computed)(signal) }
+  return {
+    engine: own,
+    async run(engine, caller) {
+      // The deadline is the caller's and covers its wait for the run in flight; a run ends with the last of its callers.
+      const scope = createAbortScope({ parent: caller, timeoutMs })
+      try {
+        return await shared(engine, scope.signal, (signal) => {
+          const limits = { signal, statementTimeoutMs: timeoutMs }
+          return engine === 'sql' ? query(database, limits) : computed(limits)
+        })
+      } finally {
+        scope.close()
+      }
+    },
+  }
 }
 
 interface Limits {

@@ -1,4 +1,4 @@
-import { type App, ProblemSchema } from '@reference/http'
+import { type App, createSharedReplies, ProblemSchema } from '@reference/http'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AggregatedOrder } from '../aggregate.ts'
@@ -11,8 +11,12 @@ const Query = Type.Object({
   ),
 })
 
-/** `GET /aggregate`: orders of the upstream, each joined with its user and product over HTTP. */
-export function aggregateRoute(app: App, { aggregate }: Context): void {
+/**
+ * `GET /aggregate`: orders of the upstream, each joined with its user and product over HTTP. Identical calls share a run; its
+ * deadline, and the headers that it forwards, are those of its first caller.
+ */
+export function aggregateRoute(app: App, { aggregate, config }: Context): void {
+  const send = createSharedReplies(config.sharedReads)
   app.get(
     '/aggregate',
     {
@@ -28,13 +32,15 @@ export function aggregateRoute(app: App, { aggregate }: Context): void {
         },
       },
     },
-    async (request) => {
+    (request, reply) => {
       const { limit = 20 } = request.query
-      const headers = forwardedHeaders(request)
-      const { items, leftOut } = await forClient(request, (signal) => aggregate(limit, { signal, headers }))
-      if (leftOut.length > 0)
-        request.log.warn({ orders: leftOut }, 'orders with unknown values were left out')
-      return { items }
+      const read = async (signal: AbortSignal) => {
+        const { items, leftOut } = await aggregate(limit, { signal, headers: forwardedHeaders(request) })
+        if (leftOut.length > 0)
+          request.log.warn({ orders: leftOut }, 'orders with unknown values were left out')
+        return { items }
+      }
+      return forClient(request, (signal) => send(reply, String(limit), read, signal))
     },
   )
 }

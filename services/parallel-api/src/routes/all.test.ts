@@ -170,3 +170,71 @@ t.test('past its deadline the reply is a 502, and nothing is left in the server'
   await nothingRuns(hasty)
   await lock.release()
 })
+
+t.test('identical calls share a run, which is cancelled when the last of its clients has left', async (t) => {
+  const lock = await lockTable(sql, 'orders')
+  const call = () => {
+    const client = new AbortController()
+    const answer = get('/all?limit=3', { signal: client.signal })
+    answer.catch(() => {})
+    return { client, answer }
+  }
+  const first = call()
+  await until('the first run waits', async () => (await api.lockWaits()) === 1)
+  const late = [call(), call()]
+  await until('all calls have arrived', async () => (await inFlight()) === 4)
+  t.equal(await api.lockWaits(), 1)
+  const [running] = await lockedSessions()
+  first.client.abort()
+  await until('the queued run waits', async () => {
+    const [session] = await lockedSessions()
+    return session !== undefined && session.started > (running?.started ?? 0)
+  })
+  for (const [left, { client, answer }] of late.entries()) {
+    t.equal(await api.lockWaits(), 1)
+    client.abort()
+    await t.rejects(answer)
+    await until('the call has ended', async () => (await inFlight()) === 2 - left)
+  }
+  await nothingRuns(api)
+  await lock.release()
+  t.equal((await get('/all?limit=3')).status, 200)
+})
+
+t.test('a failure reaches the callers of its run and no others', async (t) => {
+  const lock = await lockTable(sql, 'orders')
+  const failing = get('/all?limit=4')
+  await until('the first run waits', async () => (await api.lockWaits()) === 1)
+  const late = [get('/all?limit=4'), get('/all?limit=4')]
+  await until('all calls have arrived', async () => (await inFlight()) === 4)
+  for (const { pid } of await lockedSessions()) await sql`select pg_cancel_backend(${pid})`
+  t.match(await failing, { status: 502, body: { code: 'PART_FAILED' } })
+  await lock.release()
+  for (const answer of late) t.equal((await answer).status, 200)
+})
+
+t.test('different calls, and with SHARED_READS=off identical ones, do not wait for each other', async (t) => {
+  const alone = await startApi(t, { SHARED_READS: 'off' }, { database: api.database })
+  for (const [{ get, lockWaits }, paths] of [
+    [api, ['/all?limit=5', '/all?limit=6', '/all?limit=5&partial=true']],
+    [alone, ['/all?limit=5', '/all?limit=5', '/all?limit=5']],
+  ] as const) {
+    const lock = await lockTable(sql, 'orders')
+    const answers = paths.map((path) => get(path))
+    await until('each waits in the database', async () => (await lockWaits()) === 3)
+    await lock.release()
+    for (const answer of answers) t.equal((await answer).status, 200)
+  }
+})
+
+/** Requests in flight, the one that reads the metrics included. */
+async function inFlight(): Promise<number> {
+  return Number(/^http_requests_in_flight (\d+)/m.exec((await get('/metrics')).text)?.[1])
+}
+
+/** The service's sessions that wait for a lock, and when their statements began. */
+function lockedSessions() {
+  return sql<{ pid: number; started: number }[]>`
+    select pid, extract(epoch from query_start)::float8 as started from pg_stat_activity
+    where datname = current_database() and application_name like 'parallel-api%' and wait_event_type = 'Lock'`
+}

@@ -1,6 +1,6 @@
 import { fetchAll, fetchPartial, type Part, PartFailedError } from '@reference/async'
 import type { Database, Statement } from '@reference/database'
-import { type App, ProblemSchema, sendJson } from '@reference/http'
+import { type App, createSharedReplies, ProblemSchema } from '@reference/http'
 import { Order } from '@reference/shop/orders/model'
 import { ordersJson } from '@reference/shop/orders/queries'
 import { Product } from '@reference/shop/products/model'
@@ -40,7 +40,7 @@ export const All = Type.Object({
 /** The part of the context that this route uses. */
 export interface AllContext {
   readonly database: Database
-  readonly config: { readonly parallelFetch: boolean }
+  readonly config: { readonly parallelFetch: boolean; readonly sharedReads: boolean }
   readonly deadlines: { readonly allMs: number }
 }
 
@@ -54,10 +54,28 @@ export interface AllContext {
  * with timestamps as text, raw rows that Node writes (a Buffer for each value).
  */
 export function allRoute(app: App, { database, config, deadlines }: AllContext): void {
+  const send = createSharedReplies(config.sharedReads)
   const list =
     (statement: Statement<{ limit: number }, { json: string }>, limit: number): Part<string> =>
     async (signal) =>
       (await database.cancellable.first(statement, { limit }, { signal }))?.json ?? '[]'
+
+  async function fetchLists(limit: number, partial: boolean, signal: AbortSignal): Promise<string> {
+    const lists = {
+      users: list(usersJson, limit),
+      orders: list(ordersJson, limit),
+      products: list(productsJson, limit),
+    }
+    // In sequence the whole call may take three times the deadline of a part.
+    const options = { signal, parallel: config.parallelFetch, partTimeoutMs: deadlines.allMs }
+    if (!partial) return members(await fetchAll(lists, options))
+    const { results, failed } = await fetchPartial(lists, options)
+    const errors = failed.map(({ part, error }) => ({
+      part,
+      message: new PartFailedError({ part, error }).message,
+    }))
+    return members({ ...results, errors: JSON.stringify(errors) })
+  }
 
   app.get(
     '/all',
@@ -69,25 +87,10 @@ export function allRoute(app: App, { database, config, deadlines }: AllContext):
         response: { 200: All, 502: ProblemSchema },
       },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const { limit = 100, partial = false } = request.query
-      const lists = {
-        users: list(usersJson, limit),
-        orders: list(ordersJson, limit),
-        products: list(productsJson, limit),
-      }
-      const json = await forClient(request, async (signal) => {
-        // In sequence the whole call may take three times the deadline of a part.
-        const options = { signal, parallel: config.parallelFetch, partTimeoutMs: deadlines.allMs }
-        if (!partial) return members(await fetchAll(lists, options))
-        const { results, failed } = await fetchPartial(lists, options)
-        const errors = failed.map(({ part, error }) => ({
-          part,
-          message: new PartFailedError({ part, error }).message,
-        }))
-        return members({ ...results, errors: JSON.stringify(errors) })
-      })
-      return sendJson(reply, json)
+      const read = (signal: AbortSignal) => fetchLists(limit, partial, signal)
+      return forClient(request, (signal) => send(reply, `${limit} ${partial}`, read, signal))
     },
   )
 }

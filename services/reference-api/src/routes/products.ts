@@ -1,5 +1,6 @@
 import {
   type App,
+  createSharedReplies,
   ID_CURSOR,
   IdParams,
   PageQuery,
@@ -15,8 +16,9 @@ import { productsPage } from '@reference/shop/products/queries'
 import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
 
-export function productRoutes(app: App, { database, cached }: Context): void {
+export function productRoutes(app: App, { database, cached, config }: Context): void {
   const products = cached(productEntry)
+  const sendPage = createSharedReplies(config.sharedReads)
 
   app.get(
     '/products/:id',
@@ -30,10 +32,10 @@ export function productRoutes(app: App, { database, cached }: Context): void {
   app.get(
     '/products',
     { schema: { tags: ['products'], querystring: PageQuery, response: { 200: page(Product) } } },
-    ({ query: { limit = 50, after } }) => {
+    ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (rows: number) => database.replica.run(productsPage, { after: from, limit: rows })
-      return readPage(limit, read, ID_CURSOR.encode)
+      return sendPage(reply, `${limit} ${from}`, () => readPage(limit, read, ID_CURSOR.encode))
     },
   )
 }

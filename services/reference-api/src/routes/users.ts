@@ -8,6 +8,7 @@ import { mustExist } from '@reference/errors'
 import {
   type App,
   created,
+  createSharedReplies,
   ID_CURSOR,
   IdempotencyHeaders,
   IdParams,
@@ -29,8 +30,9 @@ import { emailTaken, notFound, userHasOrders } from '../errors.ts'
 const NewUser = Type.Object({ email: Email, name: PersonName }, { additionalProperties: false })
 const UserPatch = Type.Partial(NewUser, { additionalProperties: false, minProperties: 1 })
 
-export function userRoutes(app: App, { database, cached, write, once }: Context): void {
+export function userRoutes(app: App, { database, cached, write, once, config }: Context): void {
   const users = cached(userEntry)
+  const sendPage = createSharedReplies(config.sharedReads)
 
   app.get(
     '/users/:id',
@@ -44,10 +46,10 @@ export function userRoutes(app: App, { database, cached, write, once }: Context)
   app.get(
     '/users',
     { schema: { tags: ['users'], querystring: PageQuery, response: { 200: page(User) } } },
-    ({ query: { limit = 50, after } }) => {
+    ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (rows: number) => database.replica.run(usersPage, { after: from, limit: rows })
-      return readPage(limit, read, ID_CURSOR.encode)
+      return sendPage(reply, `${limit} ${from}`, () => readPage(limit, read, ID_CURSOR.encode))
     },
   )
 
