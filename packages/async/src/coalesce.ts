@@ -3,7 +3,7 @@
  * A failure reaches every caller of its run and is not kept.
  *
  * The caller may get a result that was read before its call. `createSerialSingleFlight` gives none that is older than the
- * call; `createSingleFlight` has keys, and callers that may leave.
+ * call, and has keys and callers that may leave.
  *
  * @example
  * const readDepths = coalesce(() => database.run(queueDepths))
