@@ -10,7 +10,7 @@ export const sharedReads: Scenario = {
     'GET /all?limit=100 on parallel-api, 50 callers that all ask for the same: one run at a time and one that is queued serve all of them, or each call makes its own three statements. Only identical calls at the same time gain.',
   guide: 'API Performance › Go API Optimization › Concurrency',
   service: 'parallel-api',
-  inDefaultRun: true,
+  inDefaultRun: false,
   primary: 'throughput',
   connections: 50,
   requests: () => [{ path: '/all?limit=100' }],
