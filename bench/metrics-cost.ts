@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { action, flag, integer, runCommand, text } from '@reference/cli'
@@ -9,6 +8,7 @@ import { type Bench, withBench } from './src/run/bench.ts'
 import { durationsFor } from './src/run/plan.ts'
 import { createProgress } from './src/run/progress.ts'
 import type { Scenario } from './src/run/scenario.ts'
+import { exactCpuMsOf } from './src/stack/process-stats.ts'
 import { type Server, startServer } from './src/stack/server.ts'
 import { pairedEffect } from './src/stats/effect.ts'
 
@@ -33,16 +33,9 @@ interface Usage {
 type Side = 'on' | 'off'
 type Sides<T> = Record<Side, T>
 
-/** CPU time of a process with all its running threads, in ms; the scheduler counts it in nanoseconds. */
-function cpuMsOf(pid: number): number {
-  const folder = `/proc/${pid}/task`
-  const threads = readdirSync(folder).map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'utf8'))
-  return threads.reduce((sum, stat) => sum + Number(stat.split(' ', 1)[0]) / 1e6, 0)
-}
-
 async function load(bench: Bench, scenario: Scenario, server: Server, durationMs: number): Promise<Usage> {
   const { connections, requests } = scenario
-  const before = cpuMsOf(server.pid)
+  const before = exactCpuMsOf(server.pid) ?? 0
   const began = performance.now()
   const { answered, errors } = await bench.load.closed({
     origin: server.origin,
@@ -51,7 +44,11 @@ async function load(bench: Bench, scenario: Scenario, server: Server, durationMs
     durationMs,
   })
   if (errors > 0) throw new Error(`${errors} requests failed`)
-  return { cpuMs: cpuMsOf(server.pid) - before, seconds: (performance.now() - began) / 1000, answered }
+  return {
+    cpuMs: (exactCpuMsOf(server.pid) ?? 0) - before,
+    seconds: (performance.now() - began) / 1000,
+    answered,
+  }
 }
 
 /** Alternates, so that neither side is always the first. */

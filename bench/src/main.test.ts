@@ -37,6 +37,7 @@ t.test('wrong arguments exit with 64 and a message', async (t) => {
     [['--url', 'ftp://x'], /--url/],
     [['list', 'more'], /Unexpected argument 'more'/],
     [['tune', '--goal', 'fame'], /--goal is one of throughput, p99/],
+    [['floor', '--build', 'elsewhere'], /--build is one of dist, sources/],
     [['validate'], /An argument is missing: FILE/],
     [['--record', 'x.json'], /Unknown option '--record'/],
     [['aa', 'no-such-scenario'], /no scenario no-such-scenario/],
@@ -119,6 +120,41 @@ t.test(
     t.match(readFileSync(out.replace('.json', '.html'), 'utf8'), /One user by id[\s\S]*x-cache: l2/)
   },
 )
+
+t.test('bench floor measures a path beside its floor on real servers', { timeout: 180_000 }, async (t) => {
+  const out = join(t.testdir({}), 'floor.json')
+  const args = ['floor', 'health', '--quick', '--users', '2000', '--products', '10', '--orders', '100']
+  const { code, stdout, stderr } = await run([...args, '--build', 'sources', '--out', out])
+  t.equal(code, 0, `${stdout}${stderr}`)
+  t.match(stdout, /GET \/health[\s\S]*ours +[\d,]+[\s\S]*node:http, same bytes +[\d,]+[\s\S]*bare Fastify/)
+  t.match(await run(['validate', out]), { code: 0, stdout: /floor\.json matches/ })
+  const { kind, rows, starts } = JSON.parse(readFileSync(out, 'utf8'))
+  t.equal(kind, 'floor')
+  t.same(starts, [], 'start times are measured only with all rows')
+  t.equal(rows.length, 1)
+  for (const { name, figures, effect } of rows[0].sides) {
+    t.equal(figures.errors, 0, name)
+    t.equal(figures.boots.length, 2, name)
+    t.ok(figures.rate > 0 && figures.generatorShare > 0 && figures.generatorShare <= 1, name)
+    if (process.platform === 'linux') t.ok(figures.cpuMicros > 0 && figures.fixedRateCpuMicros > 0, name)
+    t.equal(effect === undefined, name === 'ours', 'ours is compared with each other side')
+  }
+})
+
+t.test('a row that does not exist is named with those that do', async (t) => {
+  const { code, stderr } = await run([
+    'floor',
+    'nothing',
+    '--users',
+    '100',
+    '--products',
+    '1',
+    '--orders',
+    '1',
+  ])
+  t.equal(code, 64)
+  t.match(stderr, /no row nothing; there are health, cached-user/)
+})
 
 t.test('Ctrl-C stops all processes and writes the results so far', { timeout: 180_000 }, async (t) => {
   const out = join(t.testdir({}), 'run.json')

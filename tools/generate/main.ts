@@ -2,12 +2,14 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { action, EXIT_CODES, flag, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
 import { dashboardFiles } from './dashboards.ts'
+import { figureFiles } from './figures.ts'
 import type { GeneratedFiles } from './generated-files.ts'
 import { settingsFiles } from './settings.ts'
 
 const SOURCES: Readonly<Record<string, () => GeneratedFiles>> = {
   settings: settingsFiles,
   dashboards: dashboardFiles,
+  figures: figureFiles,
 }
 
 await runCommand(
@@ -16,8 +18,9 @@ await runCommand(
     summary: 'Write every file that is generated from another.',
     positionals: { placeholder: `${Object.keys(SOURCES).join('|')} …`, help: 'all of them unless given' },
     options: { check: flag({ help: 'write nothing; fail when a file is not current' }) },
-    details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts
-dashboards  infra/grafana/dashboards, from infra/grafana/src`,
+    details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts and bench/baselines/2-cores-peers.json
+dashboards  infra/grafana/dashboards, from infra/grafana/src
+figures     docs/images/peers.svg and a table of docs/TUNING.md, from bench/baselines/2-cores-floor.json and 2-cores-peers.json`,
     run({ check }, names) {
       const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))
       if (unknown.length > 0) throw new UsageError(`Nothing to generate is called ${unknown.join(', ')}`)

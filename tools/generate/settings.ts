@@ -3,13 +3,15 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { environmentExample, settingTable, tuningTable } from '@reference/config'
 import { SERVICES } from '@reference/shop/services'
+import { withFigures } from './figures.ts'
 import type { GeneratedFiles } from './generated-files.ts'
+import { replaceBetween } from './replace-between.ts'
 
 const ALL = Object.values(SERVICES)
 
-/** `.env.example`, and README.md with its tables of settings. */
+/** `.env.example`, and README.md with its tables of settings and its figures. */
 export function settingsFiles(): GeneratedFiles {
-  const readme = readFileSync(join(REPOSITORY_ROOT, 'README.md'), 'utf8')
+  const readme = withFigures(readFileSync(join(REPOSITORY_ROOT, 'README.md'), 'utf8'))
   return new Map([
     ['.env.example', environmentExample(ALL)],
     [
@@ -17,13 +19,4 @@ export function settingsFiles(): GeneratedFiles {
       replaceBetween(replaceBetween(readme, 'tunings', tuningTable(ALL)), 'settings', settingTable(ALL)),
     ],
   ])
-}
-
-/** Replaces the lines between `<!-- name:start -->` and `<!-- name:end -->`. */
-function replaceBetween(text: string, name: string, content: string): string {
-  const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`]
-  const from = text.indexOf(start)
-  const to = text.indexOf(end)
-  if (from < 0 || to < from) throw new Error(`README.md has no ${start} … ${end}`)
-  return `${text.slice(0, from + start.length)}\n${content}${text.slice(to)}`
 }

@@ -37,6 +37,8 @@ export function commands(signal: AbortSignal): Record<string, Command> & { run: 
     aa: aa(signal),
     tune: tune(signal),
     baseline: baseline(signal),
+    floor: floor(signal),
+    peers: peers(signal),
     ...tools(signal),
   }
 }
@@ -71,6 +73,8 @@ function run(signal: AbortSignal): Command {
   pnpm bench list            scenarios, variants and switches
   pnpm bench baseline        every configured system: response time against its threshold
   pnpm bench infra           pgbench and redis-benchmark against the stack
+  pnpm bench floor           each path beside the least work that could answer it
+  pnpm bench peers           our services beside Go with gin and FastAPI
   pnpm bench tune            find settings for this machine: change one, measure, keep or roll back
   pnpm bench aa [SCENARIO…]  A/A test: compare every set-up with itself and count false differences
   pnpm bench validate FILE…  check results against bench/results.schema.json
@@ -152,6 +156,48 @@ function baseline(signal: AbortSignal): Command {
   })
 }
 
+const DUET_OPTIONS = {
+  quick: flag({ help: 'two short boots: shows that everything runs, not what it is worth' }),
+  boots: integer({ help: 'exactly N boots, whatever the budget', minimum: 1 }),
+  budget: duration('total time, such as 4m (5.5m)'),
+  build: oneOf(['dist', 'sources'], {
+    help: 'our files: those of pnpm build, or the sources (dist where it exists)',
+  }),
+  out: OUT.out,
+  ...DATASET,
+}
+const ROWS = { placeholder: '[ROW…]', help: 'names of rows; all of them, and start and memory, without any' }
+
+function floor(signal: AbortSignal): Command {
+  return action({
+    summary:
+      'Measure each path beside the least work that could answer it: node:http, pgbench, redis-benchmark.',
+    positionals: ROWS,
+    options: DUET_OPTIONS,
+    async run({ users, products, orders, budget, ...values }, rows) {
+      const module = await import('./floor.ts')
+      const args = { ...values, rows, budgetMs: budget, dataset: { users, products, orders } }
+      return unlessInterrupted(signal, () => module.floor(args, signal))
+    },
+  })
+}
+
+function peers(signal: AbortSignal): Command {
+  return action({
+    summary:
+      'Measure our services beside the guide’s own applications, Go with gin and FastAPI (bench/peers).',
+    positionals: ROWS,
+    options: DUET_OPTIONS,
+    details:
+      'An application whose language or packages this machine lacks is shown as "not run" with the reason.',
+    async run({ users, products, orders, budget, ...values }, rows) {
+      const module = await import('./peers.ts')
+      const args = { ...values, rows, budgetMs: budget, dataset: { users, products, orders } }
+      return unlessInterrupted(signal, () => module.peers(args, signal))
+    },
+  })
+}
+
 function tools(signal: AbortSignal): Record<string, Command> {
   return {
     infra: action({
@@ -172,12 +218,13 @@ function tools(signal: AbortSignal): Record<string, Command> {
       },
     }),
     validate: action({
-      summary: 'Check results against bench/results.schema.json.',
+      summary:
+        'Check files of results against their schema, bench/results.schema.json or duet-results.schema.json.',
       positionals: { placeholder: 'FILE…', help: 'JSON files of results', minimum: 1 },
       async run(_, files) {
-        const { readResults } = await import('../report/results-file.ts')
+        const { validateResults } = await import('../report/results-file.ts')
         for (const file of files) {
-          readResults(file)
+          validateResults(file)
           process.stdout.write(`${file} matches the schema\n`)
         }
         return EXIT_CODES.OK

@@ -1,5 +1,6 @@
-/** Generates `bench/results.schema.json` from `report/schema.ts`: `node bench/src/commands/write-schema.ts`. */
+/** Generates the schemas of results from `report/`: `node bench/src/commands/write-schema.ts`. */
 import { writeFileSync } from 'node:fs'
-import { schemaText } from '../report/schema.ts'
+import { duetSchemaText, schemaText } from '../report/schema-texts.ts'
 
 writeFileSync(new URL('../../results.schema.json', import.meta.url), schemaText())
+writeFileSync(new URL('../../duet-results.schema.json', import.meta.url), duetSchemaText())

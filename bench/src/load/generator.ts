@@ -5,20 +5,37 @@
  */
 import { spawnSync } from 'node:child_process'
 import { type ClosedLoopOptions, type ClosedLoopResult, closedLoop } from './closed-loop.ts'
+import { KeepAliveLoop, type KeepAliveOptions, type SliceResult } from './keep-alive-loop.ts'
 import { type OpenLoopOptions, type OpenLoopResult, openLoop } from './open-loop.ts'
 
 export type Job =
   | { readonly kind: 'closed'; readonly options: ClosedLoopOptions }
   | { readonly kind: 'open'; readonly options: OpenLoopOptions }
+  | { readonly kind: 'slice'; readonly options: SliceOptions }
 
-export type JobResult<Kind extends Job['kind']> = (Kind extends 'closed'
-  ? ClosedLoopResult
-  : OpenLoopResult) & {
+interface SliceOptions {
+  /** The loop whose connections are used. */
+  readonly loop: number
+  readonly durationMs: number
+}
+
+interface Results {
+  readonly closed: ClosedLoopResult
+  readonly open: OpenLoopResult
+  readonly slice: SliceResult
+}
+
+export type JobResult<Kind extends Job['kind']> = Results[Kind] & {
   /** Share of the time for which the generator's event loop was busy, 0–1. */
   readonly utilisation: number
 }
+type AnyResult = JobResult<'closed'> | JobResult<'open'> | JobResult<'slice'>
 
-export type ToGenerator = { readonly id: number; readonly job: Job } | { readonly reapOnExit: Reaped }
+export type ToGenerator =
+  | { readonly id: number; readonly job: Job }
+  | { readonly reapOnExit: Reaped }
+  | { readonly keepLoop: number; readonly options: KeepAliveOptions }
+  | { readonly closeLoop: number }
 
 /** Processes and containers to end when the benchmark is killed. */
 export interface Reaped {
@@ -27,21 +44,40 @@ export interface Reaped {
 }
 
 export type FromGenerator =
-  | { readonly id: number; readonly result: JobResult<'closed'> | JobResult<'open'> }
+  | { readonly id: number; readonly result: AnyResult }
   | { readonly id: number; readonly error: string }
 
 let reaped: Reaped = { pids: [], containers: [] }
+/** Closed loops that keep their connections between slices. */
+const loops = new Map<number, KeepAliveLoop>()
 
-async function perform(job: Job): Promise<JobResult<'closed'> | JobResult<'open'>> {
+async function perform(job: Job): Promise<AnyResult> {
   const before = performance.eventLoopUtilization()
-  const result = job.kind === 'closed' ? await closedLoop(job.options) : await openLoop(job.options)
+  const result = await start(job)
   return { ...result, utilisation: performance.eventLoopUtilization(before).utilization }
+}
+
+function start(job: Job): Promise<Results[Job['kind']]> {
+  if (job.kind === 'closed') return closedLoop(job.options)
+  if (job.kind === 'open') return openLoop(job.options)
+  const loop = loops.get(job.options.loop)
+  if (loop === undefined) throw new Error('this loop is closed')
+  return loop.run(job.options.durationMs)
 }
 
 function listen(): void {
   process.on('message', (message: ToGenerator) => {
     if ('reapOnExit' in message) {
       reaped = message.reapOnExit
+      return
+    }
+    if ('keepLoop' in message) {
+      loops.set(message.keepLoop, new KeepAliveLoop(message.options))
+      return
+    }
+    if ('closeLoop' in message) {
+      loops.get(message.closeLoop)?.close()
+      loops.delete(message.closeLoop)
       return
     }
     const { id, job } = message

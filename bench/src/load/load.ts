@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { ClosedLoopOptions } from './closed-loop.ts'
 import type { FromGenerator, Job, JobResult, Reaped, ToGenerator } from './generator.ts'
+import type { KeepAliveOptions } from './keep-alive-loop.ts'
 import type { OpenLoopOptions } from './open-loop.ts'
 
 /** The load generator, in a process of its own. */
@@ -10,9 +11,17 @@ export interface Load {
   readonly pid: number
   closed(options: ClosedLoopOptions): Promise<JobResult<'closed'>>
   open(options: OpenLoopOptions): Promise<JobResult<'open'>>
+  /** A closed loop for slices, whose connections stay open until `close()`. */
+  slices(options: KeepAliveOptions): SliceLoad
   /** Sets the processes and containers that the generator ends if this process is killed. */
   reapOnExit(of: Partial<Reaped>): void
   close(): Promise<void>
+}
+
+/** Slices of load over the same connections. */
+export interface SliceLoad {
+  run(durationMs: number): Promise<JobResult<'slice'>>
+  close(): void
 }
 
 /** Starts the generator's process, on the cores of this one. */
@@ -56,6 +65,14 @@ export function startLoad(): Load {
     pid: child.pid ?? 0,
     closed: (options) => perform({ kind: 'closed', options }),
     open: (options) => perform({ kind: 'open', options }),
+    slices(options) {
+      const loop = ids++
+      post({ keepLoop: loop, options })
+      return {
+        run: (durationMs) => perform({ kind: 'slice', options: { loop, durationMs } }),
+        close: () => post({ closeLoop: loop }),
+      }
+    },
     reapOnExit: ({ pids = [], containers = [] }) => post({ reapOnExit: { pids, containers } }),
     async close() {
       closing = true

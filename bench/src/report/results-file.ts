@@ -1,8 +1,10 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
+import { DUET_SCHEMA, type DuetResults } from './duet-schema.ts'
 import { renderReport } from './html.ts'
 import { RESULTS_SCHEMA, type Results } from './schema.ts'
 
@@ -36,20 +38,53 @@ export function writeResults(file: string, results: Results): string {
   return report
 }
 
+/** Checks results of `bench floor` or `bench peers` against their schema and writes them. */
+export function writeDuetResults(file: string, results: DuetResults): void {
+  checkDuet(results, file)
+  writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+}
+
 /** @throws BenchError when the file cannot be read or does not match the schema */
 export function readResults(file: string): Results {
-  let value: unknown
+  return check(readJson(file), file)
+}
+
+/**
+ * Checks a file of results of any command.
+ *
+ * @throws BenchError when the file cannot be read or does not match its schema
+ */
+export function validateResults(file: string): void {
+  const value = readJson(file)
+  // Only the results of `bench floor` and `bench peers` have a kind.
+  if (typeof value === 'object' && value !== null && 'kind' in value) checkDuet(value, file)
+  else check(value, file)
+}
+
+function readJson(file: string): unknown {
   try {
-    value = JSON.parse(readFileSync(file, 'utf8'))
+    return JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
     throw new BenchError('RESULTS_UNREADABLE', `${file} cannot be read`, { cause: error })
   }
-  return check(value, file)
 }
 
 function check(value: unknown, file: string): Results {
-  if (Value.Check(RESULTS_SCHEMA, value)) return value
-  const errors = [...Value.Errors(RESULTS_SCHEMA, value)].slice(0, 5)
+  return checkWith(RESULTS_SCHEMA, 'results.schema.json', value, file)
+}
+
+function checkDuet(value: unknown, file: string): DuetResults {
+  return checkWith(DUET_SCHEMA, 'duet-results.schema.json', value, file)
+}
+
+function checkWith<Schema extends TSchema>(
+  schema: Schema,
+  name: string,
+  value: unknown,
+  file: string,
+): Static<Schema> {
+  if (Value.Check(schema, value)) return value
+  const errors = [...Value.Errors(schema, value)].slice(0, 5)
   const list = errors.map(({ instancePath, message }) => `  ${instancePath || '/'}: ${message}`).join('\n')
-  throw new BenchError('RESULTS_INVALID', `${file} does not match results.schema.json:\n${list}`)
+  throw new BenchError('RESULTS_INVALID', `${file} does not match ${name}:\n${list}`)
 }

@@ -1,16 +1,17 @@
 import { type Static, type TProperties, Type } from 'typebox'
 
-const Count = Type.Integer({ minimum: 0 })
-const NonNegative = (description?: string) => Type.Number({ minimum: 0, ...(description && { description }) })
+export const Count = Type.Integer({ minimum: 0 })
+export const NonNegative = (description?: string) =>
+  Type.Number({ minimum: 0, ...(description && { description }) })
 const Ms = NonNegative('milliseconds')
 const Tally = Type.Record(Type.String(), Type.Number())
 const Metric = Type.Union([Type.Literal('throughput'), Type.Literal('p99')])
 
-function strictObject<Properties extends TProperties>(properties: Properties) {
+export function strictObject<Properties extends TProperties>(properties: Properties) {
   return Type.Object(properties, { additionalProperties: false })
 }
 
-const Fingerprint = strictObject({
+export const Fingerprint = strictObject({
   cpuModel: Type.String(),
   cores: Count,
   memoryBytes: Count,
@@ -146,11 +147,6 @@ export const RESULTS_SCHEMA = Type.Object(
     title: 'Results of pnpm bench',
   },
 )
-
-/** The text of `bench/results.schema.json`. */
-export function schemaText(): string {
-  return `${JSON.stringify(RESULTS_SCHEMA, null, 2)}\n`
-}
 
 export type Results = Static<typeof RESULTS_SCHEMA>
 export type ScenarioResult = Static<typeof Scenario>

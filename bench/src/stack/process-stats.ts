@@ -20,6 +20,18 @@ export function cpuMsOf(pid: number): number | undefined {
   }
 }
 
+/**
+ * CPU time of a process and its running threads in ms, from the scheduler, which counts nanoseconds; undefined off Linux.
+ *
+ * `stat` counts in ticks of 10 ms, which is a tenth of what 1,000 requests cost.
+ */
+export function exactCpuMsOf(pid: number): number | undefined {
+  if (!IS_LINUX) return undefined
+  const folder = `/proc/${pid}/task`
+  const threads = readdirSync(folder).map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'utf8'))
+  return threads.reduce((sum, stat) => sum + Number(stat.split(' ', 1)[0]) / 1e6, 0)
+}
+
 /** Resident memory in bytes; undefined when the process has exited. */
 export function residentBytesOf(pid: number): number | undefined {
   try {

@@ -67,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     pid: child.pid ?? 0,
     bootMs: 0,
     logBytes: () => statSync(logFile).size,
-    stop: () => stop(child),
+    stop: () => endProcess(child),
   }
   try {
     await ready(child, origin, readyTimeoutMs, signal)
@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 }
 
 /** The last lines of a log, without stack frames. */
-function lastMessages(log: string): string {
+export function lastMessages(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '' && !/^\s+(at |\^)/.test(line))
   return lines
     .slice(-6)
@@ -89,7 +89,7 @@ function lastMessages(log: string): string {
 }
 
 /** The environment of this process without the services' settings, so that none leaks into a measurement. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   const settingNames = new Set(Object.keys(settings).flatMap((name) => [name, `${name}_FILE`]))
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !settingNames.has(name) && name !== 'NODE_OPTIONS'),
@@ -121,7 +121,7 @@ async function ready(
 }
 
 /** Kills the process: a graceful shutdown would wait a second for open connections, and has tests of its own. */
-async function stop(child: ChildProcess): Promise<void> {
+export async function endProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill('SIGKILL')

@@ -1,0 +1,1 @@
+"""The FastAPI application of the performance tuning guide, tuned as the guide says."""

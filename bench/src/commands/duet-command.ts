@@ -1,0 +1,109 @@
+import { EXIT_CODES } from '@reference/cli'
+import { DuetRun, type MeasuredRow } from '../duet/duet-run.ts'
+import type { GroupPlan, StartPlan } from '../duet/plan.ts'
+import { summarizeRow, summarizeStarts } from '../duet/summary.ts'
+import type { DuetResults } from '../report/duet-schema.ts'
+import { renderDuetTable } from '../report/duet-table.ts'
+import { resultsName, writeDuetResults } from '../report/results-file.ts'
+import { type Bench, withBench } from '../run/bench.ts'
+import { durationsFor } from '../run/plan.ts'
+import { createProgress } from '../run/progress.ts'
+import type { Dataset } from '../stack/dataset.ts'
+import { selectRows } from './select-rows.ts'
+
+export interface DuetArguments {
+  /** Names of rows; all when empty. */
+  readonly rows: readonly string[]
+  /** Two short boots, to see that everything runs. */
+  readonly quick: boolean
+  readonly boots: number | undefined
+  readonly budgetMs: number | undefined
+  readonly dataset: Dataset
+  readonly out: string | undefined
+}
+
+/** What a command compares. */
+export interface DuetPlan {
+  readonly groups: readonly GroupPlan[]
+  readonly starts: StartPlan
+  readonly versions: Readonly<Record<string, string>>
+}
+
+const DEFAULT_BUDGET_MS = 5.5 * 60_000
+const MINIMUM_BOOTS = 3
+const MAXIMUM_BOOTS = 20
+/** Shares of the machine above which a row is named in a warning. */
+const OTHER_CORES = 0.15
+const STEAL = 0.03
+
+const FULL = { turns: 6, warmUpLimitMs: 5000, pacedMs: 700, pacedTurns: 2, starts: 5 }
+const QUICK = { turns: 2, warmUpLimitMs: 1500, pacedMs: 300, pacedTurns: 1, starts: 1 }
+
+/**
+ * Measures sides beside each other, prints a table and writes the results.
+ *
+ * @returns the exit code
+ */
+export async function runDuet(
+  kind: DuetResults['kind'],
+  args: DuetArguments,
+  plan: (bench: Bench) => Promise<DuetPlan>,
+  signal: AbortSignal,
+): Promise<number> {
+  const { dataset, quick, boots, budgetMs = DEFAULT_BUDGET_MS } = args
+  const progress = createProgress()
+  const [startedAt, began] = [new Date().toISOString(), performance.now()]
+  const options = { dataset, durations: durationsFor({ full: false }), progress, signal }
+  const results = await withBench(options, async (bench, fingerprint): Promise<DuetResults> => {
+    progress.note(fingerprint.placement)
+    const planned = await plan(bench)
+    const groups = selectRows(planned.groups, args.rows)
+    const run = new DuetRun({
+      ...bench,
+      step: progress.step,
+      durations: {
+        ...(quick ? QUICK : FULL),
+        minimumBoots: boots ?? (quick ? 2 : MINIMUM_BOOTS),
+        maximumBoots: boots ?? (quick ? 2 : MAXIMUM_BOOTS),
+        deadlineMs: began + budgetMs,
+      },
+    })
+    const starts = args.rows.length > 0 ? [] : await run.measureStarts(planned.starts)
+    const rows = await run.measure(groups)
+    return {
+      schemaVersion: 1,
+      kind,
+      startedAt,
+      finishedAt: new Date().toISOString(),
+      seconds: Math.round((performance.now() - began) / 1000),
+      command: ['bench', kind, ...args.rows, ...(quick ? ['--quick'] : [])].join(' '),
+      fingerprint,
+      world: { ...dataset },
+      versions: planned.versions,
+      warnings: rows.flatMap(warningsOf),
+      rows: rows.map(summarizeRow),
+      starts: starts.length > 0 ? summarizeStarts(planned.starts, starts) : [],
+    }
+  })
+  progress.done()
+  const file = args.out ?? `${resultsName(startedAt)}-${kind}.json`
+  writeDuetResults(file, results)
+  process.stdout.write(`${renderDuetTable(results)}\n${file}\n`)
+  return EXIT_CODES.OK
+}
+
+function warningsOf({ plan, measured, boots, interference }: MeasuredRow): string[] {
+  const disturbed = interference.filter(({ otherCores, steal }) => otherCores > OTHER_CORES || steal > STEAL)
+  const unsteady = measured.flatMap(({ label }, i) => {
+    const count = boots.filter(({ sides }) => !sides[i]?.steady).length
+    return count === 0 ? [] : [`${label} in ${count} of ${boots.length} boots`]
+  })
+  return [
+    ...(disturbed.length > 0
+      ? [`${plan.name}: other programs used the processor in ${disturbed.length} of ${boots.length} boots`]
+      : []),
+    ...(unsteady.length > 0
+      ? [`${plan.name}: not steady after warm-up, so not counted: ${unsteady.join(', ')}`]
+      : []),
+  ]
+}

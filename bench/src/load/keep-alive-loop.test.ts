@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { KeepAliveLoop } from './keep-alive-loop.ts'
+import { ReplyReader } from './reply-reader.ts'
+
+interface Scope {
+  teardown(undo: () => void): void
+}
+
+async function listen(t: Scope, listener: RequestListener) {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  let opened = 0
+  server.on('connection', () => {
+    opened++
+  })
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, opened: () => opened }
+}
+
+t.test('slices keep their connections, count replies and send every request', async (t) => {
+  const seen = new Set<string | undefined>()
+  let answered = 0
+  const { origin, opened } = await listen(t, ({ url }, response) => {
+    seen.add(url)
+    answered++
+    response.end('x'.repeat(100))
+  })
+  const requests = Array.from({ length: 10 }, (_, i) => ({ path: `/${i}` }))
+  const loop = new KeepAliveLoop({ origin, connections: 4, requests })
+  t.teardown(() => loop.close())
+  const [first, second] = [await loop.run(150), await loop.run(150)]
+  t.equal(opened(), 4)
+  t.equal(seen.size, 10)
+  t.match([first.errors, second.errors], [0, 0])
+  t.ok(first.answered > 0 && second.answered > 0)
+  // Each slice waits for the replies in flight, which it does not count.
+  t.ok(answered - first.answered - second.answered <= 8)
+  t.ok(first.bytes > first.answered * 100)
+})
+
+t.test('a connection that the server closed between slices is opened again', async (t) => {
+  const { origin, opened } = await listen(t, ({ socket }, response) => {
+    response.end('ok', () => setImmediate(() => socket.end()))
+  })
+  const loop = new KeepAliveLoop({ origin, connections: 2, requests: [{ path: '/' }] })
+  t.teardown(() => loop.close())
+  await loop.run(50)
+  t.ok((await loop.run(50)).answered > 0)
+  t.ok(opened() >= 4)
+})
+
+t.test('failures and lost connections are errors', async (t) => {
+  let count = 0
+  const { origin } = await listen(t, ({ socket }, response) => {
+    count++
+    if (count === 20) socket.destroy()
+    else response.writeHead(count % 2 === 0 ? 503 : 200).end('ok')
+  })
+  const loop = new KeepAliveLoop({ origin, connections: 2, requests: [{ path: '/' }] })
+  t.teardown(() => loop.close())
+  const { answered, errors } = await loop.run(200)
+  t.ok(count > 20)
+  t.ok(Math.abs(errors - answered / 2) <= 3, `${errors} errors of ${answered}`)
+})
+
+t.test('a server that refuses connections fails the slice', async (t) => {
+  const loop = new KeepAliveLoop({ origin: 'http://127.0.0.1:1', connections: 1, requests: [{ path: '/' }] })
+  await t.rejects(loop.run(10), { code: 'ECONNREFUSED' })
+})
+
+const REPLIES = {
+  'a length': 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nContent-Length: 11\r\n\r\nhello world',
+  'a length at another place': 'HTTP/1.1 201 Created\r\ncontent-length: 0\r\nx: y\r\n\r\n',
+  chunks: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
+  'an error': 'HTTP/1.1 404 Not Found\r\ncontent-length: 3\r\n\r\nabc',
+  'a body longer than its head': `HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n${'content-length: 7\r\n'.repeat(250)}${'.'.repeat(250)}`,
+}
+
+t.test('the end of a reply is found wherever the network splits it', async (t) => {
+  for (const size of [1, 2, 3, 7, 40, 100_000]) {
+    const reader = new ReplyReader()
+    for (const [name, text] of Object.entries(REPLIES)) {
+      const bytes = Buffer.from(text)
+      let ended = false
+      for (let from = 0; from < bytes.length; from += size) {
+        t.notOk(ended, `${name} by ${size} did not end early`)
+        const part = bytes.subarray(from, from + size)
+        // The reader gets a buffer that is larger than what was received, with old bytes behind it.
+        ended = reader.read(Buffer.concat([part, Buffer.from('\r\n\r\n')]), part.length)
+      }
+      t.ok(ended, `${name} by ${size}`)
+      t.equal(reader.succeeded, name !== 'an error', `${name} by ${size}`)
+    }
+  }
+})
