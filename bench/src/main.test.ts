@@ -141,7 +141,7 @@ t.test('bench floor measures a path beside its floor on real servers', { timeout
   }
 })
 
-t.test('a row that does not exist is named with those that do', async (t) => {
+t.test('a row that does not exist is named together with the existing rows', async (t) => {
   const { code, stderr } = await run([
     'floor',
     'nothing',

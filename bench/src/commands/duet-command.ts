@@ -36,8 +36,8 @@ const MAXIMUM_BOOTS = 20
 const OTHER_CORES = 0.15
 const STEAL = 0.03
 
-const FULL = { turns: 6, warmUpLimitMs: 5000, pacedMs: 700, pacedTurns: 2, starts: 5 }
-const QUICK = { turns: 2, warmUpLimitMs: 1500, pacedMs: 300, pacedTurns: 1, starts: 1 }
+const FULL = { turns: 6, warmUpLimitMs: 5000, pacedMs: 600, pacedTurns: 2, starts: 4 }
+const QUICK = { turns: 2, warmUpLimitMs: 3000, pacedMs: 300, pacedTurns: 1, starts: 1 }
 
 /**
  * Measures sides beside each other, prints a table and writes the results.

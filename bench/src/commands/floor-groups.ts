@@ -20,7 +20,7 @@ const SESSIONS = 30
 const HEALTH = [{ path: '/health' }]
 const ALL = [{ path: '/all?limit=100' }]
 /** A tool starts afresh with each slice, which has to be long against its start. */
-const TOOL_SLICE_MS = 1000
+const TOOL_SLICE_MS = 600
 
 const OURS = { kind: 'process', name: 'ours', label: 'ours' } as const
 const NODE_HTTP = {
@@ -157,7 +157,7 @@ function databaseRow(bench: Bench): GroupPlan['rows'][number] {
       { ...OURS, process: 'uncached' },
       pgbenchSide(bench, {
         statements: [{ text, values: bind({ id: 1 }) }],
-        users: dataset.users,
+        users: Math.min(1000, dataset.users),
         connections: SESSIONS,
       }),
     ],

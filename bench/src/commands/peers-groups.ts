@@ -9,6 +9,8 @@ import { type Build, ourProcess } from './ours.ts'
 import type { PeerProgram } from './peer-programs.ts'
 
 const CONNECTIONS = 50
+/** Of lists, whose replies take milliseconds: 50 callers of FastAPI would wait for seconds. */
+const LIST_CONNECTIONS = 16
 const ALL = [{ path: '/all?limit=100' }]
 const PAGES = 200
 const PAGE_ROWS = 50
@@ -144,6 +146,7 @@ function databaseRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows
     },
     {
       ...common,
+      connections: LIST_CONNECTIONS,
       name: 'user-page',
       title: 'GET /users, pages of 50 rows',
       about: `${PAGES} different pages, from Postgres.`,
@@ -153,7 +156,7 @@ function databaseRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows
 }
 
 function allRows(peers: readonly Peer[]): GroupPlan['rows'] {
-  const common = { connections: CONNECTIONS, requests: ALL, sliceMs: 500 }
+  const common = { connections: LIST_CONNECTIONS, requests: ALL, sliceMs: 300 }
   return [
     {
       ...common,

@@ -44,7 +44,7 @@ export type StartTurn = readonly {
   readonly loadedBytes: number
 }[]
 
-const START_LOAD_MS = 1500
+const START_LOAD_MS = 1000
 
 /** Measures groups of processes boot after boot: in each, all processes of a group start afresh and live at once. */
 export class DuetRun {

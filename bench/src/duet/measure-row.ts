@@ -1,5 +1,5 @@
 import { orderOf } from './order.ts'
-import { isSteady } from './steady.ts'
+import { isSteady, MINIMUM_SLICES } from './steady.ts'
 
 /** The load of one slice of time. */
 export interface Slice {
@@ -89,7 +89,8 @@ async function warmUp(side: Side, sliceMs: number, limitMs: number): Promise<War
   }
   const rates: number[] = []
   const until = performance.now() + limitMs
-  while (!isSteady(rates) && performance.now() < until) rates.push(rateOf(await side.load(sliceMs)))
+  const mayGoOn = () => performance.now() < until || rates.length < MINIMUM_SLICES
+  while (!isSteady(rates) && mayGoOn()) rates.push(rateOf(await side.load(sliceMs)))
   return { steady: isSteady(rates), warmUpSlices: rates.length }
 }
 

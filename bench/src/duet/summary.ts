@@ -41,19 +41,20 @@ function summarizeSide(side: SidePlan, index: number, boots: readonly RowBoot[])
         warmUpSlices: boot.warmUpSlices,
       })),
     },
-    ...(index > 0 && { effect: compare(index, boots) }),
+    ...(index > 0 && compare(index, boots)),
   }
 }
 
-/** Ours against another side, over the boots in which both were steady. */
-function compare(index: number, boots: readonly RowBoot[]): NonNullable<DuetSideResult['effect']> {
+/** Ours against another side, over the boots in which both were steady; nothing without such a boot. */
+function compare(index: number, boots: readonly RowBoot[]): Pick<DuetSideResult, 'effect'> {
   const pairs = boots.flatMap(({ sides: [ours, ...others] }) => {
     const other = others[index - 1]
     return ours?.steady && other?.steady ? [{ ours, other }] : []
   })
   const rate = duetEffect(pairs.map(({ ours, other }) => ratios(ours.slices, other.slices, rateOf)))
   const cpu = duetEffect(pairs.map(({ ours, other }) => ratios(ours.paced, other.paced, cpuOf)))
-  return { rate: interval(rate), ...(cpu.boots > 0 && { fixedRateCpu: interval(cpu) }) }
+  if (rate.boots === 0) return {}
+  return { effect: { rate: interval(rate), ...(cpu.boots > 0 && { fixedRateCpu: interval(cpu) }) } }
 }
 
 /** The ratio of each turn; turns without the figure are left out. */

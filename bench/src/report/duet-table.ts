@@ -36,12 +36,12 @@ function renderRow({ title, name, connections, sides, fixedRatePerSecond }: Duet
   return `${head}\n${table}${absent.join('')}`
 }
 
-function cellsOf({ label, figures, effect }: DuetSideResult): string[] {
+function cellsOf({ name, label, figures, effect }: DuetSideResult): string[] {
   return [
     label,
     number(figures?.rate ?? 0),
     effect ? times(effect.rate.ratio) : '',
-    effect ? intervalText(effect.rate) : '',
+    effect ? intervalText(effect.rate) : name === 'ours' ? '' : 'not steady',
     micros(figures?.cpuMicros),
     micros(figures?.fixedRateCpuMicros),
     effect?.fixedRateCpu ? times(effect.fixedRateCpu.ratio) : '',

@@ -15,7 +15,7 @@ t.test('results are written, valid against the schema, and read back', async (t)
   t.same(readResults(file), results)
 })
 
-t.test('the published schemas are those that check results', async (t) => {
+t.test('the published schemas are the ones that check results', async (t) => {
   const published = { 'results.schema.json': schemaText(), 'duet-results.schema.json': duetSchemaText() }
   for (const [file, text] of Object.entries(published)) {
     const onDisk = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
