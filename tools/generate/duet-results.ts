@@ -54,6 +54,11 @@ export function rateText(rate: number): string {
   return Number(rate.toPrecision(3)).toLocaleString('en')
 }
 
+/** An end of an interval: 2.314 → `2.31`, 31.42 → `31.4` */
+export function boundText(value: number): string {
+  return value.toFixed(value >= 10 ? 1 : 2)
+}
+
 /** 2.314 → `2.3×`, 31.4 → `31×`, 0.953 → `0.95×` */
 export function ratioText(ratio: number): string {
   if (ratio >= 10) return `${ratio.toFixed(0)}×`

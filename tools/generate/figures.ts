@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import {
   baselinePath,
+  boundText,
   type DuetResults,
   type Interval,
   type Row,
@@ -44,7 +45,9 @@ function sentence(peers: DuetResults): string {
   })
   const machine = `${fingerprint.cores} cores of an ${fingerprint.cpuModel}`
   const others = ['Go (gin)', 'FastAPI'].flatMap((name) => versions[name] ?? []).join('; ')
-  return `${clauses.join('\n')}
+  return `![Requests a second of ours, Go and FastAPI on one core, by path](${CHART})
+
+${clauses.join('\n')}
 
 Each server has one core to itself while it is loaded. In brackets: the 95 % interval. Node ${fingerprint.node.replace('v', '')}; ${others};
 ${machine} ([all figures](${baselinePath('peers')})).
@@ -112,7 +115,7 @@ function cell(interval: Interval | undefined): string {
 }
 
 function bounds({ low, high }: Interval): string {
-  return high === null ? '' : ` (${low.toFixed(2)}–${high.toFixed(2)})`
+  return high === null ? '' : ` (${boundText(low)}–${boundText(high)})`
 }
 
 function micros(row: Row | undefined, side: string): string {

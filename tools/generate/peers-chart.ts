@@ -1,17 +1,17 @@
-import { type DuetResults, type Row, rateText, ratioText, type Side } from './duet-results.ts'
+import { boundText, type DuetResults, type Row, rateText, ratioText, type Side } from './duet-results.ts'
 
 /** Colours are attributes of each element, since not every viewer of SVG reads a style sheet. Legible on white, which is drawn. */
-const COLOURS: Readonly<Record<string, string>> = { ours: '#0b6e99', go: '#8a949e', fastapi: '#c9d1d9' }
+const COLOURS: Readonly<Record<string, string>> = { ours: '#0b6e99', go: '#7aa5b8', fastapi: '#c4470f' }
 const [INK, FAINT] = ['#24292f', '#57606a']
 const FONT = 'font-family="system-ui, sans-serif"'
 
-const WIDTH = 760
-const LABEL_WIDTH = 300
+const WIDTH = 800
+const LABEL_WIDTH = 320
 const BAR_HEIGHT = 15
 const BAR_PITCH = 18
 const ROW_GAP = 16
-/** Width of a bar at its longest; behind it comes the text. */
-const BAR_WIDTH = 270
+/** Width of a bar at its longest; behind it is the text. */
+const BAR_WIDTH = 170
 const TOP = 34
 
 /**
@@ -26,7 +26,7 @@ export function peersChart({ rows }: DuetResults): string {
     parts.push(
       text(LABEL_WIDTH - 12, y + (sides.length * BAR_PITCH) / 2 + 3, row.title, {
         anchor: 'end',
-        weight: 600,
+        weight: 500,
       }),
     )
     for (const side of sides) {
@@ -53,15 +53,12 @@ function bar({ name, label, figures, effect }: Side, { sides }: Row, y: number):
   const value = `${label} ${rateText(rate)}/s${compared}`
   return [
     `<rect x="${LABEL_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT}" fill="${COLOURS[name] ?? FAINT}"/>`,
-    // A long bar would push its text out of the picture, so it is written on the bar.
-    width > BAR_WIDTH / 2
-      ? text(LABEL_WIDTH + 6, y + 11.5, value, { size: 11.5, fill: name === 'ours' ? '#ffffff' : INK })
-      : text(LABEL_WIDTH + width + 6, y + 11.5, value, { size: 11.5 }),
+    text(LABEL_WIDTH + width + 6, y + 11.5, value, { size: 11.5 }),
   ]
 }
 
 function interval({ low, high }: { low: number; high: number | null }): string {
-  return high === null ? '' : ` (${low.toFixed(2)}–${high.toFixed(2)})`
+  return high === null ? '' : ` (${boundText(low)}–${boundText(high)})`
 }
 
 function text(

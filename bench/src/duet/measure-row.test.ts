@@ -15,6 +15,7 @@ function side(name: string, rate: (call: number) => number, calls: string[], can
   })
   return {
     name,
+    warmUpRequests: 0,
     async load(durationMs) {
       calls.push(name)
       return slice((rate(count++) * durationMs) / 1000, durationMs / 1000)
@@ -38,6 +39,13 @@ t.test('after the warm-up of each side, slices alternate in balanced order', asy
     measured.map(({ slices, paced, steady }) => [slices.length, paced.length, steady]),
     Array.from({ length: 3 }, () => [6, 2, true]),
   )
+})
+
+t.test('the warm-up lasts until every request was sent', async (t) => {
+  const calls: string[] = []
+  const filling = { ...side('A', () => 1000, calls), warmUpRequests: 95 }
+  const { sides } = await measureRow([filling, side('B', () => 1000, calls)], DURATIONS)
+  t.match(sides, [{ warmUpSlices: 10, steady: true }, { warmUpSlices: 6 }])
 })
 
 t.test('a side that never becomes steady is measured and marked', async (t) => {

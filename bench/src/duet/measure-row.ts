@@ -17,6 +17,8 @@ export interface Side {
   readonly name: string
   /** As many requests as are answered within `durationMs`. */
   load(durationMs: number): Promise<Slice>
+  /** Requests that fill the caches of the side, for the warm-up to reach at least. */
+  readonly warmUpRequests: number
   /** Requests at a fixed rate. Undefined for a tool, which has no such mode. */
   readonly paced: ((ratePerSecond: number, durationMs: number) => Promise<Slice>) | undefined
 }
@@ -50,6 +52,8 @@ export interface RowBoot {
 }
 
 const MAX_PACED_PER_SECOND = 1000
+/** Beyond the limit, to fill caches and to have enough slices for a verdict. */
+const GRACE_MS = 10_000
 
 /**
  * Measures sides that are all alive at once: warms each up until it is steady, then loads them in turns of short slices, so
@@ -89,8 +93,14 @@ async function warmUp(side: Side, sliceMs: number, limitMs: number): Promise<War
   }
   const rates: number[] = []
   const until = performance.now() + limitMs
-  const mayGoOn = () => performance.now() < until || rates.length < MINIMUM_SLICES
-  while (!isSteady(rates) && mayGoOn()) rates.push(rateOf(await side.load(sliceMs)))
+  let answered = 0
+  const mustGoOn = () => rates.length < MINIMUM_SLICES || answered < side.warmUpRequests
+  while (mustGoOn() || (!isSteady(rates) && performance.now() < until)) {
+    const slice = await side.load(sliceMs)
+    answered += slice.answered
+    rates.push(rateOf(slice))
+    if (performance.now() > until + GRACE_MS) break
+  }
   return { steady: isSteady(rates), warmUpSlices: rates.length }
 }
 

@@ -44,6 +44,8 @@ export function httpSide(
         cpuMs: since(before, exactCpuMsOf(pid)),
       }
     },
+    // Each connection has a share of the requests and a pace of its own: twice all of them is enough for each share.
+    warmUpRequests: 2 * requests.length,
     close: () => loop.close(),
   }
 }
@@ -62,6 +64,7 @@ export function toolSide(
     async load(durationMs) {
       return { ...(await run(durationMs)), errors: 0, cpuMs: undefined, generatorShare: 0 }
     },
+    warmUpRequests: 0,
     paced: undefined,
     close: () => {},
   }
