@@ -12,8 +12,13 @@ t.setTimeout(300_000)
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 
-async function run(args: readonly string[], onStderr: (text: string, stop: () => void) => void = () => {}) {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+async function run(
+  args: readonly string[],
+  onStderr: (text: string, stop: () => void) => void = () => {},
+  environment: Readonly<Record<string, string>> = {},
+) {
+  const env = { ...process.env, ...environment }
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
@@ -140,6 +145,35 @@ t.test('bench floor measures a path beside its floor on real servers', { timeout
     t.equal(effect === undefined, name === 'ours', 'ours is compared with each other side')
   }
 })
+
+t.test(
+  'bench peers without Go and Python shows both as not run, with the reason',
+  { timeout: 120_000 },
+  async (t) => {
+    const out = join(t.testdir({}), 'peers.json')
+    const args = [
+      'peers',
+      '--quick',
+      'health',
+      '--users',
+      '100',
+      '--products',
+      '10',
+      '--orders',
+      '100',
+      '--out',
+      out,
+    ]
+    const none = { BENCH_GO: '/none/go', BENCH_PYTHON: '/none/python3' }
+    const { code, stdout } = await run(args, undefined, none)
+    t.equal(code, 0)
+    t.match(stdout, /Go \(gin\): not run: there is no Go .*golang-go/)
+    t.match(stdout, /FastAPI: not run: there is no python3 .*python3-fastapi/)
+    const { rows } = JSON.parse(readFileSync(out, 'utf8'))
+    t.match(rows, [{ name: 'health', sides: [{ name: 'ours' }, { name: 'go' }, { name: 'fastapi' }] }])
+    t.match(await run(['validate', out]), { code: 0 })
+  },
+)
 
 t.test('a row that does not exist is named together with the existing rows', async (t) => {
   const { code, stderr } = await run([

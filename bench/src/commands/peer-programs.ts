@@ -36,18 +36,17 @@ const PYTHON_INSTALL =
  * Builds the Go application: with Debian's packages of its libraries where they are installed, else with modules.
  *
  * @param folder for the program
- * @param path programs are looked for in these folders, as in `PATH`
+ * @param command `go`; `BENCH_GO` names another one
  */
-export function goPeer(folder: string, path = process.env.PATH ?? ''): PeerProgram {
-  const env = { ...process.env, PATH: path }
-  const version = spawnSync('go', ['version'], { encoding: 'utf8', env })
-  if (version.status !== 0) return { kind: 'absent', reason: `there is no go on the PATH (${GO_INSTALL})` }
+export function goPeer(folder: string, command = process.env.BENCH_GO ?? 'go'): PeerProgram {
+  const version = spawnSync(command, ['version'], { encoding: 'utf8' })
+  if (version.status !== 0) return { kind: 'absent', reason: `there is no Go (${GO_INSTALL})` }
   const program = join(folder, 'go-peer')
   const sources = join(folder, 'go-peer-sources')
   // A copy, because `go mod tidy` writes go.sum.
   cpSync(join(PEERS, 'go'), sources, { recursive: true })
   const go = (args: readonly string[], more: Record<string, string>) =>
-    spawnSync('go', args, { cwd: sources, encoding: 'utf8', env: { ...env, ...more } })
+    spawnSync(command, args, { cwd: sources, encoding: 'utf8', env: { ...process.env, ...more } })
   const offline = existsSync(join(DEBIAN_GOPATH, 'src/github.com/gin-gonic/gin'))
   const modules = { GOFLAGS: '-mod=mod', GO111MODULE: 'on' }
   if (!offline) go(['mod', 'tidy'], modules)
@@ -59,7 +58,7 @@ export function goPeer(folder: string, path = process.env.PATH ?? ''): PeerProgr
     const message = (built.stderr ?? '').trim().split('\n').at(-1) ?? ''
     return { kind: 'absent', reason: `go build failed: ${message} (${GO_INSTALL})` }
   }
-  const libraries = spawnSync('go', ['version', '-m', program], { encoding: 'utf8', env }).stdout
+  const libraries = spawnSync(command, ['version', '-m', program], { encoding: 'utf8' }).stdout
   const gin =
     /gin-gonic\/gin\s+(\S+)/.exec(libraries)?.[1] ?? debianVersion('golang-github-gin-gonic-gin-dev')
   const pgx = /jackc\/pgx\/v4\s+(\S+)/.exec(libraries)?.[1] ?? debianVersion('golang-github-jackc-pgx-v4-dev')
