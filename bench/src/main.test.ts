@@ -1,35 +1,13 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { runBench } from '../testing/run-bench.ts'
 import { duration, httpUrl, share } from './commands/options.ts'
 import { readResults } from './report/results-file.ts'
 
 // Two tests start servers, fill them and measure.
 t.setTimeout(300_000)
-
-const main = fileURLToPath(new URL('main.ts', import.meta.url))
-
-async function run(
-  args: readonly string[],
-  onStderr: (text: string, stop: () => void) => void = () => {},
-  environment: Readonly<Record<string, string>> = {},
-) {
-  const env = { ...process.env, ...environment }
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-    onStderr(stderr, () => child.kill('SIGINT'))
-  })
-  const [code] = await once(child, 'close')
-  return { code, stdout, stderr, pid: child.pid }
-}
 
 t.test('wrong arguments exit with 64 and a message', async (t) => {
   const wrong: [string[], RegExp][] = [
@@ -49,7 +27,7 @@ t.test('wrong arguments exit with 64 and a message', async (t) => {
   ]
   await Promise.all(
     wrong.map(async ([args, message]) => {
-      const { code, stderr, stdout } = await run(args)
+      const { code, stderr, stdout } = await runBench(args)
       t.equal(code, 64, args.join(' '))
       t.match(stderr, message)
       t.equal(stdout, '')
@@ -58,7 +36,7 @@ t.test('wrong arguments exit with 64 and a message', async (t) => {
 })
 
 t.test('--help and list answer without starting a server', async (t) => {
-  const [help, list] = await Promise.all([run(['tune', '--help']), run(['list'])])
+  const [help, list] = await Promise.all([runBench(['tune', '--help']), runBench(['list'])])
   t.match(help, { code: 0, stdout: /pnpm bench tune/ })
   t.match(list, { code: 0, stdout: /user-by-id \*/ })
   t.match(list.stdout, /CACHE_L1 +on \(untuned: off\) +user-by-id/)
@@ -79,15 +57,15 @@ t.test('times, percentages and URLs are parsed', async (t) => {
 t.test('validate rejects files that are not results', async (t) => {
   const baseline = fileURLToPath(new URL('../baselines/2-cores.json', import.meta.url))
   const none = fileURLToPath(new URL('../results.schema.json', import.meta.url))
-  t.match(await run(['validate', baseline]), { code: 0, stdout: /2-cores\.json matches the schema/ })
-  t.match(await run(['validate', baseline, none]), {
+  t.match(await runBench(['validate', baseline]), { code: 0, stdout: /2-cores\.json matches the schema/ })
+  t.match(await runBench(['validate', baseline, none]), {
     code: 1,
     stderr: /does not match results\.schema\.json/,
   })
 })
 
 t.test('a missing file for --compare is reported before the measurement', async (t) => {
-  t.match(await run(['--compare', join(t.testdir({}), 'none.json')]), {
+  t.match(await runBench(['--compare', join(t.testdir({}), 'none.json')]), {
     code: 1,
     stderr: /none\.json cannot be read: ENOENT/,
   })
@@ -110,7 +88,7 @@ t.test(
       '--orders',
       '100',
     ]
-    const { code, stdout, stderr } = await run([...args, '--allow-noise', '--out', out])
+    const { code, stdout, stderr } = await runBench([...args, '--allow-noise', '--out', out])
     t.equal(code, 0, `${stdout}${stderr}`)
     const { complete, scenarios, fingerprint } = readResults(out)
     t.equal(complete, true)
@@ -126,74 +104,10 @@ t.test(
   },
 )
 
-t.test('bench floor measures a path beside its floor on real servers', { timeout: 180_000 }, async (t) => {
-  const out = join(t.testdir({}), 'floor.json')
-  const args = ['floor', 'health', '--quick', '--users', '2000', '--products', '10', '--orders', '100']
-  const { code, stdout, stderr } = await run([...args, '--build', 'sources', '--out', out])
-  t.equal(code, 0, `${stdout}${stderr}`)
-  t.match(stdout, /GET \/health[\s\S]*ours +[\d,]+[\s\S]*node:http, same bytes +[\d,]+[\s\S]*bare Fastify/)
-  t.match(await run(['validate', out]), { code: 0, stdout: /floor\.json matches/ })
-  const { kind, rows, starts } = JSON.parse(readFileSync(out, 'utf8'))
-  t.equal(kind, 'floor')
-  t.same(starts, [], 'start times are measured only with all rows')
-  t.equal(rows.length, 1)
-  for (const { name, figures, effect } of rows[0].sides) {
-    t.equal(figures.errors, 0, name)
-    t.equal(figures.boots.length, 2, name)
-    t.ok(figures.rate > 0 && figures.generatorShare > 0 && figures.generatorShare <= 1, name)
-    if (process.platform === 'linux') t.ok(figures.cpuMicros > 0 && figures.fixedRateCpuMicros > 0, name)
-    t.equal(effect === undefined, name === 'ours', 'ours is compared with each other side')
-  }
-})
-
-t.test(
-  'bench peers without Go and Python shows both as not run, with the reason',
-  { timeout: 120_000 },
-  async (t) => {
-    const out = join(t.testdir({}), 'peers.json')
-    const args = [
-      'peers',
-      '--quick',
-      'health',
-      '--users',
-      '100',
-      '--products',
-      '10',
-      '--orders',
-      '100',
-      '--out',
-      out,
-    ]
-    const none = { BENCH_GO: '/none/go', BENCH_PYTHON: '/none/python3' }
-    const { code, stdout } = await run(args, undefined, none)
-    t.equal(code, 0)
-    t.match(stdout, /Go \(gin\): not run: there is no Go .*golang-go/)
-    t.match(stdout, /FastAPI: not run: there is no python3 .*python3-fastapi/)
-    const { rows } = JSON.parse(readFileSync(out, 'utf8'))
-    t.match(rows, [{ name: 'health', sides: [{ name: 'ours' }, { name: 'go' }, { name: 'fastapi' }] }])
-    t.match(await run(['validate', out]), { code: 0 })
-  },
-)
-
-t.test('a row that does not exist is named together with the existing rows', async (t) => {
-  const { code, stderr } = await run([
-    'floor',
-    'nothing',
-    '--users',
-    '100',
-    '--products',
-    '1',
-    '--orders',
-    '1',
-  ])
-  t.equal(code, 64)
-  t.match(stderr, /no row nothing; there are health, cached-user/)
-})
-
 t.test('Ctrl-C stops all processes and writes the results so far', { timeout: 180_000 }, async (t) => {
   const out = join(t.testdir({}), 'run.json')
   let stopped = false
-  const { code, pid } = await run(
+  const { code, pid } = await runBench(
     ['health', '--rounds', '50', '--users', '100', '--products', '10', '--orders', '100', '--out', out],
     (stderr, stop) => {
       if (stopped || !/round 2 /.test(stderr)) return
