@@ -45,7 +45,9 @@ function closestSetting(name: string): string | undefined {
   if (KNOWN_NAMES.has(name)) return name
   const withUnit = UNITS.map((unit) => `${name}${unit}`).find((candidate) => KNOWN_NAMES.has(candidate))
   if (withUnit !== undefined) return withUnit
-  const close = KNOWN.map((setting) => ({ setting, distance: editDistance(name, setting) }))
+  // The lengths alone exclude most of them, and with them the most expensive part of a start with many variables.
+  const close = KNOWN.filter((setting) => Math.abs(setting.length - name.length) <= allowedErrors(setting))
+    .map((setting) => ({ setting, distance: editDistance(name, setting) }))
     .filter(({ setting, distance }) => distance <= allowedErrors(setting) && areTypingErrors(name, setting))
     .toSorted((a, b) => a.distance - b.distance)
   return close[0]?.setting

@@ -69,24 +69,27 @@ t.test('a documented problem has its media type and an example of its status', a
   t.equal((await get('/users/1')).headers.get('content-type'), 'application/problem+json')
 })
 
-t.test('/docs is a page whose files the service itself serves', async (t) => {
-  const { url } = await testServer(t, {}, routes)
-  const response = await fetch(`${url}/docs`)
-  t.equal(response.status, 200)
-  t.match(response.headers.get('content-type'), /^text\/html/)
-  t.notMatch(response.headers.get('content-security-policy'), /upgrade-insecure-requests/)
-  const html = await response.text()
-  const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(
-    ([, file]) => new URL(file ?? '', `${url}/docs/`),
-  )
-  t.ok(files.length >= 3)
-  for (const file of files) {
-    t.equal(file.origin, url, 'no file of another origin')
-    const answer = await fetch(file)
-    t.equal(answer.status, 200, file.pathname)
-    t.ok((await answer.arrayBuffer()).byteLength > 0)
-  }
-})
+for (const path of ['/docs', '/docs/']) {
+  t.test(`${path} is a page whose files the service itself serves`, async (t) => {
+    const { url } = await testServer(t, {}, routes)
+    const response = await fetch(`${url}${path}`)
+    t.equal(response.status, 200)
+    t.match(response.headers.get('content-type'), /^text\/html/)
+    t.notMatch(response.headers.get('content-security-policy'), /upgrade-insecure-requests/)
+    const html = await response.text()
+    const files = [...html.matchAll(/(?:src|href|data-document)="([^"]+)"/g)].map(
+      ([, file]) => new URL(file ?? '', `${url}${path}`),
+    )
+    t.equal(files.length, 5)
+    t.ok(files.some(({ pathname }) => pathname === '/openapi.json'))
+    for (const file of files) {
+      t.equal(file.origin, url, 'no file of another origin')
+      const answer = await fetch(file)
+      t.equal(answer.status, 200, file.pathname)
+      t.ok((await answer.arrayBuffer()).byteLength > 0)
+    }
+  })
+}
 
 t.test('response schemas filter the reply, unless they are switched off', async (t) => {
   const shaped = await testServer(t, { responseSchemas: true }, routes)

@@ -1,68 +1,96 @@
-import { STATUS_CODES } from 'node:http'
-import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
-import type { FastifySchema } from 'fastify'
-import { PROBLEM_TYPE } from './problems.ts'
-import { ProblemSchema } from './schemas.ts'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { RouteOptions } from 'fastify'
+import { openApiOf } from './openapi.ts'
 import type { App } from './types.ts'
 
-/** Adds `/openapi.json` (OpenAPI 3.1) and `/docs`, whose files are part of the package, so that both work offline. */
-export async function addDocs(
-  app: App,
-  { service, version, auth }: { service: string; version: string; auth: boolean },
-): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: service, version },
-      ...(auth && { components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } }),
-    },
-    transform: ({ schema, url }) => ({ schema: withProblems(schema), url }),
-  })
-  const config = { operational: true, rateLimit: false as const }
-  let document: string | undefined
-  app.get('/openapi.json', { schema: { hide: true }, config }, (_request, reply) => {
-    document ??= JSON.stringify(app.swagger())
-    reply.header('content-type', 'application/json; charset=utf-8').send(document)
-  })
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: true,
-    // No badge of an online validator: the page must work without a network.
-    uiConfig: { validatorUrl: null },
-    // With the directive a browser requests the page's files over https, which no server answers in development.
-    transformStaticCSP: (header) => header.replace('upgrade-insecure-requests;', ''),
-  })
+/** The files of Swagger UI that the page loads, and where they are. */
+const FILES: Readonly<Record<string, { readonly type: string; readonly path: () => string }>> = {
+  'swagger-ui.css': {
+    type: 'text/css; charset=utf-8',
+    path: () => import.meta.resolve('@fastify/swagger-ui/static/swagger-ui.css'),
+  },
+  'swagger-ui-bundle.js': {
+    type: 'text/javascript; charset=utf-8',
+    path: () => import.meta.resolve('@fastify/swagger-ui/static/swagger-ui-bundle.js'),
+  },
+  'favicon-32x32.png': {
+    type: 'image/png',
+    path: () => import.meta.resolve('@fastify/swagger-ui/static/favicon-32x32.png'),
+  },
 }
+
+const START_FILE = 'start.js'
+
+/** No badge of an online validator: the page must work without a network. */
+const START = `const page = document.getElementById('swagger-ui')
+SwaggerUIBundle({ domNode: page, url: page.dataset.document, deepLinking: true, validatorUrl: null })
+`
+
+const CONTENT_SECURITY_POLICY =
+  "default-src 'self'; base-uri 'self'; frame-ancestors 'self'; img-src 'self' data:; object-src 'none'; script-src-attr 'none'"
+
+/** Kept by browsers; the files change only with the version of Swagger UI. */
+const CACHE_CONTROL = 'public, max-age=3600'
 
 /**
- * Adds the problem reply, which every call may send, to each route. A status that a route documents with
- * {@link ProblemSchema} gets the media type and an example of that status.
+ * Adds `/openapi.json` (OpenAPI 3.1) and `/docs`, whose files are part of the package, so that both work offline. The first request
+ * loads what they need: few processes ever serve one.
  */
-function withProblems(schema: FastifySchema): FastifySchema {
-  if (schema?.hide) return schema
-  const named = Object.entries((schema?.response ?? {}) as Record<string, unknown>).map(
-    ([status, response]) => [status, response === ProblemSchema ? problemResponse(Number(status)) : response],
-  )
-  return { ...schema, response: { default: problemResponse(400), ...Object.fromEntries(named) } }
-}
+export function addDocs(
+  app: App,
+  { service, version, auth }: { service: string; version: string; auth: boolean },
+): void {
+  const routes: RouteOptions[] = []
+  app.addHook('onRoute', (route) => {
+    routes.push(route)
+  })
+  const options = { schema: { hide: true }, config: { operational: true, rateLimit: false as const } }
 
-function problemResponse(status: number) {
-  const title = STATUS_CODES[status] ?? 'Problem'
-  const schema = status === 400 ? ProblemSchema : { ...ProblemSchema, examples: [exampleOf(status, title)] }
-  const description = status === 400 ? 'A problem (RFC 9457)' : title
-  return { description, content: { [PROBLEM_TYPE]: { schema } } }
-}
-
-/** The example's code only resembles the real ones, which differ from call to call. */
-function exampleOf(status: number, title: string) {
-  return {
-    type: 'about:blank',
-    title,
-    status,
-    detail: title,
-    instance: '/path',
-    code: title.toUpperCase().replaceAll(/[^A-Z]+/g, '_'),
-    requestId: '5f0c2a9be1d3-4k',
+  let document: Promise<string> | undefined
+  app.get('/openapi.json', options, async (_request, reply) => {
+    document ??= openApiOf(routes, { service, version, auth })
+    reply.type('application/json; charset=utf-8')
+    return document
+  })
+  for (const path of ['/docs', '/docs/']) {
+    app.get(path, options, (_request, reply) => {
+      // Relative, since a proxy may serve this API below a path of its own.
+      const html =
+        path === '/docs'
+          ? pageOf(service, './docs/static', './openapi.json')
+          : pageOf(service, './static', '../openapi.json')
+      reply
+        .type('text/html; charset=utf-8')
+        .header('content-security-policy', CONTENT_SECURITY_POLICY)
+        .send(html)
+    })
   }
+  app.get(`/docs/static/${START_FILE}`, options, (_request, reply) => {
+    reply.type('text/javascript; charset=utf-8').send(START)
+  })
+  for (const [name, { type, path }] of Object.entries(FILES)) {
+    app.get(`/docs/static/${name}`, options, async (_request, reply) => {
+      reply.type(type).header('cache-control', CACHE_CONTROL)
+      return readFile(fileURLToPath(path()))
+    })
+  }
+}
+
+function pageOf(title: string, folder: string, document: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${title}</title>
+<link rel="icon" type="image/png" href="${folder}/favicon-32x32.png">
+<link rel="stylesheet" href="${folder}/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui" data-document="${document}"></div>
+<script src="${folder}/swagger-ui-bundle.js"></script>
+<script src="${folder}/${START_FILE}"></script>
+</body>
+</html>
+`
 }

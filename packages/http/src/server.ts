@@ -150,7 +150,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
   addOverload(app, options.overload ?? {})
   if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps, { proxied: trustProxy !== false })
   if (compression) await addCompression(app)
-  await addDocs(app, { service, version, auth: auth === 'token' })
+  addDocs(app, { service, version, auth: auth === 'token' })
   const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle })
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   return app

@@ -6,7 +6,7 @@ import {
   postgresServer,
   withoutLibpqVariables,
 } from '@reference/postgres'
-import type postgres from 'postgres'
+import postgres from 'postgres'
 import type { Open } from './link.ts'
 
 /** No such database, or a valid login that is not one of `stats_users` or `admin_users`. */
@@ -22,11 +22,10 @@ const CONNECT_SECONDS = 5
 export const openPgbouncer =
   (url: string): Open =>
   async (_signal, onLost) => {
-    const { default: driver } = await import('postgres')
     const server = postgresServer(url)
     const console = { ...server, database: 'pgbouncer' }
     let hasConsole = true
-    let client = createClient(driver, console, onLost)
+    let client = createClient(console, onLost)
     return {
       async ask() {
         if (hasConsole) {
@@ -36,7 +35,7 @@ export const openPgbouncer =
             if (!(error instanceof Error && 'code' in error && NO_CONSOLE.has(String(error.code))))
               throw error
             client.destroy()
-            client = createClient(driver, server, onLost)
+            client = createClient(server, onLost)
             hasConsole = false
           }
         }
@@ -47,7 +46,7 @@ export const openPgbouncer =
   }
 
 /** Opens the sockets itself: postgres.js only half-closes its own, so that one to a server that hangs would stay open. */
-function createClient(driver: typeof postgres, server: PostgresServer, onLost: () => void) {
+function createClient(server: PostgresServer, onLost: () => void) {
   const sockets = new Set<Duplex>()
   const ending = new AbortController()
   const settings = {
@@ -78,7 +77,7 @@ function createClient(driver: typeof postgres, server: PostgresServer, onLost: (
       return socket
     },
   }
-  const sql = withoutLibpqVariables(() => driver(settings as never))
+  const sql = withoutLibpqVariables(() => postgres(settings as never))
   return {
     sql,
     destroy() {

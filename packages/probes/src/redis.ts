@@ -1,4 +1,5 @@
 import { abortable } from '@reference/async'
+import { Redis } from 'ioredis'
 import type { Open } from './link.ts'
 
 export interface RedisLogin {
@@ -10,7 +11,6 @@ export interface RedisLogin {
 export const openRedis =
   (host: string, port: number, login: RedisLogin): Open =>
   async (signal, onLost) => {
-    const { Redis } = await import('ioredis')
     signal.throwIfAborted()
     const redis = new Redis({
       ...login,
