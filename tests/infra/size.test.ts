@@ -132,8 +132,11 @@ t.test('the worst case of the APIs uses the limits with which they start', async
   const has = (text: string, line: string) => t.ok(text.includes(`${line}\n`), line)
   has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE}`)
   // The same variable turns on traces, so production repeats the options of the images.
-  for (const percentage of [HEAP_PERCENTAGE, PARALLEL_HEAP_PERCENTAGE]) {
-    const traces = `\${TRACES:+--import ./packages/telemetry/src/register.ts}`
+  for (const [service, percentage] of [
+    ['reference-api', HEAP_PERCENTAGE],
+    ['parallel-api', PARALLEL_HEAP_PERCENTAGE],
+  ] as const) {
+    const traces = `\${TRACES:+--import ./dist/${service}/telemetry.js}`
     has(
       read('docker-compose.prod.yml'),
       `NODE_OPTIONS: --max-old-space-size-percentage=${percentage} ${traces}`,

@@ -223,7 +223,7 @@ export async function startObserved(shorten: (text: string, file: string) => str
       'postgres-replica',
     )
     await compose(
-      ...['run', '--rm', '--no-deps', 'migrate', 'node', 'packages/shop/src/commands/seed.ts'],
+      ...['run', '--rm', '--no-deps', 'migrate', 'node', 'dist/reference-api/seed.js'],
       ...['--users', '2000', '--products', '100', '--orders', '5000'],
     )
     return stack

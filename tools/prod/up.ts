@@ -30,10 +30,9 @@ export async function up(production: Production, options: UpOptions): Promise<vo
   )
   await useReplica(production)
   if (options.seed) {
-    await production.compose(
-      ['run', '--rm', '--no-deps', 'migrate', 'node', 'packages/shop/src/commands/seed.ts'],
-      { show: true },
-    )
+    await production.compose(['run', '--rm', '--no-deps', 'migrate', 'node', 'dist/reference-api/seed.js'], {
+      show: true,
+    })
   }
 }
 

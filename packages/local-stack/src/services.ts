@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import type { Environment } from '@reference/config'
 import { SERVICES, type ServiceName } from '@reference/shop/services'
+import { bundleOf } from './bundles.ts'
 import { localStackError } from './errors.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
 
@@ -14,6 +15,8 @@ export interface ServiceOptions {
   env: Environment
   /** Restart on each change of a file. */
   watch: boolean
+  /** Run the bundle in `dist/` instead of the sources. */
+  built: boolean
   print: (line: string) => void
 }
 
@@ -26,14 +29,18 @@ export interface Service {
 
 const READY_TIMEOUT_MS = 30_000
 
-/** Starts a service as `node services/<name>/src/main.ts` and prints its output with its name as a prefix. */
+/**
+ * Starts a service as `node services/<name>/src/main.ts`, or `node dist/<name>/main.js`, and prints its output with its name as a
+ * prefix.
+ */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { name, url, env, watch, print } = options
+  const { name, url, env, watch, built, print } = options
+  const main = built ? bundleOf(name) : SERVICES[name].main
   const prefix = `${name.padEnd(13)} │ `
   let rest = ''
   const guarded: GuardedServer = await startGuarded({
     command: process.execPath,
-    args: [...(watch ? ['--watch', '--watch-preserve-output'] : []), SERVICES[name].main],
+    args: [...(watch ? ['--watch', '--watch-preserve-output'] : []), main],
     stopSignal: 'TERM',
     log: (chunk) => {
       const lines = (rest + chunk).split('\n')

@@ -50,6 +50,9 @@ export interface ContextOptions {
 /** The time that a start waits for Redis. Without it, the first requests would all go to the database. */
 const CACHE_WARM_UP_MS = 500
 
+/** Few jobs are large enough for a thread. A thread takes 5 MB and starts within the time that such a job takes. */
+const THREAD_IDLE_MS = 300_000
+
 /** Opens the parts of the service and connects them. None of them needs its server, so the service starts without them. */
 export function createContext(config: Config, { logger, registry }: ContextOptions): Context {
   const metrics = registry === undefined ? {} : { registry }
@@ -74,6 +77,7 @@ export function createContext(config: Config, { logger, registry }: ContextOptio
   const workers = createWorkerPool({
     filename: new URL('./jobs/digest.ts', import.meta.url),
     threads: config.workerThreads,
+    keepIdleMs: THREAD_IDLE_MS,
     ...metrics,
   })
   const context: Context = {

@@ -8,6 +8,6 @@ await runCommand(
       'Start Postgres and Redis without Docker, migrate, seed, and run both APIs, which reload on each change.',
     options: SERVICE_OPTIONS,
     details: SERVICE_DETAILS,
-    run: (flags) => runServices(flags, { command: 'pnpm dev', watch: true }),
+    run: (flags) => runServices(flags, { command: 'pnpm dev', watch: true, built: false }),
   }),
 )

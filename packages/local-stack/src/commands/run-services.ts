@@ -33,6 +33,8 @@ interface Run {
   /** As the user types it. */
   readonly command: 'pnpm dev' | 'pnpm start'
   readonly watch: boolean
+  /** From `dist/` instead of the sources. */
+  readonly built: boolean
 }
 
 interface ServiceFlags {
@@ -67,9 +69,7 @@ export async function runServices(values: ServiceFlags, run: Run): Promise<numbe
     const servers = await startServers(plan, flags, run, opened)
     const print = (line: string) => output.write(`${line}\n`)
     for (const { name, url, env } of plan.services) {
-      opened.services.push(
-        await startService({ name, url, watch: run.watch, print, env: withSettings(env, servers) }),
-      )
+      opened.services.push(await startService({ name, url, ...run, print, env: withSettings(env, servers) }))
     }
     return await supervise(opened.services, interruption, run, () => print(welcome(plan, servers)))
   } finally {

@@ -1,12 +1,23 @@
-import { action, runCommand } from '@reference/cli'
+import { action, flag, runCommand } from '@reference/cli'
+import { buildBundles } from '../bundles.ts'
 import { runServices, SERVICE_DETAILS, SERVICE_OPTIONS } from './run-services.ts'
+import { say } from './terminal.ts'
 
 await runCommand(
   'pnpm start',
   action({
     summary: 'Run both APIs as pnpm dev does, without reloading.',
-    options: SERVICE_OPTIONS,
+    options: {
+      ...SERVICE_OPTIONS,
+      built: flag({ help: 'from dist/, as in production; runs pnpm build first' }),
+    },
     details: SERVICE_DETAILS,
-    run: (flags) => runServices(flags, { command: 'pnpm start', watch: false }),
+    async run({ built, ...flags }) {
+      if (built) {
+        say('bundling …')
+        await buildBundles()
+      }
+      return runServices(flags, { command: 'pnpm start', watch: false, built })
+    },
   }),
 )

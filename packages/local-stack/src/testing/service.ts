@@ -18,13 +18,26 @@ export interface TestService {
 
 const PROCESSES = { ...SERVICES, [WORKER.name]: WORKER }
 
-/** Starts a service as in production, with `environment` and the PATH of this process; killed when the test ends. */
+/** Its file below the folder to which `pnpm build` writes. */
+const BUNDLES = {
+  'reference-api': 'reference-api/main.js',
+  'parallel-api': 'parallel-api/main.js',
+  'reference-worker': 'reference-api/worker.js',
+} as const satisfies Record<keyof typeof PROCESSES, string>
+
+/**
+ * Starts a service as in production, with `environment` and the PATH of this process; killed when the test ends.
+ *
+ * @param bundles a folder to which `pnpm build` has written; the service runs from its sources unless given
+ */
 export function startService(
   t: TestScope,
   service: keyof typeof PROCESSES,
   environment: Record<string, string>,
+  { bundles }: { bundles?: string } = {},
 ): TestService {
-  const main = join(REPOSITORY_ROOT, PROCESSES[service].main)
+  const main =
+    bundles === undefined ? join(REPOSITORY_ROOT, PROCESSES[service].main) : join(bundles, BUNDLES[service])
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, PORT: '0', WORKER_THREADS: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
