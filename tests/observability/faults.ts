@@ -168,7 +168,7 @@ END LOOP; END $$;`
 const FIND_NODE = `
 import { readdirSync, readFileSync } from 'node:fs'
 const pid = Number(readdirSync('/proc').find((name) => {
-  try { return readFileSync('/proc/' + name + '/cmdline', 'utf8').startsWith('node\\0services/') } catch { return false }
+  try { return readFileSync('/proc/' + name + '/cmdline', 'utf8').startsWith('node\\0dist/') } catch { return false }
 }))`
 const KILL_NODE = `${FIND_NODE}
 process.kill(pid, 'SIGKILL')`
