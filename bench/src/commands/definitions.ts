@@ -1,4 +1,14 @@
-import { action, type Command, EXIT_CODES, flag, integer, oneOf, text, texts } from '@reference/cli'
+import {
+  action,
+  type Command,
+  EXIT_CODES,
+  flag,
+  integer,
+  oneOf,
+  text,
+  texts,
+  UsageError,
+} from '@reference/cli'
 import { duration, httpUrl, share } from './options.ts'
 
 const rows = (table: string, fallback: number) =>
@@ -39,6 +49,7 @@ export function commands(signal: AbortSignal): Record<string, Command> & { run: 
     baseline: baseline(signal),
     floor: floor(signal),
     peers: peers(signal),
+    scale: scale(signal),
     ...tools(signal),
   }
 }
@@ -75,6 +86,7 @@ function run(signal: AbortSignal): Command {
   pnpm bench infra           pgbench and redis-benchmark against the stack
   pnpm bench floor           each path beside the least work that could answer it
   pnpm bench peers           our services beside Go with gin and FastAPI
+  pnpm bench scale           latency and plans with 10 and 100 times the rows
   pnpm bench tune            find settings for this machine: change one, measure, keep or roll back
   pnpm bench aa [SCENARIO…]  A/A test: compare every set-up with itself and count false differences
   pnpm bench validate FILE…  check results against bench/results.schema.json
@@ -195,6 +207,45 @@ function peers(signal: AbortSignal): Command {
       const args = { ...values, rows, budgetMs: budget, dataset: { users, products, orders } }
       return unlessInterrupted(signal, () => module.peers(args, signal))
     },
+  })
+}
+
+function scale(signal: AbortSignal): Command {
+  return action({
+    summary:
+      'Compare the latency of the hot calls, and their plans, on databases with 10 and 100 times the rows.',
+    options: {
+      times: texts({
+        placeholder: 'N',
+        help: 'multiple of the users and orders; may be repeated (10 and 100)',
+      }),
+      boots: integer({ help: 'boots of each service', minimum: 1, fallback: 3 }),
+      turns: integer({
+        help: 'half seconds of load for each call and database in a boot',
+        minimum: 2,
+        fallback: 4,
+      }),
+      ...OUT,
+      ...DATASET,
+    },
+    details:
+      'Exit code 1 when a call takes more than 1.3 times as long, or a statement reads far more rows than it returns.',
+    async run({ users, products, orders, times, ...values }) {
+      const { scale } = await import('./scale.ts')
+      const factors = factorsOf(times)
+      return unlessInterrupted(signal, () =>
+        scale({ ...values, factors, dataset: { users, products, orders } }, signal),
+      )
+    },
+  })
+}
+
+function factorsOf(given: readonly string[] | undefined): readonly number[] {
+  if (given === undefined || given.length === 0) return [10, 100]
+  return given.map((text) => {
+    if (!/^[1-9]\d{0,3}$/.test(text) || text === '1')
+      throw new UsageError(`--times takes a whole number above 1, got '${text}'`)
+    return Number(text)
   })
 }
 

@@ -16,7 +16,7 @@ export interface OpenSide extends Side {
 /** A server under HTTP load. */
 export function httpSide(
   load: Load,
-  { name, origin, pid }: RunningProcess,
+  { name, origin, pid }: Pick<RunningProcess, 'name' | 'origin' | 'pid'>,
   { connections, requests }: { readonly connections: number; readonly requests: readonly Request[] },
 ): OpenSide {
   const loop = load.slices({ origin, connections, requests })

@@ -6,6 +6,7 @@ import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
 import { DUET_SCHEMA, type DuetResults } from './duet-schema.ts'
 import { renderReport } from './html.ts'
+import { SCALE_SCHEMA, type ScaleResults } from './scale-schema.ts'
 import { RESULTS_SCHEMA, type Results } from './schema.ts'
 
 const RESULTS_FOLDER = fileURLToPath(new URL('../../results', import.meta.url))
@@ -44,6 +45,12 @@ export function writeDuetResults(file: string, results: DuetResults): void {
   writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
 }
 
+/** Checks results of `bench scale` against their schema and writes them. */
+export function writeScaleResults(file: string, results: ScaleResults): void {
+  checkWith(SCALE_SCHEMA, 'the schema of bench scale', results, file)
+  writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+}
+
 /** @throws BenchError when the file cannot be read or does not match the schema */
 export function readResults(file: string): Results {
   return check(readJson(file), file)
@@ -56,9 +63,11 @@ export function readResults(file: string): Results {
  */
 export function validateResults(file: string): void {
   const value = readJson(file)
-  // Only the results of `bench floor` and `bench peers` have a kind.
-  if (typeof value === 'object' && value !== null && 'kind' in value) checkDuet(value, file)
-  else check(value, file)
+  // The results of `pnpm bench` itself have no kind.
+  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined
+  if (kind === undefined) check(value, file)
+  else if (kind === 'scale') checkWith(SCALE_SCHEMA, 'the schema of bench scale', value, file)
+  else checkDuet(value, file)
 }
 
 function readJson(file: string): unknown {

@@ -7,7 +7,7 @@ import { pullImage, startContainer, untilReady, writeSharedFiles } from './docke
 import { connectionsOpened } from './process-stats.ts'
 import type { Sidecar, SidecarKind } from './sidecar.ts'
 
-const IMAGE = 'nginx:1.30'
+export const NGINX_IMAGE = 'nginx:1.30'
 const SHIPPED = fileURLToPath(new URL('../../../infra/nginx', import.meta.url))
 
 /** The variables of the compose file, with higher limits, because one machine sends the load of many clients. */
@@ -34,39 +34,60 @@ export const NGINX_WITHOUT_KEEP_ALIVE: SidecarKind = nginx('nginx without upstre
 function nginx(name: string, changes: Readonly<Record<string, string>>): SidecarKind {
   return {
     name,
-    prepare: (signal) => pullImage(IMAGE, signal),
-    async start({ behind, cores, folder, signal }): Promise<Sidecar> {
-      const ports = { public: await freePort(), inside: await freePort(), status: await freePort() }
-      const files = configure(mkdtempSync(join(folder, 'nginx-')), new URL(behind).host, ports)
-      const container = startContainer({
-        image: IMAGE,
-        mounts: [
-          [join(files, 'nginx.conf'), '/etc/nginx/nginx.conf'],
-          [join(files, 'templates'), '/etc/nginx/templates'],
-        ],
-        environment: { ...NGINX_VARIABLES, ...changes },
-        cores,
-      })
-      const counters = async () => {
-        const answer = await fetch(`http://127.0.0.1:${ports.status}/stub_status`, { signal })
-        const requests = Number(/^ \d+ \d+ (\d+)/m.exec(await answer.text())?.[1])
-        const connections = connectionsOpened()
-        return { requests, ...(connections !== undefined && { connections }) }
-      }
-      try {
-        await untilReady(container, counters, signal)
-      } catch (error) {
-        await container.stop()
-        throw error
-      }
-      return {
-        url: `http://127.0.0.1:${ports.public}`,
-        container: container.name,
-        pid: container.pid,
-        counters,
-        stop: () => container.stop(),
-      }
-    },
+    prepare: (signal) => pullImage(NGINX_IMAGE, signal),
+    start: ({ behind, cores, folder, signal }) =>
+      startNginx({ behind: [behind], changes, cores, folder, signal }),
+  }
+}
+
+interface NginxOptions {
+  /** URLs of the replicas of the service; nginx distributes the requests over them. */
+  readonly behind: readonly string[]
+  /** Variables that differ from {@link NGINX_VARIABLES}. */
+  readonly changes?: Readonly<Record<string, string>>
+  readonly cores: readonly number[]
+  readonly folder: string
+  readonly signal: AbortSignal
+}
+
+/** Starts nginx as a container, with the files of `infra/` and this run's addresses. */
+export async function startNginx({
+  behind,
+  changes = {},
+  cores,
+  folder,
+  signal,
+}: NginxOptions): Promise<Sidecar> {
+  const ports = { public: await freePort(), inside: await freePort(), status: await freePort() }
+  const hosts = behind.map((url) => new URL(url).host)
+  const files = configure(mkdtempSync(join(folder, 'nginx-')), hosts, ports)
+  const container = startContainer({
+    image: NGINX_IMAGE,
+    mounts: [
+      [join(files, 'nginx.conf'), '/etc/nginx/nginx.conf'],
+      [join(files, 'templates'), '/etc/nginx/templates'],
+    ],
+    environment: { ...NGINX_VARIABLES, ...changes },
+    cores,
+  })
+  const counters = async () => {
+    const answer = await fetch(`http://127.0.0.1:${ports.status}/stub_status`, { signal })
+    const requests = Number(/^ \d+ \d+ (\d+)/m.exec(await answer.text())?.[1])
+    const connections = connectionsOpened()
+    return { requests, ...(connections !== undefined && { connections }) }
+  }
+  try {
+    await untilReady(container, counters, signal)
+  } catch (error) {
+    await container.stop()
+    throw error
+  }
+  return {
+    url: `http://127.0.0.1:${ports.public}`,
+    container: container.name,
+    pid: container.pid,
+    counters,
+    stop: () => container.stop(),
   }
 }
 
@@ -76,15 +97,16 @@ function nginx(name: string, changes: Readonly<Record<string, string>>): Sidecar
  */
 function configure(
   folder: string,
-  service: string,
+  hosts: readonly string[],
   ports: { public: number; inside: number; status: number },
 ): string {
+  const servers = hosts.map((host) => `server ${host} $1`).join('\n    ')
   cpSync(SHIPPED, folder, { recursive: true })
   writeSharedFiles(folder, {})
   replaceIn(join(folder, 'nginx.conf'), [[/access_log \/dev\/stdout /, 'access_log /tmp/access.log ']])
   replaceIn(join(folder, 'templates/20-upstreams.conf.template'), [
-    [/server reference-api:8000 resolve /, `server ${service} `],
-    [/server parallel-api:8001 resolve /, `server ${service} `],
+    [/server reference-api:8000 resolve (.*)/, servers],
+    [/server parallel-api:8001 resolve (.*)/, servers],
   ])
   replaceIn(join(folder, 'templates/30-servers.conf.template'), [
     [/^( *)listen 80 /m, `$1listen 127.0.0.1:${ports.public} `],

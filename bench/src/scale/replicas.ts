@@ -1,0 +1,90 @@
+import { duetEffect } from '../duet/effect.ts'
+import { measureRow, type RowBoot, type RowDurations, rateOf } from '../duet/measure-row.ts'
+import { httpSide } from '../duet/sides.ts'
+import type { ReplicaResult } from '../report/scale-schema.ts'
+import type { Bench } from '../run/bench.ts'
+import { pullImage, whyNoContainers } from '../stack/docker.ts'
+import { NGINX_IMAGE, startNginx } from '../stack/nginx.ts'
+import { type Server, startServer } from '../stack/server.ts'
+import { mean } from '../stats/effect.ts'
+import { multiple } from './multiple.ts'
+
+/** A page that costs a replica far more than nginx, so that the replicas are the limit. No two requests share a reply. */
+const ENVIRONMENT = { CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off', SHARED_READS: 'off' }
+const REQUESTS = [{ path: '/orders?limit=100' }]
+const CONNECTIONS = 48
+const NONE = { ratio: 1, low: 1, high: 1 }
+
+/**
+ * How the throughput through nginx grows with the number of replicas.
+ *
+ * Measures 1, 2, 3 … replicas behind one nginx, as many as the machine has cores for: each replica has a core of its own, and one
+ * is left for the generator, the databases and nginx.
+ */
+export async function measureReplicas(
+  bench: Bench,
+  counts: readonly number[],
+  { boots, durations }: { boots: number; durations: RowDurations },
+): Promise<ReplicaResult[]> {
+  const { placement, signal } = bench
+  const cores = placement.server.length + placement.rest.length
+  const reason = whyNoContainers() ?? (await pullImage(NGINX_IMAGE, signal))
+  const notRun = (replicas: number) =>
+    reason ?? (replicas < cores ? undefined : `needs ${replicas + 1} cores, this machine has ${cores}`)
+  const possible = counts.filter((count) => notRun(count) === undefined)
+  const rows: RowBoot[] = []
+  for (let boot = 0; boot < boots && possible.length > 0; boot++) {
+    rows.push(await measureBoot(bench, possible, durations))
+  }
+  return counts.map((replicas) => {
+    const side = possible.indexOf(replicas)
+    if (side < 0) return { replicas, notRun: notRun(replicas) ?? '', ratePerSecond: 0, gain: NONE }
+    const rates = rows.map((row) => (row.sides[side]?.slices ?? []).map(rateOf))
+    const single = rows.map((row) => (row.sides[0]?.slices ?? []).map(rateOf))
+    const gain = duetEffect(
+      rates.map((turns, boot) => turns.map((rate, turn) => rate / (single[boot]?.[turn] ?? rate))),
+    )
+    return {
+      replicas,
+      ratePerSecond: mean(rates.flat()),
+      gain: side === 0 ? NONE : multiple(gain),
+    }
+  })
+}
+
+async function measureBoot(
+  bench: Bench,
+  counts: readonly number[],
+  durations: RowDurations,
+): Promise<RowBoot> {
+  const { stack, load, placement, folder, signal } = bench
+  await using processes = new AsyncDisposableStack()
+  const servers: Server[] = []
+  const cores = [...placement.server, ...placement.rest]
+  for (const core of cores.slice(0, Math.max(...counts))) {
+    const environment = {
+      DATABASE_URL: stack.databaseUrl,
+      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+      ...ENVIRONMENT,
+    }
+    const server = await startServer({
+      service: 'reference-api',
+      environment,
+      cores: [core],
+      folder,
+      signal,
+    })
+    servers.push(processes.adopt(server, (each) => each.stop()))
+    load.reapOnExit({ pids: servers.map(({ pid }) => pid) })
+  }
+  const sides = []
+  for (const count of counts) {
+    const behind = servers.slice(0, count).map(({ origin }) => origin)
+    const nginx = await startNginx({ behind, cores: placement.rest, folder, signal })
+    processes.adopt(nginx, (each) => each.stop())
+    const target = { name: `${count} replicas`, origin: nginx.url, pid: servers[0]?.pid ?? 0 }
+    const side = httpSide(load, target, { connections: CONNECTIONS, requests: REQUESTS })
+    sides.push(processes.adopt(side, (each) => each.close()))
+  }
+  return measureRow(sides, durations)
+}
