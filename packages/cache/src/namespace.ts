@@ -46,6 +46,11 @@ export interface Namespace<K extends string | number, V> {
   keyOf(id: K): string
   /** A tier-1 hit, without a promise; undefined when the value has to be read with `get`. */
   getSync(id: K): CacheHit<V> | undefined
+  /**
+   * The encoded value of a tier-1 hit as a latin1 string, for a reply in one write. Undefined when the value is not in tier 1, was
+   * not found, or is longer than `maxBytes`; then `getSync` or `get` decides, and only these count.
+   */
+  getText(id: K, maxBytes?: number): string | undefined
   get(id: K): Promise<CacheHit<V>>
   /** In the order of the ids. One round trip per Redis, one loader call for all missing keys. Rejects if one read fails. */
   getMany(ids: readonly K[]): Promise<CacheHit<V>[]>
@@ -137,6 +142,12 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
 
   getSync(id: K): Hit<V> | undefined {
     return this.#hitTier1(this.keyOf(id))
+  }
+
+  getText(id: K, maxBytes = Number.POSITIVE_INFINITY): string | undefined {
+    const text = this.#tier1?.getText(this.keyOf(id), maxBytes)
+    if (text !== undefined) this.#stats.hitsL1++
+    return text
   }
 
   get(id: K): Promise<Hit<V>> {

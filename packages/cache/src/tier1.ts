@@ -12,11 +12,15 @@ interface Tier1Entry {
   readonly valueProof: Proof
   readonly namespaceProof: Proof
   readonly stats: NamespaceStats
+  /** The payload as a latin1 string, once it was asked for. */
+  readonly text?: string
 }
 
 export interface Tier1 {
   /** A value that is proven to be current; undefined when the last proof of its links is too old. */
   get(key: string, stats: NamespaceStats): Tier1Entry | undefined
+  /** The payload of a proven value as a latin1 string, made once. Counts nothing: a caller without one asks `get`. */
+  getText(key: string, maxBytes: number): string | undefined
   set(key: string, entry: Tier1Entry): void
   delete(key: string): void
   deleteAll(prefix: string): void
@@ -41,16 +45,30 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
     },
   })
 
+  function addText(key: string, entry: Tier1Entry, payload: Buffer): string {
+    const text = payload.toString('latin1')
+    // A new entry, so that the size of the list includes the text.
+    entries.set(key, { ...entry, text })
+    return text
+  }
+
   return {
     get(key, stats) {
       const entry = entries.get(key)
       if (entry === undefined) return undefined
       const now = performance.now()
-      if (now > entry.valueProof.provenUntil || now > entry.namespaceProof.provenUntil) {
+      if (!isProven(entry, now)) {
         stats.bypassed++
         return undefined
       }
       return now < entry.expiresAt ? entry : undefined
+    },
+    getText(key, maxBytes) {
+      const entry = entries.get(key)
+      if (entry?.payload === undefined || entry.payload.length > maxBytes) return undefined
+      const now = performance.now()
+      if (!isProven(entry, now) || now >= entry.expiresAt) return undefined
+      return entry.text ?? addText(key, entry, entry.payload)
     },
     set: (key, entry) => void entries.set(key, entry),
     delete: (key) => void entries.delete(key),
@@ -61,5 +79,8 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
   }
 }
 
+const isProven = ({ valueProof, namespaceProof }: Tier1Entry, now: number) =>
+  now <= valueProof.provenUntil && now <= namespaceProof.provenUntil
+
 const sizeOf = (entry: Tier1Entry, key: string) =>
-  (entry.payload?.length ?? 0) + key.length + ENTRY_OVERHEAD_BYTES
+  (entry.payload?.length ?? 0) + (entry.text?.length ?? 0) + key.length + ENTRY_OVERHEAD_BYTES

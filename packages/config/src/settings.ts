@@ -214,6 +214,11 @@ export const settings = {
     fallback: true,
     tuning: { section: GUIDE.compression, scenario: 'order-page', naive: 'off' },
   }),
+  HTTP_FAST_PATH: onOff({
+    description: 'Answer replies that are ready at once (health, tier-1 hits, stored pages) before Fastify.',
+    fallback: true,
+    tuning: { section: GUIDE.caching, scenario: 'user-by-id', naive: 'off' },
+  }),
   RESPONSE_SCHEMAS: onOff({
     description: 'Serialise replies by their schema: undeclared properties are dropped.',
     fallback: true,

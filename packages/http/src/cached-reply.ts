@@ -1,10 +1,19 @@
 import type { FastifyReply } from 'fastify'
+import { type HotRoute, hotHead } from './hot-routes.ts'
+import { MAX_ID } from './schemas.ts'
+
+const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A source of cached rows; a namespace of packages/cache is one. */
 export interface CachedReplies<Key> {
   /** A tier-1 hit, or undefined. */
   getSync(key: Key): CachedReply | undefined
   get(key: Key): Promise<CachedReply>
+  /**
+   * The bytes of a tier-1 hit as a latin1 string; undefined when the value is not in tier 1, does not exist, or is longer than
+   * `maxBytes`. A caller that gets undefined asks again with `getSync` or `get`, so only a hit is counted.
+   */
+  getText(key: Key, maxBytes?: number): string | undefined
 }
 
 export interface CachedReply {
@@ -19,7 +28,7 @@ export const shortReply = { compress: false } as const
 
 /** Sends JSON text without a serialiser. The route's response schema is documentation, and tests check the reply against it. */
 export function sendJson(reply: FastifyReply, json: string | Buffer): FastifyReply {
-  return reply.type('application/json; charset=utf-8').send(json)
+  return reply.type(JSON_TYPE).send(json)
 }
 
 /**
@@ -44,3 +53,43 @@ function send(reply: FastifyReply, { bytes, from }: CachedReply, missing: () => 
   if (bytes === undefined) throw missing()
   sendJson(reply, bytes)
 }
+
+/** The hot part of a route of one row, whose handler is {@link sendCached}: a tier-1 hit by the id in its URL. */
+export function hotRow(replies: Pick<CachedReplies<number>, 'getText'>): { hot: HotRoute } {
+  return hotText(replies, idOf)
+}
+
+/** {@link hotRow} for keys that match a pattern of unreserved characters, which a URL does not encode. */
+export function hotKey(replies: Pick<CachedReplies<string>, 'getText'>, pattern: RegExp): { hot: HotRoute } {
+  return hotText(replies, (text) => (pattern.test(text) ? text : undefined))
+}
+
+function hotText<Key>(
+  replies: Pick<CachedReplies<Key>, 'getText'>,
+  keyOf: (text: string) => Key | undefined,
+): { hot: HotRoute } {
+  const head = hotHead({ 'x-cache': 'l1', 'content-type': JSON_TYPE })
+  return {
+    hot({ rest, maxBytes }) {
+      const key = keyOf(rest)
+      if (key === undefined) return undefined
+      const body = replies.getText(key, maxBytes)
+      return body === undefined ? undefined : { head, body }
+    },
+  }
+}
+
+/** The number of a canonical id: decimal digits without leading zero, in range. */
+function idOf(text: string): number | undefined {
+  if (text.length === 0 || text.length > MAX_ID_DIGITS) return undefined
+  let id = 0
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - DIGIT_0
+    if (digit < 0 || digit > 9 || (digit === 0 && index === 0)) return undefined
+    id = id * 10 + digit
+  }
+  return id <= MAX_ID ? id : undefined
+}
+
+const MAX_ID_DIGITS = String(MAX_ID).length
+const DIGIT_0 = 48

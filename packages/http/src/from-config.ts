@@ -16,6 +16,7 @@ export function serverSettings(config: Config, { version }: { readonly version: 
     requestLog: config.requestLog,
     bodyLimitBytes: config.bodyLimitBytes,
     compression: config.compression,
+    fastPath: config.httpFastPath,
     responseSchemas: config.responseSchemas,
     internalPort: config.internalPort,
     auth: config.auth,

@@ -1,5 +1,13 @@
 export type { AuthToken } from './auth.ts'
-export { type CachedReplies, type CachedReply, sendCached, sendJson, shortReply } from './cached-reply.ts'
+export {
+  type CachedReplies,
+  type CachedReply,
+  hotKey,
+  hotRow,
+  sendCached,
+  sendJson,
+  shortReply,
+} from './cached-reply.ts'
 export {
   type CursorColumn,
   createKeysetCursor,
@@ -10,6 +18,7 @@ export {
 } from './cursor.ts'
 export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
+export { type HotReply, type HotRequest, hotHead } from './hot-routes.ts'
 export {
   created,
   createOnce,

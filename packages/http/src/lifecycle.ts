@@ -1,4 +1,11 @@
-import type { FastifyReply } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** A reply that is not completely sent; Fastify's replies have this shape. */
+export interface ReplyInFlight {
+  readonly raw: ServerResponse
+  readonly request: { readonly id: string; readonly raw: IncomingMessage }
+  header(name: string, value: string): unknown
+}
 
 /** The state of a process: shutdown changes it, health and replies read it. */
 export interface Lifecycle {
@@ -7,7 +14,7 @@ export interface Lifecycle {
   /** Each reply is the last one of its connection and carries `connection: close`. */
   readonly lastReplies: boolean
   /** The replies that are not completely sent yet. */
-  readonly inFlight: Set<FastifyReply>
+  readonly inFlight: Set<ReplyInFlight>
   /** The continuations of the requests that are held back; undefined while requests are not held back. */
   readonly held: (() => void)[] | undefined
   /** Starts the shutdown. */
@@ -19,7 +26,7 @@ export interface Lifecycle {
 }
 
 export function createLifecycle(): Lifecycle {
-  const inFlight = new Set<FastifyReply>()
+  const inFlight = new Set<ReplyInFlight>()
   let draining = false
   let lastReplies = false
   let held: (() => void)[] | undefined

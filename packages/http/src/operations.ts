@@ -8,6 +8,7 @@ import { methodNotAllowed } from './allowed-methods.ts'
 import { answerClientError } from './client-errors.ts'
 import { expose } from './exposition.ts'
 import type { Health } from './health.ts'
+import { type HotRequest, hotHead } from './hot-routes.ts'
 import { PROBLEM_TYPE, pathOf, toProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import type { RequestIds } from './request-id.ts'
@@ -122,7 +123,9 @@ function addRoute(app: App, path: string, call: Call): void {
   const schema: FastifySchema = { tags: ['operations'], summary: SUMMARIES[path] ?? path, response }
   if (path === '/health') {
     // Without a promise or serialiser: probes and load balancers call it all day.
-    app.get(path, { config, schema, compress: false }, (_request, reply) => {
+    const hot = { head: hotHead({ 'content-type': JSON_TYPE, 'cache-control': 'no-store' }), body: ALIVE }
+    const hotConfig = { ...config, hot: ({ rest }: HotRequest) => (rest === '' ? hot : undefined) }
+    app.get(path, { config: hotConfig, schema, compress: false }, (_request, reply) => {
       reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(ALIVE)
     })
     return
@@ -143,7 +146,7 @@ function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds):
   const server = createServer(
     { keepAliveTimeout: 65_000, requireHostHeader: false },
     async (request, response) => {
-      const requestId = requestIds(request)
+      const requestId = requestIds(request.headers['x-request-id'])
       const { status, type, body, headers } = await answer(request, calls).catch((thrown) =>
         problemAnswer(thrown, requestId, request.url),
       )

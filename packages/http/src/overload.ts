@@ -13,18 +13,25 @@ const SAMPLE_MS = 1000
 /** The period of the histogram's timer, which is part of every delay that it records. */
 const RESOLUTION_MS = 10
 
+/** The delay of the event loop, measured until `close`. */
+export interface Overload {
+  /** The delay exceeds its limit; calls are refused if that lasts. */
+  readonly isLate: boolean
+  /** The mean delay of the last second. */
+  readonly delayMs: number
+  close(): void
+}
+
 /**
- * Answers 503 with `retry-after` while the event loop cannot keep up.
- *
- * Only the delay counts. A saturated server that answers well (a benchmark, a busy hour) has a utilisation of 100 %;
- * refusing there would turn full load into errors. Only a lasting delay counts: a single stall of a second, caused by a long
- * task or by a machine that gave the process no CPU, is over when it is measured.
+ * Measures the delay of the event loop. Only the delay counts. A saturated server that answers well (a benchmark, a busy hour)
+ * has a utilisation of 100 %; refusing there would turn full load into errors. Only a lasting delay counts: a single stall of a
+ * second, caused by a long task or by a machine that gave the process no CPU, is over when it is measured.
  *
  * `@fastify/under-pressure` is not used: its timer calls `process.memoryUsage()`, which opens a file and throws EMFILE when
  * the process has no free descriptor, and an error of a timer ends the process.
  */
-export function addOverload(app: App, { maxEventLoopDelayMs = 1000 }: OverloadOptions): void {
-  if (maxEventLoopDelayMs === 0) return
+export function watchOverload({ maxEventLoopDelayMs = 1000 }: OverloadOptions): Overload {
+  if (maxEventLoopDelayMs === 0) return { isLate: false, delayMs: 0, close() {} }
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   histogram.enable()
   let delayMs = 0
@@ -33,16 +40,29 @@ export function addOverload(app: App, { maxEventLoopDelayMs = 1000 }: OverloadOp
     histogram.reset()
   }, SAMPLE_MS)
   timer.unref()
+  return {
+    get isLate() {
+      return delayMs > maxEventLoopDelayMs
+    },
+    get delayMs() {
+      return delayMs
+    },
+    close() {
+      clearInterval(timer)
+      histogram.disable()
+    },
+  }
+}
+
+/** Answers 503 with `retry-after` while the event loop cannot keep up. */
+export function addOverload(app: App, overload: Overload): void {
   const lasts = createDurationCheck()
   app.addHook('onRequest', (request, _reply, done) => {
-    if (delayMs <= maxEventLoopDelayMs || request.routeOptions.config.operational) return done()
-    if (!lasts(performance.now(), delayMs)) return done()
+    if (!overload.isLate || request.routeOptions.config.operational) return done()
+    if (!lasts(performance.now(), overload.delayMs)) return done()
     done(new AppError('OVERLOADED', 503, 'The service is overloaded', { retryAfterSeconds: 1, expose: true }))
   })
-  app.addHook('onClose', async () => {
-    clearInterval(timer)
-    histogram.disable()
-  })
+  app.addHook('onClose', async () => overload.close())
 }
 
 /** Without a sample the event loop was blocked for the whole interval. */

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 
 /** An id of a client that is safe in logs and headers. */
 const SAFE = /^[A-Za-z0-9._-]{1,128}$/
 
-export type RequestIds = (request?: IncomingMessage) => string
+/** @param given the client's `x-request-id` */
+export type RequestIds = (given?: string | string[]) => string
 
 /**
  * Creates the function that returns the id of a request: the client's `x-request-id` when it is safe, else a new id of a
@@ -13,8 +13,7 @@ export type RequestIds = (request?: IncomingMessage) => string
 export function createRequestIds(): RequestIds {
   const process = randomBytes(6).toString('hex')
   let count = 0
-  return (request) => {
-    const given = request?.headers['x-request-id']
+  return (given) => {
     if (typeof given === 'string' && SAFE.test(given)) return given
     count += 1
     return `${process}-${count.toString(36)}`

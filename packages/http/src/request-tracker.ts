@@ -1,7 +1,8 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { answerClientError } from './client-errors.ts'
-import type { Lifecycle } from './lifecycle.ts'
+import type { Lifecycle, ReplyInFlight } from './lifecycle.ts'
 import { createRequestLog } from './logging.ts'
 import { CLIENT_CLOSED, type RequestMetrics } from './metrics.ts'
 import type { TracedRequest } from './tracing.ts'
@@ -10,8 +11,21 @@ import type { TracedRequest } from './tracing.ts'
 export interface RequestTracker {
   /** Sets the request id on the reply, and records the end of the request. */
   track(request: FastifyRequest, reply: FastifyReply, traced?: TracedRequest): void
+  /** Records the end of a reply that was written before Fastify saw the request. */
+  trackHot(written: WrittenReply): void
   /** Answers and counts bytes that the parser refused: they are no request, or only a part of one. */
   refuse(error: ConnectionError, socket: Socket): void
+}
+
+/** A complete reply of a hot route, of which the kernel may not have taken everything yet. */
+export interface WrittenReply {
+  readonly id: string
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The URL of the route. */
+  readonly route: string
+  /** On the monotonic clock. */
+  readonly startedAt: number
 }
 
 export function createRequestTracker(options: {
@@ -24,7 +38,7 @@ export function createRequestTracker(options: {
 }): RequestTracker {
   const { lifecycle, metrics, logger, requestLog, requestIds } = options
   const log = createRequestLog(logger)
-  const refused = new WeakMap<FastifyReply, number>()
+  const refused = new WeakMap<ReplyInFlight, number>()
   return {
     track(request, reply, traced) {
       reply.header('x-request-id', request.id)
@@ -38,6 +52,22 @@ export function createRequestTracker(options: {
         const traceId = traced?.traceId
         metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime, traceId)
         if (requestLog || traceId !== undefined) log(request, reply, status, traceId)
+      })
+    },
+    trackHot(written) {
+      const { response, route, startedAt } = written
+      const { socket } = response
+      // The kernel has everything: the reply is over, and no listener has to wait for that.
+      if (socket !== null && socket.writableLength === 0 && socket.errored === null) {
+        metrics?.observe('GET', route, response.statusCode, performance.now() - startedAt)
+        return
+      }
+      const reply = new HotReplyInFlight(written)
+      lifecycle.inFlight.add(reply)
+      response.on('close', () => {
+        lifecycle.inFlight.delete(reply)
+        const status = response.writableFinished ? response.statusCode : (refused.get(reply) ?? CLIENT_CLOSED)
+        metrics?.observe('GET', route, status, performance.now() - startedAt)
       })
     },
     refuse(error, socket) {
@@ -61,7 +91,20 @@ export function createRequestTracker(options: {
   }
 }
 
-function replyOn(inFlight: Iterable<FastifyReply>, socket: Socket): FastifyReply | undefined {
+function replyOn(inFlight: Iterable<ReplyInFlight>, socket: Socket): ReplyInFlight | undefined {
   for (const reply of inFlight) if (reply.raw.socket === socket) return reply
   return undefined
+}
+
+class HotReplyInFlight implements ReplyInFlight {
+  readonly raw: ServerResponse
+  readonly request: { readonly id: string; readonly raw: IncomingMessage }
+
+  constructor({ id, request, response }: WrittenReply) {
+    this.raw = response
+    this.request = { id, raw: request }
+  }
+
+  /** Its head is written already. */
+  header(): void {}
 }

@@ -1,3 +1,4 @@
+import { createServer as createNodeServer, type Server as HttpServer, type RequestListener } from 'node:http'
 import type { Registry } from '@prometheus-io/client'
 import { getStandardOutput } from '@reference/cli'
 import { AppError } from '@reference/errors'
@@ -16,13 +17,14 @@ import { addCompression } from './compression.ts'
 import { Connections } from './connections.ts'
 import { addDocs } from './docs.ts'
 import { createHealth, type Dependency } from './health.ts'
+import { addHotRoutes, HotRoutes } from './hot-routes.ts'
 import { jsonBodyParser } from './json-body.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLogController, createLogger, watchOutput } from './logging.ts'
 import { createRequestMetrics } from './metrics.ts'
 import { connectionLimit } from './open-files.ts'
 import { addOperations, type Operations } from './operations.ts'
-import { addOverload, type OverloadOptions } from './overload.ts'
+import { addOverload, type OverloadOptions, watchOverload } from './overload.ts'
 import { pathOf, sendProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import { addRateLimit } from './rate-limit.ts'
@@ -49,6 +51,8 @@ export interface ServerOptions {
   bodyLimitBytes?: number
   /** Compress replies of 1,000 bytes and more. */
   compression?: boolean
+  /** Answer hot routes before Fastify; see `hot-routes.ts`. */
+  fastPath?: boolean
   /** Serialise by the routes' response schemas; off: `JSON.stringify`. OpenAPI shows the schemas either way. */
   responseSchemas?: boolean
   /** The registry of the metrics, shown by `/metrics`. Without it there are neither. */
@@ -113,7 +117,19 @@ export async function createServer(options: ServerOptions): Promise<App> {
     requestLog,
     requestIds,
   })
-  const app = createFastify(options, { logger, requestIds, tracker })
+  const overload = watchOverload(options.overload ?? {})
+  const hot =
+    options.fastPath === false || requestLog
+      ? undefined
+      : new HotRoutes({
+          lifecycle,
+          tracker,
+          requestIds,
+          overload,
+          compression,
+          rateLimit: rateLimitRps !== undefined,
+        })
+  const app = createFastify(options, { logger, requestIds, tracker, hot })
   app.decorate('lifecycle', lifecycle)
   const { maxConnections = connectionLimit(options.outgoingConnections ?? 0) } = options
   app.decorate('connections', new Connections(app.server, { lifecycle, logger, registry, maxConnections }))
@@ -134,6 +150,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
   app.addHook('onRoute', (route) => {
     allowed.add(route)
     makeStrict(route)
+    hot?.add(route, { guarded: auth === 'token' && route.config?.scope !== undefined })
     if (auth === 'token') protect(route, check)
   })
 
@@ -147,38 +164,35 @@ export async function createServer(options: ServerOptions): Promise<App> {
     else if (traced) traced.run(proceed)
     else done(fault)
   })
-  addOverload(app, options.overload ?? {})
+  addOverload(app, overload)
   if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps, { proxied: trustProxy !== false })
   if (compression) await addCompression(app)
   addDocs(app, { service, version, auth: auth === 'token' })
   const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle })
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
+  if (hot) addHotRoutes(app, hot, registry)
   return app
 }
 
 function createFastify(
   options: ServerOptions,
-  parts: { logger: FastifyBaseLogger; requestIds: RequestIds; tracker: RequestTracker },
+  parts: {
+    logger: FastifyBaseLogger
+    requestIds: RequestIds
+    tracker: RequestTracker
+    hot: HotRoutes | undefined
+  },
 ): App {
   const { bodyLimitBytes = 1024 * 1024, trustProxy = false } = options
-  const { headersTimeoutMs = 20_000, requestTimeoutMs = 60_000 } = options
-  const { logger, requestIds, tracker } = parts
+  const { logger, requestIds, tracker, hot } = parts
   const app = Fastify({
     loggerInstance: logger,
     logController: createLogController(),
-    genReqId: requestIds,
+    genReqId: (raw) => requestIds(raw.headers['x-request-id']),
     requestIdHeader: false,
     bodyLimit: bodyLimitBytes,
     trustProxy: trustFunction(trustProxy),
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: requestTimeoutMs,
-    // By default Node checks for late requests every 30 s; a limit of 20 s would then mean up to 50.
-    http: {
-      // Checked by protocolFault() instead, which answers with a body.
-      requireHostHeader: false,
-      headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: Math.min(5000, headersTimeoutMs / 4),
-    },
+    serverFactory: (handler) => createHttpServer(options, handler, hot),
     // A request that arrives while the listener closes is answered, with `connection: close`.
     return503OnClosing: false,
     // The schema of a parameter limits its length, not the router.
@@ -190,6 +204,30 @@ function createFastify(
   // Without a listener Node answers 417 without a body. Emitted as a request, protocolFault() refuses it with one.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   return app
+}
+
+/** Hot routes answer first, and leave everything else to Fastify's handler. */
+function createHttpServer(
+  { headersTimeoutMs = 20_000, requestTimeoutMs = 60_000 }: ServerOptions,
+  handler: RequestListener,
+  hot: HotRoutes | undefined,
+): HttpServer {
+  return createNodeServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      // By default Node checks for late requests every 30 s; a limit of 20 s would then mean up to 50.
+      connectionsCheckingInterval: Math.min(5000, headersTimeoutMs / 4),
+      // Checked by protocolFault() instead, which answers with a body.
+      requireHostHeader: false,
+    },
+    hot === undefined
+      ? handler
+      : (request, response) => {
+          if (!hot.answer(request, response)) handler(request, response)
+        },
+  )
 }
 
 /** Answers requests that Fastify refuses before routing, such as `/%ff`; no hook sees them. */

@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel'
+import { type Channel, channel } from 'node:diagnostics_channel'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** The message on `reference:http.request` when a request begins. A subscriber may set the writable properties. */
@@ -25,13 +25,18 @@ export type BeginTrace = (request: FastifyRequest, reply: FastifyReply) => Trace
  * `@reference/telemetry` subscribes to them if it was loaded before.
  */
 export function createTracing(): BeginTrace {
-  const requests = channel('reference:http.request')
+  const requests = traceChannel()
   return (request, reply) => {
     if (!requests.hasSubscribers) return undefined
     const traced: TracedRequest = { request, reply, run: (rest) => rest() }
     requests.publish(traced)
     return traced
   }
+}
+
+/** The channel of {@link TracedRequest}. */
+export function traceChannel(): Channel {
+  return channel('reference:http.request')
 }
 
 /** pino's mixin that adds the ids of the active trace to a log line; undefined without a tracer. */

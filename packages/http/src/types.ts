@@ -6,6 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
+import type { HotRoute } from './hot-routes.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** The scope that a token grants when `auth` is `token`; `admin` implies `write`. */
@@ -26,6 +27,8 @@ declare module 'fastify' {
     scope?: Scope
     /** A call of the operator, not of a user: no rate limit, never refused when overloaded. */
     operational?: boolean
+    /** Answers the plain case of a `GET` before Fastify; see `hot-routes.ts`. */
+    hot?: HotRoute
   }
   interface FastifyRequest {
     /** The name of the token's holder; undefined when the call needs no token. */

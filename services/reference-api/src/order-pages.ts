@@ -3,6 +3,9 @@ import {
   createKeysetCursor,
   createSharedReplies,
   type Encoding,
+  type HotReply,
+  type HotRequest,
+  hotHead,
   ID_COLUMN,
   negotiate,
   precompress,
@@ -75,28 +78,75 @@ export function createOrderPages({
     )
   }
 
+  function headersOf(from: string, encoding: Encoding): Record<string, string> {
+    return {
+      'x-cache': from,
+      vary: 'accept-encoding',
+      'cache-control': `max-age=${Math.floor(ttlMs / 1000)}`,
+      'content-type': 'application/json; charset=utf-8',
+      ...(encoding !== 'identity' && { 'content-encoding': encoding }),
+    }
+  }
+
+  const keys = new KnownKeys()
+  const heads = ENCODINGS.map((encoding) => hotHead(headersOf('l1', encoding)))
+
+  /** A page in tier 1, for a query that the handler has answered before. */
+  function hot({ rest, acceptEncoding }: HotRequest): HotReply | undefined {
+    const key = keys.get(rest, config.compression ? acceptEncoding : undefined)
+    const text = key === undefined ? undefined : stored.getText(key)
+    if (text === undefined) return undefined
+    const head = heads[text.charCodeAt(0)]
+    return head && { head, body: text.slice(1) }
+  }
+
   return {
     /** Stored replies are compressed already, so the route does without the compression hook. */
-    route: ttlMs === 0 ? {} : { compress: false as const },
+    route: ttlMs === 0 ? {} : { compress: false as const, config: { hot } },
 
     async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
       const { userId, status, limit, after } = query
       if (ttlMs === 0)
         return sendShared(reply, JSON.stringify([userId, status, limit, after]), () => read(query))
       if (after !== undefined) ORDER_CURSOR.decode(after)
-      const wanted = config.compression ? negotiate(request.headers['accept-encoding']) : 'identity'
+      const accepted = config.compression ? request.headers['accept-encoding'] : undefined
+      const wanted = negotiate(accepted)
       const key: PageKey = { encoding: wanted, userId, status, limit, after }
-      const { value, from } = await stored.get(JSON.stringify(key))
+      const storedKey = JSON.stringify(key)
+      keys.remember(request.raw.url ?? '', accepted, storedKey)
+      const { value, from } = await stored.get(storedKey)
       const { encoding, bytes } = mustExist(value)
-      reply.headers({
-        'x-cache': from,
-        vary: 'accept-encoding',
-        'cache-control': `max-age=${Math.floor(ttlMs / 1000)}`,
-        'content-type': 'application/json; charset=utf-8',
-      })
-      if (encoding !== 'identity') reply.header('content-encoding', encoding)
-      return reply.send(bytes)
+      return reply.headers(headersOf(from, encoding)).send(bytes)
     },
+  }
+}
+
+/** Queries with their encodings for which the key is remembered, and the length of the longest. */
+const MAX_KNOWN = 1000
+const MAX_LENGTH = 256
+
+/** Keys of stored pages by the raw query and `accept-encoding` of requests whose query was validated. */
+class KnownKeys {
+  readonly #byQuery = new Map<string, Map<string | undefined, string>>()
+  #size = 0
+
+  get(query: string, acceptEncoding: string | undefined): string | undefined {
+    return this.#byQuery.get(query)?.get(acceptEncoding)
+  }
+
+  remember(url: string, acceptEncoding: string | undefined, key: string): void {
+    if (url.length + (acceptEncoding?.length ?? 0) > MAX_LENGTH) return
+    const start = url.indexOf('?')
+    const query = start === -1 ? '' : url.slice(start)
+    if (this.get(query, acceptEncoding) !== undefined) return
+    if (this.#size === MAX_KNOWN) {
+      this.#byQuery.clear()
+      this.#size = 0
+    }
+    this.#size++
+    const known = this.#byQuery.get(query)
+    if (known === undefined) this.#byQuery.set(query, new Map([[acceptEncoding, key]]))
+    else known.set(acceptEncoding, key)
   }
 }
 

@@ -1,5 +1,5 @@
 import { AppError } from '@reference/errors'
-import { type App, IdParams, ProblemSchema, sendCached, shortReply } from '@reference/http'
+import { type App, hotRow, IdParams, ProblemSchema, sendCached, shortReply } from '@reference/http'
 import { User } from '@reference/shop/users/model'
 import type { Context } from '../context.ts'
 
@@ -9,6 +9,7 @@ export function userRoute(app: App, { users }: Context): void {
     '/users/:id',
     {
       ...shortReply,
+      config: hotRow(users),
       schema: {
         tags: ['users'],
         summary: 'One user; `x-cache` names its source: l1, l2, miss or off',

@@ -1,5 +1,5 @@
 import { mustExist } from '@reference/errors'
-import { type App, ProblemSchema, sendCached } from '@reference/http'
+import { type App, hotKey, ProblemSchema, sendCached } from '@reference/http'
 import { settingEntry } from '@reference/shop/settings/cache'
 import { Setting } from '@reference/shop/settings/model'
 import { putSetting } from '@reference/shop/settings/queries'
@@ -7,8 +7,10 @@ import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
 
+const KEY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
 const KeyParams = Type.Object(
-  { key: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$', examples: ['checkout.enabled'] }) },
+  { key: Type.String({ pattern: KEY.source, examples: ['checkout.enabled'] }) },
   { additionalProperties: false },
 )
 const NewValue = Type.Object({ value: Type.Unknown({ examples: [true] }) }, { additionalProperties: false })
@@ -20,7 +22,7 @@ export function configRoutes(app: App, { cached, write, config }: Context): void
   app.get(
     '/config/:key',
     {
-      config: { scope: 'admin' },
+      config: { scope: 'admin', ...hotKey(settings, KEY) },
       schema: { tags: ['config'], params: KeyParams, response: { 200: Setting, 404: ProblemSchema } },
     },
     (request, reply) => sendCached(reply, settings, request.params.key, () => notFound('setting')),

@@ -3,6 +3,7 @@ import {
   type App,
   Cursor,
   created,
+  hotRow,
   Id,
   IdempotencyHeaders,
   IdParams,
@@ -41,6 +42,7 @@ export function orderRoutes(app: App, context: Context): void {
     '/orders/:id',
     {
       ...shortReply,
+      config: hotRow(orders),
       schema: { tags: ['orders'], params: IdParams, response: { 200: Order, 404: ProblemSchema } },
     },
     (request, reply) => sendCached(reply, orders, request.params.id, () => notFound('order')),

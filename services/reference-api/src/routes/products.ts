@@ -1,6 +1,7 @@
 import {
   type App,
   createSharedReplies,
+  hotRow,
   ID_CURSOR,
   IdParams,
   PageQuery,
@@ -24,6 +25,7 @@ export function productRoutes(app: App, { database, cached, config }: Context): 
     '/products/:id',
     {
       ...shortReply,
+      config: hotRow(products),
       schema: { tags: ['products'], params: IdParams, response: { 200: Product, 404: ProblemSchema } },
     },
     (request, reply) => sendCached(reply, products, request.params.id, () => notFound('product')),

@@ -9,6 +9,7 @@ import {
   type App,
   created,
   createSharedReplies,
+  hotRow,
   ID_CURSOR,
   IdempotencyHeaders,
   IdParams,
@@ -38,6 +39,7 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
     '/users/:id',
     {
       ...shortReply,
+      config: hotRow(users),
       schema: { tags: ['users'], params: IdParams, response: { 200: User, 404: ProblemSchema } },
     },
     (request, reply) => sendCached(reply, users, request.params.id, () => notFound('user')),

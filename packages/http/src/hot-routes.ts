@@ -1,0 +1,264 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Counter, type Registry } from '@prometheus-io/client'
+import type { RouteOptions } from 'fastify'
+import type { Lifecycle } from './lifecycle.ts'
+import type { Overload } from './overload.ts'
+import { COMPRESS_FROM_BYTES } from './precompressed.ts'
+import type { RequestIds } from './request-id.ts'
+import type { RequestTracker } from './request-tracker.ts'
+import { traceChannel } from './tracing.ts'
+import type { App } from './types.ts'
+
+/** The variable parts of a request for a hot route. It is valid only during the call: the next request overwrites it. */
+export interface HotRequest {
+  /** The URL after the fixed part of the route, not decoded: the parameter of `/users/:id`, the query of `/orders` with its `?`. */
+  readonly rest: string
+  readonly acceptEncoding: string | undefined
+  /** A longer body must be left to Fastify, which compresses it. */
+  readonly maxBytes: number
+}
+
+export interface HotReply {
+  /** From {@link hotHead}. */
+  readonly head: HotHead
+  /** The bytes of the body as a latin1 string. */
+  readonly body: string
+}
+
+/**
+ * The reply of a hot route, status 200, when it is ready without waiting; undefined leaves the request to the handler. It must be
+ * the reply of the handler to the byte, and undefined must leave no trace, such as a counted hit: the handler runs afterwards.
+ */
+export type HotRoute = (request: HotRequest) => HotReply | undefined
+
+/** The names and values of a head, alternating. The id and the length are filled in for each reply. */
+export type HotHead = string[]
+
+/** @param headers in the order in which the handler sets them, without `x-request-id` and `content-length` */
+export function hotHead(headers: Readonly<Record<string, string>>): HotHead {
+  return ['x-request-id', '', ...Object.entries(headers).flat(), 'content-length', '']
+}
+
+interface HotRoutesOptions {
+  readonly lifecycle: Lifecycle
+  readonly tracker: RequestTracker
+  readonly requestIds: RequestIds
+  readonly overload: Overload
+  /** Fastify compresses the replies of routes that allow it. */
+  readonly compression: boolean
+  /** Fastify limits the rate of routes that do not opt out. */
+  readonly rateLimit: boolean
+}
+
+interface Entry {
+  /** The route's own URL, for metrics. */
+  readonly url: string
+  /** The URL up to the parameter. */
+  readonly prefix: string
+  readonly hasParameter: boolean
+  readonly operational: boolean
+  readonly maxBytes: number
+  readonly answer: HotRoute
+  answered: number
+}
+
+/** Hooks that see a request. A route that has one, or a server to which a service adds one, is left to Fastify. */
+const REQUEST_HOOKS = [
+  'onRequest',
+  'preParsing',
+  'preValidation',
+  'preHandler',
+  'preSerialization',
+  'onSend',
+  'onResponse',
+  'onError',
+  'onTimeout',
+  'onRequestAbort',
+] as const
+
+/**
+ * Answers hot routes before Fastify sees the request: `GET` without body, query and token whose reply is ready at once, as
+ * `config.hot` of the route declares. Everything but the plain case is left to Fastify, whose reply is the same to the byte.
+ */
+export class HotRoutes {
+  readonly #options: HotRoutesOptions
+  #entries: Entry[] = []
+  /** Of all routes for GET. */
+  readonly #urls: string[] = []
+  readonly #request = { rest: '', acceptEncoding: undefined as string | undefined, maxBytes: 0 }
+  readonly #headers = new PlainHeaders()
+  readonly #traces = traceChannel()
+  #open = true
+
+  constructor(options: HotRoutesOptions) {
+    this.#options = options
+  }
+
+  /** The number of replies by route. */
+  get answered(): Iterable<{ readonly url: string; readonly answered: number }> {
+    return this.#entries
+  }
+
+  /** Leaves all further requests to Fastify. */
+  close(): void {
+    this.#open = false
+  }
+
+  /** Takes a route that is hot and that no hook, token or rate limit guards. */
+  add(route: RouteOptions, { guarded }: { guarded: boolean }): void {
+    const { url, method, config } = route
+    if ([method].flat().includes('GET')) this.#urls.push(url)
+    const answer = config?.hot
+    if (answer === undefined || method !== 'GET' || guarded || route.constraints) return
+    if (REQUEST_HOOKS.some((name) => route[name] !== undefined)) return
+    const { compression, rateLimit } = this.#options
+    if (rateLimit && (config as { rateLimit?: unknown }).rateLimit !== false) return
+    const end = url.indexOf(':')
+    const prefix = end === -1 ? url : url.slice(0, end)
+    this.#entries.push({
+      url,
+      prefix,
+      hasParameter: end !== -1,
+      operational: config?.operational === true,
+      maxBytes: compression && route.compress !== false ? COMPRESS_FROM_BYTES - 1 : Number.POSITIVE_INFINITY,
+      answer,
+      answered: 0,
+    })
+  }
+
+  /** Leaves routes with a parameter to Fastify when a fixed route, such as `/users/me`, precedes them in its router. */
+  removeShadowed(): void {
+    const isShadowed = ({ prefix, hasParameter }: Entry) =>
+      hasParameter &&
+      this.#urls.some((url) => url.startsWith(prefix) && /^[^:*/]/.test(url.slice(prefix.length)))
+    this.#entries = this.#entries.filter((entry) => !isShadowed(entry))
+  }
+
+  /** Answers the request, or returns false. */
+  answer(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method !== 'GET') return false
+    const url = request.url as string
+    const entry = this.#find(url)
+    if (entry === undefined || !this.#isPlain(entry, request, response)) return false
+    const startedAt = performance.now()
+    const hot = this.#request
+    hot.rest = url.slice(entry.prefix.length)
+    hot.acceptEncoding = this.#headers.acceptEncoding
+    hot.maxBytes = entry.maxBytes
+    const reply = entry.answer(hot)
+    if (reply === undefined) return false
+    entry.answered++
+    const { requestIds, tracker } = this.#options
+    const id = requestIds(this.#headers.requestId)
+    const { head, body } = reply
+    head[1] = id
+    head[head.length - 1] = String(body.length)
+    response.writeHead(200, head)
+    // One write with the head; a Buffer would be a second one.
+    response.end(body, 'latin1')
+    tracker.trackHot({ id, request, response, route: entry.url, startedAt })
+    return true
+  }
+
+  #find(url: string): Entry | undefined {
+    for (const entry of this.#entries) {
+      if (!url.startsWith(entry.prefix)) continue
+      const { length } = entry.prefix
+      if (entry.hasParameter || url.length === length || url.charCodeAt(length) === QUESTION_MARK)
+        return entry
+    }
+    return undefined
+  }
+
+  #isPlain({ operational }: Entry, request: IncomingMessage, response: ServerResponse): boolean {
+    const { lifecycle, overload } = this.#options
+    if (!this.#open || lifecycle.draining || lifecycle.lastReplies || lifecycle.held !== undefined)
+      return false
+    if (this.#traces.hasSubscribers || (!operational && overload.isLate)) return false
+    // HTTP/1.0, or `connection: close`.
+    if (request.httpVersionMinor !== 1 || request.httpVersionMajor !== 1 || !response.shouldKeepAlive)
+      return false
+    // Without a socket the reply to an earlier request of this connection is not sent yet.
+    const { socket } = response
+    if (socket === null || socket.writableLength > 0 || !socket.writable) return false
+    return this.#headers.read(request.rawHeaders)
+  }
+}
+
+const QUESTION_MARK = 63
+
+/** Call it last: a hook that is added later is one that hot routes would bypass, so from then on Fastify answers all requests. */
+export function addHotRoutes(app: App, hot: HotRoutes, registry: Registry | undefined): void {
+  app.addHook('onReady', async () => hot.removeShadowed())
+  app.addHook('preClose', async () => hot.close())
+  const { addHook } = app
+  const names: ReadonlySet<string> = new Set(REQUEST_HOOKS)
+  app.addHook = function (this: App, ...args: [name: string, hook: unknown]) {
+    if (names.has(args[0])) hot.close()
+    return Reflect.apply(addHook, this, args)
+  } as App['addHook']
+  if (registry === undefined) return
+  new Counter({
+    name: 'http_fast_path_requests_total',
+    help: 'Requests that a hot route answered before Fastify; they are part of the durations',
+    labelNames: ['route'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { url, answered } of hot.answered) this.inc({ route: url }, answered)
+    },
+  })
+}
+
+/** The headers of a plain request: one Host, no body, no condition, no expectation, no upgrade. */
+class PlainHeaders {
+  requestId: string | undefined
+  acceptEncoding: string | undefined
+  #hosts = 0
+
+  /** Reads names and values, alternating; false when the request is not plain. */
+  read(raw: readonly string[]): boolean {
+    this.requestId = undefined
+    this.acceptEncoding = undefined
+    this.#hosts = 0
+    for (let index = 0; index < raw.length; index += 2) {
+      const name = raw[index] as string
+      if (MAY_MATTER[name.length] === true && !this.#take(name, raw[index + 1] as string)) return false
+    }
+    return this.#hosts === 1
+  }
+
+  #take(name: string, value: string): boolean {
+    // Most clients write one of these two spellings, which need no conversion.
+    if (name === 'host' || name === 'Host') return ++this.#hosts === 1
+    switch (name.toLowerCase()) {
+      case 'host':
+        return ++this.#hosts === 1
+      case 'x-request-id':
+        if (this.requestId !== undefined) return false
+        this.requestId = value
+        return true
+      case 'accept-encoding':
+        if (this.acceptEncoding !== undefined) return false
+        this.acceptEncoding = value
+        return true
+      case 'content-length':
+      case 'transfer-encoding':
+      case 'expect':
+      case 'upgrade':
+      case 'if-match':
+      case 'if-none-match':
+      case 'if-modified-since':
+      case 'if-unmodified-since':
+      case 'if-range':
+        return false
+      default:
+        return true
+    }
+  }
+}
+
+/** Whether a name of this length may be one of those that matter. */
+const MAY_MATTER: readonly boolean[] = Array.from({ length: 64 }, (_, length) =>
+  [4, 6, 7, 8, 12, 13, 14, 15, 17, 19].includes(length),
+)
