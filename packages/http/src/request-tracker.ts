@@ -39,6 +39,8 @@ export function createRequestTracker(options: {
   const { lifecycle, metrics, logger, requestLog, requestIds } = options
   const log = createRequestLog(logger)
   const refused = new WeakMap<ReplyInFlight, number>()
+  // Its response has a socket until Node ends it, at the end of the turn.
+  let lastHot: ServerResponse | undefined
   return {
     track(request, reply, traced) {
       reply.header('x-request-id', request.id)
@@ -57,6 +59,7 @@ export function createRequestTracker(options: {
     trackHot(written) {
       const { response, route, startedAt } = written
       const { socket } = response
+      lastHot = response
       // The kernel has everything: the reply is over, and no listener has to wait for that.
       if (socket !== null && socket.writableLength === 0 && socket.errored === null) {
         metrics?.observe('GET', route, response.statusCode, performance.now() - startedAt)
@@ -73,7 +76,7 @@ export function createRequestTracker(options: {
     refuse(error, socket) {
       const reply = replyOn(lifecycle.inFlight, socket)
       // A client would read the bytes of a second reply as the rest of the first.
-      if (reply?.raw.headersSent) {
+      if (reply?.raw.headersSent || lastHot?.socket === socket) {
         socket.destroy()
         return
       }

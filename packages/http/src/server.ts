@@ -149,8 +149,9 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const check = createAuth(authTokens)
   app.addHook('onRoute', (route) => {
     allowed.add(route)
-    makeStrict(route)
+    // Before hooks of this package are added: hooks of a service keep a route with Fastify.
     hot?.add(route, { guarded: auth === 'token' && route.config?.scope !== undefined })
+    makeStrict(route)
     if (auth === 'token') protect(route, check)
   })
 
