@@ -1,6 +1,7 @@
 import { answers } from '../src/proofs/replies.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
-import { tuned } from './variants.ts'
+import { tuned, withSettings } from './variants.ts'
 
 export const health: Scenario = {
   name: 'health',
@@ -12,6 +13,6 @@ export const health: Scenario = {
   primary: 'throughput',
   connections: 32,
   requests: () => [{ path: '/health' }],
-  tuned: tuned([answers(200)]),
-  variants: [],
+  tuned: tuned([answers(200), proofOfSwitch('HTTP_FAST_PATH', 'on')]),
+  variants: [withSettings({ HTTP_FAST_PATH: 'off' }, 'the fast path', [answers(200)])],
 }

@@ -17,6 +17,10 @@ export const orderPage: Scenario = {
   requests: orderPages('gzip'),
   tuned: tuned([answers(200), encodedAs('gzip')], { environment: NOT_SHARED }),
   variants: [
+    withSettings({ HTTP_FAST_PATH: 'off' }, 'the fast path', [answers(200), encodedAs('gzip')], {
+      environment: NOT_SHARED,
+      fullOnly: true,
+    }),
     withSettings({ COMPRESSION: 'off' }, 'compression', [answers(200)], { environment: NOT_SHARED }),
     withSettings({ CACHE_PAGE_TTL_MS: '0' }, 'stored replies', [answers(200), encodedAs('gzip')], {
       environment: NOT_SHARED,

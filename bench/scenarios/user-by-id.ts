@@ -6,6 +6,7 @@ import {
   usesRedis,
 } from '../src/proofs/database.ts'
 import { answeredFrom } from '../src/proofs/replies.ts'
+import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import type { BenchStack } from '../src/stack/stack.ts'
 import { allUsers, hotUsers } from './requests.ts'
@@ -22,8 +23,14 @@ export const userById: Scenario = {
   primary: 'throughput',
   connections: 32,
   requests: hotUsers,
-  tuned: tuned([answeredFrom('l1'), statementsPerRequest(0), usesRedis(false)]),
+  tuned: tuned([
+    answeredFrom('l1'),
+    statementsPerRequest(0),
+    usesRedis(false),
+    proofOfSwitch('HTTP_FAST_PATH', 'on'),
+  ]),
   variants: [
+    withSettings({ HTTP_FAST_PATH: 'off' }, 'the fast path', [answeredFrom('l1')]),
     withSettings({ CACHE_L1: 'off' }, 'cache tier 1', [
       answeredFrom('l2'),
       statementsPerRequest(0),

@@ -1,4 +1,4 @@
-import { describe, type Proof, prove, share } from './proof.ts'
+import { describe, type Proof, prove, sendRequest, share } from './proof.ts'
 
 /** Every request has this status. Not sufficient as the only proof of a variant. */
 export function answers(statusCode: number): Proof {
@@ -24,6 +24,26 @@ export function encodedAs(expected: 'gzip' | 'br' | 'zstd' | 'identity'): Proof 
     prove(share(encoding, expected) === 1, `expected content-encoding ${expected}: ${describe(encoding)}`)
     return `content-encoding: ${expected}`
   }
+}
+
+/** Requests are answered before Fastify, or none is: the service counts them. */
+export function answersBeforeFastify(expected: boolean): Proof {
+  return async (_observed, target) => {
+    const times = 20
+    const before = await fastPathRequests(target.origin)
+    for (let i = 0; i < times; i++) await sendRequest(target)
+    const answered = (await fastPathRequests(target.origin)) - before
+    const fact = `${answered} of ${times} requests were answered before Fastify`
+    // A tier-1 hit is passed on when Redis has not proven it in time.
+    prove(expected ? answered >= times / 2 : answered === 0, fact)
+    return fact
+  }
+}
+
+async function fastPathRequests(origin: string): Promise<number> {
+  const text = await (await fetch(`${origin}/metrics`)).text()
+  const counts = text.matchAll(/^http_fast_path_requests_total\{.*\} (\d+)/gm)
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
 }
 
 /** `/metrics` has request durations, or the page does not exist. */

@@ -7,7 +7,7 @@ import {
   worksInBackground,
 } from './process.ts'
 import type { Proof } from './proof.ts'
-import { encodedAs, exposesMetrics } from './replies.ts'
+import { answersBeforeFastify, encodedAs, exposesMetrics } from './replies.ts'
 
 /** The proof that a tuning switch has a value, independent of the scenario. */
 export function proofOfSwitch(name: string, value: string): Proof {
@@ -17,6 +17,8 @@ export function proofOfSwitch(name: string, value: string): Proof {
       return logsRequests(on)
     case 'METRICS':
       return exposesMetrics(on)
+    case 'HTTP_FAST_PATH':
+      return answersBeforeFastify(on)
     case 'DB_PREPARE':
       return preparesStatements(on)
     case 'REDIS_AUTO_PIPELINING':

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { type HotRoute, hotHead } from './hot-routes.ts'
+import { type HotRoute, hotHead } from './hot-reply.ts'
 import { MAX_ID } from './schemas.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'

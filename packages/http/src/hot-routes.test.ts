@@ -14,7 +14,7 @@ import type { App } from './types.ts'
 const SEED = Number(process.env.HOT_ROUTES_SEED ?? 1)
 const CONVERSATIONS = Number(process.env.HOT_ROUTES_CONVERSATIONS ?? 1500)
 
-/** Rows in memory, as tier 1 holds them; odd ids are hits, and those that end with 7 do not exist. */
+/** Rows in memory, as tier 1 holds them; odd ids are hits, and ids that end with 7 do not exist. */
 class Rows implements CachedReplies<number | string> {
   hits = 0
   readonly #changed = new Map<number | string, string>()
@@ -121,7 +121,7 @@ async function start(
   const rows = new Rows()
   rows.set('a.b-c', '{"text":"short"}')
   rows.set('long', JSON.stringify('long '.repeat(400)))
-  const server = await testServer(t, { registry: new Registry(), ...options }, (app) => {
+  const server = await testServer(t, { registry: new Registry(), fastPath: true, ...options }, (app) => {
     hotExamples(app, rows)
     more?.(app)
   })

@@ -18,7 +18,7 @@ export {
 } from './cursor.ts'
 export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
-export { type HotReply, type HotRequest, hotHead } from './hot-routes.ts'
+export { type HotReply, type HotRequest, hotHead } from './hot-reply.ts'
 export {
   created,
   createOnce,

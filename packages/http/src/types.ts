@@ -6,7 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
-import type { HotRoute } from './hot-routes.ts'
+import type { HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** The scope that a token grants when `auth` is `token`; `admin` implies `write`. */
@@ -27,7 +27,7 @@ declare module 'fastify' {
     scope?: Scope
     /** A call of the operator, not of a user: no rate limit, never refused when overloaded. */
     operational?: boolean
-    /** Answers the plain case of a `GET` before Fastify; see `hot-routes.ts`. */
+    /** Answers the plain case of a `GET` before Fastify; see `hot-reply.ts`. */
     hot?: HotRoute
   }
   interface FastifyRequest {

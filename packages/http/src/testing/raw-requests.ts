@@ -20,10 +20,16 @@ export interface Conversation {
 /**
  * A random conversation about these paths: mostly plain requests, each with some chance of another method, version, spelling of
  * the path, set of headers, or body.
+ *
+ * @param methods besides GET
  */
-export function randomConversation(random: () => number, paths: readonly string[]): Conversation {
+export function randomConversation(
+  random: () => number,
+  paths: readonly string[],
+  methods: readonly string[] = METHODS,
+): Conversation {
   const requests = Array.from({ length: 1 + Math.floor(random() * 4) }, () =>
-    randomRequest(random, pick(random, paths)),
+    randomRequest(random, pick(random, paths), methods),
   )
   // After an upgrade that the server ignores, Node drops bytes that have arrived, and does not report malformed ones.
   const upgrade = requests.find((request) => request.includes('Connection: Upgrade'))
@@ -128,8 +134,8 @@ const SPELLINGS: readonly ((path: string) => string)[] = [
   () => '*',
 ]
 
-function randomRequest(random: () => number, path: string): string {
-  const method = random() < 0.85 ? 'GET' : pick(random, METHODS)
+function randomRequest(random: () => number, path: string, methods: readonly string[]): string {
+  const method = random() < 0.85 ? 'GET' : pick(random, methods)
   const target = random() < 0.7 ? path : pick(random, SPELLINGS)(path)
   const version = random() < 0.9 ? 'HTTP/1.1' : 'HTTP/1.0'
   const lines = random() < 0.9 ? ['Host: test'] : [...pick(random, HOSTS)]

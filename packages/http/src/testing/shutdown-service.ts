@@ -9,12 +9,14 @@ const {
   CLOSE_TIMEOUT_MS = '5000',
   INTERNAL_PORT,
   REQUEST_LOG,
+  HTTP_FAST_PATH,
   FIFO = '',
 } = process.env
 const app = await createServer({
   service: 'fixture',
   version: '1',
   requestLog: REQUEST_LOG === 'on',
+  fastPath: HTTP_FAST_PATH !== 'off',
   registry: new Registry(),
   ...(INTERNAL_PORT !== undefined && { internalPort: Number(INTERNAL_PORT) }),
 })

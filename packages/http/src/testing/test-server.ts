@@ -30,7 +30,14 @@ export async function testServer(
 ): Promise<TestServer> {
   const lines: Record<string, unknown>[] = []
   const logStream = { write: (line: string) => lines.push(JSON.parse(line)) }
-  const app = await createServer({ service: 'test', version: '1.2.3', logStream, ...options })
+  const app = await createServer({
+    service: 'test',
+    version: '1.2.3',
+    logStream,
+    // So that a test run can turn it off.
+    fastPath: process.env.HTTP_FAST_PATH !== 'off',
+    ...options,
+  })
   routes(app)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())

@@ -1,3 +1,4 @@
+import { converse, createRandom, randomConversation, withoutVariables } from '@reference/http/testing'
 import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { User } from '@reference/shop/users/model'
 import t from 'tap'
@@ -36,5 +37,27 @@ t.test('an unknown user is 404, a malformed id is 400 and names the field', asyn
   t.match(unknown, { status: 404, headers: { 'content-type': 'application/problem+json' } })
   for (const id of ['0', '-1', '01', '1e3', '1.0', 'x', '2147483648', '%20']) {
     t.match(await get(`/users/${id}`), { status: 400, body: { errors: [{ field: 'id' }] } })
+  }
+})
+
+t.test('with and without the fast path every reply is the same to the byte', async (t) => {
+  const redis = await testRedis(t, { own: true })
+  const api = (path: 'on' | 'off') =>
+    startApi(t, { REDIS_URL: redis.url, HTTP_FAST_PATH: path }, { database })
+  const [fast, plain] = [await api('on'), await api('off')]
+  const comparable = (replies: string) =>
+    withoutVariables(replies).replaceAll(/^x-cache: (?:l1|l2|miss)\r$/gm, '')
+  const random = createRandom(1)
+  const paths = ['/health', '/users/1', '/users/2', '/users/2000000000']
+  for (let number = 0; number < 200; number++) {
+    const conversation = randomConversation(random, paths, ['HEAD', 'OPTIONS', 'POST'])
+    const [found, wanted] = await Promise.all(
+      [fast, plain].map(({ origin }) => converse(Number(new URL(origin).port), conversation)),
+    )
+    t.equal(comparable(found ?? ''), comparable(wanted ?? ''), JSON.stringify(conversation).slice(0, 1000))
+  }
+  const { text } = await fast.get('/metrics')
+  for (const route of ['/health', '/users/:id']) {
+    t.match(text, new RegExp(`http_fast_path_requests_total\\{route="${route}"\\} [1-9]`))
   }
 })

@@ -1,4 +1,4 @@
-import { loadConfig } from '@reference/config'
+import { loadConfig, settings } from '@reference/config'
 import { type TestDatabase, testDatabase } from '@reference/local-stack'
 import { SERVICES } from '@reference/shop/services'
 import postgres from 'postgres'
@@ -32,6 +32,7 @@ export async function startApi(
     UPSTREAM_URL: 'http://127.0.0.1:1',
     LOG_LEVEL: 'silent',
     WORKER_THREADS: '1',
+    ...switchesOfRun(),
     ...environment,
   })
   // Deadlines that a machine busy with other tests meets, and no refusals because the event loop is late.
@@ -76,4 +77,12 @@ export async function lockTable(sql: postgres.Sql, table: string): Promise<{ rel
       await transaction
     },
   }
+}
+
+/** Switches that a whole test run may turn off: `HTTP_FAST_PATH=off pnpm test services`. */
+const SWITCHES_OF_RUN = ['HTTP_FAST_PATH', 'DB_BATCHING', 'SHARED_READS']
+
+function switchesOfRun(): Record<string, string | undefined> {
+  const known = SWITCHES_OF_RUN.filter((name) => name in settings)
+  return Object.fromEntries(known.map((name) => [name, process.env[name]]))
 }

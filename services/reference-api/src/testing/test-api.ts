@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { loadConfig } from '@reference/config'
+import { loadConfig, settings } from '@reference/config'
 import { type TestDatabase, type TestRedis, testDatabase, testRedis } from '@reference/local-stack'
 import { SERVICES } from '@reference/shop/services'
 import postgres from 'postgres'
@@ -77,6 +77,7 @@ export async function startApi(
     REDIS_URL: redis?.url,
     LOG_LEVEL: 'silent',
     WORKER_THREADS: '1',
+    ...switchesOfRun(),
     ...environment,
   })
   const { app, close: closeParts } = await createApp(config)
@@ -93,4 +94,12 @@ export async function startApi(
   t.teardown(close)
   const origin = await app.listen({ host: '127.0.0.1', port: 0 })
   return { origin, call: createCall(origin), database, redis, sql, close }
+}
+
+/** Switches that a whole test run may turn off: `HTTP_FAST_PATH=off pnpm test services`. */
+const SWITCHES_OF_RUN = ['HTTP_FAST_PATH', 'DB_BATCHING', 'SHARED_READS']
+
+function switchesOfRun(): Record<string, string | undefined> {
+  const known = SWITCHES_OF_RUN.filter((name) => name in settings)
+  return Object.fromEntries(known.map((name) => [name, process.env[name]]))
 }
