@@ -159,7 +159,7 @@ t.test('with and without the fast path every reply is the same to the byte', asy
   }
   t.same(await counts(fast), await counts(plain), 'both count each request under the same labels')
   t.equal(fast.rows.hits, plain.rows.hits, 'both count the same hits')
-  t.ok((await fast.hotAnswers()) > CONVERSATIONS / 3, 'hot routes answered')
+  t.ok((await fast.hotAnswers()) > CONVERSATIONS / 10, 'hot routes answered')
   t.equal(await plain.hotAnswers(), 0)
   await until('no request is in flight', () => fast.app.lifecycle.inFlight.size === 0)
 })

@@ -165,7 +165,10 @@ export function addHotRoutes(app: App, hot: HotRoutes, registry: Registry | unde
   const { addHook } = app
   const names: ReadonlySet<string> = new Set(REQUEST_HOOKS)
   app.addHook = function (this: App, ...args: [name: string, hook: unknown]) {
-    if (names.has(args[0])) hot.close()
+    if (names.has(args[0])) {
+      hot.close()
+      app.log.info({ hook: args[0] }, 'Fastify answers all requests, because a hook was added')
+    }
     return Reflect.apply(addHook, this, args)
   } as App['addHook']
   if (registry === undefined) return
