@@ -147,11 +147,12 @@ const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
  * reset, which overtakes the reply. A rest of known and moderate length is therefore read and discarded.
  */
 function keepConnection(raw: IncomingMessage, reply: FastifyReply): void {
-  // Removing a header that is not set would make Node leave out its own.
-  if (reply.server.lifecycle.lastReplies || !reply.hasHeader('connection')) return
-  if (raw.complete) reply.removeHeader('connection')
-  else if (Number(raw.headers['content-length']) <= MAX_DISCARDED_BYTES) {
-    reply.removeHeader('connection')
+  if (reply.server.lifecycle.lastReplies) return
+  if (!raw.complete) {
+    const moderate = Number(raw.headers['content-length']) <= MAX_DISCARDED_BYTES
+    if (!moderate) return
     raw.resume()
   }
+  // Removing a header that is not set would make Node leave out its own.
+  if (reply.hasHeader('connection')) reply.removeHeader('connection')
 }
