@@ -4,6 +4,7 @@ import { JobPermanentError } from '@reference/jobs'
 import { createHarness, double, flaky, inState, whenReady } from '@reference/jobs/testing'
 import { differingSettings, SESSION_SETTINGS } from '@reference/postgres'
 import { migrate, POOLS } from '@reference/shop'
+import { putSetting, settingByKey, settingsByKeys } from '@reference/shop/settings/queries'
 import t from 'tap'
 import { findPgBouncer, startPgBouncer } from './pgbouncer.ts'
 
@@ -78,6 +79,19 @@ t.test(
         t.ok(rows[0]?.connections <= 2, `${rows[0]?.connections} connections of Postgres served both`)
       },
     )
+
+    t.test('concurrent reads of rows share prepared statements, and each gets its own row', async (t) => {
+      const keys = Array.from({ length: 300 }, (_, n) => `key ${n}`)
+      for (const key of keys) await database.primary.run(putSetting, { key, valueJson: `"${key}"` })
+      const read = database.reader({ column: 'key', one: settingByKey, many: settingsByKeys })
+      for (let round = 0; round < 10; round++) {
+        const rows = await Promise.all(keys.map((key) => read(key)))
+        t.same(
+          rows.map((row) => row?.value),
+          keys,
+        )
+      }
+    })
 
     t.test('a job that fails is tried again, becomes a dead letter, and is sent again', async (t) => {
       let isRepaired = false

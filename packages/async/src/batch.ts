@@ -3,12 +3,18 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 /** Runs a function in an asynchronous context that was kept. */
 type InContext = <Result>(run: () => Result) => Result
 
+/** What makes a caller leave: its signal. */
+export interface Leaving {
+  readonly signal?: AbortSignal | undefined
+}
+
 interface Caller<Item> {
   readonly resolve: (item: Item | undefined) => void
   readonly reject: (error: unknown) => void
-  readonly signal: AbortSignal | undefined
+  readonly leaving: Leaving | undefined
   readonly calledAt: number
-  onAbort: (() => void) | undefined
+  /** Its signal, and the listener on it, once the signal has been read. */
+  watch: { readonly signal: AbortSignal | undefined; readonly onAbort: () => void } | undefined
 }
 
 /** Keys that are loaded together, and their callers. */
@@ -17,9 +23,7 @@ export class Batch<Key, Item> {
   readonly #onEmpty: (batch: Batch<Key, Item>) => void
   /** Callers that have not left. */
   #callers = 0
-  /** A caller has no signal, so it cannot leave. */
-  #isKept = false
-  #hasStarted = false
+  /** Aborts the load. Undefined before the start. */
   #controller: AbortController | undefined
   /** The context of the first caller: what the batch does belongs to its trace. */
   readonly inContext: InContext = AsyncLocalStorage.snapshot()
@@ -37,36 +41,20 @@ export class Batch<Key, Item> {
     return this.#callersOf.has(key)
   }
 
-  add(key: Key, signal: AbortSignal | undefined): Promise<Item | undefined> {
+  add(key: Key, leaving: Leaving | undefined): Promise<Item | undefined> {
     return new Promise((resolve, reject) => {
-      const caller: Caller<Item> = {
-        resolve,
-        reject,
-        signal,
-        calledAt: performance.now(),
-        onAbort: undefined,
-      }
+      const caller: Caller<Item> = { resolve, reject, leaving, calledAt: performance.now(), watch: undefined }
       const callers = this.#callersOf.get(key)
       if (callers === undefined) this.#callersOf.set(key, [caller])
       else callers.push(caller)
       this.#callers++
-      if (signal === undefined) {
-        this.#isKept = true
-        return
-      }
-      caller.onAbort = () => this.#leave(key, caller, signal.reason)
-      signal.addEventListener('abort', caller.onAbort, { once: true })
     })
   }
 
   /** From now on the batch takes no callers. @returns its keys, and a signal that aborts when its last caller has left */
-  start(): { keys: Key[]; signal: AbortSignal | undefined } {
-    this.#hasStarted = true
-    const keys = [...this.#callersOf.keys()]
-    if (this.#isKept) return { keys, signal: undefined }
-    if (this.#callers === 1) return { keys, signal: this.#callersOf.get(keys[0] as Key)?.[0]?.signal }
+  start(): { keys: Key[]; signal: AbortSignal } {
     this.#controller = new AbortController()
-    return { keys, signal: this.#controller.signal }
+    return { keys: [...this.#callersOf.keys()], signal: this.#controller.signal }
   }
 
   resolve(key: Key, item: Item | undefined): void {
@@ -77,16 +65,27 @@ export class Batch<Key, Item> {
     for (const caller of this.#take(key)) caller.reject(error)
   }
 
-  /** Rejects the callers that have called at this time or earlier. @returns when the first of the other callers has called */
-  rejectCallersUntil(time: number, error: () => unknown): number | undefined {
-    let first: number | undefined
+  /** Rejects the callers that have called at this time or earlier. */
+  rejectCallersUntil(time: number, error: () => unknown): void {
+    this.#forEachUntil(time, (key, caller) => this.#leave(key, caller, error()))
+  }
+
+  /** From now on the callers that have called at this time or earlier leave when their signals abort. */
+  watchCallersUntil(time: number): void {
+    this.#forEachUntil(time, (key, caller) => {
+      if (caller.watch !== undefined) return
+      const signal = caller.leaving?.signal
+      const onAbort = () => this.#leave(key, caller, signal?.reason)
+      caller.watch = { signal, onAbort }
+      if (signal?.aborted) onAbort()
+      else signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  #forEachUntil(time: number, visit: (key: Key, caller: Caller<Item>) => void): void {
     for (const [key, callers] of [...this.#callersOf]) {
-      for (const caller of [...callers]) {
-        if (caller.calledAt <= time) this.#leave(key, caller, error())
-        else if (first === undefined || caller.calledAt < first) first = caller.calledAt
-      }
+      for (const caller of [...callers]) if (caller.calledAt <= time) visit(key, caller)
     }
-    return first
   }
 
   /** The callers of a key that have not left. They are settled next. */
@@ -94,9 +93,7 @@ export class Batch<Key, Item> {
     const callers = this.#callersOf.get(key)
     if (callers === undefined) return []
     this.#callersOf.delete(key)
-    for (const { signal, onAbort } of callers) {
-      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
-    }
+    for (const { watch } of callers) watch?.signal?.removeEventListener('abort', watch.onAbort)
     return callers
   }
 
@@ -106,11 +103,11 @@ export class Batch<Key, Item> {
     if (callers === undefined || index === -1) return
     callers.splice(index, 1)
     if (callers.length === 0) this.#callersOf.delete(key)
-    if (caller.onAbort !== undefined) caller.signal?.removeEventListener('abort', caller.onAbort)
+    caller.watch?.signal?.removeEventListener('abort', caller.watch.onAbort)
     caller.reject(reason)
     this.#callers--
     if (this.#callers > 0) return
-    if (this.#hasStarted) this.#controller?.abort(reason)
-    else this.#onEmpty(this)
+    if (this.#controller === undefined) this.#onEmpty(this)
+    else this.#controller.abort(reason)
   }
 }

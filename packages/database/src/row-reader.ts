@@ -15,7 +15,7 @@ export interface RowLookup<Column extends string, Key, Row extends Record<Column
 }
 
 /**
- * Reads a row from the primary.
+ * Reads a row from the primary. With batching, the signal is read after 100 to 200 ms without an answer: see `Batcher`.
  *
  * @returns undefined without such a row
  * @throws as `Pool.first`; the signal's reason
@@ -61,5 +61,5 @@ export function createRowReader<Column extends string, Key, Row extends Record<C
     },
     isErrorOfKey: isDataException,
   })
-  return (key, options) => batcher.load(key, options?.signal)
+  return (key, options) => batcher.load(key, options)
 }

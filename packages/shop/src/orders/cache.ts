@@ -13,7 +13,7 @@ export const orderEntry: CacheEntry<number, Order> = ({ database, ttlMs }) => {
     ttlMs,
     graceMs: ttlMs / 5,
     negativeTtlMs: 10_000,
-    load: async (id, { signal }) => checkedRow('order', isRepresentable, await read(id, { signal })),
+    load: async (id, context) => checkedRow('order', isRepresentable, await read(id, context)),
   }
 }
 

@@ -13,7 +13,7 @@ export const productEntry: CacheEntry<number, Product> = ({ database, ttlMs }) =
     ttlMs,
     graceMs: ttlMs / 5,
     negativeTtlMs: 10_000,
-    load: async (id, { signal }) => checkedRow('product', isRepresentable, await read(id, { signal })),
+    load: async (id, context) => checkedRow('product', isRepresentable, await read(id, context)),
   }
 }
 

@@ -12,6 +12,6 @@ export const settingEntry: CacheEntry<string, Setting> = ({ database, ttlMs }) =
     ttlMs,
     negativeTtlMs: 10_000,
     tier1Only: true,
-    load: (key, { signal }) => read(key, { signal }),
+    load: read,
   }
 }

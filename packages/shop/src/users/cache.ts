@@ -13,7 +13,7 @@ export const userEntry: CacheEntry<number, User> = ({ database, ttlMs }) => {
     ttlMs,
     graceMs: ttlMs / 5,
     negativeTtlMs: 10_000,
-    load: async (id, { signal }) => checkedUser(await read(id, { signal })),
+    load: async (id, context) => checkedUser(await read(id, context)),
   }
 }
 
