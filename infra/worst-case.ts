@@ -98,6 +98,9 @@ export const WORST_CASES: Record<string, (size: Size) => Sum> = {
 /** Size of nginx's /tmp in docker-compose.prod.yml. */
 export const NGINX_TMP = 32
 
+/** `--max-semi-space-size` of the Dockerfile. */
+export const SEMI_SPACE = 4
+
 /** `--max-old-space-size-percentage` of the Dockerfile. */
 export const HEAP_PERCENTAGE = 60
 /** The option for the parallel-api, whose report thread needs memory outside of this heap. */
@@ -123,8 +126,7 @@ export function parallelApi(limit: number, tier1: number): Sum {
 export function node(limit: number, percentage: number, tier1: number): Sum {
   return {
     'old generation of the heap': (limit * percentage) / 100,
-    // Three semi-spaces of 16 MB.
-    'young generation': 48,
+    'young generation, three semi-spaces': 3 * SEMI_SPACE,
     // CACHE_L1_MAX_BYTES; stored replies lie outside of the heap.
     'tier 1 of the cache': tier1,
     'Node, sockets': 50,

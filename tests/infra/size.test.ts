@@ -13,6 +13,7 @@ import {
   PARALLEL_TIER1,
   parallelApi,
   REPORT_THREAD,
+  SEMI_SPACE,
   total,
   WORST_CASES,
 } from '@reference/infra/worst-case'
@@ -124,13 +125,14 @@ t.test('the worst case of the APIs uses the limits with which they start', async
   const options = [...read('Dockerfile').matchAll(/^FROM \w+ AS (\S+)|^ENV NODE_OPTIONS="(.+)"/gm)]
     .map(([, stage, value]) => stage ?? value)
     .filter((word, at, all) => word?.startsWith('--') || all[at + 1]?.startsWith('--'))
+  const semiSpace = `--max-semi-space-size=${SEMI_SPACE}`
   t.same(options, [
-    ...['runtime', `--max-old-space-size-percentage=${HEAP_PERCENTAGE}`],
-    ...['parallel-api', `--max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE}`],
+    ...['runtime', `--max-old-space-size-percentage=${HEAP_PERCENTAGE} ${semiSpace}`],
+    ...['parallel-api', `--max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE} ${semiSpace}`],
   ])
   const development = read('docker-compose.yml')
   const has = (text: string, line: string) => t.ok(text.includes(`${line}\n`), line)
-  has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE}`)
+  has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE} ${semiSpace}`)
   // The same variable turns on traces, so production repeats the options of the images.
   for (const [service, percentage] of [
     ['reference-api', HEAP_PERCENTAGE],
@@ -139,7 +141,7 @@ t.test('the worst case of the APIs uses the limits with which they start', async
     const traces = `\${TRACES:+--import ./dist/${service}/telemetry.js}`
     has(
       read('docker-compose.prod.yml'),
-      `NODE_OPTIONS: --max-old-space-size-percentage=${percentage} ${traces}`,
+      `NODE_OPTIONS: --max-old-space-size-percentage=${percentage} ${semiSpace} ${traces}`,
     )
   }
   const production = read('docker-compose.prod.yml')
