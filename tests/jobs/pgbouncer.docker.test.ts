@@ -80,7 +80,7 @@ t.test(
       },
     )
 
-    t.test('concurrent reads of rows share prepared statements, and each gets its own row', async (t) => {
+    t.test('concurrent reads of rows, in shared statements, each get their own row', async (t) => {
       const keys = Array.from({ length: 300 }, (_, n) => `key ${n}`)
       for (const key of keys) await database.primary.run(putSetting, { key, valueJson: `"${key}"` })
       const read = database.reader({ column: 'key', one: settingByKey, many: settingsByKeys })
