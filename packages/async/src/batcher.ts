@@ -67,17 +67,23 @@ export class Batcher<Key, Item> {
   #addBatch(): Batch<Key, Item> {
     const batch = new Batch<Key, Item>(this.#remove)
     this.#waiting.push(batch)
-    this.#startSoon()
+    // Such a start has the context of this caller, whose trace the batch belongs to. Others have that of another one.
+    if (!this.#startSoon()) batch.keepContext()
     this.#checkSoon()
     return batch
   }
 
-  /** At once while nothing is in flight, so that a lone call loses no turn; else when the turn has read its sockets. */
-  #startSoon(): void {
-    if (this.#isStarting || this.#inFlight.size >= this.#options.maxInFlight) return
+  /**
+   * At once while nothing is in flight, so that a lone call loses no turn; else when the turn has read its sockets.
+   *
+   * @returns false when batches start anyway: a start is due, or the next one follows the end of a batch
+   */
+  #startSoon(): boolean {
+    if (this.#isStarting || this.#inFlight.size >= this.#options.maxInFlight) return false
     this.#isStarting = true
     if (this.#inFlight.size === 0) queueMicrotask(this.#start)
     else setImmediate(this.#start)
+    return true
   }
 
   readonly #start = (): void => {
