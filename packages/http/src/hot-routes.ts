@@ -51,8 +51,8 @@ const REQUEST_HOOKS = [
  * Answers hot routes before Fastify sees the request: `GET` without body, query and token whose reply is ready at once, as
  * `config.hot` of the route declares. Everything but the plain case is left to Fastify, whose reply is the same to the byte.
  *
- * CPU time of a cached user 0.56 and 0.60 of Fastify's path, 1.18 and 1.22 of `node:http` that sends the same bytes (medians of 14
- * interleaved pairs, two runs on a busy machine, where the service's background work was most of the difference to `node:http`).
+ * Requests a second against `node:http` that sends the same bytes, 50 connections, one core: a cached user 0.91, without hot routes
+ * 0.53; `/health` 0.96, without 0.59 (medians of 50 interleaved slices on a machine that was not idle).
  */
 export class HotRoutes {
   readonly #options: HotRoutesOptions

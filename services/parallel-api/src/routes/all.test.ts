@@ -10,6 +10,9 @@ import { Errors } from 'typebox/value'
 import { lockTable, startApi, type TestApi } from '../testing/test-api.ts'
 
 const api = await startApi(t)
+
+/** A test run may turn sharing off. */
+const SHARING = { skip: process.env.SHARED_READS === 'off' && 'SHARED_READS is off' }
 const { get, sql } = api
 
 const Body = Type.Object(
@@ -171,37 +174,41 @@ t.test('past its deadline the reply is a 502, and nothing is left in the server'
   await lock.release()
 })
 
-t.test('identical calls share a run, which is cancelled when the last of its clients has left', async (t) => {
-  const lock = await lockTable(sql, 'orders')
-  const call = () => {
-    const client = new AbortController()
-    const answer = get('/all?limit=3', { signal: client.signal })
-    answer.catch(() => {})
-    return { client, answer }
-  }
-  const first = call()
-  await until('the first run waits', async () => (await api.lockWaits()) === 1)
-  const late = [call(), call()]
-  await until('all calls have arrived', async () => (await inFlight()) === 4)
-  t.equal(await api.lockWaits(), 1)
-  const [running] = await lockedSessions()
-  first.client.abort()
-  await until('the queued run waits', async () => {
-    const [session] = await lockedSessions()
-    return session !== undefined && session.started > (running?.started ?? 0)
-  })
-  for (const [left, { client, answer }] of late.entries()) {
+t.test(
+  'identical calls share a run, which is cancelled when the last of its clients has left',
+  SHARING,
+  async (t) => {
+    const lock = await lockTable(sql, 'orders')
+    const call = () => {
+      const client = new AbortController()
+      const answer = get('/all?limit=3', { signal: client.signal })
+      answer.catch(() => {})
+      return { client, answer }
+    }
+    const first = call()
+    await until('the first run waits', async () => (await api.lockWaits()) === 1)
+    const late = [call(), call()]
+    await until('all calls have arrived', async () => (await inFlight()) === 4)
     t.equal(await api.lockWaits(), 1)
-    client.abort()
-    await t.rejects(answer)
-    await until('the call has ended', async () => (await inFlight()) === 2 - left)
-  }
-  await nothingRuns(api)
-  await lock.release()
-  t.equal((await get('/all?limit=3')).status, 200)
-})
+    const [running] = await lockedSessions()
+    first.client.abort()
+    await until('the queued run waits', async () => {
+      const [session] = await lockedSessions()
+      return session !== undefined && session.started > (running?.started ?? 0)
+    })
+    for (const [left, { client, answer }] of late.entries()) {
+      t.equal(await api.lockWaits(), 1)
+      client.abort()
+      await t.rejects(answer)
+      await until('the call has ended', async () => (await inFlight()) === 2 - left)
+    }
+    await nothingRuns(api)
+    await lock.release()
+    t.equal((await get('/all?limit=3')).status, 200)
+  },
+)
 
-t.test('a failure reaches the callers of its run and no others', async (t) => {
+t.test('a failure reaches the callers of its run and no others', SHARING, async (t) => {
   const lock = await lockTable(sql, 'orders')
   const failing = get('/all?limit=4')
   await until('the first run waits', async () => (await api.lockWaits()) === 1)
