@@ -1,5 +1,13 @@
 import { performance } from 'node:perf_hooks'
 
+/** A call under a time limit. */
+export interface LimitedCall {
+  /** On the monotonic clock. */
+  readonly startedAt: number
+  /** The call has taken too long. */
+  expire(error: Error): void
+}
+
 /**
  * The same time limit for many calls, with one timer for all of them: they expire in the order in which they began. A timer
  * and an AbortSignal per call, as in `withDeadline`, would cost every tier-2 read more than its GET.
@@ -7,45 +15,58 @@ import { performance } from 'node:perf_hooks'
  * The check runs after one more turn of the event loop: when this process itself was late (a long collection, a
  * pause), its timers run before it reads the answers that have arrived in the meantime.
  */
-export function createLimiter(limitMs: number, onLimit: () => Error) {
-  const pending = new Set<{ startedAt: number; reject: (error: Error) => void }>()
-  let timer: NodeJS.Timeout | undefined
+export class Limiter {
+  readonly #limitMs: number
+  readonly #onLimit: () => Error
+  readonly #pending = new Set<LimitedCall>()
+  #timer: NodeJS.Timeout | undefined
 
-  return <T>(work: Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const call = { startedAt: performance.now(), reject }
-      const ended = () => {
-        pending.delete(call)
-        if (pending.size > 0) return
-        clearTimeout(timer)
-        timer = undefined
-      }
-      pending.add(call)
-      timer ??= setTimeout(checkSoon, limitMs)
+  constructor(limitMs: number, onLimit: () => Error) {
+    this.#limitMs = limitMs
+    this.#onLimit = onLimit
+  }
+
+  begin(call: LimitedCall): void {
+    this.#pending.add(call)
+    this.#timer ??= setTimeout(this.#checkSoon, this.#limitMs)
+  }
+
+  end(call: LimitedCall): void {
+    this.#pending.delete(call)
+    if (this.#pending.size > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  limit<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const call = { startedAt: performance.now(), expire: reject }
+      this.begin(call)
       work.then(
         (value) => {
-          ended()
+          this.end(call)
           resolve(value)
         },
         (error: unknown) => {
-          ended()
+          this.end(call)
           reject(error)
         },
       )
     })
+  }
 
-  function checkSoon() {
+  readonly #checkSoon = (): void => {
     setImmediate(() => {
-      timer = undefined
+      this.#timer = undefined
       const now = performance.now()
-      for (const call of pending) {
-        const leftMs = call.startedAt + limitMs - now
+      for (const call of this.#pending) {
+        const leftMs = call.startedAt + this.#limitMs - now
         if (leftMs > 0) {
-          timer = setTimeout(checkSoon, leftMs)
+          this.#timer = setTimeout(this.#checkSoon, leftMs)
           return
         }
-        pending.delete(call)
-        call.reject(onLimit())
+        this.#pending.delete(call)
+        call.expire(this.#onLimit())
       }
     })
   }

@@ -4,7 +4,7 @@ import type { Coherence } from './coherence.ts'
 import { invalidOption, undelivered } from './errors.ts'
 import { type CacheHit, Hit } from './hit.ts'
 import { keyWithin } from './keys.ts'
-import { createLoader, type LoadContext } from './loader.ts'
+import { type LoadContext, Loader } from './loader.ts'
 import type { LocalCopies, LocalNamespace } from './local-copies.ts'
 import type { Settings } from './options.ts'
 import { Reader } from './reader.ts'
@@ -123,11 +123,12 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
     this.#reader = new Reader<K, V>({
       tiers: this.#tiers,
       leases: settings.safeguards.leases,
+      inBatches: settings.autoPipelining,
       joinMs: settings.trackingLeaseMs,
       reads: local.reads,
       stats: own.stats,
       codec,
-      load: createLoader({ name, load, loadMany, limitMs: hardLimitMs, stats: own.stats, onLoad }),
+      loader: new Loader({ name, load, loadMany, limitMs: hardLimitMs, stats: own.stats, onLoad }),
       ttlMs,
       graceMs,
       negativeTtlMs,

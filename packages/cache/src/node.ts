@@ -8,7 +8,7 @@ import { readIdentity } from './identity.ts'
 import type { KeySpace } from './keys.ts'
 import type { LeaseRedis } from './lease.ts'
 import { connectWithLeases } from './lease.ts'
-import { createLimiter } from './limit.ts'
+import { Limiter } from './limit.ts'
 import type { Settings } from './options.ts'
 import type { Probe, SlotRange, TimeReply } from './probe.ts'
 import { createProbe } from './probe.ts'
@@ -87,7 +87,7 @@ export class RedisNode {
   readonly #writeProof: boolean
   readonly #probeTimer: NodeJS.Timeout
   readonly #unavailable: Error
-  readonly #limited: ReturnType<typeof createLimiter>
+  readonly #limiter: Limiter
   // One failure opens the breaker: when Redis hangs, one read waits for the time limit, and the next ones do not wait.
   readonly #breaker = circuitBreaker(handleWhen(isFault), {
     breaker: new ConsecutiveBreaker(1),
@@ -111,7 +111,7 @@ export class RedisNode {
     this.#options = options
     this.id = id
     this.#unavailable = nodeUnavailable(id)
-    this.#limited = createLimiter(timeoutMs, () => callTimeout(id, timeoutMs))
+    this.#limiter = new Limiter(timeoutMs, () => callTimeout(id, timeoutMs))
     this.#writeProof = safeguards.writeProof
     this.#writesProvenUntil = this.#writeProof ? 0 : Number.POSITIVE_INFINITY
     const base: ConnectionOptions = {
@@ -196,7 +196,7 @@ export class RedisNode {
   async call<T>(send: (redis: LeaseRedis) => Promise<T>): Promise<T> {
     if (!this.usable) throw this.#unavailable
     try {
-      return await this.#limited(send(this.#data))
+      return await this.#limiter.limit(send(this.#data))
     } catch (error) {
       if (isFault(error)) {
         if (!this.distrustIfRefused(error)) this.distrust()
@@ -207,7 +207,7 @@ export class RedisNode {
   }
 
   async ping(): Promise<void> {
-    await this.#limited(this.#data.ping())
+    await this.#limiter.limit(this.#data.ping())
   }
 
   /**
@@ -368,7 +368,7 @@ export class RedisNode {
 
   /** Proves that the node is a master and accepts every kind of command that the cache sends. */
   async #proveEverything(): Promise<void> {
-    const found = await this.#limited(readIdentity(this.#data))
+    const found = await this.#limiter.limit(readIdentity(this.#data))
     if (found.isReplica && !this.#options.cluster) throw replicaError()
     this.#identity = found.id
     // A promotion changes the identity of a server under its connections, and the link reads it only when it connects.
@@ -391,7 +391,7 @@ export class RedisNode {
   /** Sends a probe, and sets Redis's clock by its TIME. The proof counts from the moment of sending. */
   async #proveBy(write: () => Promise<TimeReply>): Promise<void> {
     const sentAt = performance.now()
-    const [seconds, microseconds] = await this.#limited(this.#writeProof ? write() : this.#data.time())
+    const [seconds, microseconds] = await this.#limiter.limit(this.#writeProof ? write() : this.#data.time())
     this.#clockOffset = Number(seconds) * 1_000 + Number(microseconds) / 1_000 - performance.now()
     if (this.#writeProof) this.#writesProvenUntil = sentAt + WRITES_PROVEN_FOR_MS
   }

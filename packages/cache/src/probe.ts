@@ -53,7 +53,7 @@ export function createProbe({ redis, keyOf, slots, waits }: ProbeOptions): Probe
         redis.del(lease),
         redis.set(at, '', 'PX', KEPT_MS),
         redis.del(at),
-        redis.leaseAcquireBuffer(2, at, lease, token, KEPT_MS, '', '0'),
+        redis.leaseAcquireBuffer(2, at, lease, token, KEPT_MS, '0'),
         redis.leaseFill(2, at, lease, token, '', KEPT_MS),
         redis.get(at),
         redis.mget(at),

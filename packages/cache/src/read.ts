@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { Hit } from './hit.ts'
+import { tracedContext } from './tracing.ts'
 
 /**
  * The state of a read in flight, and the effect of an invalidation of its key:
@@ -33,11 +34,14 @@ export class Read<K, V> {
   judged: Buffer | undefined
   /** The expired value in those bytes, if it may still be answered within its grace. */
   stale: Hit<V> | undefined
+  /** The async context of the caller, for tracing. */
+  readonly context = tracedContext()
   readonly #inFlight: ReadsInFlight | undefined
   readonly #resolve: (outcome: Hit<V> | Promise<Hit<V>>) => void
   readonly #reject: (error: unknown) => void
   #state: ReadState = 'loading'
   #endPause: (() => void) | undefined
+  #continue: ((step: () => void) => void) | undefined
 
   /** @param inFlight the registry in which other readers find this read; undefined for a refresh in the background */
   constructor(key: string, id: K, attempt: number, tracked: boolean, inFlight?: ReadsInFlight) {
@@ -65,6 +69,19 @@ export class Read<K, V> {
   judge(header: Buffer | undefined, stale: Hit<V> | undefined): void {
     this.judged = header
     this.stale = stale
+  }
+
+  /** The read joins a batch: what follows the batch must run in the async context of this caller, and not of the batch. */
+  joinBatch(): void {
+    new Promise<() => void>((resolve) => {
+      this.#continue = resolve
+    }).then((step) => step())
+  }
+
+  /** Runs the step that follows the batch, such as the call of the loader. Once a read. */
+  leaveBatch(step: () => void): void {
+    if (this.#continue === undefined) step()
+    else this.#continue(step)
   }
 
   /** Waits for this time. Ends early when a change of the key is announced: usually the fill that this read waits for. */

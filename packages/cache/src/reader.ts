@@ -1,28 +1,42 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { Batches } from './batch.ts'
 import type { Codec } from './codec.ts'
 import { headerOf, pack, unpack } from './envelope.ts'
 import { Hit } from './hit.ts'
-import type { Loaded } from './loader.ts'
+import type { Loaded, Loader } from './loader.ts'
 import { Read, type ReadsInFlight } from './read.ts'
 import type { NamespaceStats } from './stats.ts'
-import type { LeaseReply, Tier2 } from './tier2.ts'
+import type { Acquired, Tier2 } from './tier2.ts'
 import type { RedisSide, Tiers } from './tiers.ts'
 import { jittered, storedForMs, tier1TtlMs } from './ttl.ts'
 
 interface ReaderOptions<K, V> {
   tiers: Tiers
   leases: boolean
+  /** Reads of one turn of the event loop look up tier 2, and fill it, together. */
+  inBatches: boolean
   /** For how long after its start a read may be joined when no tracking link proves that its value is current. */
   joinMs: number
   reads: ReadsInFlight
   stats: NamespaceStats
   codec: Codec<V>
-  load: (ids: readonly K[]) => Promise<Loaded<V>[]>
+  loader: Loader<K, V>
   ttlMs: number
   graceMs: number
   negativeTtlMs: number
   leaseMs: number
+}
+
+/** A loaded value on its way to tier 2. */
+interface Fill<K, V> {
+  readonly read: Read<K, V>
+  readonly hit: Hit<V>
+  readonly key: string
+  readonly token: string
+  readonly bytes: Buffer
+  readonly storedMs: number
+  readonly context: Read<K, V>['context']
 }
 
 /**
@@ -31,8 +45,9 @@ interface ReaderOptions<K, V> {
  * - `granted`: this read holds the lease and has to load.
  * - `held`: another reader holds the lease, and there is no expired value to answer.
  * - `unavailable`: the owner of the key cannot be used.
+ * - `changed`: tier 2 holds other bytes than those that the read has judged, and they are not fresh either.
  */
-type LeaseOutcome = 'settled' | 'granted' | 'held' | 'unavailable'
+type LeaseOutcome = 'settled' | 'granted' | 'held' | 'unavailable' | 'changed'
 
 const NOTHING = Buffer.alloc(0)
 const POLL_MIN_MS = 4
@@ -59,6 +74,14 @@ const REMOVAL_TIMEOUT_MS = 50
  *
  * A value is "within grace" when it has expired and is still stored: Redis keeps it for `graceMs` longer. When a load fails,
  * such a value is answered too.
+ *
+ * The reads of one turn of the event loop go through the steps up to the lease as one batch, then each is loaded on its own,
+ * and the values that are loaded in one turn are filled as one batch. A step is an async function of a batch and not of a
+ * read: beside no cache a miss took 47 µs of this process and 34 µs of Redis when each step belonged to one read, and 29 and
+ * 25 µs now (50 in flight, taking turns on a busy machine).
+ *
+ * The load does not begin before the lease is granted, although that would save a round trip: an invalidation between the
+ * load and the lease would find no token to remove, and the fill would store the row from before the write.
  */
 export class Reader<K, V> {
   readonly #options: ReaderOptions<K, V>
@@ -66,6 +89,8 @@ export class Reader<K, V> {
   readonly #reads: ReadsInFlight
   readonly #stats: NamespaceStats
   readonly #codec: Codec<V>
+  readonly #lookUps: Batches<Read<K, V>>
+  readonly #fills: Batches<Fill<K, V>>
   readonly #tokenPrefix = randomBytes(9).toString('base64url')
   #tokens = 0
   /** The last read of tier 2 found nothing, so the next one may miss too. */
@@ -77,6 +102,8 @@ export class Reader<K, V> {
     this.#reads = options.reads
     this.#stats = options.stats
     this.#codec = options.codec
+    this.#lookUps = new Batches((reads) => this.#lookUp(reads, false))
+    this.#fills = new Batches((fills) => this.#fill(fills))
   }
 
   /**
@@ -91,43 +118,77 @@ export class Reader<K, V> {
     return isProven || now - read.startedAt < this.#options.joinMs ? read : undefined
   }
 
-  /** Starts to read the keys as one batch, below tier 1. @returns the hits in the order of the keys */
+  /**
+   * Starts to read the keys below tier 1. Several keys are one batch, with one call of `loadMany`; a single one joins the
+   * batch of this turn of the event loop.
+   *
+   * @returns the hits in the order of the keys
+   */
   read(wanted: readonly { key: string; id: K }[], attempt = 1): Promise<Hit<V>>[] {
     const reads = wanted.map(({ key, id }) =>
       this.#reads.start<K, V>(key, id, attempt, this.#tiers.isTracked(key)),
     )
-    this.#run(reads).catch((error: unknown) => {
-      for (const read of reads) read.reject(error)
-    })
+    const [first] = reads
+    if (first === undefined) return []
+    if (this.#tiers.shared === undefined) this.#work(reads, this.#bypass(reads))
+    else if (reads.length > 1) void this.#lookUp(reads, true)
+    // Not on a Cluster, where a read would wait for the owners of the other keys.
+    else if (!this.#options.inBatches || this.#tiers.shared.topology.cluster) void this.#lookUp(reads, false)
+    else {
+      first.joinBatch()
+      this.#lookUps.add(first)
+    }
     return reads.map(({ promise }) => promise)
   }
 
-  async #run(reads: readonly Read<K, V>[]): Promise<void> {
-    const shared = this.#tiers.shared
-    if (shared === undefined) return this.#bypass(reads)
-    const generation = shared.generation.known() ?? (await shared.generation.ask())
-    if (generation === undefined) return this.#bypass(reads)
-    const server = shared.generation.server()
+  /** Awaits work on the reads. An error that the work does not handle is their outcome. */
+  async #work(reads: readonly Read<K, V>[], work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      for (const read of reads) read.reject(error)
+    }
+  }
+
+  /**
+   * Looks the keys up in tier 2 and acquires the leases of the missing ones. Resolves when Redis has answered; the loads begin
+   * then.
+   *
+   * @param together load all missing keys by one call of the loader
+   */
+  #lookUp(reads: readonly Read<K, V>[], together: boolean): Promise<void> {
+    return this.#work(reads, this.#find(this.#tiers.shared as RedisSide, reads, together))
+  }
+
+  async #find(
+    { generation, tier2 }: RedisSide,
+    reads: readonly Read<K, V>[],
+    together: boolean,
+  ): Promise<void> {
+    const known = generation.known() ?? (await generation.ask())
+    if (known === undefined) return this.#bypassAll(reads, together)
+    const server = generation.server()
     for (const read of reads) {
-      read.generation = generation
+      read.generation = known
       read.server = server
     }
     // The script that acquires a lease also replies a stored value. When a miss is likely, this saves a round trip.
-    if (this.#expectMiss && this.#options.leases) return this.#acquireLeases(reads)
-    return this.#readTier2(shared.tier2, reads)
+    if (this.#expectMiss && this.#options.leases) return this.#acquireLeases(reads, together)
+    return this.#readTier2(tier2, reads, together)
   }
 
-  async #readTier2(tier2: Tier2, reads: readonly Read<K, V>[]): Promise<void> {
-    const stored = await tier2.read(reads.map(({ key }) => key))
+  async #readTier2(tier2: Tier2, reads: readonly Read<K, V>[], together: boolean): Promise<void> {
+    const stored = await tier2.read(reads)
     const unavailable: Read<K, V>[] = []
     const missing: Read<K, V>[] = []
-    for (const [index, read] of reads.entries()) {
+    for (let index = 0; index < reads.length; index++) {
+      const read = reads[index] as Read<K, V>
       const bytes = stored[index]
       if (bytes === undefined) unavailable.push(read)
       else if (!this.#answerIfFresh(read, bytes)) missing.push(read)
     }
-    if (unavailable.length > 0) await Promise.all([this.#bypass(unavailable), this.#acquireLeases(missing)])
-    else if (missing.length > 0) await this.#acquireLeases(missing)
+    if (unavailable.length > 0) this.#bypassAll(unavailable, together)
+    if (missing.length > 0) await this.#acquireLeases(missing, together)
   }
 
   /**
@@ -170,49 +231,51 @@ export class Reader<K, V> {
   }
 
   /** Tries once to acquire the lease of each read, and continues each read by the outcome. */
-  async #acquireLeases(reads: readonly Read<K, V>[]): Promise<void> {
-    const outcomes = await Promise.all(reads.map((read) => this.#acquireLease(read, false)))
+  async #acquireLeases(reads: readonly Read<K, V>[], together: boolean): Promise<void> {
+    const outcomes = await this.#acquire(reads, false)
     const granted: Read<K, V>[] = []
     const unavailable: Read<K, V>[] = []
-    const work: Promise<void>[] = []
-    for (const [index, read] of reads.entries()) {
+    for (let index = 0; index < reads.length; index++) {
+      const read = reads[index] as Read<K, V>
       const outcome = outcomes[index]
       if (outcome === 'unavailable') unavailable.push(read)
-      else if (outcome === 'held') work.push(this.#awaitHolder(read))
-      else if (outcome === 'granted' && read.stale !== undefined) this.#refresh(read, read.stale)
-      else if (outcome === 'granted') granted.push(read)
+      else if (outcome === 'held') void this.#work([read], this.#awaitHolder(read))
+      else if (outcome === 'granted' && together && read.stale === undefined) granted.push(read)
+      else if (outcome === 'granted') read.leaveBatch(() => this.#load(read))
     }
-    if (unavailable.length > 0) work.push(this.#bypass(unavailable))
-    if (granted.length > 0) work.push(this.#load(granted))
-    await Promise.all(work)
+    if (unavailable.length > 0) this.#bypassAll(unavailable, together)
+    if (granted.length > 0) void this.#work(granted, this.#loadTogether(granted))
   }
 
   /**
-   * One attempt to acquire the lease of a key. With leases switched off, every read is granted.
+   * One attempt to acquire the leases of the keys, by one token for all of them. With leases switched off, every read is
+   * granted.
    *
    * @param takeOver take the lease even from a holder whose lease has not expired
    */
-  async #acquireLease(read: Read<K, V>, takeOver: boolean): Promise<LeaseOutcome> {
+  async #acquire(reads: readonly Read<K, V>[], takeOver: boolean): Promise<LeaseOutcome[]> {
     const { leases, leaseMs } = this.#options
-    if (this.#tiers.shared === undefined || !leases) return 'granted'
-    const { tier2 } = this.#tiers.shared
+    if (!leases) return reads.map(() => 'granted')
+    const { tier2 } = this.#tiers.shared as RedisSide
     const token = `${this.#tokenPrefix}${this.#tokens++}`
     // The reply may contain a value, which an invalidation that arrives meanwhile makes old.
-    read.resume()
-    for (;;) {
-      const request = { key: read.key, token, leaseMs, judged: read.judged, takeOver }
-      const reply = await tier2.acquire(request).catch(() => undefined)
-      if (reply === undefined) return 'unavailable'
-      if (reply.kind !== 'value') return this.#applyLeaseReply(read, token, reply)
-      // The stored bytes are not the ones that this read found before: another reader has filled meanwhile.
-      if (this.#answerIfFresh(read, reply.bytes)) return 'settled'
+    for (const read of reads) read.resume()
+    const replies = await tier2.acquire(reads, { token, leaseMs, takeOver })
+    const outcomes = reads.map((read, index) => this.#applyLeaseReply(read, token, replies[index]))
+    for (let index = 0; index < reads.length; index++) {
+      while (outcomes[index] === 'changed')
+        outcomes[index] = (await this.#acquire([reads[index] as Read<K, V>], takeOver))[0] as LeaseOutcome
     }
+    return outcomes
   }
 
-  #applyLeaseReply(read: Read<K, V>, token: string, reply: LeaseReply): LeaseOutcome {
-    if (reply.otherType) this.#stats.undecodable++
+  #applyLeaseReply(read: Read<K, V>, token: string, reply: Acquired | undefined): LeaseOutcome {
+    if (reply === undefined) return 'unavailable'
+    // The stored bytes are not the ones that this read found before: another reader has filled meanwhile.
+    if (reply.kind === 'value') return this.#answerIfFresh(read, reply.bytes) ? 'settled' : 'changed'
     // The expired value is no longer stored. An invalidation may have removed it, so it must not be answered.
     if (!reply.judgedIsThere) read.judge(undefined, undefined)
+    this.#expectMiss = true
     if (reply.kind === 'granted') read.token = token
     else if (read.stale !== undefined) return this.#answerStale(read, read.stale)
     return reply.kind
@@ -225,32 +288,45 @@ export class Reader<K, V> {
     for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_MAX_MS)) {
       await read.pause(pauseMs)
       // A lease outlives any load. After the time of a whole lease several holders have failed in turn: take the lease over.
-      const outcome = await this.#acquireLease(read, performance.now() > takeOverAt)
+      const [outcome] = await this.#acquire([read], performance.now() > takeOverAt)
       if (outcome === 'settled') return
-      if (outcome === 'unavailable') return this.#bypass([read])
-      if (outcome === 'granted') return this.#load([read])
+      if (outcome === 'unavailable') return this.#bypassAll([read], false)
+      if (outcome === 'granted') return read.leaveBatch(() => this.#load(read))
     }
   }
 
-  /** Stale-while-revalidate: answers the expired value, and loads the new one in the background under the lease. */
-  #refresh(read: Read<K, V>, stale: Hit<V>): void {
+  /** Loads the value of a read that holds the lease of its key. While an expired value can be answered, in the background. */
+  #load(read: Read<K, V>): void {
+    const { stale } = read
+    if (stale === undefined) {
+      this.#options.loader.one(read.id, (loaded) => this.#applyLoaded(read, loaded))
+      return
+    }
     const refresh = new Read<K, V>(read.key, read.id, read.attempt, this.#tiers.isTracked(read.key))
     refresh.generation = read.generation
     refresh.server = read.server
     refresh.token = read.token
-    this.#load([refresh]).catch((error: unknown) => refresh.reject(error))
+    this.#load(refresh)
     this.#answerStale(read, stale)
   }
 
-  /** Loads the values of reads that hold the lease of their key, in one call of the loader, and stores them in tier 2. */
-  async #load(reads: readonly Read<K, V>[]): Promise<void> {
-    const loaded = await this.#options.load(reads.map(({ id }) => id))
-    await Promise.all(
-      reads.map((read, index) => {
-        const outcome = loaded[index]
-        return outcome?.ok ? this.#fill(read, outcome.value) : this.#fail(read, outcome?.error)
-      }),
-    )
+  /** Loads the values of reads that hold the lease of their key, by one call of the loader. */
+  async #loadTogether(reads: readonly Read<K, V>[]): Promise<void> {
+    const loaded = await this.#options.loader.many(reads.map(({ id }) => id))
+    for (const [index, outcome] of loaded.entries()) this.#applyLoaded(reads[index] as Read<K, V>, outcome)
+  }
+
+  #applyLoaded(read: Read<K, V>, loaded: Loaded<V>): void {
+    if (!loaded.ok) {
+      void this.#work([read], this.#fail(read, loaded.error))
+      return
+    }
+    try {
+      this.#keep(read, loaded.value)
+    } catch (error) {
+      // The value cannot be encoded.
+      read.reject(error)
+    }
   }
 
   /** The loader failed: answers the expired value if it is within its grace, else rejects. */
@@ -262,51 +338,69 @@ export class Reader<K, V> {
   }
 
   /**
-   * Stores the loaded value in tier 2 unless a write has removed the token of the lease, and answers the read.
+   * Puts the loaded value on its way to tier 2, which stores it unless a write has removed the token of the lease.
    *
    * Tier 1 is not filled here. Redis announces the fill to this process too, before it replies, and this announcement looks
    * the same as one of another process's write. So the next read fills tier 1 from tier 2: the fill and that read take
    * 21–40 µs together (16 in flight). With NOLOOP Redis would not announce the fill, which alone takes 9–14 µs. But NOLOOP needs
    * tracking to be on for the connection that fills, and a PING on the tracking link would not prove that it still is.
    */
-  async #fill(read: Read<K, V>, value: V | undefined): Promise<void> {
-    const { ttlMs, negativeTtlMs } = this.#options
-    const payload = value === undefined ? NOTHING : this.#codec.encode(value)
+  #keep(read: Read<K, V>, value: V | undefined): void {
+    const { ttlMs, graceMs, negativeTtlMs, inBatches } = this.#options
+    const negative = value === undefined
+    const payload = negative ? NOTHING : this.#codec.encode(value)
     this.#stats.misses++
     this.#tiers.tier1?.delete(read.key)
-    const hit = new Hit('miss', value === undefined ? undefined : payload, this.#codec.decode, false, value)
-    if (value === undefined && negativeTtlMs === 0) this.#release(read)
-    else {
-      const freshMs = jittered(value === undefined ? negativeTtlMs : ttlMs, Math.random())
-      if (!(await this.#storeLoaded(read, value === undefined, payload, freshMs))) {
-        this.#stats.refusedFills++
-        return this.#readAgain(read, hit)
-      }
+    const hit = new Hit('miss', negative ? undefined : payload, this.#codec.decode, false, value)
+    if (negative && negativeTtlMs === 0) {
+      this.#release(read)
+      read.resolve(hit)
+      return
     }
-    read.resolve(hit)
+    const { key, token, generation, context } = read
+    const freshMs = jittered(negative ? negativeTtlMs : ttlMs, Math.random())
+    const bytes = pack({ negative, freshUntil: this.#tiers.redisNow(key) + freshMs, generation, payload })
+    const storedMs = storedForMs(freshMs, negative ? 0 : graceMs)
+    const fill = { read, hit, key, token, bytes, storedMs, context }
+    if (inBatches) this.#fills.add(fill)
+    else void this.#fill([fill])
   }
 
   /**
-   * A store that fails does not fail the read: its value was loaded and can be answered. A fill that Redis executes after
-   * the time limit is still refused if its token is no longer current.
-   *
-   * @returns false when the token is no longer current: the loaded value may be older than a write
+   * Stores loaded values and answers their reads. A store that fails does not fail the read: its value was loaded and can be
+   * answered. A fill that Redis executes after the time limit is still refused if its token is no longer current.
    */
-  #storeLoaded(read: Read<K, V>, negative: boolean, payload: Buffer, freshMs: number): Promise<boolean> {
+  async #fill(fills: readonly Fill<K, V>[]): Promise<void> {
     const { tier2 } = this.#tiers.shared as RedisSide
-    const { key, token, generation } = read
-    const bytes = pack({ negative, freshUntil: this.#tiers.redisNow(key) + freshMs, generation, payload })
-    const storedMs = storedForMs(freshMs, negative ? 0 : this.#options.graceMs)
-    if (this.#options.leases) return tier2.fill({ key, token, bytes, storedMs }).catch(() => true)
-    return tier2.store(key, bytes, storedMs).then(
-      () => true,
-      () => true,
-    )
+    const filled = this.#options.leases
+      ? await tier2.fill(fills)
+      : await Promise.all(
+          fills.map(({ key, bytes, storedMs }) =>
+            tier2.store(key, bytes, storedMs).then(
+              () => true,
+              () => true,
+            ),
+          ),
+        )
+    for (let index = 0; index < fills.length; index++) {
+      const { read, hit } = fills[index] as Fill<K, V>
+      if (filled[index]) read.resolve(hit)
+      else {
+        // The token is no longer current: the loaded value may be older than a write.
+        this.#stats.refusedFills++
+        this.#readAgain(read, hit)
+      }
+    }
+  }
+
+  #bypassAll(reads: readonly Read<K, V>[], together: boolean): void {
+    if (together) void this.#work(reads, this.#bypass(reads))
+    else for (const read of reads) read.leaveBatch(() => void this.#work([read], this.#bypass([read])))
   }
 
   /** Loads without a lease: the namespace has tier 1 only, or Redis cannot be used. No value is stored in tier 2. */
   async #bypass(reads: readonly Read<K, V>[]): Promise<void> {
-    const loaded = await this.#options.load(reads.map(({ id }) => id))
+    const loaded = await this.#options.loader.many(reads.map(({ id }) => id))
     if (this.#tiers.shared !== undefined) await this.#removeFromTier2(this.#tiers.shared, reads)
     for (const [index, read] of reads.entries()) {
       const outcome = loaded[index]
@@ -363,8 +457,8 @@ export class Reader<K, V> {
   }
 
   /** Grace is for expired values, never for a value that was invalidated while the read was in flight. */
-  async #isStillStored({ key, server, judged }: Read<K, V>): Promise<boolean> {
-    const [bytes] = (await this.#tiers.shared?.tier2.read([key])) ?? []
+  async #isStillStored({ key, server, judged, context }: Read<K, V>): Promise<boolean> {
+    const [bytes] = (await this.#tiers.shared?.tier2.read([{ key, context }])) ?? []
     if (this.#tiers.shared?.generation.server() !== server) return false
     return bytes != null && judged !== undefined && headerOf(bytes).equals(judged)
   }

@@ -1,37 +1,41 @@
-import { batched } from './batch.ts'
+import { MAX_ITEMS } from './batch.ts'
 import { isWrongType, nodeUnavailable, redirectOf } from './errors.ts'
 import type { LeaseRedis } from './lease.ts'
 import type { RedisNode } from './node.ts'
 import type { Settings } from './options.ts'
 import { type KeyNames, Removal, type Removed } from './removal.ts'
 import type { Topology } from './topology.ts'
-import { traced } from './tracing.ts'
+import { type Traceable, traced } from './tracing.ts'
 
-export interface LeaseReply {
+interface LeaseReply {
   kind: 'granted' | 'held'
   /** The bytes that the reader has judged are still stored. */
   judgedIsThere: boolean
-  /** A value of another Redis type was stored; it has been removed. */
-  otherType: boolean
 }
 
-type Acquired = LeaseReply | { kind: 'value'; bytes: Buffer }
+export type Acquired = LeaseReply | { kind: 'value'; bytes: Buffer }
 
-interface AcquireRequest {
-  key: string
+/** One key of a batch. Its `context` is that of its own reader, for tracing. */
+interface ReadRequest extends Traceable {
+  readonly key: string
+}
+
+interface AcquireRequest extends ReadRequest {
+  /** Header of the stored bytes that the reader has judged expired or damaged. */
+  readonly judged: Buffer | undefined
+}
+
+interface Lease {
   token: string
   leaseMs: number
-  /** Header of the stored bytes that the reader has judged expired or damaged. */
-  judged: Buffer | undefined
   /** Take the lease even from a holder whose lease has not expired. */
   takeOver: boolean
 }
 
-interface FillRequest {
-  key: string
-  token: string
-  bytes: Buffer
-  storedMs: number
+interface FillRequest extends ReadRequest {
+  readonly token: string
+  readonly bytes: Buffer
+  readonly storedMs: number
 }
 
 interface Tier2Options {
@@ -42,81 +46,91 @@ interface Tier2Options {
   settings: Settings
 }
 
-const OPERATIONS = [
-  'read',
-  'acquire',
-  'fill',
-  'release',
-  'store',
-  'invalidate',
-  'readGeneration',
-  'writeGeneration',
-] as const
+const OPERATIONS = ['release', 'store', 'invalidate', 'readGeneration', 'writeGeneration'] as const
+const BATCH_OPERATIONS = ['read', 'acquire', 'fill'] as const
 
-export type Tier2 = Pick<RedisTier, (typeof OPERATIONS)[number]>
+export type Tier2 = Pick<RedisTier, (typeof OPERATIONS)[number] | (typeof BATCH_OPERATIONS)[number]>
 
 /** Tier 2 in Redis. Its operations are traced if a tracer has subscribed. */
-export const createTier2 = (options: Tier2Options): Tier2 => traced(new RedisTier(options), OPERATIONS)
+export const createTier2 = (options: Tier2Options): Tier2 =>
+  traced(new RedisTier(options), OPERATIONS, BATCH_OPERATIONS)
 
 /**
- * Values and leases in Redis, on the nodes that own them. When the owner of a key cannot be used, `read` and `invalidate` report
- * it for that key, and the other operations reject.
+ * Values and leases in Redis, on the nodes that own them. When the owner of a key cannot be used, `read`, `acquire`, `fill` and
+ * `invalidate` report it for that key, and the other operations reject.
  *
- * With `autoPipelining`, calls of one turn of the event loop are sent together: as one command on a single Redis, in one
- * pipeline for each node of a Cluster (by ioredis).
+ * On a single Redis each operation of a batch is one command, for up to `MAX_ITEMS` keys. On a Cluster it is one command
+ * a key, because keys have different owners; ioredis sends those of one turn of the event loop as one pipeline per node.
  */
 class RedisTier {
   readonly #topology: Topology
   readonly #names: KeyNames
   readonly #mayRead: () => boolean
   readonly #removal: Removal
-  readonly #get: (key: string) => Promise<Buffer | null>
-  readonly #acquire: (request: AcquireRequest) => Promise<Buffer | number>
-  readonly #fill: (request: FillRequest) => Promise<number>
 
   constructor({ topology, names, mayRead, settings }: Tier2Options) {
     this.#topology = topology
     this.#names = names
     this.#mayRead = mayRead
     this.#removal = new Removal(topology, names, settings)
-    if (settings.autoPipelining && !topology.cluster) {
-      this.#get = batched((keys) => this.#getAll(keys))
-      this.#acquire = batched((requests) => this.#acquireAll(requests))
-      this.#fill = batched((requests) => this.#fillAll(requests))
-    } else {
-      this.#get = (key) => this.#onOwner(key, (redis) => redis.getBuffer(names.toRedis(key)))
-      this.#acquire = async (request) => (await this.#acquireAll([request]))[0] ?? 0
-      this.#fill = async (request) => (await this.#fillAll([request]))[0] ?? 0
-    }
+  }
+
+  /** @returns in the order of the keys: the bytes, null when nothing is stored, undefined when the owner gave no answer */
+  read(requests: readonly ReadRequest[]): Promise<(Buffer | null | undefined)[]> {
+    const { toRedis } = this.#names
+    return this.#inBatches(requests, async (batch) => {
+      const [{ key } = { key: '' }] = batch
+      try {
+        return await this.#onOwner<(Buffer | null)[]>(key, async (redis) =>
+          batch.length === 1
+            ? [await redis.getBuffer(toRedis(key))]
+            : redis.mgetBuffer(batch.map((request) => toRedis(request.key))),
+        )
+      } catch (error) {
+        // A value of another Redis type counts as nothing stored, as in the reply of MGET.
+        return batch.map(() => (isWrongType(error) ? null : undefined))
+      }
+    })
+  }
+
+  /** @returns in the order of the keys; undefined when the owner gave no answer */
+  acquire(requests: readonly AcquireRequest[], lease: Lease): Promise<(Acquired | undefined)[]> {
+    const { token, leaseMs, takeOver } = lease
+    return this.#inBatches(requests, async (batch) => {
+      const args = [token, leaseMs, takeOver ? '1' : '0']
+      const judged = batch.some((request) => request.judged !== undefined)
+        ? batch.map((request) => request.judged ?? '')
+        : []
+      try {
+        const replies = await this.#runScript(batch, (redis, keys) =>
+          redis.leaseAcquireBuffer(keys.length, ...keys, ...args, ...judged),
+        )
+        return replies.map(toAcquired)
+      } catch {
+        return batch.map(() => undefined)
+      }
+    })
   }
 
   /**
-   * One round trip per node.
-   *
-   * @returns in the order of the keys: the bytes, null when nothing is stored, undefined when the owner gave no answer
+   * @returns in the order of the keys: false when the token is no longer current, so that the value may be older than a
+   *   write; true when it is stored, and when the owner gave no answer, which makes no loaded value old
    */
-  async read(keys: readonly string[]): Promise<(Buffer | null | undefined)[]> {
-    const [only] = keys
-    // A single key joins the batch of this turn of the event loop. Several keys are a batch already, if they have one owner.
-    if (keys.length === 1 && only !== undefined) return [await this.#get(only).catch(nullIfOtherType)]
-    if (this.#topology.cluster) return Promise.all(keys.map((key) => this.#get(key).catch(nullIfOtherType)))
-    return this.#getAll(keys).catch(() => keys.map(() => undefined))
-  }
-
-  async acquire(request: AcquireRequest): Promise<Acquired> {
-    const reply = await this.#acquire(request)
-    if (typeof reply !== 'number') return { kind: 'value', bytes: reply }
-    // The bits are those of the script `leaseAcquire`.
-    return {
-      kind: reply & 1 ? 'granted' : 'held',
-      judgedIsThere: (reply & 2) > 0,
-      otherType: (reply & 4) > 0,
-    }
-  }
-
-  /** @returns false when the token is no longer current: the value may be older than a write */
-  async fill(request: FillRequest): Promise<boolean> {
-    return (await this.#fill(request)) === 1
+  fill(requests: readonly FillRequest[]): Promise<boolean[]> {
+    return this.#inBatches(requests, async (batch) => {
+      const args: (string | number | Buffer)[] = []
+      for (const { token } of batch) args.push(token)
+      for (const { bytes } of batch) args.push(bytes)
+      for (const { storedMs } of batch) args.push(storedMs)
+      try {
+        const replies = await this.#runScript(batch, (redis, keys) =>
+          redis.leaseFill(keys.length, ...keys, ...args),
+        )
+        return replies.map((reply) => reply === 1)
+      } catch {
+        return batch.map(() => true)
+      }
+    })
   }
 
   async release(key: string, token: string): Promise<void> {
@@ -150,33 +164,31 @@ class RedisTier {
     return (await this.#onOwner(key, (redis) => redis.set(name, generation, 'NX', 'GET'))) ?? generation
   }
 
-  /** All keys must have one owner, as in the next two methods: keys of a single Redis, or one key of a Cluster. */
-  async #getAll(keys: readonly string[]): Promise<(Buffer | null)[]> {
-    return this.#onOwner(keys[0] ?? '', (redis) => redis.mgetBuffer(keys.map(this.#names.toRedis)))
+  /** Splits a batch into commands. The keys of a command have one owner. */
+  async #inBatches<Item, Outcome>(
+    items: readonly Item[],
+    send: (batch: readonly Item[]) => Promise<Outcome[]>,
+  ): Promise<Outcome[]> {
+    const size = this.#topology.cluster ? 1 : MAX_ITEMS
+    if (items.length <= size) return send(items)
+    const batches: Promise<Outcome[]>[] = []
+    for (let from = 0; from < items.length; from += size) batches.push(send(items.slice(from, from + size)))
+    return (await Promise.all(batches)).flat()
   }
 
-  async #acquireAll(requests: readonly AcquireRequest[]): Promise<(Buffer | number)[]> {
-    const keys = this.#withLeases(requests)
-    const args = requests.flatMap(({ token, leaseMs, judged, takeOver }) => [
-      token,
-      leaseMs,
-      judged ?? '',
-      takeOver ? '1' : '0',
-    ])
-    return this.#onOwner(requests[0]?.key ?? '', (redis) =>
-      redis.leaseAcquireBuffer(keys.length, ...keys, ...args),
-    )
-  }
-
-  async #fillAll(requests: readonly FillRequest[]): Promise<number[]> {
-    const keys = this.#withLeases(requests)
-    const args = requests.flatMap(({ token, bytes, storedMs }) => [token, bytes, storedMs])
-    return this.#onOwner(requests[0]?.key ?? '', (redis) => redis.leaseFill(keys.length, ...keys, ...args))
-  }
-
-  #withLeases(requests: readonly { key: string }[]): string[] {
+  /** Runs a script of lease.ts for keys of one owner. */
+  #runScript<T>(
+    batch: readonly ReadRequest[],
+    run: (redis: LeaseRedis, keys: readonly string[]) => Promise<T>,
+  ): Promise<T> {
     const { toRedis, leaseOf } = this.#names
-    return requests.flatMap(({ key }) => [toRedis(key), leaseOf(key)])
+    const [{ key } = { key: '' }] = batch
+    return this.#onOwner(key, (redis) => {
+      const keys: string[] = []
+      for (const request of batch) keys.push(toRedis(request.key))
+      for (const request of batch) keys.push(leaseOf(request.key))
+      return run(redis, keys)
+    })
   }
 
   /** Calls the owner of a key. After MOVED the call is repeated once, on the new owner. */
@@ -203,5 +215,8 @@ class RedisTier {
   }
 }
 
-/** A value of another Redis type counts as nothing stored (null), as in the reply of MGET; the next lease removes it. */
-const nullIfOtherType = (error: unknown) => (isWrongType(error) ? null : undefined)
+/** The bits are those of the script `leaseAcquire`. */
+function toAcquired(reply: Buffer | number): Acquired {
+  if (typeof reply !== 'number') return { kind: 'value', bytes: reply }
+  return { kind: reply & 1 ? 'granted' : 'held', judgedIsThere: (reply & 2) > 0 }
+}

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { channel } from 'node:diagnostics_channel'
 
 /** Published on `reference:cache.call` before a call of tier 2. The subscriber sets `end`, which is called when the call ends. */
@@ -6,33 +7,68 @@ export interface TracedCall {
   end(error?: unknown): void
 }
 
+type Context = ReturnType<typeof AsyncLocalStorage.snapshot>
+
+/** A part of a batch that belongs to one reader. */
+export interface Traceable {
+  /** The async context of the reader; undefined when nothing is traced, because a snapshot takes about a microsecond. */
+  readonly context?: Context | undefined
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: of any operation, whose own types stay
-type Operation = (...args: any[]) => Promise<unknown>
+type Operation = (...args: any[]) => Promise<any>
+
+const calls = channel('reference:cache.call')
+
+/** The async context of the caller, if calls are traced. */
+export const tracedContext = (): Context | undefined =>
+  calls.hasSubscribers ? AsyncLocalStorage.snapshot() : undefined
 
 /**
  * Publishes each call of the operations on a diagnostics channel, if it has a subscriber when the cache is created;
- * otherwise returns the object as it is. Operations are traced and not Redis commands: the calls of several readers share
- * a command, and only the operation runs in the async context of its own reader.
+ * otherwise returns the object as it is. A batch serves several readers and runs in the async context of one of them: it is
+ * published once for each reader, in the reader's own context.
  */
-export function traced<Name extends string, Target extends Record<Name, Operation>>(
+export function traced<
+  Name extends string,
+  BatchName extends string,
+  Target extends Record<Name | BatchName, Operation>,
+>(
   target: Target,
   operations: readonly Name[],
-): Pick<Target, Name> {
-  const calls = channel('reference:cache.call')
+  batchOperations: readonly BatchName[],
+): Pick<Target, Name | BatchName> {
   if (!calls.hasSubscribers) return target
-  const wrap = (operation: Name): Operation => {
-    return async (...args) => {
-      const call: TracedCall = { operation, end: () => {} }
-      calls.publish(call)
-      try {
-        const result = await target[operation](...args)
-        call.end()
-        return result
-      } catch (error) {
-        call.end(error)
-        throw error
-      }
+  const single = (operation: Name): Operation => {
+    return (...args) => ended([begin(operation, {})], target[operation](...args))
+  }
+  const batch = (operation: BatchName): Operation => {
+    return (items: readonly Traceable[], ...args) => {
+      const begun = items.map((item) => begin(operation, item))
+      return ended(begun, target[operation](items, ...args))
     }
   }
-  return Object.fromEntries(operations.map((name) => [name, wrap(name)])) as unknown as Pick<Target, Name>
+  return Object.fromEntries([
+    ...operations.map((name) => [name, single(name)]),
+    ...batchOperations.map((name) => [name, batch(name)]),
+  ]) as unknown as Pick<Target, Name | BatchName>
+}
+
+function begin(operation: string, { context }: Traceable): TracedCall {
+  const call: TracedCall = { operation, end: () => {} }
+  const publish = () => calls.publish(call)
+  if (context === undefined) publish()
+  else context(publish)
+  return call
+}
+
+async function ended<T>(begun: readonly TracedCall[], work: Promise<T>): Promise<T> {
+  try {
+    const result = await work
+    for (const call of begun) call.end()
+    return result
+  } catch (error) {
+    for (const call of begun) call.end(error)
+    throw error
+  }
 }
