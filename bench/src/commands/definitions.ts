@@ -50,6 +50,7 @@ export function commands(signal: AbortSignal): Record<string, Command> & { run: 
     floor: floor(signal),
     peers: peers(signal),
     scale: scale(signal),
+    'break-even': breakEven(signal),
     ...tools(signal),
   }
 }
@@ -83,6 +84,7 @@ function run(signal: AbortSignal): Command {
     details: `Commands
   pnpm bench list            scenarios, variants and switches
   pnpm bench baseline        every configured system: response time against its threshold
+  pnpm bench break-even      the rate with the cache on and off against its hit ratio
   pnpm bench infra           pgbench and redis-benchmark against the stack
   pnpm bench floor           each path beside the least work that could answer it
   pnpm bench peers           our services beside Go with gin and FastAPI
@@ -236,6 +238,25 @@ function scale(signal: AbortSignal): Command {
       return unlessInterrupted(signal, () =>
         scale({ ...values, factors, dataset: { users, products, orders } }, signal),
       )
+    },
+  })
+}
+
+function breakEven(signal: AbortSignal): Command {
+  return action({
+    summary: 'Measure from which hit ratio on the cache pays: the rate with it and without it, 5 % writes.',
+    options: {
+      rounds: integer({ help: 'slices for each hit ratio and side', minimum: 1, fallback: 3 }),
+      'slice-ms': integer({ help: 'duration of a slice', minimum: 100, fallback: 1000 }),
+      from: text({ placeholder: 'FILE', help: 'draw these results instead of measuring' }),
+      chart: text({ placeholder: 'FILE', help: 'also write the curve as SVG' }),
+      out: text({ placeholder: 'FILE', help: 'JSON file for the results (bench/baselines/break-even.json)' }),
+      users: rows('users', 400_000),
+    },
+    async run({ users, 'slice-ms': sliceMs, ...values }) {
+      const module = await import('./break-even.ts')
+      const dataset = { users, products: 1, orders: 1 }
+      return unlessInterrupted(signal, () => module.breakEven({ ...values, sliceMs, dataset }, signal))
     },
   })
 }

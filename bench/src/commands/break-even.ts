@@ -1,0 +1,233 @@
+import { readFileSync } from 'node:fs'
+import { EXIT_CODES } from '@reference/cli'
+import type { Request } from '../load/request.ts'
+import { JSON_HEADERS } from '../load/request.ts'
+import { breakEvenOf, median, renderBreakEven } from '../report/break-even-chart.ts'
+import { type BreakEvenPoint, type BreakEvenResults, readBreakEven } from '../report/break-even-results.ts'
+import { alignColumns } from '../report/format.ts'
+import { writeFile } from '../report/results-file.ts'
+import { type Bench, withBench } from '../run/bench.ts'
+import { durationsFor } from '../run/plan.ts'
+import { createProgress, type Progress } from '../run/progress.ts'
+import { type Dataset, scatteredIds } from '../stack/dataset.ts'
+import { type Server, startServer } from '../stack/server.ts'
+
+interface BreakEvenArguments {
+  readonly rounds: number
+  readonly sliceMs: number
+  readonly out: string | undefined
+  readonly chart: string | undefined
+  /** Draws these results instead of measuring. */
+  readonly from: string | undefined
+  readonly dataset: Dataset
+}
+
+/** Shares of the reads that go to the hot users. */
+const HOT_SHARES = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]
+const WRITE_SHARE = 0.05
+const HOT_USERS = 2_000
+const ZIPF_EXPONENT = 0.99
+const CONNECTIONS = 50
+/** More than one slice sends: a cold user must not be read twice in it. */
+const REQUESTS_A_SECOND = 60_000
+const WARM_UP_MS = 400
+const DEFAULT_OUT = 'bench/baselines/break-even.json'
+
+/** Removes the values of the cache, and with them what tier 1 holds: Redis announces each key. Its id and generations stay. */
+const REMOVE_VALUES = `
+local cursor = '0'
+repeat
+  local page = redis.call('SCAN', cursor, 'COUNT', 5000)
+  cursor = page[1]
+  for _, key in ipairs(page[2]) do
+    if string.find(key, ':c:user:', 1, true) and string.sub(key, -1) == '}' then redis.call('UNLINK', key) end
+  end
+until cursor == '0'`
+
+/**
+ * `bench break-even`: the rate of `GET /users/:id` with the cache on and off against its hit ratio, with 5 % writes. Two
+ * living services take turns, so that drift of the machine meets both.
+ *
+ * @returns the exit code
+ */
+export async function breakEven(args: BreakEvenArguments, signal: AbortSignal): Promise<number> {
+  const results =
+    args.from === undefined ? await measure(args, signal) : readBreakEven(readFileSync(args.from, 'utf8'))
+  if (args.from === undefined) writeFile(args.out ?? DEFAULT_OUT, `${JSON.stringify(results, null, 2)}\n`)
+  if (args.chart !== undefined) writeFile(args.chart, renderBreakEven(results))
+  process.stdout.write(renderTable(results))
+  return EXIT_CODES.OK
+}
+
+async function measure(args: BreakEvenArguments, signal: AbortSignal): Promise<BreakEvenResults> {
+  const progress = createProgress()
+  const options = { dataset: args.dataset, durations: durationsFor({ full: false }), progress, signal }
+  const startedAt = new Date().toISOString()
+  const results = await withBench(options, async (bench, fingerprint) => {
+    const on = await start(bench, {})
+    const off = await start(bench, { CACHE_L1: 'off', CACHE_L2: 'off' })
+    bench.load.reapOnExit({ pids: [on.pid, off.pid] })
+    try {
+      const points = await new Sweep(bench, { on, off }, args, progress).run()
+      return { startedAt, fingerprint, connections: CONNECTIONS, writeShare: WRITE_SHARE, points }
+    } finally {
+      await Promise.all([on.stop(), off.stop()])
+    }
+  })
+  progress.done()
+  return results
+}
+
+function start(
+  { stack, placement, folder, signal }: Bench,
+  switches: Record<string, string>,
+): Promise<Server> {
+  return startServer({
+    service: 'reference-api',
+    environment: {
+      DATABASE_URL: stack.databaseUrl,
+      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+      ...switches,
+    },
+    cores: placement.server,
+    folder,
+    signal,
+  })
+}
+
+/** Measures each share of hot reads in each round, with the cache on and off in turn. */
+class Sweep {
+  readonly #bench: Bench
+  readonly #servers: { readonly on: Server; readonly off: Server }
+  readonly #args: BreakEvenArguments
+  readonly #progress: Progress
+  readonly #hot: readonly number[]
+  readonly #cold: readonly number[]
+  readonly #pickHot: (random: number) => number
+  #nextCold = 0
+
+  constructor(
+    bench: Bench,
+    servers: { on: Server; off: Server },
+    args: BreakEvenArguments,
+    progress: Progress,
+  ) {
+    const ids = scatteredIds(args.dataset.users)
+    this.#bench = bench
+    this.#servers = servers
+    this.#args = args
+    this.#progress = progress
+    this.#hot = ids.slice(0, HOT_USERS)
+    this.#cold = ids.slice(HOT_USERS)
+    this.#pickHot = zipf(HOT_USERS, ZIPF_EXPONENT)
+  }
+
+  async run(): Promise<BreakEvenPoint[]> {
+    const { rounds } = this.#args
+    const slices = HOT_SHARES.map(() => ({
+      on: [] as number[],
+      off: [] as number[],
+      hitRatios: [] as number[],
+    }))
+    // The first slices of both servers only warm up.
+    await this.#measureSlice('on', 0.5)
+    await this.#measureSlice('off', 0.5)
+    for (let round = 0; round < rounds; round++) {
+      for (const [index, hotShare] of HOT_SHARES.entries()) {
+        this.#progress.step(
+          `round ${round + 1} of ${rounds}, ${Math.round(hotShare * 100)} % of the reads hot`,
+        )
+        const slice = slices[index]
+        for (const side of round % 2 === 0 ? (['on', 'off'] as const) : (['off', 'on'] as const)) {
+          const { rate, hitRatio } = await this.#measureSlice(side, hotShare)
+          slice?.[side].push(rate)
+          if (side === 'on') slice?.hitRatios.push(hitRatio)
+        }
+      }
+    }
+    return HOT_SHARES.map((hotShare, index) => ({
+      hotShare,
+      hitRatio: median(slices[index]?.hitRatios ?? []),
+      on: slices[index]?.on ?? [],
+      off: slices[index]?.off ?? [],
+    }))
+  }
+
+  async #measureSlice(side: 'on' | 'off', hotShare: number): Promise<{ rate: number; hitRatio: number }> {
+    const { stack, load, signal } = this.#bench
+    const { origin } = this.#servers[side]
+    signal.throwIfAborted()
+    await stack.redis?.eval(REMOVE_VALUES, 0)
+    const warmUp = this.#hot.map((id) => ({ path: `/users/${id}` }))
+    await load.closed({ origin, connections: CONNECTIONS, durationMs: WARM_UP_MS, requests: warmUp })
+    const before = await readHits(origin)
+    const { rate, errors } = await load.closed({
+      origin,
+      connections: CONNECTIONS,
+      durationMs: this.#args.sliceMs,
+      requests: this.#requests(hotShare),
+    })
+    if (errors > 0) this.#progress.note(`${errors} requests failed with the cache ${side}`)
+    const after = await readHits(origin)
+    const reads = after.reads - before.reads
+    return { rate, hitRatio: reads === 0 ? 0 : (after.hits - before.hits) / reads }
+  }
+
+  #requests(hotShare: number): Request[] {
+    const count = Math.ceil((REQUESTS_A_SECOND * this.#args.sliceMs) / 1_000)
+    return Array.from({ length: count }, (): Request => {
+      const id = Math.random() < hotShare ? (this.#hot[this.#pickHot(Math.random())] ?? 1) : this.#coldUser()
+      if (Math.random() >= WRITE_SHARE) return { path: `/users/${id}` }
+      const body = JSON.stringify({ name: `Renamed ${id}` })
+      return { method: 'PATCH', path: `/users/${id}`, headers: JSON_HEADERS, body }
+    })
+  }
+
+  #coldUser(): number {
+    this.#nextCold = (this.#nextCold + 1) % this.#cold.length
+    return this.#cold[this.#nextCold] ?? 1
+  }
+}
+
+/** Ranks of a Zipf distribution from uniform random numbers: rank r has the weight 1 / (r + 1) ** exponent. */
+function zipf(ranks: number, exponent: number): (random: number) => number {
+  const sums: number[] = []
+  let sum = 0
+  for (let rank = 1; rank <= ranks; rank++) {
+    sum += rank ** -exponent
+    sums.push(sum)
+  }
+  return (random) => {
+    let [low, high] = [0, ranks - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((sums[middle] ?? 0) < random * sum) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** Reads of users that a tier answered, and all reads, by the counters of the service. */
+async function readHits(origin: string): Promise<{ hits: number; reads: number }> {
+  const text = await (await fetch(`${origin}/metrics`)).text()
+  const total = (name: string) =>
+    [...text.matchAll(new RegExp(`^${name}\\{[^}]*namespace="user"[^}]*\\} (\\S+)`, 'gm'))].reduce(
+      (sum, [, value]) => sum + Number(value),
+      0,
+    )
+  const hits = total('cache_hits_total')
+  return { hits, reads: hits + total('cache_misses_total') + total('cache_off_total') }
+}
+
+function renderTable(results: BreakEvenResults): string {
+  const rows = results.points.map(({ hitRatio, on, off }) => {
+    const [rateOn, rateOff] = [median(on), median(off)]
+    const rates = [rateOn, rateOff].map((rate) => Math.round(rate).toLocaleString('en'))
+    return [hitRatio.toFixed(2), ...rates, `${(rateOn / rateOff).toFixed(2)}×`]
+  })
+  const at = breakEvenOf(results)
+  const sentence =
+    at === undefined ? 'no break-even in the measured range' : `break-even at a hit ratio of ${at.toFixed(2)}`
+  return `${alignColumns([['hit ratio', 'cache on/s', 'off/s', 'on / off'], ...rows], 4)}\n${sentence}\n`
+}
