@@ -63,12 +63,12 @@ const REMOVAL_TIMEOUT_MS = 50
  *   │
  *   └─ readTier2 → answerIfFresh ── fresh ─────────────────────→ answered
  *                     │
- *                     └─ missing, expired or damaged → acquireLease
+ *                     └─ missing, expired or damaged → acquireLeases
  *                           ├─ stored by another reader ───────→ answered
  *                           ├─ granted ──→ load → fill ────────→ answered, or read again if a write removed the lease
  *                           ├─ granted, value within grace ────→ answered; refresh in the background
  *                           ├─ held, value within grace ───────→ answered; the holder refreshes
- *                           ├─ held ─────→ awaitHolder → acquireLease …
+ *                           ├─ held ─────→ awaitHolder → acquire …
  *                           └─ unavailable ────────────────────→ bypass
  * ```
  *
