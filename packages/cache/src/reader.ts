@@ -45,7 +45,7 @@ interface Fill<K, V> {
  * - `granted`: this read holds the lease and has to load.
  * - `held`: another reader holds the lease, and there is no expired value to answer.
  * - `unavailable`: the owner of the key cannot be used.
- * - `changed`: tier 2 holds other bytes than those that the read has judged, and they are not fresh either.
+ * - `changed`: tier 2 holds bytes that the read has not judged, and they are not fresh either.
  */
 type LeaseOutcome = 'settled' | 'granted' | 'held' | 'unavailable' | 'changed'
 
