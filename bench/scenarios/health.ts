@@ -9,7 +9,7 @@ export const health: Scenario = {
   about: 'GET /health: no I/O, no cache. The upper limit of this machine for all other scenarios.',
   guide: 'Benchmarking › API Benchmarks',
   service: 'reference-api',
-  inDefaultRun: true,
+  inDefaultRun: false,
   primary: 'throughput',
   connections: 32,
   requests: () => [{ path: '/health' }],
