@@ -7,11 +7,22 @@ import { underLoad } from './under-load.ts'
 const { production, origin, docker, prod, ask } = theProduction()
 const APIS = ['reference-api', 'parallel-api'] as const
 
-/** An expanding migration: old replicas run on the new schema. */
-const WITH_A_MIGRATION = `USER root
-RUN echo 'ALTER TABLE users ADD COLUMN nickname text;' > packages/shop/migrations/9999_nickname.sql
-RUN node -e "const fs = require('node:fs'), file = 'packages/shop/migrations/meta/_journal.json', journal = JSON.parse(fs.readFileSync(file)), last = journal.entries.at(-1); journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: '9999_nickname' }); fs.writeFileSync(file, JSON.stringify(journal))"
+/** Runs only in the image of the reference-api, which has the migrations and the calls that are changed here. */
+const inReferenceApi = (command: string) => `USER root
+RUN if [ -d dist/reference-api ]; then ${command}; fi
 USER 1000:1000`
+
+/** An expanding migration: old replicas run on the new schema. */
+const WITH_A_MIGRATION = inReferenceApi(
+  `echo 'ALTER TABLE users ADD COLUMN nickname text;' > dist/reference-api/migrations/9999_nickname.sql \
+  && node -e "const fs = require('node:fs'), file = 'dist/reference-api/migrations/meta/_journal.json', journal = JSON.parse(fs.readFileSync(file)), last = journal.entries.at(-1); journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: '9999_nickname' }); fs.writeFileSync(file, JSON.stringify(journal))"`,
+)
+
+/** Reads a table that no migration creates, as a release does that was tested on another schema. */
+const WITH_ANOTHER_TABLE = inReferenceApi(
+  `grep -q 'pgTable("products",' dist/reference-api/main.bundle.js \
+  && sed -i 's/pgTable("products",/pgTable("products_of_tomorrow",/' dist/reference-api/main.bundle.js`,
+)
 
 t.test('a deploy costs no request, its migration included', async (t) => {
   const tag = await buildRelease('next', WITH_A_MIGRATION)
@@ -51,13 +62,7 @@ t.test('a deploy of a release that does not start rolls back and costs no reques
 })
 
 t.test('a deploy of a release that is ready and answers 5xx rolls back', async (t) => {
-  // It reads a table that no migration creates, as a release does that was tested on another schema.
-  const tag = await buildRelease(
-    'fails',
-    `USER root
-RUN grep -q "'products'," packages/shop/src/products/table.ts && sed -i "s/'products',/'products_of_tomorrow',/" packages/shop/src/products/table.ts
-USER 1000:1000`,
-  )
+  const tag = await buildRelease('fails', WITH_ANOTHER_TABLE)
   const before = await everything()
   const products = { path: '/products?limit=20' }
   const { failures } = await underLoad(
