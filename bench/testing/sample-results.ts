@@ -1,20 +1,10 @@
+import { createRandom } from '@reference/async/testing'
 import type { Results } from '../src/report/schema.ts'
 import type { MeasuredBoot } from '../src/run/boot-result.ts'
 import type { MeasuredScenario } from '../src/run/rounds.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { summarise } from '../src/run/summary.ts'
 import { createHistogram, encodeHistogram, percentilesOf } from '../src/stats/histogram.ts'
-
-/** Pseudo-random numbers from 0 to 1, the same for each seed (mulberry32). */
-export function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 /** A normally distributed number (Box–Muller). */
 export function gaussian(random: () => number): number {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { delay } from '@reference/async'
+import { createRandom } from '@reference/async/testing'
 import { createDatabase } from '@reference/database'
 import { startService, testDatabase } from '@reference/local-stack'
 import { POOLS } from '@reference/shop'
@@ -134,7 +135,7 @@ t.test('what was written before a call is in its answer', async (t) => {
   let written = 0
   for (const route of ROUTES) {
     await t.test(route.path, async (t) => {
-      const random = mulberry32(SEED)
+      const random = createRandom(SEED)
       await write(route, ++written)
       const readsBefore = await reads(route)
       const last = written + WRITES
@@ -193,15 +194,4 @@ async function lateLinkTo(t: { teardown(fn: () => unknown): unknown }, url: stri
   await once(server, 'listening')
   t.teardown(() => server.close())
   return Object.assign(new URL(url), { port: String((server.address() as AddressInfo).port) }).href
-}
-
-/** A generator of numbers from 0 to 1 that repeats with its seed. */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -1,6 +1,7 @@
+import { createRandom } from '@reference/async/testing'
 import t from 'tap'
 import { scenarios } from '../../scenarios/index.ts'
-import { createRandom, sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
+import { sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
 import { pairedEffect } from '../stats/effect.ts'
 import { judge } from '../stats/verdict.ts'
 import { againstItself, judgeAa } from './aa.ts'

@@ -1,5 +1,6 @@
+import { createRandom } from '@reference/async/testing'
 import t from 'tap'
-import { createRandom, gaussian } from '../../testing/sample-results.ts'
+import { gaussian } from '../../testing/sample-results.ts'
 import { duetEffect } from './effect.ts'
 
 interface Levels {

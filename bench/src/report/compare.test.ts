@@ -1,5 +1,6 @@
+import { createRandom } from '@reference/async/testing'
 import t from 'tap'
-import { createRandom, sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
+import { sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
 import { compareResults } from './compare.ts'
 import type { Results } from './schema.ts'
 

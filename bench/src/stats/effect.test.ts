@@ -1,5 +1,6 @@
+import { createRandom } from '@reference/async/testing'
 import t from 'tap'
-import { createRandom, gaussian } from '../../testing/sample-results.ts'
+import { gaussian } from '../../testing/sample-results.ts'
 import { geometricMean, median, pairedEffect, unpairedEffect } from './effect.ts'
 import { holm } from './holm.ts'
 import { studentCdf, studentQuantile, twoSidedP } from './student-t.ts'

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { createSerialSingleFlight, type SerialSingleFlightOptions } from './serial-single-flight.ts'
+import { createRandom } from './testing/random.ts'
 import { until } from './until.ts'
 
 const { signal: staying } = new AbortController()
@@ -118,7 +119,7 @@ t.test('past its longest wait a run begins beside the one that hangs, and delays
 })
 
 t.test('no caller gets a result that is older than its call, whatever leaves, fails or hangs', async (t) => {
-  const random = mulberry32(20_261_129)
+  const random = createRandom(20_261_129)
   const flight = createSerialSingleFlight<number>({ maxWaitMs: 2 })
   const turns = async (most: number) => {
     for (let left = Math.floor(random() * most); left > 0; left--) await nextTurn()
@@ -158,14 +159,3 @@ t.test('leaves no listener on a signal that lives on', async (t) => {
   await run()
   t.equal(getEventListeners(signal, 'abort').length, 0)
 })
-
-/** A generator of numbers from 0 to 1 that repeats with its seed. */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

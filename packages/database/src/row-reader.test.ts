@@ -1,4 +1,5 @@
 import { Registry } from '@prometheus-io/client'
+import { createRandom } from '@reference/async/testing'
 import { until } from '@reference/local-stack'
 import { orderById, ordersByIds } from '@reference/shop/orders/queries'
 import { putSetting, settingByKey, settingsByKeys } from '@reference/shop/settings/queries'
@@ -135,7 +136,7 @@ t.test('a read sees every write that was acknowledged before it', async (t) => {
   const { database } = await opened(t)
   const read = database.reader(USERS)
   const seed = Date.now() % 2 ** 31
-  const random = randomFrom(seed)
+  const random = createRandom(seed)
   const acknowledged = new Map<number, number>()
   let version = 0
   const faults: string[] = []
@@ -249,16 +250,5 @@ async function lockUsers(t: Parameters<typeof open>[0], url: string) {
       release()
       await transaction
     },
-  }
-}
-
-/** A generator of random numbers with a seed (mulberry32), so that a failure can be repeated. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }

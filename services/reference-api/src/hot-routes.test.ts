@@ -1,4 +1,5 @@
-import { converse, createRandom, randomConversation, withoutVariables } from '@reference/http/testing'
+import { createRandom } from '@reference/async/testing'
+import { converse, randomConversation, withoutVariables } from '@reference/http/testing'
 import { until } from '@reference/local-stack'
 import t from 'tap'
 import { startApi, type TestApi } from './testing/test-api.ts'

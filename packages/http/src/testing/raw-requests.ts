@@ -1,16 +1,5 @@
 import { connect } from 'node:net'
 
-/** A generator of numbers from 0 to 1 that repeats its sequence for a seed (mulberry32). */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** Requests of one connection as bytes (latin1), sent at once or each after the reply to the one before it. */
 export interface Conversation {
   readonly requests: readonly string[]

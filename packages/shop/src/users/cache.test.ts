@@ -8,7 +8,7 @@ t.test(
   async (t) => {
     const { database } = await open(t, { poolMax: 1 })
     await database.primary.sql`alter table users drop constraint users_email_check`
-    await database.primary.sql`update users set email = 'nobody' where id = 2`
+    await database.primary.sql`update users set email = 'no-at-sign' where id = 2`
     const { load } = userEntry({ database, ttlMs: 1000 })
     const { signal } = new AbortController()
     const users = await Promise.allSettled([1, 2, 3, 999_999].map(async (id) => load(id, { signal })))

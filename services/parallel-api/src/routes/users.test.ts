@@ -1,4 +1,5 @@
-import { converse, createRandom, randomConversation, withoutVariables } from '@reference/http/testing'
+import { createRandom } from '@reference/async/testing'
+import { converse, randomConversation, withoutVariables } from '@reference/http/testing'
 import { testDatabase, testRedis, until } from '@reference/local-stack'
 import { User } from '@reference/shop/users/model'
 import t from 'tap'
