@@ -103,8 +103,7 @@ async function measure(bench: Bench, args: Arguments): Promise<void> {
     startServer({
       service: 'reference-api',
       environment: {
-        DATABASE_URL: stack.databaseUrl,
-        ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+        ...stack.environment,
         ...settings[side],
       },
       cores: placement.server,

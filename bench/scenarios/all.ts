@@ -2,6 +2,7 @@ import { statementsPerRequest } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { ALL_LISTS } from './requests.ts'
 import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -15,7 +16,7 @@ export const all: Scenario = {
   inDefaultRun: true,
   primary: 'throughput',
   connections: 1,
-  requests: () => [{ path: '/all?limit=100' }],
+  requests: () => ALL_LISTS,
   tuned: tuned([answers(200), statementsPerRequest(3), proofOfSwitch('PARALLEL_FETCH', 'on')], {
     environment: NOT_SHARED,
   }),

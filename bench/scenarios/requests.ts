@@ -11,6 +11,9 @@ export function allUsers({ users }: Dataset): Request[] {
   return scatteredIds(users).map((id) => ({ path: `/users/${id}` }))
 }
 
+/** Three lists of 100 rows, from parallel-api. */
+export const ALL_LISTS: readonly Request[] = [{ path: '/all?limit=100' }]
+
 /** The pages of the newest orders, which a back office requests again and again. */
 export function orderPages(acceptEncoding: string): () => Request[] {
   const filters = ['', '&status=pending', '&status=paid', '&status=shipped', '&status=cancelled']

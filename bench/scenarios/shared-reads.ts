@@ -1,6 +1,7 @@
 import { statementsBelow, statementsPerRequest } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { ALL_LISTS } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const sharedReads: Scenario = {
@@ -13,7 +14,7 @@ export const sharedReads: Scenario = {
   inDefaultRun: false,
   primary: 'throughput',
   connections: 50,
-  requests: () => [{ path: '/all?limit=100' }],
+  requests: () => ALL_LISTS,
   tuned: tuned([answers(200), statementsBelow(1)]),
   variants: [withSettings({ SHARED_READS: 'off' }, 'shared reads', [answers(200), statementsPerRequest(3)])],
 }

@@ -99,6 +99,21 @@ export function sampleMeasured(
   return { scenario, boots: new Map(boots), refused: undefined }
 }
 
+export const SAMPLE_FINGERPRINT: Results['fingerprint'] = {
+  cpuModel: 'Some processor',
+  cores: 2,
+  memoryBytes: 8 * 2 ** 30,
+  platform: 'linux x64',
+  kernel: 'Linux 6.18',
+  node: 'v26.10.0',
+  postgres: '18.4',
+  redis: '7.0.15',
+  placement: 'server on core 0; generator and databases on 1',
+  commit: '0123456789abcdef0123456789abcdef01234567',
+  dirty: false,
+  settings: { CACHE_L1: 'on' },
+}
+
 export function sampleResults(measured: readonly MeasuredScenario[], more: Partial<Results> = {}): Results {
   return {
     schemaVersion: 1,
@@ -107,20 +122,7 @@ export function sampleResults(measured: readonly MeasuredScenario[], more: Parti
     seconds: 160,
     complete: true,
     command: 'pnpm bench',
-    fingerprint: {
-      cpuModel: 'Some processor',
-      cores: 2,
-      memoryBytes: 8 * 2 ** 30,
-      platform: 'linux x64',
-      kernel: 'Linux 6.18',
-      node: 'v26.10.0',
-      postgres: '18.4',
-      redis: '7.0.15',
-      placement: 'server on core 0; generator and databases on 1',
-      commit: '0123456789abcdef0123456789abcdef01234567',
-      dirty: false,
-      settings: { CACHE_L1: 'on' },
-    },
+    fingerprint: SAMPLE_FINGERPRINT,
     world: { users: 10_000, products: 1000, orders: 50_000 },
     warnings: [],
     scenarios: summarise(measured),

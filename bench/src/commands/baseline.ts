@@ -53,10 +53,7 @@ export async function baseline(
   return withBench(options, async ({ stack, placement, folder, load }) => {
     const server = await startServer({
       service: 'reference-api',
-      environment: {
-        DATABASE_URL: stack.databaseUrl,
-        ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
-      },
+      environment: stack.environment,
       cores: placement.server,
       folder,
       signal,

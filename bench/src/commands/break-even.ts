@@ -1,16 +1,16 @@
-import { readFileSync } from 'node:fs'
 import { EXIT_CODES } from '@reference/cli'
 import type { Request } from '../load/request.ts'
 import { JSON_HEADERS } from '../load/request.ts'
-import { breakEvenOf, median, renderBreakEven } from '../report/break-even-chart.ts'
-import { type BreakEvenPoint, type BreakEvenResults, readBreakEven } from '../report/break-even-results.ts'
+import { breakEvenOf, renderBreakEven } from '../report/break-even-chart.ts'
+import type { BreakEvenPoint, BreakEvenResults } from '../report/break-even-schema.ts'
 import { alignColumns } from '../report/format.ts'
-import { writeFile } from '../report/results-file.ts'
+import { readBreakEven, writeFile, writeResultsOfKind } from '../report/results-file.ts'
 import { type Bench, withBench } from '../run/bench.ts'
 import { durationsFor } from '../run/plan.ts'
 import { createProgress, type Progress } from '../run/progress.ts'
 import { type Dataset, scatteredIds } from '../stack/dataset.ts'
 import { type Server, startServer } from '../stack/server.ts'
+import { median } from '../stats/effect.ts'
 
 interface BreakEvenArguments {
   readonly rounds: number
@@ -54,9 +54,8 @@ until cursor == '0'`
  * @returns the exit code
  */
 export async function breakEven(args: BreakEvenArguments, signal: AbortSignal): Promise<number> {
-  const results =
-    args.from === undefined ? await measure(args, signal) : readBreakEven(readFileSync(args.from, 'utf8'))
-  if (args.from === undefined) writeFile(args.out ?? DEFAULT_OUT, `${JSON.stringify(results, null, 2)}\n`)
+  const results = args.from === undefined ? await measure(args, signal) : readBreakEven(args.from)
+  if (args.from === undefined) writeResultsOfKind(args.out ?? DEFAULT_OUT, results)
   if (args.chart !== undefined) writeFile(args.chart, renderBreakEven(results))
   process.stdout.write(renderTable(results))
   return EXIT_CODES.OK
@@ -72,7 +71,13 @@ async function measure(args: BreakEvenArguments, signal: AbortSignal): Promise<B
     bench.load.reapOnExit({ pids: [on.pid, off.pid] })
     try {
       const points = await new Sweep(bench, { on, off }, args, progress).run()
-      return { startedAt, fingerprint, connections: CONNECTIONS, writeShare: WRITE_SHARE, points }
+      return {
+        schemaVersion: 1 as const,
+        kind: 'break-even' as const,
+        ...{ startedAt, fingerprint, points },
+        connections: CONNECTIONS,
+        writeShare: WRITE_SHARE,
+      }
     } finally {
       await Promise.all([on.stop(), off.stop()])
     }
@@ -88,8 +93,7 @@ function start(
   return startServer({
     service: 'reference-api',
     environment: {
-      DATABASE_URL: stack.databaseUrl,
-      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+      ...stack.environment,
       ...switches,
     },
     cores: placement.server,

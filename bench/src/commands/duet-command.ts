@@ -4,7 +4,7 @@ import type { GroupPlan, StartPlan } from '../duet/plan.ts'
 import { summarizeRow, summarizeStarts } from '../duet/summary.ts'
 import type { DuetResults } from '../report/duet-schema.ts'
 import { renderDuetTable } from '../report/duet-table.ts'
-import { resultsName, writeDuetResults } from '../report/results-file.ts'
+import { resultsName, writeResultsOfKind } from '../report/results-file.ts'
 import { type Bench, withBench } from '../run/bench.ts'
 import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
@@ -87,7 +87,7 @@ export async function runDuet(
   })
   progress.done()
   const file = args.out ?? `${resultsName(startedAt)}-${kind}.json`
-  writeDuetResults(file, results)
+  writeResultsOfKind(file, results)
   process.stdout.write(`${renderDuetTable(results)}\n${file}\n`)
   return EXIT_CODES.OK
 }

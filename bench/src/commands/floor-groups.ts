@@ -6,7 +6,7 @@ import { ordersJson } from '@reference/shop/orders/queries'
 import { productsJson } from '@reference/shop/products/queries'
 import { userById, usersJson } from '@reference/shop/users/queries'
 import { recordReplies } from '../../floor/recorded-replies.ts'
-import { hotUsers, orderPages } from '../../scenarios/requests.ts'
+import { ALL_LISTS, hotUsers, orderPages } from '../../scenarios/requests.ts'
 import { UNCACHED } from '../../scenarios/uncached.ts'
 import type { GroupPlan, StartPlan } from '../duet/plan.ts'
 import { type ProcessPlan, startProcess } from '../duet/process.ts'
@@ -18,7 +18,6 @@ const CONNECTIONS = 50
 /** Of pgbench, as many as a service keeps. */
 const SESSIONS = 30
 const HEALTH = [{ path: '/health' }]
-const ALL = [{ path: '/all?limit=100' }]
 /** A tool starts afresh with each slice, which has to be long against its start. */
 const TOOL_SLICE_MS = 600
 
@@ -85,7 +84,7 @@ async function floorProcesses(
   const { dataset } = bench.stack
   const recorded = {
     ...(await record(bench, reference, [...HEALTH, ...hotUsers(dataset), ...orderPages('gzip')()])),
-    ...(await record(bench, parallel, ALL)),
+    ...(await record(bench, parallel, ALL_LISTS)),
   }
   const file = join(bench.folder, 'replies.json')
   writeFileSync(file, JSON.stringify(recorded))
@@ -186,7 +185,7 @@ function allRows(bench: Bench): GroupPlan['rows'] {
       return { text, values: bind(limit) }
     }),
   })
-  const common = { connections: CONNECTIONS, requests: ALL, sliceMs: TOOL_SLICE_MS, sameBytes: true }
+  const common = { connections: CONNECTIONS, requests: ALL_LISTS, sliceMs: TOOL_SLICE_MS, sameBytes: true }
   return [
     {
       ...common,

@@ -26,8 +26,7 @@ export function ourProcess(
     cwd: REPOSITORY_ROOT,
     readyPath: '/ready',
     environment: {
-      DATABASE_URL: stack.databaseUrl,
-      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+      ...stack.environment,
       AUTH: 'off',
       NODE_COMPILE_CACHE: compileCache(folder),
       ...settings,

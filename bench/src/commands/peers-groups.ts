@@ -1,4 +1,4 @@
-import { hotUsers } from '../../scenarios/requests.ts'
+import { ALL_LISTS, hotUsers } from '../../scenarios/requests.ts'
 import { UNCACHED } from '../../scenarios/uncached.ts'
 import type { GroupPlan, SidePlan, StartPlan } from '../duet/plan.ts'
 import type { ProcessPlan } from '../duet/process.ts'
@@ -11,7 +11,6 @@ import type { PeerProgram } from './peer-programs.ts'
 const CONNECTIONS = 50
 /** Of lists, whose replies take milliseconds: 50 callers of FastAPI would wait for seconds. */
 const LIST_CONNECTIONS = 16
-const ALL = [{ path: '/all?limit=100' }]
 const PAGES = 200
 const PAGE_ROWS = 50
 
@@ -84,8 +83,7 @@ function processesOf(
       cwd,
       readyPath: '/health',
       environment: {
-        DATABASE_URL: stack.databaseUrl,
-        ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+        ...stack.environment,
         ...environment,
         ...settings,
       },
@@ -156,7 +154,7 @@ function databaseRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows
 }
 
 function allRows(peers: readonly Peer[]): GroupPlan['rows'] {
-  const common = { connections: LIST_CONNECTIONS, requests: ALL, sliceMs: 300 }
+  const common = { connections: LIST_CONNECTIONS, requests: ALL_LISTS, sliceMs: 300 }
   return [
     {
       ...common,

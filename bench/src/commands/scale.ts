@@ -1,5 +1,5 @@
 import { EXIT_CODES } from '@reference/cli'
-import { resultsName, writeScaleResults } from '../report/results-file.ts'
+import { resultsName, writeResultsOfKind } from '../report/results-file.ts'
 import { withBench } from '../run/bench.ts'
 import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
@@ -51,7 +51,7 @@ export async function scale(
   })
   progress.done()
   const file = out ?? `${resultsName(startedAt)}-scale.json`
-  writeScaleResults(file, results)
+  writeResultsOfKind(file, results)
   const faults = faultsOf(results)
   process.stdout.write(`${renderScale(results)}\n${file}\n`)
   for (const fault of faults) process.stderr.write(`FAIL ${fault}\n`)

@@ -1,11 +1,14 @@
 import t from 'tap'
+import { SAMPLE_FINGERPRINT } from '../../testing/sample-results.ts'
 import { breakEvenOf, renderBreakEven } from './break-even-chart.ts'
-import type { BreakEvenResults } from './break-even-results.ts'
+import type { BreakEvenResults } from './break-even-schema.ts'
 
 /** The cache is slower below a hit ratio of 0.4, and once more at 0.6. */
 const results: BreakEvenResults = {
+  schemaVersion: 1,
+  kind: 'break-even',
   startedAt: '2026-01-01T00:00:00.000Z',
-  fingerprint: {},
+  fingerprint: SAMPLE_FINGERPRINT,
   connections: 50,
   writeShare: 0.05,
   points: [

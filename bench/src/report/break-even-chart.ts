@@ -1,5 +1,6 @@
 import * as Plot from '@observablehq/plot'
-import type { BreakEvenPoint, BreakEvenResults } from './break-even-results.ts'
+import { median } from '../stats/effect.ts'
+import type { BreakEvenPoint, BreakEvenResults } from './break-even-schema.ts'
 import { draw } from './chart.ts'
 
 /** Colours as they are and no style sheet, so that every viewer of SVG shows the chart. */
@@ -69,13 +70,6 @@ export function breakEvenOf({ points }: BreakEvenResults): number | undefined {
   if (before === undefined) return after.hitRatio
   const share = before.gain / (before.gain - after.gain)
   return before.hitRatio + share * (after.hitRatio - before.hitRatio)
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
 function markOf({ hitRatio, ...point }: BreakEvenPoint, side: 'on' | 'off'): Mark {

@@ -4,10 +4,22 @@ import { fileURLToPath } from 'node:url'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
+import { BREAK_EVEN_SCHEMA, type BreakEvenResults } from './break-even-schema.ts'
 import { DUET_SCHEMA, type DuetResults } from './duet-schema.ts'
 import { renderReport } from './html.ts'
 import { SCALE_SCHEMA, type ScaleResults } from './scale-schema.ts'
 import { RESULTS_SCHEMA, type Results } from './schema.ts'
+
+/** Schemas by the `kind` of the results, with the name that an error gives them. */
+const SCHEMAS = {
+  floor: { schema: DUET_SCHEMA, name: 'duet-results.schema.json' },
+  peers: { schema: DUET_SCHEMA, name: 'duet-results.schema.json' },
+  scale: { schema: SCALE_SCHEMA, name: 'the schema of bench scale' },
+  'break-even': { schema: BREAK_EVEN_SCHEMA, name: 'the schema of bench break-even' },
+} as const
+
+type Kind = keyof typeof SCHEMAS
+type ResultsOfKind = DuetResults | ScaleResults | BreakEvenResults
 
 const RESULTS_FOLDER = fileURLToPath(new URL('../../results', import.meta.url))
 
@@ -39,15 +51,9 @@ export function writeResults(file: string, results: Results): string {
   return report
 }
 
-/** Checks results of `bench floor` or `bench peers` against their schema and writes them. */
-export function writeDuetResults(file: string, results: DuetResults): void {
-  checkDuet(results, file)
-  writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
-}
-
-/** Checks results of `bench scale` against their schema and writes them. */
-export function writeScaleResults(file: string, results: ScaleResults): void {
-  checkWith(SCALE_SCHEMA, 'the schema of bench scale', results, file)
+/** Checks results of a command with a schema of its own and writes them. @throws BenchError when they do not match it */
+export function writeResultsOfKind(file: string, results: ResultsOfKind): void {
+  checkOfKind(results.kind, results, file)
   writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
 }
 
@@ -64,10 +70,15 @@ export function readResults(file: string): Results {
 export function validateResults(file: string): void {
   const value = readJson(file)
   // The results of `pnpm bench` itself have no kind.
-  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined
-  if (kind === undefined) check(value, file)
-  else if (kind === 'scale') checkWith(SCALE_SCHEMA, 'the schema of bench scale', value, file)
-  else checkDuet(value, file)
+  if (typeof value !== 'object' || value === null || !('kind' in value)) check(value, file)
+  else if (isKind(value.kind)) checkOfKind(value.kind, value, file)
+  else throw new BenchError('RESULTS_INVALID', `${file} has results of an unknown kind: ${value.kind}`)
+}
+
+/** @throws BenchError when the file cannot be read or does not hold results of `bench break-even` */
+export function readBreakEven(file: string): BreakEvenResults {
+  const { schema, name } = SCHEMAS['break-even']
+  return checkWith(schema, name, readJson(file), file)
 }
 
 function readJson(file: string): unknown {
@@ -82,8 +93,13 @@ function check(value: unknown, file: string): Results {
   return checkWith(RESULTS_SCHEMA, 'results.schema.json', value, file)
 }
 
-function checkDuet(value: unknown, file: string): DuetResults {
-  return checkWith(DUET_SCHEMA, 'duet-results.schema.json', value, file)
+function isKind(kind: unknown): kind is Kind {
+  return typeof kind === 'string' && Object.hasOwn(SCHEMAS, kind)
+}
+
+function checkOfKind(kind: Kind, value: unknown, file: string): void {
+  const { schema, name } = SCHEMAS[kind]
+  checkWith<TSchema>(schema, name, value, file)
 }
 
 function checkWith<Schema extends TSchema>(

@@ -37,8 +37,8 @@ export async function startBoot(
     settings: Readonly<Record<string, string>>,
   ) => {
     const environment = {
+      ...stack.environment,
       DATABASE_URL: databaseUrl,
-      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
       ...settings,
     }
     return processes.adopt(await startServer({ service, environment, cores, folder, signal }), stop)

@@ -1,5 +1,5 @@
 import type { ServiceName } from '@reference/shop/services'
-import { hotUsers } from '../../scenarios/requests.ts'
+import { ALL_LISTS, hotUsers } from '../../scenarios/requests.ts'
 import { UNCACHED } from '../../scenarios/uncached.ts'
 import { JSON_HEADERS, type Request } from '../load/request.ts'
 import { type Dataset, scatteredIds } from '../stack/dataset.ts'
@@ -77,7 +77,7 @@ export const CALL_GROUPS: readonly CallGroup[] = [
     calls: [
       {
         name: '3 lists of 100 rows (/all)',
-        requests: () => [{ path: '/all?limit=100' }],
+        requests: () => ALL_LISTS,
         statements: ['users_json', 'orders_json', 'products_json'],
       },
     ],

@@ -95,8 +95,8 @@ async function startServers(
       await startServer({
         service,
         environment: {
+          ...stack.environment,
           DATABASE_URL: url,
-          ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
           ...environment,
         },
         cores: placement.server,

@@ -63,8 +63,7 @@ async function measureBoot(
   const cores = [...placement.server, ...placement.rest]
   for (const core of cores.slice(0, Math.max(...counts))) {
     const environment = {
-      DATABASE_URL: stack.databaseUrl,
-      ...(stack.redisUrl && { REDIS_URL: stack.redisUrl }),
+      ...stack.environment,
       ...ENVIRONMENT,
     }
     const server = await startServer({

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { SAMPLE_FINGERPRINT } from '../../testing/sample-results.ts'
 import type { ScaleResults } from '../report/scale-schema.ts'
 import { faultsOf, renderScale } from './table.ts'
 
@@ -10,16 +11,7 @@ function results(growth: { ratio: number; low: number; high: number | null }): S
     kind: 'scale',
     startedAt: '2026-11-29T00:00:00.000Z',
     command: 'bench scale',
-    fingerprint: {
-      cpuModel: 'a processor',
-      cores: 2,
-      memoryBytes: 1,
-      platform: 'linux x64',
-      kernel: 'Linux',
-      node: 'v26',
-      placement: 'not pinned',
-      settings: {},
-    },
+    fingerprint: SAMPLE_FINGERPRINT,
     ratePerSecond: 300,
     databases: [
       { factor: 1, users: 10_000, orders: 50_000 },

@@ -10,6 +10,8 @@ export interface BenchStack {
   /** The database `postgres`, as the superuser. */
   readonly superuserUrl: string
   readonly redisUrl: string | undefined
+  /** The settings of a service that uses both. */
+  readonly environment: Readonly<Record<string, string>>
   readonly dataset: Dataset
   /** Postmaster and Redis. */
   readonly pids: readonly number[]
@@ -66,6 +68,7 @@ export async function startBenchStack(options: {
       databaseUrl,
       superuserUrl,
       redisUrl,
+      environment: { DATABASE_URL: databaseUrl, ...(redisUrl && { REDIS_URL: redisUrl }) },
       dataset,
       pids: [stack.pids.postgres, ...stack.pids.redis],
       admin,
