@@ -9,10 +9,11 @@ import { recordReplies } from '../../floor/recorded-replies.ts'
 import { ALL_LISTS, hotUsers, orderPages } from '../../scenarios/requests.ts'
 import { UNCACHED } from '../../scenarios/uncached.ts'
 import type { GroupPlan, StartPlan } from '../duet/plan.ts'
-import { type ProcessPlan, startProcess } from '../duet/process.ts'
 import type { Bench } from '../run/bench.ts'
+import { type ProcessPlan, startProcess } from '../stack/process.ts'
+import { compileCache } from '../stack/server.ts'
 import { pgbenchSide, redisBenchmarkSide } from './floor-tools.ts'
-import { availableBuilds, type Build, compileCache, ourProcess } from './ours.ts'
+import { availableBuilds, type Build, ourProcess } from './ours.ts'
 
 const CONNECTIONS = 50
 /** Of pgbench, as many as a service keeps. */

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { SERVICES, type ServiceName } from '@reference/shop/services'
-import type { ProcessPlan } from '../duet/process.ts'
+import type { ProcessPlan } from '../stack/process.ts'
+import { servicePlan } from '../stack/server.ts'
 import type { BenchStack } from '../stack/stack.ts'
 
 /** Which files of a service are started. */
@@ -20,23 +21,9 @@ export function ourProcess(
   name: string,
   settings: Readonly<Record<string, string>> = {},
 ): ProcessPlan {
-  return {
-    name,
-    command: [process.execPath, build === 'dist' ? bundleOf(service) : SERVICES[service].main],
-    cwd: REPOSITORY_ROOT,
-    readyPath: '/ready',
-    environment: {
-      ...stack.environment,
-      AUTH: 'off',
-      NODE_COMPILE_CACHE: compileCache(folder),
-      ...settings,
-    },
-  }
-}
-
-/** Modules compiled by an earlier start, for every process of Node alike. */
-export function compileCache(folder: string): string {
-  return join(folder, 'compile-cache')
+  const file = build === 'dist' ? bundleOf(service) : SERVICES[service].main
+  const environment = { ...stack.environment, ...settings }
+  return { ...servicePlan(service, file, { folder, environment }), name }
 }
 
 function bundleOf(service: ServiceName): string {

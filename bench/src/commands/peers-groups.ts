@@ -1,10 +1,10 @@
 import { ALL_LISTS, hotUsers } from '../../scenarios/requests.ts'
 import { UNCACHED } from '../../scenarios/uncached.ts'
 import type { GroupPlan, SidePlan, StartPlan } from '../duet/plan.ts'
-import type { ProcessPlan } from '../duet/process.ts'
 import type { Request } from '../load/request.ts'
 import type { Bench } from '../run/bench.ts'
 import { type Dataset, scatteredIds } from '../stack/dataset.ts'
+import type { ProcessPlan } from '../stack/process.ts'
 import { type Build, ourProcess } from './ours.ts'
 import type { PeerProgram } from './peer-programs.ts'
 

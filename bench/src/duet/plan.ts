@@ -1,5 +1,5 @@
 import type { Request } from '../load/request.ts'
-import type { ProcessPlan, RunningProcess } from './process.ts'
+import type { ProcessPlan, RunningProcess } from '../stack/process.ts'
 import type { OpenSide } from './sides.ts'
 
 /** Something that cannot be measured on this machine, and why. */

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import type { RunningProcess } from './process.ts'
 import { checkSameReplies, differenceOfJson } from './replies.ts'
 
 t.test('JSON is compared as values', async (t) => {
@@ -21,7 +20,7 @@ async function serve(
   t: { teardown(undo: () => void): void },
   name: string,
   replies: Readonly<Record<string, string>>,
-): Promise<RunningProcess> {
+): Promise<{ name: string; origin: string }> {
   const server = createServer(({ url = '' }, response) => {
     const text = replies[url]
     response.writeHead(text === undefined ? 404 : 200).end(text)
@@ -32,7 +31,7 @@ async function serve(
     server.close()
   })
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { name, origin, pid: 0, startMs: 0, idleBytes: 0, stop: async () => {} }
+  return { name, origin }
 }
 
 t.test('servers that answer differently are refused, with the place of the difference', async (t) => {

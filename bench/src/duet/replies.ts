@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UnprovenError } from '../errors.ts'
 import type { Request } from '../load/request.ts'
-import type { RunningProcess } from './process.ts'
+import type { RunningProcess } from '../stack/process.ts'
 
 const SAMPLES = 5
+
+type Origin = Pick<RunningProcess, 'name' | 'origin'>
 
 /**
  * Checks that all processes answer the same, before anything is measured: a faster server that answers something else is no
@@ -13,7 +15,7 @@ const SAMPLES = 5
  * @throws UnprovenError with the request and what differs
  */
 export async function checkSameReplies(
-  processes: readonly RunningProcess[],
+  processes: readonly Origin[],
   requests: readonly Request[],
   sameBytes = false,
 ): Promise<void> {
@@ -73,7 +75,7 @@ function shortened(value: unknown): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
 
-async function bodyOf({ name, origin }: RunningProcess, { path, headers }: Request): Promise<string> {
+async function bodyOf({ name, origin }: Origin, { path, headers }: Request): Promise<string> {
   const reply = await fetch(`${origin}${path}`, { ...(headers && { headers: { ...headers } }) })
   const body = await reply.text()
   if (reply.status === 200) return body

@@ -4,9 +4,9 @@ import { text } from 'node:stream/consumers'
 import { BenchError } from '../errors.ts'
 import type { Load } from '../load/load.ts'
 import type { Request } from '../load/request.ts'
+import type { RunningProcess } from '../stack/process.ts'
 import { exactCpuMsOf } from '../stack/process-stats.ts'
 import type { Side, Slice } from './measure-row.ts'
-import type { RunningProcess } from './process.ts'
 
 /** A side that can be closed: its connections end. */
 export interface OpenSide extends Side {
