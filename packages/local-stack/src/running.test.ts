@@ -1,11 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { awaitFreeData } from './data-lock.ts'
 import { startPostgres, throwAwaySettings } from './postgres.ts'
 import { claimRun, commandOf, startOf } from './running.ts'
+import { serverFolder, serverUser } from './server-user.ts'
 
 const run = { command: 'pnpm start', services: 'reference-api on http://127.0.0.1:8000' }
 
@@ -52,7 +54,10 @@ t.test('a process is identified by its id and start time', async (t) => {
 })
 
 t.test('a data folder in use names the Postgres; a lock of another program is removed', async (t) => {
-  const data = join(t.testdir({}), 'data')
+  // Not in the clone, which the user of Postgres may not be able to enter.
+  const folder = await serverFolder(serverUser(), 'running')
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const data = join(folder, 'data')
   const options = { dataDir: data, settings: throwAwaySettings }
   const postgres = await startPostgres(options)
   t.teardown(postgres.stop)
