@@ -116,7 +116,7 @@ function textMarks(bars: readonly Bar[], narrow: boolean): Plot.Markish[] {
       fill: INK.text,
       // A halo, because on a phone the labels overlap the grid.
       ...(narrow && {
-        stroke: 'var(--ground)',
+        stroke: INK.ground,
         strokeWidth: 5,
         lineWidth: 25,
         textOverflow: 'ellipsis-end' as const,

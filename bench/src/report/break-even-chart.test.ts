@@ -25,10 +25,6 @@ t.test('the break-even is where the cache is slower for the last time', async (t
   t.equal(breakEvenOf({ ...results, points: results.points.slice(1, 2) }), 0.5)
 })
 
-t.test('the chart needs no style sheet', async (t) => {
-  const svg = renderBreakEven(results)
-  t.notMatch(svg, /<style|class=|var\(|currentColor/)
-  t.match(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/)
-  t.equal(svg.match(/xmlns=/g)?.length, 1)
-  t.match(svg, />break-even 0\.70</)
+t.test('the chart names the break-even', async (t) => {
+  t.match(renderBreakEven(results), />break-even 0\.70</)
 })

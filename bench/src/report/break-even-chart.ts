@@ -1,16 +1,9 @@
 import * as Plot from '@observablehq/plot'
 import { median } from '../stats/effect.ts'
 import type { BreakEvenPoint, BreakEvenResults } from './break-even-schema.ts'
-import { draw } from './chart.ts'
+import { draw, INK } from './chart.ts'
 
-/** Colours as they are and no style sheet, so that every viewer of SVG shows the chart. */
-const COLOURS = {
-  on: '#0b6e99',
-  off: '#c4470f',
-  ink: '#3d4852',
-  faint: '#c9d1d9',
-  ground: '#ffffff',
-} as const
+const COLOURS = { on: INK.better, off: INK.worse } as const
 
 interface Mark {
   readonly hitRatio: number
@@ -26,37 +19,35 @@ export function renderBreakEven(results: BreakEvenResults): string {
   const last = marks.slice(-2)
   const at = breakEvenOf(results)
   const colour = ({ side }: Mark) => COLOURS[side]
-  return inlined(
-    draw(false, {
-      width: 760,
-      height: 380,
-      marginLeft: 60,
-      marginRight: 90,
-      marginTop: 34,
-      marginBottom: 46,
-      x: { domain: [0, 1], label: 'hit ratio →', labelOffset: 38, percent: false },
-      y: {
-        domain: [0, 1.08 * Math.max(...marks.map(({ high }) => high))],
-        label: '↑ requests/s, 5 % of them writes',
-        tickFormat: (rate: number) => `${rate / 1000}k`,
-        grid: true,
-      },
-      marks: [
-        Plot.ruleX(marks, { x: 'hitRatio', y1: 'low', y2: 'high', stroke: colour, strokeOpacity: 0.5 }),
-        Plot.line(marks, { x: 'hitRatio', y: 'rate', z: 'side', stroke: colour, strokeWidth: 2 }),
-        Plot.dot(marks, { x: 'hitRatio', y: 'rate', fill: colour, r: 3.5 }),
-        Plot.text(last, {
-          x: 'hitRatio',
-          y: 'rate',
-          text: ({ side }: Mark) => `cache ${side}`,
-          fill: colour,
-          textAnchor: 'start',
-          dx: 10,
-        }),
-        ...(at === undefined ? [] : breakEvenMarks(at)),
-      ],
-    }),
-  )
+  return draw(true, {
+    width: 760,
+    height: 380,
+    marginLeft: 60,
+    marginRight: 90,
+    marginTop: 34,
+    marginBottom: 46,
+    x: { domain: [0, 1], label: 'hit ratio →', labelOffset: 38, percent: false },
+    y: {
+      domain: [0, 1.08 * Math.max(...marks.map(({ high }) => high))],
+      label: '↑ requests/s, 5 % of them writes',
+      tickFormat: (rate: number) => `${rate / 1000}k`,
+      grid: true,
+    },
+    marks: [
+      Plot.ruleX(marks, { x: 'hitRatio', y1: 'low', y2: 'high', stroke: colour, strokeOpacity: 0.5 }),
+      Plot.line(marks, { x: 'hitRatio', y: 'rate', z: 'side', stroke: colour, strokeWidth: 2 }),
+      Plot.dot(marks, { x: 'hitRatio', y: 'rate', fill: colour, r: 3.5 }),
+      Plot.text(last, {
+        x: 'hitRatio',
+        y: 'rate',
+        text: ({ side }: Mark) => `cache ${side}`,
+        fill: colour,
+        textAnchor: 'start',
+        dx: 10,
+      }),
+      ...(at === undefined ? [] : breakEvenMarks(at)),
+    ],
+  })
 }
 
 /** The hit ratio from which on the cache is never slower, interpolated; undefined when there is none. */
@@ -79,7 +70,7 @@ function markOf({ hitRatio, ...point }: BreakEvenPoint, side: 'on' | 'off'): Mar
 
 function breakEvenMarks(at: number): Plot.Markish[] {
   return [
-    Plot.ruleX([at], { stroke: COLOURS.ink, strokeDasharray: '4 3' }),
+    Plot.ruleX([at], { stroke: INK.text, strokeDasharray: '4 3' }),
     Plot.text([at], {
       x: (value: number) => value,
       text: (value: number) => `break-even ${value.toFixed(2)}`,
@@ -87,18 +78,7 @@ function breakEvenMarks(at: number): Plot.Markish[] {
       textAnchor: 'start',
       dx: 6,
       dy: -8,
-      fill: COLOURS.ink,
+      fill: INK.text,
     }),
   ]
-}
-
-/** Puts attributes in place of Plot's style sheet and classes, and a ground under the chart. */
-function inlined(svg: string): string {
-  return `${svg
-    .replace(/<style>.*?<\/style>/s, `<rect width="100%" height="100%" fill="${COLOURS.ground}"></rect>`)
-    .replaceAll(/ (class|aria-label|style)="[^"]*"/g, '')
-    .replaceAll('currentColor', COLOURS.ink)
-    .replace(/^<svg (?!xmlns)/, '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace(/(<svg [^>]*?xmlns="[^"]*"[^>]*?) xmlns="[^"]*"/, '$1')
-    .replace(/(<svg [^>]*?font-size=)"10"/, '$1"13"')}\n`
 }

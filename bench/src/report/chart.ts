@@ -1,21 +1,55 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
 
-/** Colours by name; the report and a standalone file define them for light and dark backgrounds. */
+/** Colours by name. The report defines the names for light and dark backgrounds; a standalone file has the light values inside. */
 export const INK = {
   better: 'var(--better)',
   worse: 'var(--worse)',
   none: 'var(--none)',
   text: 'var(--ink)',
   faint: 'var(--faint)',
+  ground: 'var(--ground)',
 } as const
 
-export const LIGHT_COLOURS = `--better:#0b6e99;--worse:#c4470f;--none:#8a949e;--ink:#3d4852;--faint:#c9d1d9;--s0:#0b6e99;--s1:#c4470f;--s2:#6b4fbb;--s3:#8a6d00;--s4:#2e7d32;--s5:#b0307a;--s6:#5b6770`
-export const DARK_COLOURS = `--better:#4fb3dd;--worse:#ff8a50;--none:#8a949e;--ink:#aab4be;--faint:#3d4650;--s0:#4fb3dd;--s1:#ff8a50;--s2:#b39dfa;--s3:#e0bd4f;--s4:#7fc784;--s5:#f48ac0;--s6:#9aa6b0`
+const LIGHT = {
+  better: '#0b6e99',
+  worse: '#c4470f',
+  none: '#8a949e',
+  ink: '#3d4852',
+  faint: '#c9d1d9',
+  ground: '#ffffff',
+  s0: '#0b6e99',
+  s1: '#c4470f',
+  s2: '#6b4fbb',
+  s3: '#8a6d00',
+  s4: '#2e7d32',
+  s5: '#b0307a',
+  s6: '#5b6770',
+} as const
+
+const DARK: Readonly<Record<keyof typeof LIGHT, string>> = {
+  better: '#4fb3dd',
+  worse: '#ff8a50',
+  none: '#8a949e',
+  ink: '#aab4be',
+  faint: '#3d4650',
+  ground: '#0f1419',
+  s0: '#4fb3dd',
+  s1: '#ff8a50',
+  s2: '#b39dfa',
+  s3: '#e0bd4f',
+  s4: '#7fc784',
+  s5: '#f48ac0',
+  s6: '#9aa6b0',
+}
+
+/** The colours as CSS declarations, for the report. */
+export const LIGHT_COLOURS = declarations(LIGHT)
+export const DARK_COLOURS = declarations(DARK)
 
 export interface ChartOptions {
   readonly width?: number
-  /** A file of its own, with its colours inside. */
+  /** A file of its own, for any viewer of SVG: colours as attributes, and a ground under the chart. */
   readonly standalone?: boolean
 }
 
@@ -48,17 +82,45 @@ export function logarithmicTicks(values: readonly number[], steps: readonly numb
   return ticks.length > 9 ? logarithmicTicks(values, [1]) : ticks
 }
 
-/** The chart as SVG. */
+const FONT_SIZE = 13
+
+/** The chart as SVG: for the report, which defines its colours, or as a file of its own. */
 export function draw(standalone: boolean, options: Plot.PlotOptions): string {
   const { document } = parseHTML('<!doctype html><html><body></body></html>')
   const svg = Plot.plot({
     ...options,
     document,
-    style: { background: 'transparent', color: INK.text, fontSize: '13px', overflow: 'visible' },
+    style: { background: 'transparent', color: INK.text, fontSize: `${FONT_SIZE}px`, overflow: 'visible' },
   })
-  const text = svg.outerHTML
-  if (!standalone) return text
-  const style = `<style>svg{${LIGHT_COLOURS};--ground:#fff}@media (prefers-color-scheme:dark){svg{${DARK_COLOURS};--ground:#0d1117}}</style>`
-  const framed = text.replace(/^<svg /, '<svg xmlns="http://www.w3.org/2000/svg" ').replace(/>/, `>${style}`)
-  return `${framed.replace(/( xmlns="http:\/\/www\.w3\.org\/2000\/svg")(.*?)\1/, '$1$2')}\n`
+  return standalone ? standaloneText(svg.outerHTML) : svg.outerHTML
+}
+
+/**
+ * The chart as a file. Viewers other than browsers ignore style sheets and custom properties: bars were black there, and
+ * the grid and the intervals invisible. Every colour is therefore an attribute with a plain value. The white ground makes the
+ * chart readable on a dark page.
+ */
+function standaloneText(svg: string): string {
+  const ground = `<rect width="100%" height="100%" fill="${LIGHT.ground}"></rect>`
+  const text = svg
+    .replaceAll(/<style>.*?<\/style>/gs, '')
+    .replaceAll(/ (class|style|xmlns)="[^"]*"/g, '')
+    .replaceAll(/var\(--(\w+)\)/g, (_, name: string) => plainColour(name))
+    .replaceAll('currentColor', LIGHT.ink)
+    .replace(/ font-size="10"/, ` font-size="${FONT_SIZE}"`)
+    .replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"')
+    .replace('>', `>${ground}`)
+  return `${text}\n`
+}
+
+function plainColour(name: string): string {
+  const value = Object.entries(LIGHT).find(([known]) => known === name)?.[1]
+  if (value === undefined) throw new Error(`There is no colour --${name}`)
+  return value
+}
+
+function declarations(colours: Readonly<Record<string, string>>): string {
+  return Object.entries(colours)
+    .map(([name, value]) => `--${name}:${value}`)
+    .join(';')
 }

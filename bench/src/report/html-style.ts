@@ -1,7 +1,7 @@
 /** The report's style: one column, light and dark, for a screen, a phone and paper. */
 export const REPORT_STYLE = `
-:root{--ground:#fff;--panel:#f5f7f9;--strong:#17202a}
-@media (prefers-color-scheme:dark){:root{--ground:#0f1419;--panel:#182028;--strong:#eef2f6}}
+:root{--panel:#f5f7f9;--strong:#17202a}
+@media (prefers-color-scheme:dark){:root{--panel:#182028;--strong:#eef2f6}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:880px;padding:32px 24px 64px;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 h1{font-size:30px;line-height:1.2;margin:0 0 16px;color:var(--strong);letter-spacing:-.01em}
@@ -38,7 +38,7 @@ code{font-size:.92em;overflow-wrap:anywhere}
  tbody th{min-width:108px;max-width:120px;overflow-wrap:break-word}th,td{padding:6px 6px 6px 9px}
 }
 @media print{
- :root{--ground:#fff;--panel:#f5f7f9;--strong:#000;--ink:#222}
+ :root{--panel:#f5f7f9;--strong:#000;--ink:#222}
  body{max-width:none;padding:0;font-size:10.5pt}h2{margin-top:22pt}
  figure.narrow{display:none}figure.wide{display:block}
  .scroll{overflow:visible}table{font-size:8pt}th,td{padding:3px 2px 3px 5px}tbody th{overflow-wrap:anywhere}details:not([open]){display:none}

@@ -108,7 +108,7 @@ export function renderThroughputAgainstLatency(results: Results, options: ChartO
         r: 5,
         stroke: 'colour',
         strokeWidth: 2,
-        fill: ({ tuned, colour }: Point) => (tuned ? colour : 'var(--ground)'),
+        fill: ({ tuned, colour }: Point) => (tuned ? colour : INK.ground),
       }),
       // The labels of more points would overlap; the tables have all of them.
       ...(narrow || points.length > 24 ? [] : [pointLabels(points)]),
@@ -143,7 +143,7 @@ function pointLabels(points: readonly Point[]): Plot.Markish {
     dx: 9,
     textAnchor: 'start',
     fill: INK.text,
-    stroke: 'var(--ground)',
+    stroke: INK.ground,
     strokeWidth: 4,
   })
 }

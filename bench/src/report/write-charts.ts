@@ -1,0 +1,7 @@
+/** Draws the committed charts again from the committed results: `node bench/src/report/write-charts.ts`. */
+import { join } from 'node:path'
+import { REPOSITORY_ROOT } from '@reference/cli'
+import { baselineCharts } from './baseline-charts.ts'
+import { writeFile } from './results-file.ts'
+
+for (const [path, svg] of baselineCharts()) writeFile(join(REPOSITORY_ROOT, path), svg)
