@@ -2,6 +2,7 @@ import { statementsPerRequest } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { ALL_LISTS } from './requests.ts'
 import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
@@ -12,6 +13,7 @@ export const all: Scenario = {
   about:
     'GET /all?limit=100 on parallel-api: users, orders and products concurrently, or one after the other. One caller, because the gain is the latency of a single call.',
   guide: 'API Performance › Go API Optimization › Concurrency',
+  links: LINKS.parallelFetch,
   service: 'parallel-api',
   inDefaultRun: true,
   primary: 'throughput',

@@ -2,6 +2,7 @@ import { usesRedis } from '../src/proofs/database.ts'
 import { answeredFrom } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -14,6 +15,7 @@ export const autoPipelining: Scenario = {
   about:
     'GET /users/:id from tier 2, 64 callers: the commands of one turn of the event loop in one write, or one by one.',
   guide: 'Redis Cluster Optimization › Connection Pooling',
+  links: LINKS.autoPipelining,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

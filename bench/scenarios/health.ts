@@ -1,6 +1,7 @@
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const health: Scenario = {
@@ -8,6 +9,7 @@ export const health: Scenario = {
   title: 'Liveness',
   about: 'GET /health: no I/O, no cache. The upper limit of this machine for all other scenarios.',
   guide: 'Benchmarking › API Benchmarks',
+  links: LINKS.hotRoutes,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

@@ -2,7 +2,7 @@ import type { Scenario } from '../src/run/scenario.ts'
 import { all } from './all.ts'
 import { autoPipelining } from './auto-pipelining.ts'
 import { dbBatching } from './db-batching.ts'
-import { encodings } from './encodings.ts'
+import { encodings, encodingsBr, encodingsZstd } from './encodings.ts'
 import { health } from './health.ts'
 import { indexOnTime, indexOnUser } from './indexes.ts'
 import { metrics } from './metrics.ts'
@@ -31,6 +31,8 @@ export const scenarios: readonly Scenario[] = [
   sharedReads,
   report,
   encodings,
+  encodingsBr,
+  encodingsZstd,
   dbBatching,
   poolSize,
   preparedStatements,

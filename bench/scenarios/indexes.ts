@@ -2,6 +2,7 @@ import { hasIndexes } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { scatteredIds } from '../src/stack/dataset.ts'
+import { LINKS } from './links.ts'
 import { NOT_SHARED } from './shared-reads.ts'
 import { tuned } from './variants.ts'
 
@@ -27,6 +28,7 @@ export const indexOnUser: Scenario = {
   about:
     'GET /orders?userId=…&limit=20 over all users, nothing cached: with the indexes of the guide, and without each of them.',
   guide: 'Database Performance › Query Optimization › Add indexes',
+  links: LINKS.indexes,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',
@@ -48,6 +50,7 @@ export const indexOnTime: Scenario = {
   about:
     'GET /orders?limit=20, the newest orders, nothing cached: with the indexes on created_at, and without each of them.',
   guide: 'Database Performance › Query Optimization › Add indexes',
+  links: LINKS.indexes,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

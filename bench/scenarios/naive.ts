@@ -4,6 +4,7 @@ import { answers, exposesMetrics } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { naiveEnvironment } from '../src/run/switches.ts'
 import { type Dataset, scatteredIds } from '../src/stack/dataset.ts'
+import { LINKS } from './links.ts'
 import { tuned } from './variants.ts'
 
 /** Of 20 requests: 12 users, 4 pages of orders, 3 products, 1 order. */
@@ -35,6 +36,7 @@ export const naive: Scenario = {
   about:
     'A mix of reads (12 users, 4 pages of 100 orders, 3 products, 1 order of every 20 requests) with every switch as shipped, and with every switch at its value in an untuned app.',
   guide: 'Summary › Quick Wins',
+  links: LINKS.switches,
   service: 'reference-api',
   inDefaultRun: true,
   primary: 'throughput',

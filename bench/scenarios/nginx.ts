@@ -2,12 +2,14 @@ import { answeredFrom, answers, encodedAs } from '../src/proofs/replies.ts'
 import { throughNginx } from '../src/proofs/sidecars.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { NGINX_KEEP_ALIVE, NGINX_WITHOUT_KEEP_ALIVE } from '../src/stack/nginx.ts'
+import { LINKS } from './links.ts'
 import { hotUsers, orderPages } from './requests.ts'
 import { NOT_SHARED } from './shared-reads.ts'
 import { tuned } from './variants.ts'
 
 const COMMON = {
   guide: 'Production Considerations › Scaling Strategies',
+  links: LINKS.nginx,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',
@@ -24,6 +26,7 @@ function routes(proofs: Variant['proofs'], environment: Variant['environment'] =
       {
         name: 'HTTP/1.0 to the service',
         label: 'upstream keep-alive of nginx',
+        links: LINKS.nginxKeepAlive,
         environment,
         front: NGINX_WITHOUT_KEEP_ALIVE,
         proofs: [...proofs, throughNginx('one each')],

@@ -1,6 +1,7 @@
 import { throughPgbouncer } from '../src/proofs/sidecars.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { PGBOUNCER } from '../src/stack/pgbouncer.ts'
+import { LINKS } from './links.ts'
 import { hotUsers } from './requests.ts'
 import { READS_DATABASE, SENDS_ONE_STATEMENT_EACH, UNCACHED } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
@@ -11,6 +12,7 @@ export const pgbouncer: Scenario = {
   about:
     'GET /users/:id without caches: every request reads its row, through PgBouncer (transaction mode, prepared statements) as shipped in infra, and directly to Postgres. The scenario shows the cost for one service; the purpose of PgBouncer is to share few connections between many services.',
   guide: 'Database Performance › PostgreSQL › Connection Pooling',
+  links: LINKS.pgbouncer,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',
@@ -32,13 +34,13 @@ export const pgbouncer: Scenario = {
       { DB_PREPARE: 'off' },
       'prepared statements through PgBouncer',
       [...READS_DATABASE, throughPgbouncer('unprepared')],
-      { environment: UNCACHED, pooler: PGBOUNCER },
+      { links: LINKS.preparedStatements, environment: UNCACHED, pooler: PGBOUNCER },
     ),
     withSettings(
       { DB_BATCHING: 'off' },
       'batching through PgBouncer',
       [...SENDS_ONE_STATEMENT_EACH, throughPgbouncer('prepared')],
-      { environment: UNCACHED, pooler: PGBOUNCER },
+      { links: LINKS.batchedReads, environment: UNCACHED, pooler: PGBOUNCER },
     ),
   ],
 }

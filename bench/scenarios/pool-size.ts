@@ -1,5 +1,6 @@
 import { holdsSessions } from '../src/proofs/database.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { hotUsers } from './requests.ts'
 import { ONE_STATEMENT_EACH, SENDS_ONE_STATEMENT_EACH } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
@@ -10,6 +11,7 @@ export const poolSize: Scenario = {
   about:
     'GET /users/:id without caches and batching, 64 callers: every request is a query, through a pool of 30, 5 and 1 connections.',
   guide: 'API Performance › Connection Pooling',
+  links: LINKS.pool,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

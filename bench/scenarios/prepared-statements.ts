@@ -1,5 +1,6 @@
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { hotUsers } from './requests.ts'
 import { ONE_STATEMENT_EACH, SENDS_ONE_STATEMENT_EACH } from './uncached.ts'
 import { tuned, withSettings } from './variants.ts'
@@ -10,6 +11,7 @@ export const preparedStatements: Scenario = {
   about:
     'GET /users/:id without caches and batching: every request is a query, prepared in the server or planned at each execution.',
   guide: 'Database Performance › PostgreSQL › Connection Pooling',
+  links: LINKS.preparedStatements,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

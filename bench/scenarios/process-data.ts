@@ -2,6 +2,7 @@ import { JSON_HEADERS, type Request } from '../src/load/request.ts'
 import { worksInBackground } from '../src/proofs/process.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { tuned, withSettings } from './variants.ts'
 
 /** 144 KiB of rows: from 128 KiB on the job runs on a worker thread. */
@@ -24,6 +25,7 @@ const database = { name: 'process_data', change: 'SELECT 1' }
 
 const common = {
   guide: 'API Performance › Background Tasks',
+  links: LINKS.backgroundJobs,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'p99',

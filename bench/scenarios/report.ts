@@ -1,6 +1,7 @@
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { tuned, withSettings } from './variants.ts'
 
 export const report: Scenario = {
@@ -9,6 +10,7 @@ export const report: Scenario = {
   about:
     'One caller requests /report again and again, with 200 requests a second to /health. The metric is the p99 of /health: how long quick requests wait for the computation.',
   guide: 'API Performance › Background Tasks',
+  links: LINKS.workerThreads,
   service: 'parallel-api',
   inDefaultRun: true,
   primary: 'p99',

@@ -1,6 +1,7 @@
 import { logsRequests } from '../src/proofs/process.ts'
 import { answeredFrom } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -9,6 +10,7 @@ export const requestLogging: Scenario = {
   title: 'A log line per request',
   about: 'GET /users/:id from tier 1, without and with a JSON log line for each request, written to a file.',
   guide: 'Production Considerations › Monitoring Production Performance',
+  links: LINKS.requestLog,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

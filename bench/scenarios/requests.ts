@@ -1,4 +1,4 @@
-import type { Request } from '../src/load/request.ts'
+import { JSON_HEADERS, type Request } from '../src/load/request.ts'
 import { type Dataset, scatteredIds } from '../src/stack/dataset.ts'
 
 /** Few enough users that all are cached, enough that no two callers ask for the same one at once. */
@@ -9,6 +9,15 @@ export function hotUsers({ users }: Dataset): Request[] {
 /** Every user once. */
 export function allUsers({ users }: Dataset): Request[] {
   return scatteredIds(users).map((id) => ({ path: `/users/${id}` }))
+}
+
+/** Share of writes where a scenario mixes them with reads. */
+export const WRITE_SHARE = 0.05
+
+/** An update of a user, which invalidates its cached row. */
+export function renameUser(id: number): Request {
+  const body = JSON.stringify({ name: `Renamed ${id}` })
+  return { method: 'PATCH', path: `/users/${id}`, headers: JSON_HEADERS, body }
 }
 
 /** Three lists of 100 rows, from parallel-api. */

@@ -1,6 +1,7 @@
 import { startedWith } from '../src/proofs/process.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -10,6 +11,7 @@ export const responseSchemas: Scenario = {
   about:
     'GET /users?limit=100: each reply is serialised from rows, by the compiled schema or by JSON.stringify.',
   guide: 'API Performance › FastAPI Optimization',
+  links: LINKS.responseSchemas,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

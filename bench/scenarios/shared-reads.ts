@@ -1,6 +1,7 @@
 import { statementsBelow, statementsPerRequest } from '../src/proofs/database.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { ALL_LISTS } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -10,6 +11,7 @@ export const sharedReads: Scenario = {
   about:
     'GET /all?limit=100 on parallel-api, 50 callers that all ask for the same: one run at a time and one that is queued serve all of them, or each call makes its own three statements. Only identical calls at the same time gain.',
   guide: 'API Performance › Go API Optimization › Concurrency',
+  links: LINKS.sharedReads,
   service: 'parallel-api',
   inDefaultRun: false,
   primary: 'throughput',

@@ -1,6 +1,7 @@
 import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { NOT_SHARED } from './shared-reads.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -10,6 +11,7 @@ export const upstreamKeepAlive: Scenario = {
   about:
     'GET /aggregate?limit=20 on parallel-api, which requests orders, users and products from reference-api: over persistent connections, or over a new one for each request.',
   guide: 'API Performance › Connection Pooling',
+  links: LINKS.keepAlive,
   service: 'parallel-api',
   inDefaultRun: false,
   primary: 'throughput',

@@ -9,6 +9,7 @@ import { answeredFrom } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import type { BenchStack } from '../src/stack/stack.ts'
+import { LINKS } from './links.ts'
 import { allUsers, hotUsers } from './requests.ts'
 import { tuned, withSettings } from './variants.ts'
 
@@ -18,6 +19,7 @@ export const userById: Scenario = {
   about:
     'GET /users/:id over 1,000 users that are requested again and again: from tier 1 (in the process), from tier 2 (Redis), from Postgres; and over users that are in no tier yet.',
   guide: 'API Performance › Caching Strategy',
+  links: LINKS.cache,
   service: 'reference-api',
   inDefaultRun: true,
   primary: 'throughput',
@@ -30,12 +32,15 @@ export const userById: Scenario = {
     proofOfSwitch('HTTP_FAST_PATH', 'on'),
   ]),
   variants: [
-    withSettings({ HTTP_FAST_PATH: 'off' }, 'the fast path', [answeredFrom('l1')]),
-    withSettings({ CACHE_L1: 'off' }, 'cache tier 1', [
-      answeredFrom('l2'),
-      statementsPerRequest(0),
-      usesRedis(true),
-    ]),
+    withSettings({ HTTP_FAST_PATH: 'off' }, 'the fast path', [answeredFrom('l1')], {
+      links: LINKS.hotRoutes,
+    }),
+    withSettings(
+      { CACHE_L1: 'off' },
+      'cache tier 1',
+      [answeredFrom('l2'), statementsPerRequest(0), usesRedis(true)],
+      { links: LINKS.tier1 },
+    ),
     withSettings({ CACHE_L1: 'off', CACHE_L2: 'off' }, 'both cache tiers', [
       answeredFrom('off'),
       batchesStatements(true),
@@ -53,7 +58,7 @@ export const userById: Scenario = {
       { CACHE_L2: 'off' },
       'cache tier 2, where tier 1 has the row',
       [answeredFrom('l1'), usesRedis(false)],
-      { fullOnly: true },
+      { links: LINKS.tier2, fullOnly: true },
     ),
   ],
 }

@@ -5,6 +5,14 @@ import type { Dataset } from '../stack/dataset.ts'
 import type { SidecarKind } from '../stack/sidecar.ts'
 import type { BenchStack } from '../stack/stack.ts'
 
+/** Where a reader finds the subject of a measurement. */
+export interface Links {
+  /** File in the repository, such as `packages/http/src/hot-routes.ts`. */
+  readonly code: string
+  /** File and heading, such as `docs/TUNING.md#apis`. */
+  readonly docs: string
+}
+
 /** One measurement: requests to one service, as shipped and with something changed. */
 export interface Scenario {
   /** As `pnpm bench <name>` takes it. */
@@ -14,6 +22,8 @@ export interface Scenario {
   readonly about: string
   /** Heading of the performance tuning guide. */
   readonly guide: string
+  /** For the variants that have no links of their own. */
+  readonly links?: Links
   readonly service: ServiceName
   /** Part of `pnpm bench` without names. */
   readonly inDefaultRun: boolean
@@ -56,6 +66,7 @@ export interface Variant {
   readonly name: string
   /** The tuning that this variant lacks: the bar's label, such as `cache tier 1`. */
   readonly label: string
+  readonly links?: Links
   /** Settings that differ from the defaults. */
   readonly environment: Readonly<Record<string, string>>
   /** For variants that differ in their requests. */
