@@ -6,6 +6,7 @@ import { encodings, encodingsBr, encodingsZstd } from './encodings.ts'
 import { health } from './health.ts'
 import { indexOnTime, indexOnUser } from './indexes.ts'
 import { metrics } from './metrics.ts'
+import { mixed, mixedCold, mixedWide } from './mixed.ts'
 import { naive } from './naive.ts'
 import { nginx, nginxOrderPage } from './nginx.ts'
 import { orderPage } from './order-page.ts'
@@ -30,6 +31,9 @@ export const scenarios: readonly Scenario[] = [
   all,
   sharedReads,
   report,
+  mixed,
+  mixedWide,
+  mixedCold,
   encodings,
   encodingsBr,
   encodingsZstd,

@@ -1,6 +1,6 @@
 import { EXIT_CODES } from '@reference/cli'
+import { renameUser, WRITE_SHARE } from '../../scenarios/requests.ts'
 import type { Request } from '../load/request.ts'
-import { JSON_HEADERS } from '../load/request.ts'
 import { breakEvenOf, renderBreakEven } from '../report/break-even-chart.ts'
 import type { BreakEvenPoint, BreakEvenResults } from '../report/break-even-schema.ts'
 import { alignColumns } from '../report/format.ts'
@@ -10,6 +10,7 @@ import { durationsFor } from '../run/plan.ts'
 import { createProgress, type Progress } from '../run/progress.ts'
 import { type Dataset, scatteredIds } from '../stack/dataset.ts'
 import { type Server, startServer } from '../stack/server.ts'
+import { zipf } from '../stack/zipf.ts'
 import { median } from '../stats/effect.ts'
 
 interface BreakEvenArguments {
@@ -24,7 +25,6 @@ interface BreakEvenArguments {
 
 /** Shares of the reads that go to the hot users. */
 const HOT_SHARES = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]
-const WRITE_SHARE = 0.05
 const HOT_USERS = 2_000
 const ZIPF_EXPONENT = 0.99
 const CONNECTIONS = 50
@@ -193,34 +193,13 @@ class Sweep {
     const count = Math.ceil((REQUESTS_A_SECOND * this.#args.sliceMs) / 1_000)
     return Array.from({ length: count }, (): Request => {
       const id = Math.random() < hotShare ? (this.#hot[this.#pickHot(Math.random())] ?? 1) : this.#coldUser()
-      if (Math.random() >= WRITE_SHARE) return { path: `/users/${id}` }
-      const body = JSON.stringify({ name: `Renamed ${id}` })
-      return { method: 'PATCH', path: `/users/${id}`, headers: JSON_HEADERS, body }
+      return Math.random() < WRITE_SHARE ? renameUser(id) : { path: `/users/${id}` }
     })
   }
 
   #coldUser(): number {
     this.#nextCold = (this.#nextCold + 1) % this.#cold.length
     return this.#cold[this.#nextCold] ?? 1
-  }
-}
-
-/** Ranks of a Zipf distribution from uniform random numbers: rank r has the weight 1 / (r + 1) ** exponent. */
-function zipf(ranks: number, exponent: number): (random: number) => number {
-  const sums: number[] = []
-  let sum = 0
-  for (let rank = 1; rank <= ranks; rank++) {
-    sum += rank ** -exponent
-    sums.push(sum)
-  }
-  return (random) => {
-    let [low, high] = [0, ranks - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((sums[middle] ?? 0) < random * sum) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
 

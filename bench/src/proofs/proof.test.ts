@@ -11,7 +11,7 @@ import {
 } from './database.ts'
 import { logsRequests, opensConnections } from './process.ts'
 import type { Observations, Proof, Target } from './proof.ts'
-import { answeredFrom, answers, encodedAs } from './replies.ts'
+import { answeredFrom, answers, encodedAs, hitRatio } from './replies.ts'
 import { throughNginx, throughPgbouncer } from './sidecars.ts'
 
 const observed: Observations = {
@@ -43,6 +43,11 @@ t.test('each proof accepts matching observations and rejects the opposite', asyn
     [answers(200), {}, { status: { '200': 49, '503': 1 } }],
     [answeredFrom('l1'), {}, { loadCache: { l1: 90, miss: 10 } }],
     [answeredFrom('l1'), {}, { cache: {} }],
+    [hitRatio([0.95, 1]), {}, { loadCache: { l1: 900, miss: 100 } }],
+    [hitRatio([0.95, 1]), {}, { loadCache: {} }],
+    [hitRatio([0.5, 0.9]), { loadCache: { l1: 500, l2: 200, miss: 300 } }, {}],
+    [hitRatio([0.9, 1], { l1: [0.9, 1] }), {}, { loadCache: { l1: 500, l2: 500 } }],
+    [hitRatio([0.9, 1], { l2: [0.3, 0.7] }), { loadCache: { l1: 500, l2: 500 } }, {}],
     [encodedAs('gzip'), {}, { encoding: { gzip: 49, identity: 1 } }],
     [statementsPerRequest(1), {}, { load: { answered: 5000, statements: 2, commands: 0 } }],
     [

@@ -18,6 +18,32 @@ export function answeredFrom(tier: 'l1' | 'l2' | 'miss' | 'off'): Proof {
   }
 }
 
+/** Lowest and highest share, 0–1. */
+export type Range = readonly [least: number, most: number]
+
+/**
+ * The hit ratio under load, and the share of a tier where it is named, lie within their ranges. The ratio is the share of
+ * tiers 1 and 2 in the replies that have `x-cache`: writes have none.
+ */
+export function hitRatio(hits: Range, tiers: { readonly l1?: Range; readonly l2?: Range } = {}): Proof {
+  return ({ loadCache }) => {
+    prove(Object.keys(loadCache).length > 0, 'no reply under load has x-cache')
+    const [l1, l2] = [share(loadCache, 'l1'), share(loadCache, 'l2')]
+    const fact = `hit ratio ${(l1 + l2).toFixed(2)} under load: ${l1.toFixed(2)} from tier 1, ${l2.toFixed(2)} from tier 2 (${describe(loadCache)})`
+    const checks: [value: number, range: Range | undefined, name: string][] = [
+      [l1 + l2, hits, 'a hit ratio'],
+      [l1, tiers.l1, 'a share of tier 1'],
+      [l2, tiers.l2, 'a share of tier 2'],
+    ]
+    for (const [value, range, name] of checks) {
+      if (range === undefined) continue
+      const [least, most] = range
+      prove(value >= least && value <= most, `expected ${name} from ${least} to ${most}: ${fact}`)
+    }
+    return fact
+  }
+}
+
 /** All replies have this `content-encoding`. */
 export function encodedAs(expected: 'gzip' | 'br' | 'zstd' | 'identity'): Proof {
   return ({ encoding }) => {
