@@ -32,17 +32,17 @@ function storedAgainstOnTheFly(encoding: Encoding, name: string, more: readonly 
     requests: orderPages(encoding),
     tuned: tuned([encodedAs(encoding)], { label: `stored as ${encoding}`, environment: NOT_SHARED }),
     variants: [
-      onTheFly(encoding, `${encoding} on the fly`, `stored replies, against ${encoding} on the fly`),
+      onTheFly(encoding, `${encoding} on the fly`, `stored replies against ${encoding} on the fly`),
       ...more,
     ],
   }
 }
 
 export const encodings: Scenario = storedAgainstOnTheFly('gzip', 'encodings', [
-  onTheFly('identity', 'uncompressed on the fly', 'stored replies in gzip, against rendering alone'),
+  onTheFly('identity', 'uncompressed on the fly', 'stored gzip against rendering alone'),
   {
     name: 'uncompressed, stored',
-    label: 'gzip, where both are stored',
+    label: 'gzip where both are stored',
     environment: NOT_SHARED,
     requests: orderPages('identity'),
     proofs: [encodedAs('identity')],
