@@ -6,7 +6,7 @@ import { sendJson } from './cached-reply.ts'
  * Sends the reply of a read. Requests with the same key at the same time share a read and its JSON text.
  *
  * @param key everything that the reply depends on
- * @param read its result is written by the route's response schema; text is JSON already. The signal aborts when the last of the
+ * @param read its result is written by the route's response schema; text or bytes are JSON already. The signal aborts when the last of the
  *   callers has left
  * @param signal aborting it makes this caller leave; without one the read runs to its end
  * @throws what the read throws, for each of its callers; the signal's reason
@@ -14,7 +14,7 @@ import { sendJson } from './cached-reply.ts'
 export type SharedReplies = (
   reply: FastifyReply,
   key: string,
-  read: (signal: AbortSignal) => Promise<object | string>,
+  read: (signal: AbortSignal) => Promise<object | string | Buffer>,
   signal?: AbortSignal,
 ) => Promise<void>
 
@@ -24,12 +24,12 @@ export type SharedReplies = (
  * @param enabled `false`: every request reads by itself
  */
 export function createSharedReplies(enabled: boolean): SharedReplies {
-  const reads = createSharedReads<string>(enabled)
+  const reads = createSharedReads<string | Buffer>(enabled)
   return async (reply, key, read, signal) => {
     const write = writerOf(reply)
     const readJson = async (shared: AbortSignal) => {
       const result = await read(shared)
-      return typeof result === 'string' ? result : write(result)
+      return typeof result === 'string' || Buffer.isBuffer(result) ? result : write(result)
     }
     return sendJson(reply, await reads(key, signal, readJson))
   }

@@ -123,23 +123,20 @@ function page(
 }
 
 /** Newest first, as the pages. */
-export const ordersJson = statement<{ limit: number }, { json: string }>(
-  'orders_json',
-  () => {
-    const { id, userId, productId, quantity, totalCents, status, createdAt } = orders
-    const rows = sql`select * from ${orders} where ${isRepresentable()} order by ${sql.join(newestFirst.order, sql`, `)}`
-    return jsonList(rows, {
-      id,
-      userId,
-      productId,
-      quantity,
-      totalCents,
-      status: plainText(status),
-      createdAt,
-    })
+export const ordersJson = jsonList('orders_json', {
+  rows: () =>
+    sql`select * from ${orders} where ${isRepresentable()} order by ${sql.join(newestFirst.order, sql`, `)}`,
+  members: {
+    id: orders.id,
+    userId: orders.userId,
+    productId: orders.productId,
+    quantity: orders.quantity,
+    totalCents: orders.totalCents,
+    status: plainText(orders.status),
+    createdAt: orders.createdAt,
   },
-  { sample: { limit: 100 } },
-)
+  sample: { limit: 100 },
+})
 
 /**
  * The total is the product's price × quantity, read and written in one statement. Returns no row when there is no such product.

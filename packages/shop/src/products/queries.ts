@@ -52,12 +52,13 @@ export const productsPage = statement<{ after: number; limit: number }, Product>
   { sample: { after: 10, limit: 50 } },
 )
 
-export const productsJson = statement<{ limit: number }, { json: string }>(
-  'products_json',
-  () => {
-    const { id, name, category, priceCents } = products
-    const rows = sql`select * from ${products} where ${isRepresentable()} order by ${id}`
-    return jsonList(rows, { id, name, category, priceCents })
+export const productsJson = jsonList('products_json', {
+  rows: () => sql`select * from ${products} where ${isRepresentable()} order by ${products.id}`,
+  members: {
+    id: products.id,
+    name: products.name,
+    category: products.category,
+    priceCents: products.priceCents,
   },
-  { sample: { limit: 100 } },
-)
+  sample: { limit: 100 },
+})

@@ -53,15 +53,11 @@ export const usersPage = statement<{ after: number; limit: number }, User>(
   { sample: { after: 100, limit: 50 } },
 )
 
-export const usersJson = statement<{ limit: number }, { json: string }>(
-  'users_json',
-  () => {
-    const { id, email, name, createdAt } = users
-    const rows = sql`select * from ${users} where ${isRepresentable()} order by ${id}`
-    return jsonList(rows, { id, email, name, createdAt })
-  },
-  { sample: { limit: 100 } },
-)
+export const usersJson = jsonList('users_json', {
+  rows: () => sql`select * from ${users} where ${isRepresentable()} order by ${users.id}`,
+  members: { id: users.id, email: users.email, name: users.name, createdAt: users.createdAt },
+  sample: { limit: 100 },
+})
 
 /** A taken email is a unique violation of `users_email_unique`. */
 export const insertUser = statement<{ email: string; name: string }, User>(
