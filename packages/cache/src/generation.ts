@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { GENERATION_LENGTH } from './envelope.ts'
 import type { Tier2 } from './tier2.ts'
 import type { Topology } from './topology.ts'
-import type { Proof } from './tracking.ts'
+import { fixedProof, type Proof } from './tracking.ts'
 
 interface GenerationOptions {
   /** Where the generation is stored in Redis. */
@@ -25,7 +25,7 @@ interface Known {
 
 /** An LRU policy of Redis must see that the key is in use. */
 const KNOWN_FOR_MS = 5_000
-const NO_PROOF: Proof = { provenUntil: 0 }
+const NO_PROOF = fixedProof(0)
 
 /**
  * A namespace's generation, by which `clear()` makes all of its values worthless at once, wherever they lie. It is random

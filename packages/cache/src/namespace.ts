@@ -155,15 +155,20 @@ export class CacheNamespace<K extends string | number, V> implements Namespace<K
     const key = this.keyOf(id)
     const hit = this.#hitTier1(key)
     if (hit !== undefined) return Promise.resolve(hit)
+    const woken = this.#tiers.wake([key])
+    if (woken !== undefined) return woken.then(() => this.get(id))
     return this.#reader.joinable(key)?.promise ?? (this.#reader.read([{ key, id }])[0] as Promise<Hit<V>>)
   }
 
   async getMany(ids: readonly K[]): Promise<Hit<V>[]> {
+    const keys = ids.map((id) => this.keyOf(id))
+    const woken = this.#tiers.wake(keys)
+    if (woken !== undefined) await woken
     const missing: { key: string; id: K }[] = []
     const missingIndexes = new Map<string, number>()
     // For each id its hit, the promise of a read in flight, or its index in `missing`. An id that occurs twice is read once.
-    const found = ids.map((id) => {
-      const key = this.keyOf(id)
+    const found = ids.map((id, at) => {
+      const key = keys[at] as string
       const index = missingIndexes.get(key)
       if (index !== undefined) return index
       const known = this.#hitTier1(key) ?? this.#reader.joinable(key)?.promise

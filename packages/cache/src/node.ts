@@ -15,7 +15,7 @@ import { createProbe } from './probe.ts'
 import type { Refusal } from './refusal.ts'
 import { Refusals, refusalOf, replicaError } from './refusal.ts'
 import type { Proof, TrackingLink } from './tracking.ts'
-import { createTrackingLink } from './tracking.ts'
+import { createTrackingLink, fixedProof } from './tracking.ts'
 
 /** The events that a node reports to the `RedisConnection` that it belongs to. */
 export interface NodeEvents {
@@ -64,7 +64,7 @@ const WRITES_PROVEN_FOR_MS = 750
 const RECONNECT_MIN_MS = 100
 const RECONNECT_MAX_MS = 2_000
 const RECONNECT_CALM_MS = 10_000
-const ALWAYS: Proof = { provenUntil: Number.POSITIVE_INFINITY }
+const ALWAYS = fixedProof(Number.POSITIVE_INFINITY)
 
 /**
  * One Redis that owns keys: the only one, or a master of a Cluster. The node is usable while it is trusted and a probe has
@@ -273,6 +273,8 @@ export class RedisNode {
       prefix: space.tracked,
       leaseMs: settings.trackingLeaseMs,
       pingMs: settings.trackingLeaseMs * 0.4,
+      idleMs: settings.trackingIdleMs,
+      wakeTimeoutMs: settings.timeoutMs,
       proofOfLife: settings.safeguards.proofOfLife,
       provenAtMost: (server) =>
         this.refusal === undefined && server === this.#identity ? this.#writesProvenUntil : 0,

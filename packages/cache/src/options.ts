@@ -38,6 +38,8 @@ export interface CacheOptions {
   outbox?: OutboxStore | undefined
   /** How long after its last proof a tracking link counts as alive. Default 100. */
   trackingLeaseMs?: number | undefined
+  /** After this time without a read a tracking link proves less often, until the next read. Default 10,000. */
+  trackingIdleMs?: number | undefined
   /** How often the outbox is searched for rows that a dead process has left. Default 500. */
   outboxPollMs?: number | undefined
   /** How often the installation and the registration of the cache are checked. Default 5000. */
@@ -58,12 +60,12 @@ export function resolveOptions(options: CacheOptions, safeguards: Readonly<Safeg
   const { redis, prefix = '', l1 = {}, l2 = {} } = options
   const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024 } = l1
   const { timeoutMs = 50, autoPipelining = true } = l2
-  const { trackingLeaseMs = 100, outboxPollMs = 500, checkMs = 5_000 } = options
+  const { trackingLeaseMs = 100, trackingIdleMs = 10_000, outboxPollMs = 500, checkMs = 5_000 } = options
   // A brace would be taken for the hash tag that a value shares with its lease.
   if (!/^([A-Za-z0-9][A-Za-z0-9_.:-]*)?$/.test(prefix)) {
     throw invalidOption(`prefix must be letters, digits and _.:- only; got "${prefix}"`)
   }
-  const positive = { maxEntries, maxBytes, timeoutMs, trackingLeaseMs, outboxPollMs, checkMs }
+  const positive = { maxEntries, maxBytes, timeoutMs, trackingLeaseMs, trackingIdleMs, outboxPollMs, checkMs }
   for (const [name, value] of Object.entries(positive)) {
     if (!(Number.isFinite(value) && value > 0)) {
       throw invalidOption(`${name} must be a positive number; got ${value}`)

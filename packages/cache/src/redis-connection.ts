@@ -114,7 +114,8 @@ export class RedisConnection implements DeliveryTarget {
 
   get usable(): boolean {
     const nodes = this.nodes()
-    const isProven = ({ usable, link }: RedisNode) => usable && link.provenUntil > performance.now()
+    const isProven = ({ usable, link }: RedisNode) =>
+      usable && (link.isAsleep || link.provenUntil > performance.now())
     return this.admission.open && nodes.length > 0 && nodes.every(isProven)
   }
 

@@ -61,6 +61,7 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
         stats.bypassed++
         return undefined
       }
+      noteRead(entry)
       return now < entry.expiresAt ? entry : undefined
     },
     getText(key, maxBytes) {
@@ -68,6 +69,7 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
       if (entry?.payload === undefined || entry.payload.length > maxBytes) return undefined
       const now = performance.now()
       if (!isProven(entry, now) || now >= entry.expiresAt) return undefined
+      noteRead(entry)
       return entry.text ?? addText(key, entry, entry.payload)
     },
     set: (key, entry) => void entries.set(key, entry),
@@ -81,6 +83,12 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
 
 const isProven = ({ valueProof, namespaceProof }: Tier1Entry, now: number) =>
   now <= valueProof.provenUntil && now <= namespaceProof.provenUntil
+
+/** The links must go on proving. */
+const noteRead = ({ valueProof, namespaceProof }: Tier1Entry) => {
+  valueProof.isRead = true
+  namespaceProof.isRead = true
+}
 
 const sizeOf = (entry: Tier1Entry, key: string) =>
   (entry.payload?.length ?? 0) + (entry.text?.length ?? 0) + key.length + ENTRY_OVERHEAD_BYTES

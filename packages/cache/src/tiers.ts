@@ -5,7 +5,7 @@ import type { NamespaceStats } from './stats.ts'
 import type { Tier1 } from './tier1.ts'
 import type { Tier2 } from './tier2.ts'
 import type { Topology } from './topology.ts'
-import type { Proof } from './tracking.ts'
+import { fixedProof, type Proof } from './tracking.ts'
 
 /** The parts of the Redis connection that one namespace uses. */
 export interface RedisSide {
@@ -25,8 +25,8 @@ interface TiersOptions {
   stats: NamespaceStats
 }
 
-const UNPROVEN: Proof = { provenUntil: 0 }
-const FOREVER: Proof = { provenUntil: Number.POSITIVE_INFINITY }
+const UNPROVEN = fixedProof(0)
+const FOREVER = fixedProof(Number.POSITIVE_INFINITY)
 
 /** The tiers of one namespace, and the proofs that changes of its keys are announced to this process. */
 export class Tiers {
@@ -54,6 +54,19 @@ export class Tiers {
   /** Whether changes of the key, and of its namespace's generation, are announced to this process. */
   isTracked(key: string): boolean {
     return this.proofOf(key).provenUntil > 0 && this.#namespaceProof().provenUntil > 0
+  }
+
+  /**
+   * Wakes the links that prove the keys, before these are looked up; undefined while the links are awake.
+   *
+   * Without it, the first read after a quiet time would find no proof, and go to tier 2 or to the loader.
+   */
+  wake(keys: readonly string[]): Promise<unknown> | undefined {
+    const proofs = keys.map((key) => this.proofOf(key))
+    proofs.push(this.#namespaceProof())
+    for (const proof of proofs) proof.isRead = true
+    const asleep = proofs.filter(({ isAsleep }) => isAsleep)
+    return asleep.length === 0 ? undefined : Promise.all(asleep.map((proof) => proof.wake()))
   }
 
   /** Proof that a change of the key would have been announced. */
