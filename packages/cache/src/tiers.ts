@@ -62,11 +62,17 @@ export class Tiers {
    * Without it, the first read after a quiet time would find no proof, and go to tier 2 or to the loader.
    */
   wake(keys: readonly string[]): Promise<unknown> | undefined {
-    const proofs = keys.map((key) => this.proofOf(key))
-    proofs.push(this.#namespaceProof())
-    for (const proof of proofs) proof.isRead = true
-    const asleep = proofs.filter(({ isAsleep }) => isAsleep)
-    return asleep.length === 0 ? undefined : Promise.all(asleep.map((proof) => proof.wake()))
+    const proof = this.#namespaceProof()
+    proof.isRead = true
+    let { isAsleep } = proof
+    for (const key of keys) {
+      const own = this.proofOf(key)
+      own.isRead = true
+      isAsleep ||= own.isAsleep
+    }
+    return isAsleep
+      ? Promise.all([proof, ...keys.map((key) => this.proofOf(key))].map((each) => each.wake()))
+      : undefined
   }
 
   /** Proof that a change of the key would have been announced. */
