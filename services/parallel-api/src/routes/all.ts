@@ -48,10 +48,10 @@ export interface AllContext {
  * `GET /all`: three lists in parallel; the first failure aborts the others.
  *
  * Each list is one value of Postgres, whose JSON this process writes as bytes (`jsonList`). 100 rows of each (32 KB), 50 callers that
- * share nothing, the service on one core and Postgres on the other, turns of 200 ms: 1.2 times as many replies a second as with
- * JSON that Postgres wrote (1.1 to 1.4 in five runs), because Postgres takes 0.7 times the CPU time for a reply. That in turn was
- * 1.5 times as many as with rows → objects with dates → `JSON.stringify` (`bench/all-beside-plain.ts`). Slower were: objects with
- * timestamps as text, and raw rows that Node writes, a Buffer for each value.
+ * share nothing, the service on one core and Postgres on the other, taking turns: 1.2 times as many replies a second as with JSON
+ * that Postgres wrote (six runs, 0.9 to 1.4, with other work on the machine), because Postgres takes 0.7 times the CPU time for a
+ * reply. That in turn was 1.5 times as many as with rows → objects with dates → `JSON.stringify` (`bench/all-beside-plain.ts`).
+ * Slower were: objects with timestamps as text, and raw rows that Node writes, a Buffer for each value.
  */
 export function allRoute(app: App, { database, config, deadlines }: AllContext): void {
   const send = createSharedReplies(config.sharedReads)
