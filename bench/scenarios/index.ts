@@ -18,6 +18,7 @@ import { report } from './report.ts'
 import { requestLogging } from './request-logging.ts'
 import { responseSchemas } from './response-schemas.ts'
 import { sharedReads } from './shared-reads.ts'
+import { traces } from './traces.ts'
 import { upstreamKeepAlive } from './upstream-keep-alive.ts'
 import { userById } from './user-by-id.ts'
 import { userUpdate } from './user-update.ts'
@@ -50,6 +51,7 @@ export const scenarios: readonly Scenario[] = [
   responseSchemas,
   requestLogging,
   metrics,
+  traces,
   upstreamKeepAlive,
   processData,
   processDataBeside,

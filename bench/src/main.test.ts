@@ -15,7 +15,7 @@ t.test('wrong arguments exit with 64 and a message', async (t) => {
     [['no-such-scenario'], /no scenario no-such-scenario; there are naive, health/],
     [['--off', 'NOPE'], /no switch NOPE/],
     [['--budget', 'soon'], /--budget takes a time/],
-    [['--rounds', '0'], /--rounds/],
+    [['--boots', '0'], /--boots/],
     [['--margin', '500'], /--margin/],
     [['--url', 'ftp://x'], /--url/],
     [['list', 'more'], /Unexpected argument 'more'/],
@@ -79,7 +79,7 @@ t.test(
     const args = [
       '--off',
       'CACHE_L1',
-      '--rounds',
+      '--boots',
       '1',
       '--users',
       '2000',
@@ -88,7 +88,7 @@ t.test(
       '--orders',
       '100',
     ]
-    const { code, stdout, stderr } = await runBench([...args, '--allow-noise', '--out', out])
+    const { code, stdout, stderr } = await runBench([...args, '--out', out])
     t.equal(code, 0, `${stdout}${stderr}`)
     const { complete, scenarios, fingerprint } = readResults(out)
     t.equal(complete, true)
@@ -108,14 +108,14 @@ t.test('Ctrl-C stops all processes and writes the results so far', { timeout: 18
   const out = join(t.testdir({}), 'run.json')
   let stopped = false
   const { code, pid } = await runBench(
-    ['health', '--rounds', '50', '--users', '100', '--products', '10', '--orders', '100', '--out', out],
+    ['health', '--boots', '50', '--users', '100', '--products', '10', '--orders', '100', '--out', out],
     (stderr, stop) => {
-      if (stopped || !/round 2 /.test(stderr)) return
+      if (stopped || !/boot 2 /.test(stderr)) return
       stopped = true
       stop()
     },
   )
   t.equal(code, 130)
-  t.match(readResults(out), { complete: false, scenarios: [{ variants: [{ boots: [{ round: 0 }] }] }] })
+  t.match(readResults(out), { complete: false, scenarios: [{ variants: [{ boots: [{ boot: 0 }] }] }] })
   if (process.platform === 'linux') t.notOk(existsSync(`/proc/${pid}/task`), 'the process has exited')
 })

@@ -1,8 +1,8 @@
 import { createRandom } from '@reference/async/testing'
 import type { Results } from '../src/report/schema.ts'
-import type { MeasuredBoot } from '../src/run/boot-result.ts'
-import type { MeasuredScenario } from '../src/run/rounds.ts'
+import type { MeasuredScenario } from '../src/run/boots.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
+import type { MeasuredBoot, ScenarioBoot } from '../src/run/scenario-boot.ts'
 import { summarise } from '../src/run/summary.ts'
 import { createHistogram, encodeHistogram, percentilesOf } from '../src/stats/histogram.ts'
 
@@ -12,7 +12,7 @@ export function gaussian(random: () => number): number {
 }
 
 /** A boot as a run records it. */
-function sampleBoot(round: number, throughput: number, p50Ms: number, random: () => number): MeasuredBoot {
+function sampleBoot(boot: number, throughput: number, p50Ms: number, random: () => number): MeasuredBoot {
   const histogram = createHistogram()
   for (let i = 0; i < 2000; i++) {
     histogram.recordValue(
@@ -27,13 +27,14 @@ function sampleBoot(round: number, throughput: number, p50Ms: number, random: ()
     redisBytes: 120,
   }
   return {
-    noisy: false,
     proof: ['status 200', 'x-cache: l1 (l1 ×50)'],
     costs,
     boot: {
-      round,
-      bootMs: 700,
-      warmup: { slices: 4, steady: true },
+      boot,
+      startMs: 700,
+      warmUpSlices: 20,
+      slices: 40,
+      steady: true,
       throughput,
       errors: 0,
       cpuMsPerRequest: 1000 / throughput,
@@ -43,8 +44,7 @@ function sampleBoot(round: number, throughput: number, p50Ms: number, random: ()
       commands: 2,
       redisBytes: 120,
       generatorUtilisation: 0.5,
-      steal: 0,
-      otherCores: 0.02,
+      cpuMsAtFixedRate: 2000 / throughput,
       objections: [],
       latency: {
         ratePerSecond: 1000,
@@ -79,6 +79,9 @@ export function sampleScenario(
   }
 }
 
+/** Variance of the logarithm of a boot's ratio by its turns. */
+const TURN_VARIANCE = 0.0001
+
 /**
  * Boots of one scenario whose variants have the given rates, in requests a second.
  *
@@ -87,16 +90,32 @@ export function sampleScenario(
 export function sampleMeasured(
   scenario: Scenario,
   rates: Readonly<Record<string, number>>,
-  options: { rounds?: number; spread?: number; random?: () => number } = {},
+  options: { boots?: number; spread?: number; random?: () => number } = {},
 ): MeasuredScenario {
-  const { rounds = 6, spread = 0.03, random = createRandom(1) } = options
-  const boots = Object.entries(rates).map(([name, rate]) => {
-    const of = Array.from({ length: rounds }, (_, round) =>
-      sampleBoot(round, rate * Math.exp(spread * gaussian(random)), 4000 / rate, random),
-    )
-    return [name, of] as const
-  })
-  return { scenario, boots: new Map(boots), refused: undefined }
+  const { boots = 6, spread = 0.03, random = createRandom(1) } = options
+  return {
+    scenario,
+    refused: undefined,
+    boots: Array.from({ length: boots }, (_, boot): ScenarioBoot => {
+      const variants = new Map(
+        Object.entries(rates).map(([name, rate]) => {
+          const measured = sampleBoot(boot, rate * Math.exp(spread * gaussian(random)), 4000 / rate, random)
+          return [name, measured] as const
+        }),
+      )
+      const tuned = variants.get(scenario.tuned.name)?.boot.throughput ?? 1
+      for (const [name, { boot }] of variants) {
+        if (name === scenario.tuned.name) continue
+        const ratio = { log: Math.log(tuned / boot.throughput), variance: TURN_VARIANCE }
+        boot.ratios = { rate: ratio, cpu: ratio, cpuAtFixedRate: ratio }
+      }
+      return {
+        variants,
+        ratePerSecond: 1000,
+        machine: { boot, at: '2026-01-02T03:04:05.000Z', seconds: 5, steal: 0, otherCores: 0.02 },
+      }
+    }),
+  }
 }
 
 export const SAMPLE_FINGERPRINT: Results['fingerprint'] = {
@@ -116,7 +135,7 @@ export const SAMPLE_FINGERPRINT: Results['fingerprint'] = {
 
 export function sampleResults(measured: readonly MeasuredScenario[], more: Partial<Results> = {}): Results {
   return {
-    schemaVersion: 1,
+    schemaVersion: 2,
     startedAt: '2026-01-02T03:04:05.000Z',
     finishedAt: '2026-01-02T03:06:45.000Z',
     seconds: 160,

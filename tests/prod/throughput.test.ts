@@ -1,5 +1,5 @@
 import { type Load, type Request, startLoad } from '@reference/bench/load'
-import { pairedEffect } from '@reference/bench/stats'
+import { effectOfBoots } from '@reference/bench/stats'
 import t, { type Test } from 'tap'
 import { send } from './load.ts'
 import { report, theProduction } from './production.ts'
@@ -70,7 +70,7 @@ async function compare(t: Test, what: string, requests: readonly Request[]): Pro
   }
   const connections = (await opened()) - before
   const ratioTo = (name: string) =>
-    pairedEffect((seen[name] ?? []).map((rate, round) => rate / (seen.direct?.[round] ?? Number.NaN)))
+    effectOfBoots((seen[name] ?? []).map((rate, round) => rate / (seen.direct?.[round] ?? Number.NaN)))
   const list = (name: string) => (seen[name] ?? []).map(Math.round).join(', ')
   report(`${what}: direct sum ${list('direct')} requests/s`)
   for (const name of ['nginx', 'published']) {

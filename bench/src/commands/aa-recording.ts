@@ -2,13 +2,11 @@ import { readFileSync } from 'node:fs'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
-import type { BootResult, Results } from '../report/schema.ts'
-import { pairsOf } from '../run/summary.ts'
+import type { Results } from '../report/schema.ts'
 
 const STRICT = { additionalProperties: false } as const
-const Pair = Type.Tuple([Type.Number({ exclusiveMinimum: 0 }), Type.Number({ exclusiveMinimum: 0 })])
 
-const RecordedPairs = Type.Object(
+const RecordedBoots = Type.Object(
   {
     recordedAt: Type.String({ description: 'ISO 8601' }),
     command: Type.String(),
@@ -17,8 +15,11 @@ const RecordedPairs = Type.Object(
       Type.Object(
         {
           name: Type.String(),
-          throughput: Type.Array(Pair, { description: 'requests a second of two boots of one round' }),
-          p99: Type.Array(Pair, { description: 'ms, open loop' }),
+          rate: Type.Array(Type.Tuple([Type.Number(), Type.Number({ minimum: 0 })]), {
+            description:
+              'of each boot: logarithm of the ratio of the requests/s, and its variance by the turns',
+          }),
+          p99: Type.Array(Type.Number(), { description: 'of each boot: logarithm of the ratio of the p99' }),
         },
         STRICT,
       ),
@@ -27,46 +28,51 @@ const RecordedPairs = Type.Object(
   STRICT,
 )
 
-/** Pairs of boots of the same set-up, which show the spread of the measurements. */
-type RecordedPairs = Static<typeof RecordedPairs>
+/** Boots of a set-up beside itself, which show the spread of the measurements. */
+type RecordedBoots = Static<typeof RecordedBoots>
 
 /** A longer recording would be too large for a fixture. */
-const MAXIMUM_PAIRS = 30
+const MAXIMUM_BOOTS = 30
 
-/** The figures of an A/A run as a test fixture: the pairs in which both boots are valid. */
-export function recordPairs({ startedAt, command, fingerprint, scenarios }: Results): string {
-  const recorded: RecordedPairs = {
+/** The figures of an A/A run as a test fixture: the boots in which both sides count. */
+export function recordBoots({ startedAt, command, fingerprint, scenarios }: Results): string {
+  const recorded: RecordedBoots = {
     recordedAt: startedAt,
     command,
     machine: `${fingerprint.cores} × ${fingerprint.cpuModel}, ${fingerprint.kernel}, Node ${fingerprint.node}`,
     setUps: scenarios.map(({ name, variants: [a, b] }) => {
-      const pairs = pairsOf(a?.boots ?? [], b?.boots ?? [])
-        .filter(([first, second]) => first.objections.length + second.objections.length === 0)
-        .slice(0, MAXIMUM_PAIRS)
-      const figures = (pick: (boot: BootResult) => number | undefined) =>
-        pairs.flatMap(([first, second]): [number, number][] => {
-          const [x, y] = [pick(first), pick(second)]
-          return x && y ? [[x, y]] : []
+      const other = new Map((b?.boots ?? []).map((boot) => [boot.boot, boot]))
+      const pairs = (a?.boots ?? [])
+        .flatMap((first) => {
+          const second = other.get(first.boot)
+          return second && first.objections.length + second.objections.length === 0 ? [{ first, second }] : []
         })
+        .slice(0, MAXIMUM_BOOTS)
       return {
         name,
-        throughput: figures(({ throughput }) => throughput),
-        p99: figures(({ latency }) => latency?.p99),
+        rate: pairs.flatMap(({ second: { ratios } }): [number, number][] =>
+          ratios?.rate ? [[ratios.rate.log, ratios.rate.variance]] : [],
+        ),
+        p99: pairs.flatMap(({ first, second }) =>
+          first.latency && second.latency
+            ? [Number(Math.log(second.latency.p99 / first.latency.p99).toFixed(6))]
+            : [],
+        ),
       }
     }),
   }
-  // One line for each array of pairs, so that a diff of two recordings is readable.
+  // One line for each array, so that a diff of two recordings is readable.
   const text = JSON.stringify(
     recorded,
-    (key, value) => (key === 'throughput' || key === 'p99' ? JSON.stringify(value) : value),
+    (key, value) => (key === 'rate' || key === 'p99' ? JSON.stringify(value) : value),
     2,
   )
-  return `${text.replaceAll(/"(\[\[.*\]\]|\[\])"/g, '$1')}\n`
+  return `${text.replaceAll(/"(\[.*\])"/g, '$1')}\n`
 }
 
 /** @throws BenchError when the file is not a recording */
-export function readRecordedPairs(file: string | URL): RecordedPairs {
+export function readRecordedBoots(file: string | URL): RecordedBoots {
   const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
-  if (Value.Check(RecordedPairs, value)) return value
+  if (Value.Check(RecordedBoots, value)) return value
   throw new BenchError('RECORDING_INVALID', `${file} is not a recording of bench aa`)
 }

@@ -3,14 +3,14 @@ import { scenarios as allScenarios } from '../../scenarios/index.ts'
 import { writeFile } from '../report/results-file.ts'
 import type { Results } from '../report/schema.ts'
 import type { Scenario } from '../run/scenario.ts'
-import { recordPairs } from './aa-recording.ts'
+import { recordBoots } from './aa-recording.ts'
 import { measureSet, type SetArguments } from './measure-set.ts'
 import { selectScenarios } from './select-scenarios.ts'
 
 const DEFAULT_BUDGET_MS = 8 * 60_000
 
 interface AaArguments extends SetArguments {
-  /** A file for the figures of all pairs. */
+  /** A file for the figures of all boots. */
   readonly record: string | undefined
 }
 
@@ -26,7 +26,7 @@ export async function runAa(args: AaArguments, signal: AbortSignal): Promise<num
   const budgetMs = args.budgetMs ?? DEFAULT_BUDGET_MS
   const results = await measureSet(args, { scenarios, budgetMs }, signal)
   if (args.record !== undefined) {
-    writeFile(args.record, recordPairs(results))
+    writeFile(args.record, recordBoots(results))
     process.stdout.write(`${args.record}\n`)
   }
   const { text, passed } = judgeAa(results)

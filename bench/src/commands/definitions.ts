@@ -25,10 +25,9 @@ const OUT = {
     help: 'JSON file for the results (bench/results/<time>.json); the report has the same name, report.html is always the newest',
   }),
 }
-const ALLOW_NOISE = { 'allow-noise': flag({ help: 'count boots even when other programs were busy' }) }
-const ROUNDS = {
-  full: flag({ help: 'every scenario and every switch, with longer rounds' }),
-  rounds: integer({ help: 'exactly N rounds, whatever the budget', minimum: 1 }),
+const BOOTS = {
+  full: flag({ help: 'every scenario and every switch, with longer boots' }),
+  boots: integer({ help: 'exactly N boots of each variant, whatever the budget', minimum: 1 }),
 }
 const SERVICE = {
   service: oneOf(['reference-api', 'parallel-api'], { help: 'the service', fallback: 'reference-api' }),
@@ -60,7 +59,7 @@ function run(signal: AbortSignal): Command {
     summary: 'Measure what each tuning is worth on this machine, on a Postgres and a Redis of its own.',
     positionals: SCENARIOS,
     options: {
-      ...ROUNDS,
+      ...BOOTS,
       off: texts({
         placeholder: 'SWITCH',
         help: 'one switch at its untuned value, in the scenario that shows it; may be repeated',
@@ -79,7 +78,6 @@ function run(signal: AbortSignal): Command {
       chart: text({ placeholder: 'FILE', help: 'also write the ablation chart as SVG' }),
       ...OUT,
       ...DATASET,
-      ...ALLOW_NOISE,
     },
     details: `Commands
   pnpm bench list            scenarios, variants and switches
@@ -94,8 +92,8 @@ function run(signal: AbortSignal): Command {
   pnpm bench validate FILE…  check results against bench/results.schema.json
 
 Exit codes: 0 success; 1 a loss or a refused scenario; 64 wrong arguments; 130 interrupted, with the results so far written.`,
-    async run({ users, products, orders, 'allow-noise': allowNoise, budget, url, ...values }, scenarios) {
-      const common = { ...values, scenarios, dataset: { users, products, orders }, allowNoise }
+    async run({ users, products, orders, budget, url, ...values }, scenarios) {
+      const common = { ...values, scenarios, dataset: { users, products, orders } }
       return unlessInterrupted(signal, async () => {
         if (url !== undefined) {
           const { measureDeployment } = await import('./deployment.ts')
@@ -112,22 +110,21 @@ function aa(signal: AbortSignal): Command {
     summary: 'Compare every set-up with itself and count false differences (A/A test).',
     positionals: SCENARIOS,
     options: {
-      ...ROUNDS,
+      ...BOOTS,
       budget: duration('total time (8m)'),
       record: text({
         placeholder: 'FILE',
-        help: 'write the figures of each pair of boots, in the format of bench/testing/recorded-a-a.json',
+        help: 'write the figures of each boot, in the format of bench/testing/recorded-a-a.json',
       }),
       ...OUT,
       ...DATASET,
-      ...ALLOW_NOISE,
     },
     details: 'Exit code 1 when more than 1 in 20 comparisons finds a difference.',
-    async run({ users, products, orders, 'allow-noise': allowNoise, budget, ...values }, scenarios) {
+    async run({ users, products, orders, budget, ...values }, scenarios) {
       const { runAa } = await import('./aa.ts')
       const dataset = { users, products, orders }
       return unlessInterrupted(signal, () =>
-        runAa({ ...values, scenarios, dataset, allowNoise, budgetMs: budget }, signal),
+        runAa({ ...values, scenarios, dataset, budgetMs: budget }, signal),
       )
     },
   })
@@ -148,12 +145,11 @@ function tune(signal: AbortSignal): Command {
       }),
       ...OUT,
       ...DATASET,
-      ...ALLOW_NOISE,
     },
-    async run({ users, products, orders, 'allow-noise': allowNoise, budget, settings, ...values }) {
+    async run({ users, products, orders, budget, settings, ...values }) {
       const module = await import('./tune.ts')
       const dataset = { users, products, orders }
-      const args = { ...values, dataset, allowNoise, budgetMs: budget, envFile: settings }
+      const args = { ...values, dataset, budgetMs: budget, envFile: settings }
       return unlessInterrupted(signal, () => module.tune(args, signal))
     },
   })
@@ -175,7 +171,7 @@ const DUET_OPTIONS = {
   boots: integer({ help: 'exactly N boots, whatever the budget', minimum: 1 }),
   budget: duration('total time, such as 4m (5.5m)'),
   build: oneOf(['dist', 'sources'], {
-    help: 'our files: those of pnpm build, or the sources (dist where it exists)',
+    help: 'our files: a bundle as pnpm build makes it, or the sources (dist)',
   }),
   out: OUT.out,
   ...DATASET,

@@ -2,15 +2,18 @@ import { abortable } from '@reference/async'
 import { EXIT_CODES, UsageError } from '@reference/cli'
 import type { ServiceName } from '@reference/shop/services'
 import { scenarios as allScenarios } from '../../scenarios/index.ts'
+import type { DuetDurations, SideBoot } from '../duet/measure.ts'
+import { pacedSlice } from '../duet/sides.ts'
 import { BenchError } from '../errors.ts'
 import { type Load, startLoad } from '../load/load.ts'
 import type { Request } from '../load/request.ts'
-import { type MeasuredBoot, toMeasuredBoot, UNKNOWN_SERVER } from '../run/boot-result.ts'
+import { toBootResult, UNKNOWN_SERVER } from '../run/boot-result.ts'
 import { takeFingerprint } from '../run/fingerprint.ts'
-import { type Durations, durationsFor } from '../run/plan.ts'
+import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
 import { createResultsBuilder } from '../run/results-builder.ts'
 import { openLoopRate, type Scenario } from '../run/scenario.ts'
+import type { ScenarioBoot } from '../run/scenario-boot.ts'
 import { publish, type SetArguments } from './measure-set.ts'
 
 /** Scenarios that only read, and therefore suit any deployment. */
@@ -18,7 +21,9 @@ const READ_SCENARIOS: Readonly<Record<ServiceName, readonly string[]>> = {
   'reference-api': ['health', 'user-by-id', 'order-page', 'naive'],
   'parallel-api': ['all'],
 }
-const DEFAULT_ROUNDS = 5
+const DEFAULT_BOOTS = 5
+/** The databases of a deployment are not reachable. */
+const NO_COSTS = { statements: 0, commands: 0, statementsByText: {}, commandsByName: {}, redisBytes: 0 }
 
 interface DeploymentArguments extends Omit<SetArguments, 'budgetMs'> {
   readonly url: string
@@ -30,7 +35,7 @@ interface DeploymentArguments extends Omit<SetArguments, 'budgetMs'> {
 interface DeployedScenario {
   readonly scenario: Scenario
   readonly requests: readonly Request[]
-  readonly boots: MeasuredBoot[]
+  readonly boots: ScenarioBoot[]
 }
 
 /**
@@ -47,7 +52,7 @@ export async function measureDeployment(args: DeploymentArguments, signal: Abort
   const names = args.scenarios.length > 0 ? args.scenarios : READ_SCENARIOS[args.service]
   const deployed = names.map((name) => asDeployed(name, pathname === '/' ? '' : pathname, args))
   const durations = durationsFor(args)
-  const rounds = args.rounds ?? DEFAULT_ROUNDS
+  const rounds = args.boots ?? DEFAULT_BOOTS
   const load = startLoad()
   let complete = true
   try {
@@ -68,11 +73,7 @@ export async function measureDeployment(args: DeploymentArguments, signal: Abort
   }
   const results = builder.finish({
     fingerprint: takeFingerprint({ placement: `generator only; deployment at ${url}` }),
-    measured: deployed.map(({ scenario, boots }) => ({
-      scenario,
-      boots: new Map([[scenario.tuned.name, boots]]),
-      refused: undefined,
-    })),
+    measured: deployed.map(({ scenario, boots }) => ({ scenario, boots, refused: undefined })),
     complete,
   })
   publish(results, args.out)
@@ -101,18 +102,49 @@ async function checkHealth(url: string): Promise<void> {
   }
 }
 
+/** One round of load. The deployment does not start afresh, and only the generator's figures are known. */
 async function measureRound(
   load: Load,
   origin: string,
   { scenario, requests, boots }: DeployedScenario,
-  { durations, round, rate }: { durations: Durations; round: number; rate: number | undefined },
-): Promise<MeasuredBoot> {
-  const { warmupMs, closedMs, openMs } = durations
+  { durations, round, rate }: { durations: DuetDurations; round: number; rate: number | undefined },
+): Promise<ScenarioBoot> {
+  const [at, began] = [new Date().toISOString(), performance.now()]
+  const { warmUpMs, measureMs, pacedMs, pacedTurns } = durations
   const options = { origin, connections: scenario.connections, requests }
-  const warmup = await load.closed({ ...options, durationMs: warmupMs, untilSteady: true })
-  const closed = await load.closed({ ...options, durationMs: closedMs })
+  const warmUp = await load.closed({ ...options, durationMs: warmUpMs, untilSteady: true })
+  const closed = await load.closed({ ...options, durationMs: measureMs })
   // The same rate in all rounds.
-  const ratePerSecond = rate ?? openLoopRate(boots[0]?.boot.throughput ?? closed.rate)
-  const open = await load.open({ origin, requests, durationMs: openMs, ratePerSecond })
-  return toMeasuredBoot(round, { warmup, closed, open: { ...open, ratePerSecond } }, UNKNOWN_SERVER, [])
+  const ratePerSecond = rate ?? boots[0]?.ratePerSecond ?? openLoopRate(closed.rate)
+  const durationMs = pacedMs * pacedTurns
+  const open = await load.open({ origin, requests, durationMs, ratePerSecond })
+  const { answered, errors, bytesPerRequest, utilisation } = closed
+  const side: SideBoot = {
+    steady: true,
+    warmUpSlices: warmUp.slices.length,
+    slices: [
+      {
+        answered,
+        errors,
+        seconds: answered / closed.rate,
+        bytes: bytesPerRequest * answered,
+        cpuMs: undefined,
+        generatorShare: utilisation,
+      },
+    ],
+    paced: [pacedSlice(open, durationMs, undefined)],
+  }
+  const figures = { ...UNKNOWN_SERVER, responseBytes: bytesPerRequest }
+  const boot = toBootResult(round, { sides: [side], pacedPerSecond: ratePerSecond }, 0, figures)
+  return {
+    variants: new Map([[scenario.tuned.name, { boot, proof: [], costs: NO_COSTS }]]),
+    ratePerSecond,
+    machine: {
+      boot: round,
+      at,
+      seconds: Math.round((performance.now() - began) / 1000),
+      steal: 0,
+      otherCores: 0,
+    },
+  }
 }

@@ -1,7 +1,7 @@
 import { EXIT_CODES } from '@reference/cli'
 import { DuetRun, type MeasuredRow } from '../duet/duet-run.ts'
 import type { GroupPlan, StartPlan } from '../duet/plan.ts'
-import { summarizeRow, summarizeStarts } from '../duet/summary.ts'
+import { summarizeRows, summarizeStarts } from '../duet/summary.ts'
 import type { DuetResults } from '../report/duet-schema.ts'
 import { renderDuetTable } from '../report/duet-table.ts'
 import { resultsName, writeResultsOfKind } from '../report/results-file.ts'
@@ -36,8 +36,8 @@ const MAXIMUM_BOOTS = 20
 const OTHER_CORES = 0.15
 const STEAL = 0.03
 
-const FULL = { turns: 6, warmUpLimitMs: 5000, pacedMs: 600, pacedTurns: 2, starts: 4 }
-const QUICK = { turns: 2, warmUpLimitMs: 3000, pacedMs: 300, pacedTurns: 1, starts: 1 }
+const FULL = { warmUpMs: 1500, measureMs: 2000, limitMs: 8000, pacedMs: 600, pacedTurns: 2, starts: 4 }
+const QUICK = { warmUpMs: 300, measureMs: 400, limitMs: 1000, pacedMs: 300, pacedTurns: 1, starts: 1 }
 
 /**
  * Measures sides beside each other, prints a table and writes the results.
@@ -71,7 +71,7 @@ export async function runDuet(
     const starts = args.rows.length > 0 ? [] : await run.measureStarts(planned.starts)
     const rows = await run.measure(groups)
     return {
-      schemaVersion: 1,
+      schemaVersion: 2,
       kind,
       startedAt,
       finishedAt: new Date().toISOString(),
@@ -81,7 +81,7 @@ export async function runDuet(
       world: { ...dataset },
       versions: planned.versions,
       warnings: rows.flatMap(warningsOf),
-      rows: rows.map(summarizeRow),
+      rows: summarizeRows(rows),
       starts: starts.length > 0 ? summarizeStarts(planned.starts, starts) : [],
     }
   })

@@ -11,16 +11,14 @@ import { UNCACHED } from '../../scenarios/uncached.ts'
 import type { GroupPlan, StartPlan } from '../duet/plan.ts'
 import type { Bench } from '../run/bench.ts'
 import { type ProcessPlan, startProcess } from '../stack/process.ts'
-import { compileCache } from '../stack/server.ts'
-import { pgbenchSide, redisBenchmarkSide } from './floor-tools.ts'
-import { availableBuilds, type Build, ourProcess } from './ours.ts'
+import { type Build, compileCache } from '../stack/server.ts'
+import { pgbenchSide, redisBenchmarkSide, TOOL_SLICE_MS } from './floor-tools.ts'
+import { ourProcess } from './ours.ts'
 
 const CONNECTIONS = 50
 /** Of pgbench, as many as a service keeps. */
 const SESSIONS = 30
 const HEALTH = [{ path: '/health' }]
-/** A tool starts afresh with each slice, which has to be long against its start. */
-const TOOL_SLICE_MS = 600
 
 const OURS = { kind: 'process', name: 'ours', label: 'ours' } as const
 const NODE_HTTP = {
@@ -67,7 +65,7 @@ export async function planFloor(bench: Bench, build: Build): Promise<FloorPlan> 
     starts: {
       requests: hotUsers(bench.stack.dataset),
       processes: [
-        ...availableBuilds().map((each) => ({
+        ...(['dist', 'sources'] as const).map((each) => ({
           ...ourProcess('reference-api', { ...options, build: each }, `ours-${each}`),
           label: each === 'dist' ? 'ours, as built by pnpm build' : 'ours, from its sources',
         })),
@@ -112,7 +110,7 @@ async function record(bench: Bench, plan: ProcessPlan, requests: Parameters<type
 /** Paths that are answered from the memory of the process. */
 function memoryRows({ stack: { dataset } }: Bench): GroupPlan['rows'] {
   const ours = { ...OURS, process: 'reference-api' }
-  const common = { connections: CONNECTIONS, sliceMs: 200, sameBytes: true }
+  const common = { connections: CONNECTIONS, sameBytes: true }
   return [
     {
       ...common,
@@ -186,14 +184,13 @@ function allRows(bench: Bench): GroupPlan['rows'] {
       return { text, values: bind(limit) }
     }),
   })
-  const common = { connections: CONNECTIONS, requests: ALL_LISTS, sliceMs: TOOL_SLICE_MS, sameBytes: true }
+  const common = { connections: CONNECTIONS, requests: ALL_LISTS, sameBytes: true }
   return [
     {
       ...common,
       name: 'all',
       title: 'GET /all, 3 × 100 rows, identical calls',
       about: 'Identical calls share their queries. node:http sends the same bytes.',
-      sliceMs: 300,
       sides: [{ ...OURS, process: 'parallel-api' }, NODE_HTTP],
     },
     {
@@ -202,6 +199,7 @@ function allRows(bench: Bench): GroupPlan['rows'] {
       title: 'GET /all, 3 × 100 rows, no two calls alike',
       about:
         'With SHARED_READS=off each call sends its three statements. pgbench sends the same three one after the other.',
+      sliceMs: TOOL_SLICE_MS,
       sides: [{ ...OURS, process: 'not-shared' }, pgbench],
     },
   ]

@@ -1,7 +1,7 @@
+import type { Build } from '../stack/server.ts'
 import { type DuetArguments, runDuet } from './duet-command.ts'
 import { planFloor } from './floor-groups.ts'
 import { versionOf } from './floor-tools.ts'
-import { availableBuilds, type Build } from './ours.ts'
 
 /**
  * `bench floor`: each path beside the least work that could answer it.
@@ -12,7 +12,7 @@ export function floor(
   args: DuetArguments & { readonly build: Build | undefined },
   signal: AbortSignal,
 ): Promise<number> {
-  const build = args.build ?? availableBuilds()[0] ?? 'sources'
+  const build = args.build ?? 'dist'
   return runDuet(
     'floor',
     args,

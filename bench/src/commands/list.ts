@@ -1,8 +1,8 @@
-import { durationsFor, roundMs } from '../run/plan.ts'
+import { bootsMs, durationsFor } from '../run/plan.ts'
 import type { Scenario } from '../run/scenario.ts'
 import { sidecarsOf } from '../run/sidecars.ts'
 import { tuningSwitches } from '../run/switches.ts'
-import { MINIMUM_PAIRS } from '../stats/verdict.ts'
+import { MINIMUM_BOOTS } from '../stats/verdict.ts'
 import { selectScenarios } from './select-scenarios.ts'
 
 /**
@@ -27,10 +27,10 @@ export function renderList(scenarios: readonly Scenario[], noContainers: string 
   return `Scenarios (* part of the default run), each as shipped and\n\n${rows.join('\n')}\nSwitches, for --off\n\n${switches.join('')}\n${runs.join('')}`
 }
 
-/** The time of the fewest rounds that allow a verdict; a busy machine needs more. */
+/** The time of the fewest boots that allow a verdict. */
 function planText(command: string, scenarios: readonly Scenario[], full: boolean): string {
   const selected = selectScenarios(scenarios, { names: [], off: [], full })
   const comparisons = selected.reduce((sum, { variants }) => sum + variants.length, 0)
-  const minutes = (MINIMUM_PAIRS * roundMs(selected, durationsFor({ full }))) / 60_000
-  return `${command.padEnd(18)} ${comparisons + selected.length} boots a round, ${comparisons} comparisons; ${MINIMUM_PAIRS} rounds take about ${minutes.toFixed(0)} minutes\n`
+  const minutes = (MINIMUM_BOOTS * bootsMs(selected, durationsFor({ full }))) / 60_000
+  return `${command.padEnd(18)} ${comparisons + selected.length} variants, ${comparisons} comparisons; ${MINIMUM_BOOTS} boots of each take about ${minutes.toFixed(0)} minutes\n`
 }

@@ -2,17 +2,17 @@ import { resultsName, writeResults } from '../report/results-file.ts'
 import type { Results } from '../report/schema.ts'
 import { renderTable } from '../report/table.ts'
 import { withBench } from '../run/bench.ts'
+import { runScenarios } from '../run/boots.ts'
 import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
 import { createResultsBuilder } from '../run/results-builder.ts'
-import { runScenarios } from '../run/rounds.ts'
 import type { Scenario } from '../run/scenario.ts'
 import type { Dataset } from '../stack/dataset.ts'
-import { MINIMUM_PAIRS } from '../stats/verdict.ts'
+import { MINIMUM_BOOTS } from '../stats/verdict.ts'
 
 /** Time to stop all processes and to write the report. */
 export const CLOSING_MS = 4000
-const MAXIMUM_ROUNDS = 30
+const MAXIMUM_BOOTS = 30
 
 /** Arguments of the commands that run sets of scenarios. */
 export interface SetArguments {
@@ -20,9 +20,8 @@ export interface SetArguments {
   readonly scenarios: readonly string[]
   readonly full: boolean
   readonly budgetMs: number | undefined
-  readonly rounds: number | undefined
+  readonly boots: number | undefined
   readonly dataset: Dataset
-  readonly allowNoise: boolean
   readonly out: string | undefined
 }
 
@@ -34,7 +33,7 @@ export async function measureSet(
 ): Promise<Results> {
   const builder = createResultsBuilder(args)
   const progress = createProgress()
-  const { dataset, allowNoise, rounds } = args
+  const { dataset, boots } = args
   const results = await withBench(
     { dataset, durations: durationsFor(args), progress, signal },
     async (bench, fingerprint) => {
@@ -43,9 +42,8 @@ export async function measureSet(
         scenarios,
         progress,
         deadlineMs: builder.beganMs + budgetMs - CLOSING_MS,
-        minimumRounds: rounds ?? MINIMUM_PAIRS,
-        maximumRounds: rounds ?? MAXIMUM_ROUNDS,
-        allowNoise,
+        minimumBoots: boots ?? MINIMUM_BOOTS,
+        maximumBoots: boots ?? MAXIMUM_BOOTS,
       })
       return builder.finish({ fingerprint, measured, complete })
     },

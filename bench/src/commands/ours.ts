@@ -1,18 +1,7 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
-import { SERVICES, type ServiceName } from '@reference/shop/services'
+import type { ServiceName } from '@reference/shop/services'
 import type { ProcessPlan } from '../stack/process.ts'
-import { servicePlan } from '../stack/server.ts'
+import { type Build, fileOf, servicePlan } from '../stack/server.ts'
 import type { BenchStack } from '../stack/stack.ts'
-
-/** Which files of a service are started. */
-export type Build = 'dist' | 'sources'
-
-/** The bundle that `pnpm build` wrote, where there is one, since that is what production runs. */
-export function availableBuilds(): Build[] {
-  return existsSync(bundleOf('reference-api')) ? ['dist', 'sources'] : ['sources']
-}
 
 /** A service of this repository as a process of a comparison. */
 export function ourProcess(
@@ -21,11 +10,6 @@ export function ourProcess(
   name: string,
   settings: Readonly<Record<string, string>> = {},
 ): ProcessPlan {
-  const file = build === 'dist' ? bundleOf(service) : SERVICES[service].main
   const environment = { ...stack.environment, ...settings }
-  return { ...servicePlan(service, file, { folder, environment }), name }
-}
-
-function bundleOf(service: ServiceName): string {
-  return join(REPOSITORY_ROOT, 'dist', service, 'main.js')
+  return { ...servicePlan(service, fileOf(service, build, folder), { folder, environment }), name }
 }

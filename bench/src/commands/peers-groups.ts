@@ -5,7 +5,8 @@ import type { Request } from '../load/request.ts'
 import type { Bench } from '../run/bench.ts'
 import { type Dataset, scatteredIds } from '../stack/dataset.ts'
 import type { ProcessPlan } from '../stack/process.ts'
-import { type Build, ourProcess } from './ours.ts'
+import type { Build } from '../stack/server.ts'
+import { ourProcess } from './ours.ts'
 import type { PeerProgram } from './peer-programs.ts'
 
 const CONNECTIONS = 50
@@ -105,7 +106,6 @@ function sides(ours: string, peers: readonly Peer[], role: string): SidePlan[] {
 function cachedRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows'] {
   const common = {
     connections: CONNECTIONS,
-    sliceMs: 200,
     sides: sides('reference-api', peers, 'cached'),
   }
   return [
@@ -130,7 +130,6 @@ function cachedRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows']
 function databaseRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows'] {
   const common = {
     connections: CONNECTIONS,
-    sliceMs: 300,
     sides: sides('uncached', peers, 'uncached'),
   }
   return [
@@ -154,7 +153,7 @@ function databaseRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows
 }
 
 function allRows(peers: readonly Peer[]): GroupPlan['rows'] {
-  const common = { connections: LIST_CONNECTIONS, requests: ALL_LISTS, sliceMs: 300 }
+  const common = { connections: LIST_CONNECTIONS, requests: ALL_LISTS }
   return [
     {
       ...common,

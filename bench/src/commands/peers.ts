@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import type { Build } from '../stack/server.ts'
 import { type DuetArguments, runDuet } from './duet-command.ts'
-import { availableBuilds, type Build } from './ours.ts'
 import { fastapiPeer, goPeer } from './peer-programs.ts'
 import { type Peer, planPeers } from './peers-groups.ts'
 
@@ -13,7 +13,7 @@ export function peers(
   args: DuetArguments & { readonly build: Build | undefined },
   signal: AbortSignal,
 ): Promise<number> {
-  const build = args.build ?? availableBuilds()[0] ?? 'sources'
+  const build = args.build ?? 'dist'
   return runDuet(
     'peers',
     args,

@@ -1,6 +1,5 @@
 import t from 'tap'
 import { scenarios } from '../../scenarios/index.ts'
-import { orderOf } from '../run/plan.ts'
 import { tuningSwitches } from '../run/switches.ts'
 import { scatteredIds } from '../stack/dataset.ts'
 import { selectScenarios } from './select-scenarios.ts'
@@ -40,19 +39,10 @@ t.test('names are unique, requests are reproducible, every variant has a proof',
   }
 })
 
-t.test('each round has the reverse order of the previous round', async (t) => {
-  const [scenario] = selectScenarios(scenarios, { names: ['all'], off: [], full: false })
-  const names = (round: number) => (scenario ? orderOf(scenario, round).map(({ name }) => name) : [])
-  t.same(names(0), ['tuned', 'PARALLEL_FETCH=off'])
-  t.same([...names(0), ...names(1), ...names(2)].length, 6)
-  t.same(names(1), names(0).toReversed())
-  t.same(names(2), names(0))
-})
-
 t.test('the default run is a subset of the full run', async (t) => {
   const [some, full] = [false, true].map((full) => selectScenarios(scenarios, { names: [], off: [], full }))
   const count = (of: typeof some) => of?.reduce((sum, { variants }) => sum + variants.length + 1, 0) ?? 0
-  t.ok(count(some) <= 14, `${count(some)} boots a round in the default run`)
+  t.ok(count(some) <= 14, `${count(some)} variants in the default run`)
   t.ok(count(full) > count(some))
 })
 

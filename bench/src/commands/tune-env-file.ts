@@ -49,8 +49,8 @@ function rolledBackLine({ name, before, after, effect, measured: { refused } }: 
   return `#   ${name}=${after} instead of ${before}: ${result}`
 }
 
-function evidence({ ratio, low, high, pairs }: Effect): string {
+function evidence({ ratio, low, high, boots }: Effect): string {
   return Number.isFinite(high)
-    ? `${times(ratio)} (95 %: ${low.toFixed(2)} to ${high.toFixed(2)}, ${pairs} pairs)`
-    : `${times(ratio)} (${pairs} pair)`
+    ? `${times(ratio)} (95 %: ${low.toFixed(2)} to ${high.toFixed(2)}, ${boots} boots)`
+    : `${times(ratio)} (${boots} boot)`
 }

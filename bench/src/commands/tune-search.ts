@@ -1,12 +1,12 @@
 import { times } from '../report/format.ts'
 import type { Bench } from '../run/bench.ts'
-import { measureBoot } from '../run/boot.ts'
+import type { MeasuredScenario } from '../run/boots.ts'
 import type { Progress } from '../run/progress.ts'
-import type { MeasuredScenario } from '../run/rounds.ts'
 import type { Scenario } from '../run/scenario.ts'
+import { attemptBoot } from '../run/scenario-boot.ts'
 import type { Effect } from '../stats/effect.ts'
-import { MINIMUM_PAIRS } from '../stats/verdict.ts'
-import { type ComparisonLimits, comparePairs } from './tune-comparison.ts'
+import { MINIMUM_BOOTS } from '../stats/verdict.ts'
+import { type ComparisonLimits, compareBoots } from './tune-comparison.ts'
 import {
   candidates,
   changeScenario,
@@ -48,7 +48,7 @@ interface SearchOptions {
   readonly progress: Progress
 }
 
-const MAXIMUM_PAIRS = 5
+const MAXIMUM_BOOTS = 5
 
 /** The guide's loop: changes one setting, measures it against the current settings, keeps it or rolls it back. */
 export class TuneSearch {
@@ -60,8 +60,8 @@ export class TuneSearch {
   #current: Settings
   /** Of the open loop; undefined for throughput. */
   #rate: number | undefined
-  /** Duration of the last pair of boots. */
-  #pairMs = 0
+  /** Duration of the last boot of both sides. */
+  #bootMs = 0
 
   constructor(bench: Bench, options: SearchOptions) {
     this.#bench = bench
@@ -86,15 +86,19 @@ export class TuneSearch {
     }
   }
 
-  /** One boot with the initial settings, for the rate of the open loop and the duration of a pair. */
+  /** One boot with the initial settings, for the rate of the open loop and the duration of a boot. */
   async #measurePilot(): Promise<void> {
     const { goal, rate } = this.#options.args
-    const scenario = changeScenario(this.#scenario, 'pilot', this.#current, this.#current)
-    const plan = { scenario, variant: scenario.tuned, round: 0, rate: undefined }
-    const { boot } = await measureBoot(this.#bench, plan)
-    if (goal === 'p99') this.#rate = rate ?? Math.max(1, Math.round(boot.throughput / 2))
-    const { warmupMs, closedMs, openMs } = this.#bench.durations
-    this.#pairMs = 2 * (boot.bootMs + warmupMs + closedMs + (this.#rate ? openMs : 0) + 600)
+    const began = performance.now()
+    const scenario = {
+      ...changeScenario(this.#scenario, 'pilot', this.#current, this.#current),
+      variants: [],
+    }
+    const pilot = await attemptBoot(this.#bench, scenario, 0, rate)
+    // A service that does not start with the initial settings is reported by the first trial.
+    if (typeof pilot === 'string') return
+    if (goal === 'p99') this.#rate = pilot.ratePerSecond
+    this.#bootMs = 2 * (performance.now() - began)
   }
 
   async #tryValue(name: string, before: string, after: string): Promise<void> {
@@ -102,8 +106,8 @@ export class TuneSearch {
     const { progress, deadlineMs } = this.#options
     // Whatever the budget, one change is tried.
     const first = this.#trials.length === 0
-    const confirmationMs = MINIMUM_PAIRS * this.#pairMs
-    if (!first && performance.now() + MINIMUM_PAIRS * this.#pairMs + confirmationMs > deadlineMs) {
+    const confirmationMs = MINIMUM_BOOTS * this.#bootMs
+    if (!first && performance.now() + MINIMUM_BOOTS * this.#bootMs + confirmationMs > deadlineMs) {
       this.#skipped.push(`${name}=${after}`)
       return
     }
@@ -113,8 +117,8 @@ export class TuneSearch {
       { name, before, after, settings },
       this.#current,
       first
-        ? { maximumPairs: MINIMUM_PAIRS, untilMs: Infinity }
-        : { maximumPairs: MAXIMUM_PAIRS, untilMs: deadlineMs - confirmationMs },
+        ? { maximumBoots: MINIMUM_BOOTS, untilMs: Infinity }
+        : { maximumBoots: MAXIMUM_BOOTS, untilMs: deadlineMs - confirmationMs },
     )
     this.#trials.push(trial)
     if (trial.kept) this.#current = settings
@@ -124,15 +128,13 @@ export class TuneSearch {
   async #measure(
     { name, before, after, settings }: Change,
     base: Settings,
-    limits: Pick<ComparisonLimits, 'maximumPairs' | 'untilMs'>,
+    limits: Pick<ComparisonLimits, 'maximumBoots' | 'untilMs'>,
   ): Promise<Trial> {
     const began = performance.now()
     const scenario = changeScenario(this.#scenario, `${name}=${after}`, settings, base)
-    const { allowNoise } = this.#options.args
-    const comparison = await comparePairs(this.#bench, scenario, { ...limits, rate: this.#rate, allowNoise })
-    const { measured, effect, pairs } = comparison
-    this.#pairMs = (performance.now() - began) / Math.max(1, pairs)
-    const kept = measured.refused === undefined && effect.pairs >= MINIMUM_PAIRS && effect.low > 1
+    const { measured, effect } = await compareBoots(this.#bench, scenario, { ...limits, rate: this.#rate })
+    this.#bootMs = (performance.now() - began) / Math.max(1, measured.boots.length)
+    const kept = measured.refused === undefined && effect.boots >= MINIMUM_BOOTS && effect.low > 1
     return { name, before, after, measured, effect, kept }
   }
 
@@ -141,12 +143,11 @@ export class TuneSearch {
     progress.step('confirming on fresh boots', deadlineMs - performance.now())
     const initial = initialSettings(args)
     const scenario = changeScenario(this.#scenario, 'confirmed', this.#current, initial)
-    const { measured, effect } = await comparePairs(this.#bench, scenario, {
+    const { measured, effect } = await compareBoots(this.#bench, scenario, {
       rate: this.#rate,
-      maximumPairs: MINIMUM_PAIRS,
+      maximumBoots: MINIMUM_BOOTS,
       untilMs: Infinity,
-      allowNoise: args.allowNoise,
-      allPairs: true,
+      allBoots: true,
     })
     const kept = measured.refused === undefined && effect.low > 1
     return { name: 'all changes', before: 'initial', after: 'final', measured, effect, kept }
@@ -155,5 +156,5 @@ export class TuneSearch {
 
 function outcomeOf({ name, after, measured, effect, kept }: Trial): string {
   if (measured.refused !== undefined) return `${name}=${after}: refused: ${measured.refused}`
-  return `${name}=${after}: ${times(effect.ratio)} over ${effect.pairs} pairs: ${kept ? 'kept' : 'rolled back'}`
+  return `${name}=${after}: ${times(effect.ratio)} over ${effect.boots} boots: ${kept ? 'kept' : 'rolled back'}`
 }

@@ -16,7 +16,6 @@ export interface TuneArguments {
   readonly envFile: string | undefined
   readonly out: string | undefined
   readonly dataset: Dataset
-  readonly allowNoise: boolean
 }
 
 export type Settings = Readonly<Record<string, string>>

@@ -1,9 +1,9 @@
 import { EXIT_CODES } from '@reference/cli'
 import { all } from '../../scenarios/all.ts'
 import { naive } from '../../scenarios/naive.ts'
+import type { DuetDurations } from '../duet/measure.ts'
 import { resultsName, writeFile, writeResults } from '../report/results-file.ts'
 import { withBench } from '../run/bench.ts'
-import type { Durations } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
 import { createResultsBuilder } from '../run/results-builder.ts'
 import { CLOSING_MS } from './measure-set.ts'
@@ -11,11 +11,12 @@ import { renderEnvFile } from './tune-env-file.ts'
 import { TuneSearch } from './tune-search.ts'
 import type { TuneArguments } from './tune-space.ts'
 
-const DURATIONS: Durations = { warmupMs: 1000, closedMs: 600, openMs: 1200 }
+const DURATIONS: DuetDurations = { warmUpMs: 1000, measureMs: 1500, limitMs: 6000, pacedMs: 0, pacedTurns: 0 }
+const P99_DURATIONS: DuetDurations = { ...DURATIONS, measureMs: 500, pacedMs: 1000, pacedTurns: 2 }
 const DEFAULT_BUDGET_MS = 5 * 60_000
 
 /**
- * `bench tune`: changes one setting at a time, keeps it when it is significantly better in pairs of boots, confirms the final
+ * `bench tune`: changes one setting at a time, keeps it when it is significantly better over fresh boots, confirms the final
  * settings against the initial ones, and writes them as an env file with the evidence for each.
  *
  * @returns the exit code
@@ -26,7 +27,12 @@ export async function tune(args: TuneArguments, signal: AbortSignal): Promise<nu
   const progress = createProgress()
   const scenario = args.service === 'reference-api' ? naive : all
   const { results, text } = await withBench(
-    { dataset: args.dataset, durations: DURATIONS, progress, signal },
+    {
+      dataset: args.dataset,
+      durations: args.goal === 'p99' ? P99_DURATIONS : DURATIONS,
+      progress,
+      signal,
+    },
     async (bench, fingerprint) => {
       const findings = await new TuneSearch(bench, { args, scenario, deadlineMs, progress }).run()
       const { trials, confirmation, complete } = findings

@@ -4,13 +4,13 @@ import { type Interference, watchInterference } from '../stack/interference.ts'
 import type { Placement } from '../stack/placement.ts'
 import { type ProcessPlan, type RunningProcess, startProcess } from '../stack/process.ts'
 import { residentBytesOf } from '../stack/process-stats.ts'
-import { measureRow, type RowBoot, type RowDurations } from './measure-row.ts'
+import { type DuetBoot, type DuetDurations, measureDuet } from './measure.ts'
 import { orderOf } from './order.ts'
 import type { GroupPlan, RowPlan, SidePlan, StartPlan } from './plan.ts'
 import { checkSameReplies } from './replies.ts'
 import { httpSide, type OpenSide } from './sides.ts'
 
-export interface DuetDurations extends Omit<RowDurations, 'sliceMs'> {
+export interface RunDurations extends DuetDurations {
   /** Boots of each group, as many as fit before `deadlineMs`, `minimumBoots` at least. */
   readonly minimumBoots: number
   readonly maximumBoots: number
@@ -24,16 +24,16 @@ interface DuetContext {
   readonly placement: Placement
   readonly folder: string
   readonly signal: AbortSignal
-  readonly durations: DuetDurations
+  readonly durations: RunDurations
   readonly step: (text: string) => void
 }
 
 /** A row with what its boots showed. */
 export interface MeasuredRow {
   readonly plan: RowPlan
-  /** The sides that could be measured, in the order of `RowBoot.sides`. */
+  /** The sides that could be measured, in the order of `DuetBoot.sides`. */
   readonly measured: readonly SidePlan[]
-  readonly boots: RowBoot[]
+  readonly boots: DuetBoot[]
   readonly interference: Interference[]
 }
 
@@ -45,6 +45,7 @@ export type StartTurn = readonly {
 }[]
 
 const START_LOAD_MS = 1000
+const MAX_FIXED_PER_SECOND = 1000
 
 /** Measures groups of processes boot after boot: in each, all processes of a group start afresh and live at once. */
 export class DuetRun {
@@ -111,7 +112,8 @@ export class DuetRun {
       sides.push(opened)
     }
     const watched = watchInterference(placement.server.length + placement.rest.length || 1)
-    boots.push(await measureRow(sides, { ...durations, sliceMs: plan.sliceMs }, boots[0]?.pacedPerSecond))
+    const known = boots[0]?.pacedPerSecond
+    boots.push(await measureDuet(sides, durations, (slowest) => known ?? fixedRate(slowest)))
     interference.push(watched())
     signal.throwIfAborted()
     const [ours] = servers
@@ -120,13 +122,13 @@ export class DuetRun {
 
   async #open(
     side: SidePlan,
-    { connections, requests }: RowPlan,
+    { connections, requests, sliceMs }: RowPlan,
     processes: ReadonlyMap<string, RunningProcess>,
   ): Promise<OpenSide> {
     if (side.kind === 'tool') return side.open(processes)
     const process = side.kind === 'process' ? processes.get(side.process) : undefined
     if (process === undefined) throw new Error(`${side.name} has no process`)
-    return httpSide(this.#context.load, { ...process, name: side.name }, { connections, requests })
+    return httpSide(this.#context.load, { ...process, name: side.name }, { connections, requests, sliceMs })
   }
 
   /** Starts each process alone, turn after turn; the first start of each fills the caches of files and is not kept. */
@@ -163,6 +165,11 @@ export class DuetRun {
     stack.defer(() => running.stop())
     return running
   }
+}
+
+/** Half of the slowest side's rate at most, so that no side saturates. */
+function fixedRate(slowestPerSecond: number): number {
+  return Math.max(1, Math.min(MAX_FIXED_PER_SECOND, Math.floor(slowestPerSecond / 2)))
 }
 
 /** A row needs ours and something beside it. */

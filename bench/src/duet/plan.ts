@@ -35,7 +35,8 @@ export interface RowPlan {
   readonly about: string
   readonly connections: number
   readonly requests: readonly Request[]
-  readonly sliceMs: number
+  /** The duration of each slice, for rows with a tool. Default: by the rate of each side. */
+  readonly sliceMs?: number
   /** The first one is ours: the others are compared with it. */
   readonly sides: readonly SidePlan[]
   /** `x-cache` of our replies, which proves that the row measures what it names. */

@@ -2,47 +2,48 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { BenchError } from '../errors.ts'
+import type { JobResult } from '../load/generator.ts'
 import type { Load } from '../load/load.ts'
 import type { Request } from '../load/request.ts'
 import type { RunningProcess } from '../stack/process.ts'
 import { exactCpuMsOf } from '../stack/process-stats.ts'
-import type { Side, Slice } from './measure-row.ts'
+import type { Side, Slice } from './slice.ts'
 
 /** A side that can be closed: its connections end. */
 export interface OpenSide extends Side {
   close(): void
 }
 
+interface HttpSideOptions {
+  readonly connections: number
+  readonly requests: readonly Request[]
+  /** For the fixed rate, in place of `requests`. */
+  readonly pacedRequests?: readonly Request[]
+  /** The duration of each slice. Default: by the rate of the side. */
+  readonly sliceMs?: number | undefined
+}
+
 /** A server under HTTP load. */
 export function httpSide(
   load: Load,
   { name, origin, pid }: Pick<RunningProcess, 'name' | 'origin' | 'pid'>,
-  { connections, requests }: { readonly connections: number; readonly requests: readonly Request[] },
+  { connections, requests, pacedRequests = requests, sliceMs }: HttpSideOptions,
 ): OpenSide {
   const loop = load.slices({ origin, connections, requests })
   return {
     name,
+    connections,
+    ...(sliceMs !== undefined && { sliceMs }),
     async load(durationMs) {
       const before = exactCpuMsOf(pid)
-      const { answered, errors, seconds, utilisation } = await loop.run(durationMs)
-      return {
-        answered,
-        errors,
-        seconds,
-        generatorShare: utilisation,
-        cpuMs: since(before, exactCpuMsOf(pid)),
-      }
+      const { answered, errors, seconds, bytes, utilisation } = await loop.run(durationMs)
+      const cpuMs = since(before, exactCpuMsOf(pid))
+      return { answered, errors, seconds, bytes, cpuMs, generatorShare: utilisation }
     },
     async paced(ratePerSecond, durationMs) {
       const before = exactCpuMsOf(pid)
-      const { sent, errors, utilisation } = await load.open({ origin, requests, ratePerSecond, durationMs })
-      return {
-        answered: sent,
-        errors,
-        seconds: durationMs / 1000,
-        generatorShare: utilisation,
-        cpuMs: since(before, exactCpuMsOf(pid)),
-      }
+      const sent = await load.open({ origin, requests: pacedRequests, ratePerSecond, durationMs })
+      return pacedSlice(sent, durationMs, since(before, exactCpuMsOf(pid)))
     },
     // Each connection has a share of the requests and a pace of its own: twice all of them is enough for each share.
     warmUpRequests: 2 * requests.length,
@@ -50,22 +51,42 @@ export function httpSide(
   }
 }
 
+/** A slice of requests at a fixed rate. */
+export function pacedSlice(
+  { sent, errors, utilisation, histogram, lagP99Ms, cache }: JobResult<'open'>,
+  durationMs: number,
+  cpuMs: number | undefined,
+): Slice {
+  return {
+    answered: sent,
+    errors,
+    seconds: durationMs / 1000,
+    bytes: 0,
+    cpuMs,
+    generatorShare: utilisation,
+    latency: { sent, errors, histogram, lagP99Ms, cache },
+  }
+}
+
 /**
  * A tool that loads a database itself. It takes the cores of the servers that it is compared with.
  *
+ * @param sliceMs duration of each slice: a tool starts afresh with each, which has to be long against its start
  * @param run starts the tool for about `durationMs`
  */
 export function toolSide(
   name: string,
+  sliceMs: number,
   run: (durationMs: number) => Promise<Pick<Slice, 'answered' | 'seconds'>>,
 ): OpenSide {
   return {
     name,
     async load(durationMs) {
-      return { ...(await run(durationMs)), errors: 0, cpuMs: undefined, generatorShare: 0 }
+      return { ...(await run(durationMs)), errors: 0, bytes: 0, cpuMs: undefined, generatorShare: 0 }
     },
+    connections: 1,
+    sliceMs,
     warmUpRequests: 0,
-    paced: undefined,
     close: () => {},
   }
 }
@@ -83,6 +104,7 @@ export async function outputOf(command: readonly string[], signal: AbortSignal):
   throw new BenchError('TOOL_FAILED', `${program} exited with code ${code}: ${errors.trim()}`)
 }
 
-function since(before: number | undefined, after: number | undefined): number | undefined {
+/** The difference of two readings; undefined when either is unknown. */
+export function since(before: number | undefined, after: number | undefined): number | undefined {
   return before === undefined || after === undefined ? undefined : after - before
 }

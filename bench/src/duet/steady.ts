@@ -1,20 +1,25 @@
-import { median } from '../stats/effect.ts'
+import { bootEffect } from '../stats/effect.ts'
 
-/** Slices of each of the two halves that are compared. */
-const WINDOW = 3
-/** With fewer slices nothing can be said. */
-export const MINIMUM_SLICES = 2 * WINDOW
-const TOLERANCE = 0.05
+/** Turns below which no drift can be told from noise. */
+const MINIMUM_TURNS = 8
+const TOLERANCE = 0.03
+/** Standard errors of the difference of two halves that noise explains. */
+const ERRORS = 3
 
 /**
- * Whether a process has stopped to become faster: the median of its last three slices is at most 5 % above that of the three before.
+ * Whether two sides have stopped to change against each other: the earlier and the later half of their turns show the same ratio,
+ * within 3 % or within three standard errors.
  *
- * Only a gain counts as unsteady. A machine that other programs slow down makes rates fall and rise; a compiler that still
- * optimises makes them rise only.
+ * The ratio, not the rate: on a shared machine the rate of an unchanged process moves by a factor of two within seconds, and
+ * both sides move alike.
  *
- * @param rates requests a second of each slice since the start of the process
+ * @param ratios of the turns, in their order
  */
-export function isSteady(rates: readonly number[]): boolean {
-  if (rates.length < MINIMUM_SLICES) return false
-  return median(rates.slice(-WINDOW)) <= median(rates.slice(-MINIMUM_SLICES, -WINDOW)) * (1 + TOLERANCE)
+export function isSteady(ratios: readonly number[]): boolean {
+  if (ratios.length < MINIMUM_TURNS) return true
+  const half = ratios.length >> 1
+  const [earlier, later] = [bootEffect(ratios.slice(0, half)), bootEffect(ratios.slice(half))]
+  if (earlier === undefined || later === undefined) return true
+  const error = Math.sqrt((earlier.variance ?? 0) + (later.variance ?? 0))
+  return Math.abs(later.log - earlier.log) <= Math.max(Math.log1p(TOLERANCE), ERRORS * error)
 }

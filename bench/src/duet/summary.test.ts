@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { RowBoot, SideBoot } from './measure-row.ts'
+import type { DuetBoot, SideBoot } from './measure.ts'
 import type { RowPlan, SidePlan } from './plan.ts'
-import { summarizeRow, summarizeStarts } from './summary.ts'
+import { summarizeRows, summarizeStarts } from './summary.ts'
 
 const OURS: SidePlan = { kind: 'process', name: 'ours', label: 'ours', process: 'a' }
 const OTHER: SidePlan = { kind: 'process', name: 'other', label: 'Other', process: 'b' }
@@ -13,7 +13,6 @@ const plan: RowPlan = {
   about: '',
   connections: 1,
   requests: [{ path: '/' }],
-  sliceMs: 100,
   sides: [OURS, OTHER, ABSENT],
 }
 
@@ -23,6 +22,7 @@ function side(rate: number, pacedMicros: number, steady = true): SideBoot {
     answered,
     errors: 0,
     seconds: 1,
+    bytes: 0,
     cpuMs: (answered * micros) / 1000,
     generatorShare: 0.4,
   })
@@ -35,8 +35,9 @@ function side(rate: number, pacedMicros: number, steady = true): SideBoot {
 }
 
 function summarize(...boots: readonly (readonly [SideBoot, SideBoot])[]) {
-  const measured: RowBoot[] = boots.map((sides) => ({ sides, pacedPerSecond: 100 }))
-  return summarizeRow({ plan, measured: [OURS, OTHER], boots: measured, interference: [] })
+  const measured: DuetBoot[] = boots.map((sides) => ({ sides, pacedPerSecond: 100 }))
+  const [row] = summarizeRows([{ plan, measured: [OURS, OTHER], boots: measured, interference: [] }])
+  return row ?? { sides: [] }
 }
 
 t.test('a ratio is ours divided by the other side, over rates and over CPU time', async (t) => {

@@ -1,23 +1,46 @@
 import type { DuetRowResult, DuetSideResult, DuetStartResult } from '../report/duet-schema.ts'
-import { geometricMean, median } from '../stats/effect.ts'
+import {
+  bootEffect,
+  type Dispersion,
+  dispersionOf,
+  type Effect,
+  effectOf,
+  effectOfTurns,
+  geometricMean,
+  median,
+} from '../stats/effect.ts'
 import type { MeasuredRow, StartTurn } from './duet-run.ts'
-import { type DuetEffect, duetEffect } from './effect.ts'
-import { type RowBoot, rateOf, type SideBoot, type Slice } from './measure-row.ts'
+import type { DuetBoot, SideBoot } from './measure.ts'
 import type { SidePlan, StartPlan } from './plan.ts'
+import { cpuMsOf, rateOf, ratiosOf, type Slice, sumOf } from './slice.ts'
 
 type Interval = DuetStartResult['effect']
 
-/** The figures of a row: each side, and ours against each other side. */
-export function summarizeRow({ plan, measured, boots }: MeasuredRow): DuetRowResult {
-  const { name, title, about, connections, sliceMs } = plan
+/** The figures of all rows: each side, and ours against each other side. */
+export function summarizeRows(rows: readonly MeasuredRow[]): DuetRowResult[] {
+  const dispersion = dispersionOf(
+    rows.flatMap(({ measured, boots }) =>
+      measured.slice(1).map((_, i) => effectsOf(boots, i + 1, 'slices', rateOf)),
+    ),
+  )
+  return rows.map((row) => summarizeRow(row, dispersion))
+}
+
+function summarizeRow({ plan, measured, boots }: MeasuredRow, dispersion: Dispersion): DuetRowResult {
+  const { name, title, about, connections } = plan
   return {
-    ...{ name, title, about, connections, sliceMs },
+    ...{ name, title, about, connections },
     fixedRatePerSecond: boots[0]?.pacedPerSecond ?? 0,
-    sides: plan.sides.map((side) => summarizeSide(side, measured.indexOf(side), boots)),
+    sides: plan.sides.map((side) => summarizeSide(side, measured.indexOf(side), boots, dispersion)),
   }
 }
 
-function summarizeSide(side: SidePlan, index: number, boots: readonly RowBoot[]): DuetSideResult {
+function summarizeSide(
+  side: SidePlan,
+  index: number,
+  boots: readonly DuetBoot[],
+  dispersion: Dispersion,
+): DuetSideResult {
   const { name, label } = side
   if (side.kind === 'absent') return { name, label, notRun: side.reason }
   const own = boots.flatMap(({ sides }) => sides[index] ?? [])
@@ -31,47 +54,52 @@ function summarizeSide(side: SidePlan, index: number, boots: readonly RowBoot[])
       rate: rounded(geometricMean((counted.length > 0 ? counted : own).map(rateOfBoot)), 1),
       cpuMicros: cpuMicros(own.flatMap((boot) => boot.slices)),
       fixedRateCpuMicros: cpuMicros(own.flatMap(({ paced }) => paced)),
-      generatorShare: rounded(Math.max(...own.map(generatorShare)), 3),
-      errors: slices.reduce((sum, { errors }) => sum + errors, 0),
+      generatorShare: rounded(Math.max(...own.map((boot) => sumOf(boot.slices).generatorShare)), 3),
+      errors: sumOf(slices).errors,
       boots: own.map((boot) => ({
         rate: rounded(rateOfBoot(boot), 1),
         cpuMicros: cpuMicros(boot.slices),
         fixedRateCpuMicros: cpuMicros(boot.paced),
         steady: boot.steady,
         warmUpSlices: boot.warmUpSlices,
+        slices: boot.slices.length,
       })),
     },
-    ...(index > 0 && compare(index, boots)),
+    ...(index > 0 && compare(index, boots, dispersion)),
   }
 }
 
 /** Ours against another side, over the boots in which both were steady; nothing without such a boot. */
-function compare(index: number, boots: readonly RowBoot[]): Pick<DuetSideResult, 'effect'> {
-  const pairs = boots.flatMap(({ sides: [ours, ...others] }) => {
-    const other = others[index - 1]
-    return ours?.steady && other?.steady ? [{ ours, other }] : []
-  })
-  const rate = duetEffect(pairs.map(({ ours, other }) => ratios(ours.slices, other.slices, rateOf)))
-  const cpu = duetEffect(pairs.map(({ ours, other }) => ratios(ours.paced, other.paced, cpuOf)))
+function compare(
+  index: number,
+  boots: readonly DuetBoot[],
+  dispersion: Dispersion,
+): Pick<DuetSideResult, 'effect'> {
+  const rate = effectOf(effectsOf(boots, index, 'slices', rateOf), dispersion)
+  const cpu = effectOf(effectsOf(boots, index, 'slices', cpuMsOf), dispersion)
+  const fixedRateCpu = effectOf(effectsOf(boots, index, 'paced', cpuMsOf), dispersion)
   if (rate.boots === 0) return {}
-  return { effect: { rate: interval(rate), ...(cpu.boots > 0 && { fixedRateCpu: interval(cpu) }) } }
+  return {
+    effect: {
+      rate: interval(rate),
+      ...(cpu.boots > 0 && { cpu: interval(cpu) }),
+      ...(fixedRateCpu.boots > 0 && { fixedRateCpu: interval(fixedRateCpu) }),
+    },
+  }
 }
 
-/** The ratio of each turn; turns without the figure are left out. */
-function ratios(
-  ours: readonly Slice[],
-  others: readonly Slice[],
+/** The effect of each boot in which ours and the other side were steady. */
+function effectsOf(
+  boots: readonly DuetBoot[],
+  index: number,
+  phase: 'slices' | 'paced',
   figure: (slice: Slice) => number | undefined,
-): number[] {
-  return ours.flatMap((slice, turn) => {
-    const other = others[turn]
-    const [a, b] = [figure(slice), other && figure(other)]
-    return a !== undefined && b !== undefined && a > 0 && b > 0 ? [a / b] : []
+) {
+  return boots.flatMap(({ sides }) => {
+    const [ours, other] = [sides[0], sides[index]]
+    if (!ours?.steady || !other?.steady) return []
+    return bootEffect(ratiosOf(ours[phase], other[phase], figure)) ?? []
   })
-}
-
-function cpuOf({ cpuMs, answered }: Slice): number | undefined {
-  return cpuMs === undefined || answered === 0 ? undefined : cpuMs / answered
 }
 
 /** CPU time a request in µs. */
@@ -83,12 +111,7 @@ function cpuMicros(slices: readonly Slice[]): number | null {
 }
 
 function rateOfBoot({ slices }: SideBoot): number {
-  const answered = slices.reduce((sum, slice) => sum + slice.answered, 0)
-  return answered / slices.reduce((sum, { seconds }) => sum + seconds, 0)
-}
-
-function generatorShare({ slices }: SideBoot): number {
-  return slices.reduce((sum, slice) => sum + slice.generatorShare, 0) / Math.max(1, slices.length)
+  return rateOf(sumOf(slices))
 }
 
 /** Start time and memory of each process; the ratio is ours against it. */
@@ -105,12 +128,12 @@ export function summarizeStarts({ processes }: StartPlan, turns: readonly StartT
       startMs: rounded(median(own.map(({ startMs }) => startMs)), 1),
       idleBytes: median(own.map(({ idleBytes }) => idleBytes)),
       loadedBytes: median(own.map(({ loadedBytes }) => loadedBytes)),
-      effect: interval(duetEffect(times)),
+      effect: interval(effectOfTurns(times)),
     }
   })
 }
 
-function interval({ boots, ratio, low, high }: DuetEffect): Interval {
+function interval({ boots, ratio, low, high }: Effect): Interval {
   return {
     boots,
     ratio: rounded(ratio, 4),

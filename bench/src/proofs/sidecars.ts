@@ -42,3 +42,15 @@ export function throughNginx(how: 'kept alive' | 'one each' | 'direct'): Proof {
     return fact
   }
 }
+
+/** The collector receives spans, or there is none. */
+export function exportsTraces(expected: boolean): Proof {
+  return ({ sidecar: { exports } }) => {
+    if (!expected) {
+      prove(exports === undefined, 'the service exports traces')
+      return 'no traces'
+    }
+    prove((exports ?? 0) > 0, 'the collector received no spans under load')
+    return 'the collector received spans under load'
+  }
+}

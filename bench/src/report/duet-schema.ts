@@ -28,6 +28,7 @@ const Side = strictObject({
           fixedRateCpuMicros: CpuMicros,
           steady: Type.Boolean({ description: 'false: the boot does not count' }),
           warmUpSlices: Count,
+          slices: Count,
         }),
       ),
     }),
@@ -35,6 +36,7 @@ const Side = strictObject({
   effect: Type.Optional(
     strictObject({
       rate: Interval,
+      cpu: Type.Optional(Interval),
       fixedRateCpu: Type.Optional(Interval),
     }),
   ),
@@ -45,7 +47,6 @@ const Row = strictObject({
   title: Type.String(),
   about: Type.String(),
   connections: Count,
-  sliceMs: Count,
   fixedRatePerSecond: NonNegative('the fixed rate at which the CPU time a request is measured'),
   sides: Type.Array(Side, { description: 'ours first' }),
 })
@@ -62,7 +63,7 @@ const Start = strictObject({
 /** The shape of the results of `bench floor` and `bench peers`; `duet-results.schema.json` is generated from it. */
 export const DUET_SCHEMA = Type.Object(
   {
-    schemaVersion: Type.Literal(1),
+    schemaVersion: Type.Literal(2),
     kind: Type.Union([Type.Literal('floor'), Type.Literal('peers')]),
     startedAt: Type.String({ description: 'ISO 8601' }),
     finishedAt: Type.String({ description: 'ISO 8601' }),

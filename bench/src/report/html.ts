@@ -30,7 +30,7 @@ ${complete ? '' : '<p class="warning">Interrupted: these are the results so far.
 ${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
 </header>
 <main>
-${section('Each tuning, with and without', 'Requests a second (p99 where the label says so) as shipped, divided by the same figure with one thing changed; the line is the 95 % interval over pairs of fresh processes. Above 1 the tuning helps. Grey: no difference was detected; the text gives the smallest difference that would be.', (width) => renderAblation(results, { width }))}
+${section('Each tuning, with and without', 'Requests a second (p99 where the label says so) as shipped, divided by the same figure with one thing changed; the line is the 95 % interval over boots of fresh processes. Above 1 the tuning helps. Grey: no difference was detected; the text gives the smallest difference that would be.', (width) => renderAblation(results, { width }))}
 ${refusals(results)}
 ${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario has a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
 ${scenarios.map(renderScenario).join('\n')}
@@ -44,9 +44,9 @@ ${method(results)}
 function headline({ scenarios }: Results): string {
   const naive = scenarios.find(({ name }) => name === 'naive')?.comparisons[0]
   if (naive?.verdict !== 'better') return ''
-  const { low, high, ratio, pairs } = naive.effect
+  const { low, high, ratio, boots } = naive.effect
   const interval = `${times(low)} to ${high === null ? '∞' : times(high)}`
-  return `<p class="headline"><strong>${times(ratio)}</strong> the requests a second of the same app with nothing tuned <span>95 % interval ${interval}, ${pairs} pairs</span></p>`
+  return `<p class="headline"><strong>${times(ratio)}</strong> the requests a second of the same app with nothing tuned <span>95 % interval ${interval}, ${boots} boots</span></p>`
 }
 
 function machineLines({ fingerprint, startedAt, seconds }: Results): string[] {

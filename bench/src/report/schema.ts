@@ -37,38 +37,53 @@ const Latency = strictObject({
   histogram: Type.String({ description: 'HdrHistogram V2, compressed, base64; microseconds' }),
 })
 
+const Ratio = Type.Optional(
+  strictObject({
+    log: Type.Number({ description: 'natural logarithm' }),
+    variance: NonNegative('of the logarithm, by the spread of the turns'),
+  }),
+)
+
 const Boot = strictObject({
-  round: Count,
-  bootMs: Ms,
-  warmup: strictObject({ slices: Count, steady: Type.Boolean() }),
+  boot: Count,
+  startMs: Ms,
+  warmUpSlices: Count,
+  slices: Count,
+  steady: Type.Boolean({ description: 'false: the ratio to the tuned variant still changed' }),
   throughput: NonNegative('requests a second, closed loop'),
   errors: Count,
   cpuMsPerRequest: NonNegative('of the server, over the closed loop'),
+  cpuMsAtFixedRate: Type.Optional(NonNegative('of the server a request, at the rate of the open loop')),
   rssBytes: Count,
   responseBytes: NonNegative('headers and body'),
   statements: NonNegative('SQL statements a request'),
   commands: NonNegative('Redis commands a request'),
   redisBytes: Type.Number({ description: 'bytes to and from Redis a request' }),
   generatorUtilisation: NonNegative(),
-  steal: NonNegative(),
-  otherCores: NonNegative(),
   latency: Type.Optional(Latency),
+  ratios: Type.Optional(strictObject({ rate: Ratio, cpu: Ratio, cpuAtFixedRate: Ratio })),
   objections: Type.Array(Type.String(), { description: 'why this boot does not count; empty: it counts' }),
+})
+
+const Bounds = Type.Tuple([Type.Number(), Type.Union([Type.Number(), Type.Null()])], {
+  description: '95 % interval over boots in ms; null: unbounded',
 })
 
 const Summary = strictObject({
   throughput: NonNegative('geometric mean over the boots that count'),
   cpuMsPerRequest: Ms,
+  cpuMsAtFixedRate: Type.Optional(Ms),
   rssBytes: NonNegative(),
   responseBytes: NonNegative(),
   statements: NonNegative(),
   commands: NonNegative(),
   redisBytes: Type.Number(),
-  bootMs: Ms,
+  startMs: Ms,
   latency: Type.Optional(
     strictObject({
       ratePerSecond: Type.Number(),
       ...Percentiles,
+      intervals: strictObject({ p50: Bounds, p99: Bounds, p999: Bounds }),
       errors: Count,
       curve: Type.Array(Type.Tuple([Type.Number(), Type.Number()]), { description: '[percentile, ms]' }),
     }),
@@ -87,7 +102,7 @@ const Variant = strictObject({
 })
 
 const Interval = strictObject({
-  pairs: Count,
+  boots: Type.Integer({ minimum: 0, description: 'boots that count' }),
   ratio: Type.Number({ description: 'above 1: the tuned side is better' }),
   low: Type.Number({ description: 'lower end of the 95 % interval' }),
   high: Type.Union([Type.Number(), Type.Null()], { description: 'upper end; null: unbounded' }),
@@ -99,6 +114,8 @@ const Comparison = strictObject({
   label: Type.String(),
   metric: Metric,
   effect: Interval,
+  cpu: Type.Optional(Interval),
+  cpuAtFixedRate: Type.Optional(Interval),
   pHolm: Type.Number({ description: 'p after Holm’s correction over all comparisons of the run' }),
   detectable: Type.Union([Type.Number(), Type.Null()], {
     description: 'the smallest ratio that would be detected in 4 runs of 5',
@@ -112,6 +129,15 @@ const Comparison = strictObject({
   refused: Type.Optional(Type.String()),
 })
 
+/** One boot of all variants of a scenario. */
+const Machine = strictObject({
+  boot: Count,
+  at: Type.String({ description: 'ISO 8601, start of the boot' }),
+  seconds: NonNegative(),
+  steal: NonNegative('share of the machine that the hypervisor gave to other guests'),
+  otherCores: NonNegative('CPU use of other programs, in cores'),
+})
+
 const Scenario = strictObject({
   name: Type.String(),
   title: Type.String(),
@@ -121,6 +147,7 @@ const Scenario = strictObject({
   primary: Metric,
   connections: Count,
   beside: Type.Optional(Type.Boolean({ description: 'latency is that of concurrent requests to /health' })),
+  boots: Type.Array(Machine),
   variants: Type.Array(Variant),
   comparisons: Type.Array(Comparison),
   refused: Type.Optional(Type.String({ description: 'why no figure of this scenario counts' })),
@@ -130,7 +157,7 @@ const Scenario = strictObject({
 /** The shape of `bench/results/<time>.json`; `results.schema.json` is generated from it. */
 export const RESULTS_SCHEMA = Type.Object(
   {
-    schemaVersion: Type.Literal(1),
+    schemaVersion: Type.Literal(2),
     startedAt: Type.String({ description: 'ISO 8601' }),
     finishedAt: Type.String({ description: 'ISO 8601' }),
     seconds: Type.Number({ minimum: 0 }),

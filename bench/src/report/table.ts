@@ -59,7 +59,7 @@ export function sentence(comparison: ComparisonResult): string {
   const { label, effect, verdict, detectable, metric, refused, pHolm } = comparison
   if (verdict === 'refused') return `${label}: refused: ${refused ?? 'no figures'}`
   const interval = `${effect.low.toFixed(2)} to ${effect.high === null ? '∞' : effect.high.toFixed(2)}`
-  const what = `${label}: ${times(effect.ratio)} ${metric === 'p99' ? 'on p99' : 'the requests/s'} (95 %: ${interval}, ${effect.pairs} pairs)`
+  const what = `${label}: ${times(effect.ratio)} ${metric === 'p99' ? 'on p99' : 'the requests/s'} (95 %: ${interval}, ${effect.boots} boots)`
   if (verdict !== 'no difference')
     return `${what}: ${verdict}, p ${pHolm < 0.001 ? '< 0.001' : pHolm.toFixed(3)}`
   const smallest =

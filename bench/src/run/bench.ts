@@ -2,13 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { abortable } from '@reference/async'
+import { buildBundles } from '@reference/local-stack'
+import type { DuetDurations } from '../duet/measure.ts'
 import { type Load, startLoad } from '../load/load.ts'
 import type { FingerprintResult } from '../report/schema.ts'
 import type { Dataset } from '../stack/dataset.ts'
 import { allowedCores, type Placement, pinSelf, planPlacement, preferGenerator } from '../stack/placement.ts'
+import { bundleFolder } from '../stack/server.ts'
 import { type BenchStack, startBenchStack } from '../stack/stack.ts'
 import { takeFingerprint } from './fingerprint.ts'
-import type { Durations } from './plan.ts'
 import type { Progress } from './progress.ts'
 
 /** The servers and settings that all boots of a run share. */
@@ -16,15 +18,15 @@ export interface Bench {
   readonly stack: BenchStack
   readonly load: Load
   readonly placement: Placement
-  /** For logs. */
+  /** The services as `pnpm build` bundles them, and logs. */
   readonly folder: string
-  readonly durations: Durations
+  readonly durations: DuetDurations
   readonly signal: AbortSignal
 }
 
 interface BenchOptions {
   readonly dataset: Dataset
-  readonly durations: Durations
+  readonly durations: DuetDurations
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -40,8 +42,12 @@ export async function withBench<T>(
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const load = startLoad()
   const starting = startBenchStack({ dataset, signal, say: (step) => progress.step(step) })
+  const building = buildBundles(bundleFolder(folder))
+  building.catch(() => {})
   try {
     const stack = await abortable(starting, signal)
+    // What production runs, from the sources as they are now; a bundle starts in a third of the time.
+    await abortable(building, signal)
     const preference = preferGenerator(load.pid, stack.pids)
     const fingerprint = takeFingerprint({
       placement: `${placement.note}; ${preference}`,

@@ -1,96 +1,105 @@
-import type { JobResult } from '../load/generator.ts'
+import type { DuetBoot, SideBoot } from '../duet/measure.ts'
+import { cpuMsOf, type LatencySlice, rateOf, ratiosOf, type Slice, sumOf } from '../duet/slice.ts'
 import type { BootResult } from '../report/schema.ts'
-import type { DatabaseCosts } from '../stack/counters.ts'
-import type { Interference } from '../stack/interference.ts'
-import { mergeHistograms, percentilesOf } from '../stats/histogram.ts'
+import { type BootEffect, bootEffect } from '../stats/effect.ts'
+import { createHistogram, encodeHistogram, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { objectionsTo } from './validity.ts'
 
-/** One measured boot. */
-export interface MeasuredBoot {
-  readonly boot: BootResult
-  /** Other programs disturbed it. */
-  readonly noisy: boolean
-  readonly proof: readonly string[]
-  readonly costs: DatabaseCosts
-}
-
-/** The load generator's figures. */
-export interface ClientFigures {
-  readonly warmup: { readonly slices: readonly number[]; readonly steady: boolean }
-  readonly closed: Omit<JobResult<'closed'>, 'slices' | 'steady'>
-  readonly open: (JobResult<'open'> & { readonly ratePerSecond: number }) | undefined
-}
-
-/** Figures that only the machine of the server has. */
-interface ServerFigures {
-  readonly bootMs: number
-  /** CPU time of the server during the closed loop. */
-  readonly cpuMs: number
+/** Figures of a variant that the load generator does not have. */
+export interface ServerFigures {
+  readonly startMs: number
   readonly rssBytes: number
-  readonly interference: Interference
-  readonly costs: DatabaseCosts
+  readonly responseBytes: number
+  readonly statements: number
+  readonly commands: number
+  readonly redisBytes: number
 }
 
 /** For a deployment on another machine. */
-export const UNKNOWN_SERVER: ServerFigures = {
-  bootMs: 0,
-  cpuMs: 0,
+export const UNKNOWN_SERVER: Omit<ServerFigures, 'responseBytes'> = {
+  startMs: 0,
   rssBytes: 0,
-  interference: { steal: 0, otherCores: 0 },
-  costs: { statements: 0, commands: 0, statementsByText: {}, commandsByName: {}, redisBytes: 0 },
+  statements: 0,
+  commands: 0,
+  redisBytes: 0,
 }
 
-export function toMeasuredBoot(
-  round: number,
-  { warmup, closed, open }: ClientFigures,
-  { bootMs, cpuMs, rssBytes, interference, costs }: ServerFigures,
-  proof: readonly string[],
-): MeasuredBoot {
-  const answered = Math.max(1, closed.answered)
-  const objections = objectionsTo({
-    interference,
-    generatorUtilisation: closed.utilisation,
-    lagP99Ms: open?.lagP99Ms ?? 0,
-    errorShare: (closed.errors + (open?.errors ?? 0)) / (answered + (open?.sent ?? 0)),
-  })
-  const { statements, commands, redisBytes } = costs
+/**
+ * The results of one variant in one boot.
+ *
+ * @param index of the variant among the sides of the boot; the first one is the tuned variant
+ */
+export function toBootResult(
+  boot: number,
+  { sides, pacedPerSecond }: DuetBoot,
+  index: number,
+  { startMs, rssBytes, responseBytes, statements, commands, redisBytes }: ServerFigures,
+): BootResult {
+  const side = sides[index] ?? { steady: false, warmUpSlices: 0, slices: [], paced: [] }
+  const total = sumOf(side.slices)
+  const latencies = latenciesOf(side)
+  const cpuAtFixedRate = cpuMsOf(sumOf(side.paced))
+  const { errors, sent } = latencies ?? { errors: 0, sent: 0 }
   return {
-    noisy: objections.some(({ kind }) => kind === 'noise'),
-    proof,
-    costs,
-    boot: {
-      round,
-      bootMs: rounded(bootMs),
-      warmup: { slices: warmup.slices.length, steady: warmup.steady },
-      throughput: rounded(closed.rate),
-      errors: closed.errors,
-      cpuMsPerRequest: rounded(cpuMs / answered, 4),
-      rssBytes,
-      responseBytes: rounded(closed.bytesPerRequest),
-      ...{ statements, commands, redisBytes },
-      generatorUtilisation: rounded(closed.utilisation, 3),
-      steal: rounded(interference.steal, 4),
-      otherCores: rounded(interference.otherCores, 3),
-      objections: objections.map(({ message }) => message),
-      ...(open && { latency: latencyOf(open) }),
-    },
+    boot,
+    startMs: rounded(startMs),
+    warmUpSlices: side.warmUpSlices,
+    slices: side.slices.length,
+    steady: side.steady,
+    throughput: rounded(total.answered === 0 ? 0 : rateOf(total)),
+    errors: total.errors,
+    cpuMsPerRequest: rounded(cpuMsOf(total) ?? 0, 4),
+    ...(cpuAtFixedRate !== undefined &&
+      side.paced.length > 0 && { cpuMsAtFixedRate: rounded(cpuAtFixedRate, 4) }),
+    rssBytes,
+    responseBytes: rounded(responseBytes),
+    ...{ statements, commands, redisBytes },
+    generatorUtilisation: rounded(total.generatorShare, 3),
+    objections: objectionsTo({
+      steady: side.steady,
+      generatorUtilisation: total.generatorShare,
+      errorShare: (total.errors + errors) / Math.max(1, total.answered + sent),
+    }),
+    ...(latencies && {
+      latency: { ...latencies, ratePerSecond: pacedPerSecond, lagP99Ms: rounded(latencies.lagP99Ms, 3) },
+    }),
+    ...(index > 0 && { ratios: ratiosToTuned(sides[0], side) }),
   }
 }
 
-/** The boot without its objections: it counts although other programs were busy. */
-export function withoutObjections(measured: MeasuredBoot): MeasuredBoot {
-  return { ...measured, boot: { ...measured.boot, objections: [] } }
+/** Latencies of all slices of a boot. */
+function latenciesOf({
+  slices,
+  paced,
+}: SideBoot): Omit<NonNullable<BootResult['latency']>, 'ratePerSecond'> | undefined {
+  const measured = [...slices, ...paced].flatMap(({ latency }): LatencySlice[] => (latency ? [latency] : []))
+  if (measured.length === 0) return undefined
+  const merged = createHistogram()
+  merged.add(mergeHistograms(measured.map(({ histogram }) => histogram)))
+  return {
+    sent: measured.reduce((sum, { sent }) => sum + sent, 0),
+    errors: measured.reduce((sum, { errors }) => sum + errors, 0),
+    ...percentilesOf(merged),
+    lagP99Ms: Math.max(...measured.map(({ lagP99Ms }) => lagP99Ms)),
+    histogram: encodeHistogram(merged),
+  }
 }
 
-function latencyOf({
-  ratePerSecond,
-  sent,
-  errors,
-  lagP99Ms,
-  histogram,
-}: NonNullable<ClientFigures['open']>): NonNullable<BootResult['latency']> {
-  const percentiles = percentilesOf(mergeHistograms([histogram]))
-  return { ratePerSecond, sent, errors, ...percentiles, lagP99Ms: rounded(lagP99Ms, 3), histogram }
+/** Logarithms of the tuned figure divided by this variant's, above 0 when tuned is better. */
+function ratiosToTuned(tuned: SideBoot | undefined, side: SideBoot): NonNullable<BootResult['ratios']> {
+  const of = (phase: 'slices' | 'paced', figure: (slice: Slice) => number | undefined, inverse: boolean) => {
+    const [a, b] = inverse ? [side, tuned] : [tuned, side]
+    return recorded(bootEffect(ratiosOf(a?.[phase] ?? [], b?.[phase] ?? [], figure)))
+  }
+  const rate = of('slices', rateOf, false)
+  const cpu = of('slices', cpuMsOf, true)
+  const cpuAtFixedRate = of('paced', cpuMsOf, true)
+  return { ...(rate && { rate }), ...(cpu && { cpu }), ...(cpuAtFixedRate && { cpuAtFixedRate }) }
+}
+
+function recorded(effect: BootEffect | undefined): { log: number; variance: number } | undefined {
+  if (effect === undefined) return undefined
+  return { log: Number(effect.log.toFixed(6)), variance: Number((effect.variance ?? 0).toPrecision(4)) }
 }
 
 function rounded(value: number, digits = 1): number {

@@ -5,7 +5,7 @@ import type { Observations } from '../proofs/proof.ts'
 import { type Counters, costsBetween, readCounters, totalsBetween } from '../stack/counters.ts'
 import { connectionsOpened } from '../stack/process-stats.ts'
 import type { BenchStack } from '../stack/stack.ts'
-import type { RunningBoot } from './start-boot.ts'
+import type { RunningVariant } from './running-variant.ts'
 
 type Counted = Pick<
   Observations,
@@ -14,8 +14,7 @@ type Counted = Pick<
 
 /** Sends requests one by one and reads the counters of the databases, the log and the kernel before and after. */
 export async function countRequests(
-  stack: BenchStack,
-  { server, origin, databaseUrl }: RunningBoot,
+  { server, origin, databaseUrl, stack }: RunningVariant,
   requests: readonly Request[],
   times: number,
 ): Promise<Counted> {

@@ -1,6 +1,6 @@
 import type { FingerprintResult, Results } from '../report/schema.ts'
 import type { Dataset } from '../stack/dataset.ts'
-import type { MeasuredScenario } from './rounds.ts'
+import type { MeasuredScenario } from './boots.ts'
 import { summarise } from './summary.ts'
 import { warningsOf } from './warnings.ts'
 
@@ -19,13 +19,7 @@ interface ResultsBuilder {
 }
 
 /** Call at the start of a run. */
-export function createResultsBuilder({
-  dataset,
-  allowNoise,
-}: {
-  readonly dataset: Dataset
-  readonly allowNoise: boolean
-}): ResultsBuilder {
+export function createResultsBuilder({ dataset }: { readonly dataset: Dataset }): ResultsBuilder {
   const startedAt = new Date().toISOString()
   const beganMs = performance.now()
   return {
@@ -33,7 +27,7 @@ export function createResultsBuilder({
     beganMs,
     finish({ fingerprint, measured, complete }) {
       const results: Results = {
-        schemaVersion: 1,
+        schemaVersion: 2,
         startedAt,
         finishedAt: new Date().toISOString(),
         seconds: Math.round((performance.now() - beganMs) / 100) / 10,
@@ -44,7 +38,7 @@ export function createResultsBuilder({
         warnings: [],
         scenarios: summarise(measured),
       }
-      return { ...results, warnings: warningsOf(results, allowNoise) }
+      return { ...results, warnings: warningsOf(results) }
     },
   }
 }

@@ -77,6 +77,10 @@ export interface Variant {
   readonly front?: SidecarKind
   /** A container that the service's statements go through; migrations and LISTEN connect directly. */
   readonly pooler?: SidecarKind
+  /** Tracing is on, and this share of the traces is kept and exported, 0–1. */
+  readonly tracesKept?: number
+  /** Has a Redis of its own, which it may empty without emptying the caches of the variants beside it. */
+  readonly ownRedis?: boolean
   /** Runs before each measurement, for example to empty Redis. */
   readonly before?: (stack: BenchStack, origin: string) => Promise<void>
   /** Facts that must hold before a figure of this variant counts. */

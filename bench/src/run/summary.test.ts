@@ -25,23 +25,40 @@ t.test('a harmful tuning has the verdict worse', async (t) => {
 })
 
 t.test(
-  'a pair with an objection does not count, and too few pairs are refused with the reason',
+  'a boot with an objection does not count, and too few boots are refused with the reason',
   async (t) => {
-    const measured = sampleMeasured(scenario, { tuned: 20_000, off: 10_000 }, { rounds: 4 })
-    const boots = new Map(
-      [...measured.boots].map(([name, of]) => [
-        name,
-        of.map((boot, round) =>
-          name === 'off' && round > 1
-            ? { ...boot, boot: { ...boot.boot, objections: ['other programs used 0.50 cores'] } }
-            : boot,
-        ),
-      ]),
-    )
-    const [result] = summarise([{ ...measured, boots }])
-    t.match(result?.comparisons, [{ verdict: 'refused', refused: /other programs/, effect: { pairs: 2 } }])
+    const measured = sampleMeasured(scenario, { tuned: 20_000, off: 10_000 }, { boots: 4 })
+    for (const { variants } of measured.boots.slice(2)) variants.get('off')?.boot.objections.push('it failed')
+    const [result] = summarise([measured])
+    t.match(result?.comparisons, [{ verdict: 'refused', refused: 'it failed', effect: { boots: 2 } }])
   },
 )
+
+t.test('CPU time a request has an effect of its own, at the maximum and at the fixed rate', async (t) => {
+  const [result] = summarise([sampleMeasured(scenario, { tuned: 20_000, off: 10_000 })])
+  const [{ cpu, cpuAtFixedRate } = {}] = result?.comparisons ?? []
+  for (const effect of [cpu, cpuAtFixedRate]) t.ok((effect?.low ?? 0) > 1.8 && (effect?.high ?? 9) < 2.2)
+})
+
+t.test('percentiles have intervals over boots', async (t) => {
+  const [result] = summarise([sampleMeasured(scenario, { tuned: 20_000, off: 10_000 })])
+  const latency = result?.variants[0]?.summary.latency
+  for (const name of ['p50', 'p99', 'p999'] as const) {
+    const [low, high] = latency?.intervals[name] ?? [0, 0]
+    t.ok(low > 0 && low <= (latency?.[name] ?? 0) && (latency?.[name] ?? 1e9) <= (high ?? 0), name)
+  }
+})
+
+t.test('the p99 of a boot in which the generator was late does not count, its throughput does', async (t) => {
+  const late = (primary: 'throughput' | 'p99') => {
+    const measured = sampleMeasured(sampleScenario('s', ['off'], primary), { tuned: 4000, off: 400 })
+    for (const { variants } of measured.boots.slice(1))
+      for (const { boot } of variants.values()) if (boot.latency) boot.latency.lagP99Ms = 15
+    return summarise([measured])[0]?.comparisons
+  }
+  t.match(late('p99'), [{ verdict: 'refused', refused: /sent 15\.0 ms late/ }])
+  t.match(late('throughput'), [{ verdict: 'better' }])
+})
 
 t.test('a refused scenario has no verdicts', async (t) => {
   const measured = sampleMeasured(scenario, { tuned: 20_000, off: 10_000 })
@@ -51,10 +68,10 @@ t.test('a refused scenario has no verdicts', async (t) => {
 
 t.test('all comparisons of a run are corrected together', async (t) => {
   const many = Array.from({ length: 12 }, (_, i) =>
-    sampleMeasured(sampleScenario(`s${i}`, ['off']), { tuned: 1030, off: 1000 }, { rounds: 4 }),
+    sampleMeasured(sampleScenario(`s${i}`, ['off']), { tuned: 1030, off: 1000 }, { boots: 4 }),
   )
   const alone = summarise(many.slice(0, 1))[0]?.comparisons[0]
   const together = summarise(many)[0]?.comparisons[0]
-  t.equal(alone?.effect.p, together?.effect.p)
-  t.ok((together?.pHolm ?? 0) > (alone?.pHolm ?? 1))
+  t.equal(alone?.pHolm, alone?.effect.p)
+  t.ok((together?.pHolm ?? 0) > (together?.effect.p ?? 1))
 })

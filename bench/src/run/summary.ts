@@ -1,34 +1,52 @@
 import type { BootResult, ComparisonResult, ScenarioResult, VariantResult } from '../report/schema.ts'
-import { type Effect, geometricMean, mean, median, pairedEffect } from '../stats/effect.ts'
+import {
+  type BootEffect,
+  type Dispersion,
+  dispersionOf,
+  type Effect,
+  effectOf,
+  effectOfBoots,
+  geometricMean,
+  mean,
+  median,
+} from '../stats/effect.ts'
 import { curveOf, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
-import { judge, MINIMUM_PAIRS } from '../stats/verdict.ts'
-import type { MeasuredBoot } from './boot-result.ts'
-import type { MeasuredScenario } from './rounds.ts'
-import type { Variant } from './scenario.ts'
-
-type Metric = 'throughput' | 'p99'
+import { judge, MINIMUM_BOOTS } from '../stats/verdict.ts'
+import type { MeasuredScenario } from './boots.ts'
+import type { Scenario, Variant } from './scenario.ts'
+import type { MeasuredBoot } from './scenario-boot.ts'
+import { latenessOf } from './validity.ts'
 
 interface Compared {
   readonly scenario: string
   readonly variant: Variant
-  readonly metric: Metric
+  readonly metric: Scenario['primary']
   readonly effect: Effect
+  readonly cpu: Effect
+  readonly cpuAtFixedRate: Effect
   readonly refused: string | undefined
 }
 
+type Ratio = keyof NonNullable<BootResult['ratios']>
+
 /** Figures of each variant and verdicts. The comparisons of all scenarios are judged together. */
 export function summarise(measured: readonly MeasuredScenario[]): ScenarioResult[] {
-  const compared = measured
-    .filter(({ notRun }) => notRun === undefined)
-    .flatMap((of) => of.scenario.variants.map((variant) => compare(of, variant)))
-  const judged = judge(compared)
+  const run = measured.filter(({ notRun }) => notRun === undefined)
+  const dispersion = dispersionOfRun(run)
+  const judged = judge(
+    run.flatMap((of) => of.scenario.variants.map((variant) => compare(of, variant, dispersion))),
+  )
   return measured.map(({ scenario, boots, refused, notRun }) => {
     const { name, title, about, guide, service, primary, connections } = scenario
     return {
       ...{ name, title, about, guide, service, primary, connections },
       ...(scenario.open?.beside && { beside: true }),
+      boots: boots.map(({ machine }) => machine),
       variants: [scenario.tuned, ...scenario.variants].map((variant) =>
-        toVariantResult(variant, boots.get(variant.name) ?? []),
+        toVariantResult(
+          variant,
+          boots.flatMap(({ variants }) => variants.get(variant.name) ?? []),
+        ),
       ),
       comparisons: judged.filter(({ item }) => item.scenario === name).map(toComparisonResult),
       ...(refused !== undefined && { refused }),
@@ -37,56 +55,95 @@ export function summarise(measured: readonly MeasuredScenario[]): ScenarioResult
   })
 }
 
+/** The effect of the only comparison of a scenario, by itself. */
+export function effectOfComparison(of: MeasuredScenario): Effect {
+  const [variant] = of.scenario.variants
+  if (variant === undefined) throw new Error(`${of.scenario.name} compares nothing`)
+  return compare(of, variant, { factor: 1, degrees: 0 }).effect
+}
+
+/** How much more boots differ than their turns explain, over all comparisons by throughput. */
+function dispersionOfRun(run: readonly MeasuredScenario[]): Dispersion {
+  return dispersionOf(
+    run.flatMap((of) =>
+      of.scenario.primary === 'throughput'
+        ? of.scenario.variants.map((variant) => effectsOf(of, variant, 'rate').effects)
+        : [],
+    ),
+  )
+}
+
+function compare(of: MeasuredScenario, variant: Variant, dispersion: Dispersion): Compared {
+  const { name, primary: metric } = of.scenario
+  const { effects, objections } =
+    metric === 'throughput' ? effectsOf(of, variant, 'rate') : p99Effects(of, variant)
+  const effect = effectOf(effects, dispersion)
+  const reason = of.refused ?? (effect.boots < MINIMUM_BOOTS ? objections[0] : undefined)
+  const cpu = effectOf(effectsOf(of, variant, 'cpu').effects, dispersion)
+  const cpuAtFixedRate = effectOf(effectsOf(of, variant, 'cpuAtFixedRate').effects, dispersion)
+  return { scenario: name, variant, metric, effect, cpu, cpuAtFixedRate, refused: reason }
+}
+
+interface Pairwise {
+  readonly effects: readonly BootEffect[]
+  /** Why boots do not count. */
+  readonly objections: readonly string[]
+}
+
+function effectsOf(of: MeasuredScenario, variant: Variant, ratio: Ratio): Pairwise {
+  return pairwise(of, variant, (_tuned, other) => other.ratios?.[ratio])
+}
+
+function p99Effects(of: MeasuredScenario, variant: Variant): Pairwise {
+  return pairwise(of, variant, (tuned, other) => {
+    const [a, b] = [tuned.latency, other.latency]
+    if (!a || !b) return undefined
+    return (
+      latenessOf(Math.max(a.lagP99Ms, b.lagP99Ms)) ?? { log: Math.log(b.p99 / a.p99), variance: undefined }
+    )
+  })
+}
+
+/** The effect of each boot that counts. `effect` returns a sentence where a figure must not count. */
+function pairwise(
+  { scenario, boots }: MeasuredScenario,
+  variant: Variant,
+  effect: (tuned: BootResult, other: BootResult) => BootEffect | string | undefined,
+): Pairwise {
+  const objections: string[] = []
+  const effects = boots.flatMap(({ variants }) => {
+    const [tuned, other] = [variants.get(scenario.tuned.name)?.boot, variants.get(variant.name)?.boot]
+    if (tuned === undefined || other === undefined) return []
+    const against = [...tuned.objections, ...other.objections]
+    const found = against.length > 0 ? undefined : effect(tuned, other)
+    objections.push(...against, ...(typeof found === 'string' ? [found] : []))
+    return found === undefined || typeof found === 'string' ? [] : [found]
+  })
+  return { effects, objections }
+}
+
 function toComparisonResult({
   item,
   pHolm,
   verdict,
 }: ReturnType<typeof judge<Compared>>[number]): ComparisonResult {
-  const { variant, metric, refused } = item
-  const { pairs, ratio, low, high, p, detectable } = item.effect
+  const { variant, metric, refused, effect, cpu, cpuAtFixedRate } = item
   return {
     variant: variant.name,
     label: variant.label,
     metric,
-    effect: { pairs, ratio, low, high: finite(high), p },
+    effect: intervalOf(effect),
+    ...(cpu.boots > 0 && { cpu: intervalOf(cpu) }),
+    ...(cpuAtFixedRate.boots > 0 && { cpuAtFixedRate: intervalOf(cpuAtFixedRate) }),
     pHolm,
-    detectable: finite(detectable),
+    detectable: finite(effect.detectable),
     verdict,
-    ...(verdict === 'refused' && { refused: refused ?? `only ${pairs} of ${MINIMUM_PAIRS} pairs` }),
+    ...(verdict === 'refused' && { refused: refused ?? `only ${effect.boots} of ${MINIMUM_BOOTS} boots` }),
   }
 }
 
-/** The ratio of two boots, above 1 when `tuned` is better; undefined without figures. */
-export function ratioOf(metric: Metric, tuned: BootResult, other: BootResult): number | undefined {
-  const [a, b] = [tuned, other].map((boot) => (metric === 'throughput' ? boot.throughput : boot.latency?.p99))
-  if (!a || !b) return undefined
-  return metric === 'throughput' ? a / b : b / a
-}
-
-/** The pairs of boots of the same round. */
-export function pairsOf(a: readonly BootResult[], b: readonly BootResult[]): [BootResult, BootResult][] {
-  const byRound = new Map(b.map((boot) => [boot.round, boot]))
-  return a.flatMap((first): [BootResult, BootResult][] => {
-    const second = byRound.get(first.round)
-    return second === undefined ? [] : [[first, second]]
-  })
-}
-
-function compare({ scenario, boots, refused }: MeasuredScenario, variant: Variant): Compared {
-  const { name, primary: metric } = scenario
-  const [tuned, other] = [scenario.tuned, variant].map((of) =>
-    (boots.get(of.name) ?? []).map(({ boot }) => boot),
-  )
-  const objections: string[] = []
-  const ratios = pairsOf(tuned ?? [], other ?? []).flatMap(([a, b]) => {
-    const ratio = ratioOf(metric, a, b)
-    if (ratio === undefined) return []
-    const found = [...a.objections, ...b.objections]
-    objections.push(...found)
-    return found.length > 0 ? [] : [ratio]
-  })
-  const reason = refused ?? (ratios.length < MINIMUM_PAIRS ? objections[0] : undefined)
-  return { scenario: name, variant, metric, effect: pairedEffect(ratios), refused: reason }
+function intervalOf({ boots, ratio, low, high, p }: Effect): ComparisonResult['effect'] {
+  return { boots, ratio, low, high: finite(high), p }
 }
 
 function toVariantResult(variant: Variant, measured: readonly MeasuredBoot[]): VariantResult {
@@ -108,25 +165,40 @@ function summaryOf(boots: readonly BootResult[]): VariantResult['summary'] {
   const valid = boots.filter(({ objections }) => objections.length === 0)
   const counted = valid.length > 0 ? valid : boots
   const meanOf = (pick: (boot: BootResult) => number) => round(mean(counted.map(pick)))
-  const latencies = counted.flatMap(({ latency }) => (latency === undefined ? [] : [latency]))
-  const merged = mergeHistograms(latencies.map(({ histogram }) => histogram))
+  const atFixedRate = counted.flatMap(({ cpuMsAtFixedRate }) => cpuMsAtFixedRate ?? [])
   return {
     throughput: round(geometricMean(counted.map(({ throughput }) => throughput).filter((rate) => rate > 0))),
     cpuMsPerRequest: meanOf(({ cpuMsPerRequest }) => cpuMsPerRequest),
+    ...(atFixedRate.length > 0 && { cpuMsAtFixedRate: round(mean(atFixedRate)) }),
     rssBytes: Math.round(meanOf(({ rssBytes }) => rssBytes)),
     responseBytes: meanOf(({ responseBytes }) => responseBytes),
     statements: median(counted.map(({ statements }) => statements)),
     commands: median(counted.map(({ commands }) => commands)),
     redisBytes: meanOf(({ redisBytes }) => redisBytes),
-    bootMs: meanOf(({ bootMs }) => bootMs),
-    ...(latencies.length > 0 && {
-      latency: {
-        ratePerSecond: latencies[0]?.ratePerSecond ?? 0,
-        ...percentilesOf(merged),
-        errors: latencies.reduce((sum, { errors }) => sum + errors, 0),
-        curve: curveOf(merged),
-      },
-    }),
+    startMs: meanOf(({ startMs }) => startMs),
+    ...latencySummary(counted),
+  }
+}
+
+/** Percentiles of all latencies together, and the 95 % intervals of p50, p99 and p99.9 over boots. */
+function latencySummary(boots: readonly BootResult[]): Pick<VariantResult['summary'], 'latency'> {
+  const all = boots.flatMap(({ latency }) => latency ?? [])
+  const onTime = all.filter(({ lagP99Ms }) => latenessOf(lagP99Ms) === undefined)
+  const latencies = onTime.length > 0 ? onTime : all
+  if (latencies.length === 0) return {}
+  const merged = mergeHistograms(latencies.map(({ histogram }) => histogram))
+  const interval = (percentile: 'p50' | 'p99' | 'p999'): [number, number | null] => {
+    const { low, high } = effectOfBoots(latencies.map((latency) => latency[percentile]))
+    return [round(low), finite(high)]
+  }
+  return {
+    latency: {
+      ratePerSecond: latencies[0]?.ratePerSecond ?? 0,
+      ...percentilesOf(merged),
+      intervals: { p50: interval('p50'), p99: interval('p99'), p999: interval('p999') },
+      errors: latencies.reduce((sum, { errors }) => sum + errors, 0),
+      curve: curveOf(merged),
+    },
   }
 }
 

@@ -1,20 +1,17 @@
 import t from 'tap'
 import { parseCoreList, planPlacement } from '../stack/placement.ts'
-import { objectionsTo } from './validity.ts'
+import { latenessOf, objectionsTo } from './validity.ts'
 
-const quiet = { steal: 0, otherCores: 0.02 }
-
-t.test('no objection on a quiet machine with an idle generator', async (t) => {
-  t.same(objectionsTo({ interference: quiet, generatorUtilisation: 0.6, lagP99Ms: 0.4, errorShare: 0 }), [])
+t.test('no objection to a steady boot with an idle generator', async (t) => {
+  t.same(objectionsTo({ steady: true, generatorUtilisation: 0.6, errorShare: 0 }), [])
 })
 
-t.test('each kind of interference has its objection', async (t) => {
-  const kinds = (found: ReturnType<typeof objectionsTo>) => found.map(({ kind }) => kind)
-  t.same(kinds(objectionsTo({ interference: { steal: 0.1, otherCores: 0 } })), ['noise'])
-  t.same(kinds(objectionsTo({ interference: { steal: 0, otherCores: 0.6 } })), ['noise'])
-  t.same(kinds(objectionsTo({ interference: quiet, generatorUtilisation: 0.97 })), ['generator'])
-  t.same(kinds(objectionsTo({ interference: quiet, lagP99Ms: 20 })), ['generator'])
-  t.match(objectionsTo({ interference: quiet, errorShare: 0.02 }), [{ kind: 'errors', message: /2\.0 %/ }])
+t.test('each fault has its objection', async (t) => {
+  t.match(objectionsTo({ steady: false }), [/still changed/])
+  t.match(objectionsTo({ generatorUtilisation: 0.97 }), [/generator was busy for 97\.0 %/])
+  t.match(objectionsTo({ errorShare: 0.02 }), [/2\.0 % of the requests failed/])
+  t.equal(latenessOf(9.9), undefined)
+  t.match(latenessOf(20), /sent 20\.0 ms late/)
 })
 
 t.test('the server has a core of its own', async (t) => {

@@ -1,6 +1,4 @@
-import type { Interference } from '../stack/interference.ts'
-
-/** Beyond these limits a figure describes the generator or other programs rather than the server. */
+/** Beyond these limits a figure describes the generator rather than the server. */
 export const VALIDITY_LIMITS = {
   /** Share of the time for which the generator's event loop may be busy. */
   generatorUtilisation: 0.92,
@@ -9,46 +7,44 @@ export const VALIDITY_LIMITS = {
    * 4–5 ms during `/all` and `/report`, on both sides of a comparison.
    */
   generatorLagMs: 10,
-  /** Share of the machine's time that the hypervisor may give to other guests. */
-  steal: 0.03,
-  /** CPU use of other programs, in cores. */
-  otherCores: 0.15,
   /** Share of requests that may fail. */
   errors: 0.001,
 } as const
 
-/** A reason against a measurement. */
-interface Objection {
-  readonly kind: 'noise' | 'generator' | 'errors'
-  readonly message: string
-}
+/**
+ * Limits above which other programs are reported. Such a boot counts: both sides were loaded in turns of a fraction of a second, so
+ * that the interval contains what other programs did.
+ */
+export const NOISE_LIMITS = {
+  /** Share of the machine's time that the hypervisor gave to other guests. */
+  steal: 0.03,
+  /** CPU use of other programs, in cores. */
+  otherCores: 0.15,
+} as const
 
-/** Reasons why a measurement must not count; empty for a valid one. */
+/** Reasons why a boot of a variant must not count; empty for a valid one. */
 export function objectionsTo(measured: {
-  readonly interference: Interference
+  readonly steady?: boolean
   readonly generatorUtilisation?: number
-  readonly lagP99Ms?: number
   readonly errorShare?: number
-}): Objection[] {
-  const { interference, generatorUtilisation = 0, lagP99Ms = 0, errorShare = 0 } = measured
-  const { steal, otherCores } = interference
+}): string[] {
+  const { steady = true, generatorUtilisation = 0, errorShare = 0 } = measured
   const limits = VALIDITY_LIMITS
-  const checks: [exceeded: boolean, kind: Objection['kind'], message: string][] = [
-    [steal > limits.steal, 'noise', `the hypervisor took ${percent(steal)} of the time`],
-    [otherCores > limits.otherCores, 'noise', `other programs used ${otherCores.toFixed(2)} cores`],
+  const checks: [exceeded: boolean, message: string][] = [
+    [!steady, 'the ratio to the tuned variant still changed after the warm-up'],
     [
       generatorUtilisation > limits.generatorUtilisation,
-      'generator',
       `the load generator was busy for ${percent(generatorUtilisation)} of the time`,
     ],
-    [
-      lagP99Ms > limits.generatorLagMs,
-      'generator',
-      `the load generator sent ${lagP99Ms.toFixed(1)} ms late (p99)`,
-    ],
-    [errorShare > limits.errors, 'errors', `${percent(errorShare)} of the requests failed`],
+    [errorShare > limits.errors, `${percent(errorShare)} of the requests failed`],
   ]
-  return checks.flatMap(([exceeded, kind, message]) => (exceeded ? [{ kind, message }] : []))
+  return checks.flatMap(([exceeded, message]) => (exceeded ? [message] : []))
+}
+
+/** Why latencies must not count; undefined for valid ones. @param lagP99Ms how late the generator sent its requests, p99 */
+export function latenessOf(lagP99Ms: number): string | undefined {
+  if (lagP99Ms <= VALIDITY_LIMITS.generatorLagMs) return undefined
+  return `the load generator sent ${lagP99Ms.toFixed(1)} ms late (p99)`
 }
 
 function percent(share: number): string {

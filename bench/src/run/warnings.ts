@@ -1,8 +1,8 @@
 import type { Results } from '../report/schema.ts'
-import { VALIDITY_LIMITS } from './validity.ts'
+import { NOISE_LIMITS, VALIDITY_LIMITS } from './validity.ts'
 
 /** Facts that limit the meaning of these results. */
-export function warningsOf({ scenarios, fingerprint }: Results, allowNoise: boolean): string[] {
+export function warningsOf({ scenarios, fingerprint }: Results): string[] {
   const boots = scenarios.flatMap((scenario) =>
     scenario.variants.flatMap((variant) =>
       variant.boots.map((boot) => ({ name: `${scenario.name} (${variant.name})`, boot })),
@@ -14,7 +14,10 @@ export function warningsOf({ scenarios, fingerprint }: Results, allowNoise: bool
     ({ boot }) => boot.generatorUtilisation > VALIDITY_LIMITS.generatorUtilisation * 0.9,
   )
   const saturatedNames = [...new Set(saturated.map(({ name }) => name))]
-  const unsteady = boots.filter(({ boot }) => !boot.warmup.steady)
+  const machine = scenarios.flatMap((scenario) => scenario.boots)
+  const disturbed = machine.filter(
+    ({ steal, otherCores }) => steal > NOISE_LIMITS.steal || otherCores > NOISE_LIMITS.otherCores,
+  )
   // The versions of a deployment's servers are unknown.
   const ownStack = fingerprint.postgres !== undefined
   const checks: [applies: boolean, warning: string][] = [
@@ -26,15 +29,14 @@ export function warningsOf({ scenarios, fingerprint }: Results, allowNoise: bool
       ownStack && fingerprint.redis === undefined,
       'no Redis: tier 2 was off, and its scenarios show no effect',
     ],
-    [allowNoise, 'boots count even when other programs were busy (--allow-noise)'],
     [invalid.length > 0, `${invalid.length} of ${boots.length} boots do not count: ${reasons.join('; ')}`],
     [
       saturatedNames.length > 0,
       `the load generator was near its own limit in ${saturatedNames.join(', ')}: the server may be faster than shown`,
     ],
     [
-      unsteady.length > boots.length / 4,
-      `${unsteady.length} of ${boots.length} boots were measured before they were steady`,
+      disturbed.length > 0,
+      `other programs or other guests used the processor in ${disturbed.length} of ${machine.length} boots: intervals are wider than on an idle machine`,
     ],
   ]
   return checks.flatMap(([applies, warning]) => (applies ? [warning] : []))

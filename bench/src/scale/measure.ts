@@ -1,9 +1,9 @@
-import { duetEffect } from '../duet/effect.ts'
 import { orderOf } from '../duet/order.ts'
 import type { Request } from '../load/request.ts'
 import type { ScaleResults } from '../report/scale-schema.ts'
 import type { Bench } from '../run/bench.ts'
 import { type Server, startServer } from '../stack/server.ts'
+import { effectOfTurns } from '../stats/effect.ts'
 import { mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { CALL_GROUPS, type Call, type CallGroup } from './calls.ts'
 import type { ScaledDatabase } from './databases.ts'
@@ -75,7 +75,7 @@ export async function measureScale(
 function growthOf(larger: readonly (readonly string[])[], smaller: readonly (readonly string[])[]) {
   const medianOf = (slice: string) => percentilesOf(mergeHistograms([slice])).p50
   return multiple(
-    duetEffect(
+    effectOfTurns(
       larger.map((turns, boot) =>
         turns.map((slice, turn) => medianOf(slice) / medianOf(smaller[boot]?.[turn] ?? slice)),
       ),

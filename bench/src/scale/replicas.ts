@@ -1,12 +1,12 @@
-import { duetEffect } from '../duet/effect.ts'
-import { measureRow, type RowBoot, type RowDurations, rateOf } from '../duet/measure-row.ts'
+import { type DuetBoot, type DuetDurations, measureDuet } from '../duet/measure.ts'
 import { httpSide } from '../duet/sides.ts'
+import { rateOf, ratiosOf } from '../duet/slice.ts'
 import type { ReplicaResult } from '../report/scale-schema.ts'
 import type { Bench } from '../run/bench.ts'
 import { pullImage, whyNoContainers } from '../stack/docker.ts'
 import { NGINX_IMAGE, startNginx } from '../stack/nginx.ts'
 import { type Server, startServer } from '../stack/server.ts'
-import { mean } from '../stats/effect.ts'
+import { effectOfTurns, mean } from '../stats/effect.ts'
 import { multiple } from './multiple.ts'
 
 /** A page that costs a replica far more than nginx, so that the replicas are the limit. No two requests share a reply. */
@@ -24,7 +24,7 @@ const NONE = { ratio: 1, low: 1, high: 1 }
 export async function measureReplicas(
   bench: Bench,
   counts: readonly number[],
-  { boots, durations }: { boots: number; durations: RowDurations },
+  { boots, durations }: { boots: number; durations: DuetDurations },
 ): Promise<ReplicaResult[]> {
   const { placement, signal } = bench
   const cores = placement.server.length + placement.rest.length
@@ -32,7 +32,7 @@ export async function measureReplicas(
   const notRun = (replicas: number) =>
     reason ?? (replicas < cores ? undefined : `needs ${replicas + 1} cores, this machine has ${cores}`)
   const possible = counts.filter((count) => notRun(count) === undefined)
-  const rows: RowBoot[] = []
+  const rows: DuetBoot[] = []
   for (let boot = 0; boot < boots && possible.length > 0; boot++) {
     rows.push(await measureBoot(bench, possible, durations))
   }
@@ -40,9 +40,8 @@ export async function measureReplicas(
     const side = possible.indexOf(replicas)
     if (side < 0) return { replicas, notRun: notRun(replicas) ?? '', ratePerSecond: 0, gain: NONE }
     const rates = rows.map((row) => (row.sides[side]?.slices ?? []).map(rateOf))
-    const single = rows.map((row) => (row.sides[0]?.slices ?? []).map(rateOf))
-    const gain = duetEffect(
-      rates.map((turns, boot) => turns.map((rate, turn) => rate / (single[boot]?.[turn] ?? rate))),
+    const gain = effectOfTurns(
+      rows.map(({ sides }) => ratiosOf(sides[side]?.slices ?? [], sides[0]?.slices ?? [], rateOf)),
     )
     return {
       replicas,
@@ -55,8 +54,8 @@ export async function measureReplicas(
 async function measureBoot(
   bench: Bench,
   counts: readonly number[],
-  durations: RowDurations,
-): Promise<RowBoot> {
+  durations: DuetDurations,
+): Promise<DuetBoot> {
   const { stack, load, placement, folder, signal } = bench
   await using processes = new AsyncDisposableStack()
   const servers: Server[] = []
@@ -85,5 +84,5 @@ async function measureBoot(
     const side = httpSide(load, target, { connections: CONNECTIONS, requests: REQUESTS })
     sides.push(processes.adopt(side, (each) => each.close()))
   }
-  return measureRow(sides, durations)
+  return measureDuet(sides, durations, () => 1)
 }

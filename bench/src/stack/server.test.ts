@@ -13,6 +13,7 @@ t.test('the start of a service on a taken port fails with its log', async (t) =>
   const { port } = other.address() as AddressInfo
   const starting = startServer({
     service: 'reference-api',
+    build: 'sources',
     environment: { PORT: String(port), DATABASE_URL: 'postgres://user@127.0.0.1:1/none' },
     cores: [],
     folder: t.testdir({}),

@@ -12,12 +12,32 @@ interface ServerOptions extends StartOptions {
   readonly service: ServiceName
   /** Settings as environment variables; all others have their defaults. */
   readonly environment: Readonly<Record<string, string>>
+  /** Default: the bundle. */
+  readonly build?: Build
 }
 
-/** Starts `services/<name>/src/main.ts` on a free port and waits until it is ready. */
-export function startServer({ service, environment, ...options }: ServerOptions): Promise<Server> {
+/** Starts a service on a free port and waits until it is ready. */
+export function startServer({
+  service,
+  environment,
+  build = 'dist',
+  ...options
+}: ServerOptions): Promise<Server> {
   const { folder } = options
-  return startProcess(servicePlan(service, SERVICES[service].main, { folder, environment }), options)
+  return startProcess(servicePlan(service, fileOf(service, build, folder), { folder, environment }), options)
+}
+
+/** Which files of a service are started: the bundle, which is what production runs, or its sources. */
+export type Build = 'dist' | 'sources'
+
+/** The main file of a service. `folder` is the one of the run, which holds the bundles. */
+export function fileOf(service: ServiceName, build: Build, folder: string): string {
+  return build === 'dist' ? join(bundleFolder(folder), service, 'main.js') : SERVICES[service].main
+}
+
+/** Where a run bundles the services. */
+export function bundleFolder(folder: string): string {
+  return join(folder, 'dist')
 }
 
 /**

@@ -83,6 +83,16 @@ export async function startBenchStack(options: {
   }
 }
 
+/** The same stack with another Redis. The caller disconnects `redis`. */
+export function withRedis(stack: BenchStack, redisUrl: string): BenchStack {
+  return {
+    ...stack,
+    redisUrl,
+    environment: { ...stack.environment, REDIS_URL: redisUrl },
+    redis: new Redis(redisUrl, { maxRetriesPerRequest: 1 }),
+  }
+}
+
 /** Builds statistics and the visibility map; otherwise autovacuum does so during the first measurements. */
 async function vacuum(superuserUrl: string, databaseUrl: string): Promise<void> {
   const sql = postgres(inDatabase(superuserUrl, databaseName(databaseUrl)), { max: 1, onnotice: () => {} })

@@ -1,2 +1,2 @@
-export { mean, median, pairedEffect } from './effect.ts'
+export { effectOfBoots, mean, median } from './effect.ts'
 export { type Histogram, mergeHistograms, percentilesOf } from './histogram.ts'

@@ -3,8 +3,8 @@ import { holm } from './holm.ts'
 
 type Verdict = 'better' | 'worse' | 'no difference' | 'refused'
 
-/** With fewer pairs the interval is too wide for any verdict. */
-export const MINIMUM_PAIRS = 3
+/** With fewer boots the interval is too wide for any verdict. */
+export const MINIMUM_BOOTS = 3
 
 interface Judged<T> {
   readonly item: T
@@ -18,7 +18,7 @@ export function judge<T extends { readonly effect: Effect; readonly refused?: st
   items: readonly T[],
   level = 0.05,
 ): Judged<T>[] {
-  const counted = items.filter((item) => item.refused === undefined && item.effect.pairs >= MINIMUM_PAIRS)
+  const counted = items.filter((item) => item.refused === undefined && item.effect.boots >= MINIMUM_BOOTS)
   const adjusted = holm(counted.map(({ effect }) => effect.p))
   return items.map((item) => {
     const index = counted.indexOf(item)

@@ -11,10 +11,11 @@ export function bundleOf(service: ServiceName): string {
 /**
  * Runs `pnpm build`, each time: it takes a few seconds, and bundles that are older than their sources would run unnoticed.
  *
+ * @param folder in place of `dist`
  * @throws CommandError when a source does not bundle; the reason is on standard error
  */
-export async function buildBundles(): Promise<void> {
-  const child = spawn(process.execPath, ['tools/build/main.ts'], {
+export async function buildBundles(folder = 'dist'): Promise<void> {
+  const child = spawn(process.execPath, ['tools/build/main.ts', '--to', folder], {
     cwd: REPOSITORY_ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],
   })

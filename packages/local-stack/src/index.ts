@@ -1,3 +1,4 @@
+export { buildBundles } from './bundles.ts'
 export { prepareDatabase, type Rows } from './development-data.ts'
 export type { LocalStackError, LocalStackErrorCode } from './errors.ts'
 export { freePort } from './free-port.ts'

@@ -1,0 +1,190 @@
+import { orderOf } from './order.ts'
+import { rateOf, ratiosOf, type Side, type Slice, sumOf } from './slice.ts'
+import { isSteady } from './steady.ts'
+
+export interface DuetDurations {
+  /** Load of each side before anything counts. */
+  readonly warmUpMs: number
+  /** Load of each side at its maximum rate. */
+  readonly measureMs: number
+  /** Load of each side after which a side that still changes is given up. */
+  readonly limitMs: number
+  /** Of one slice at the fixed rate; 0: none. */
+  readonly pacedMs: number
+  readonly pacedTurns: number
+}
+
+export interface SideBoot {
+  /** False when the ratio to the first side still changed at the limit. Then the boot does not count. */
+  readonly steady: boolean
+  /** Slices that do not count. */
+  readonly warmUpSlices: number
+  readonly slices: readonly Slice[]
+  /** At the fixed rate. */
+  readonly paced: readonly Slice[]
+}
+
+export interface DuetBoot {
+  /** In the order of the sides. */
+  readonly sides: readonly SideBoot[]
+  readonly pacedPerSecond: number
+}
+
+/** The first slice of a side, whose rate is not known yet. */
+const FIRST_SLICE_MS = 100
+const SHORTEST_SLICE_MS = 25
+const LONGEST_SLICE_MS = 400
+/** Replies of each connection in a slice. */
+const REPLIES = 5
+const MINIMUM_TURNS = 8
+/** Of sides whose slices have a duration of their own. */
+const MINIMUM_LONG_TURNS = 3
+/** For filling caches, beyond the time of the warm-up. */
+const GRACE_MS = 10_000
+
+/**
+ * Measures sides that are all alive at once. They are loaded in turns of short slices, in balanced order, so that whatever the
+ * machine does meets all of them alike.
+ *
+ * Short slices, because the speed of a shared core changes within a second: in the same time, slices of 25 ms gave ratios with
+ * two thirds of the spread that slices of 50 ms gave (identical sides, eight boots each).
+ *
+ * @param fixedRate the rate of the paced slices, from the slowest side's maximum rate
+ */
+export async function measureDuet(
+  sides: readonly Side[],
+  durations: DuetDurations,
+  fixedRate: (slowestPerSecond: number) => number,
+): Promise<DuetBoot> {
+  const runs = sides.map((side) => new SideRun(side))
+  const turns = new Turns(runs, durations)
+  await turns.warmUp()
+  const steady = await turns.measure()
+  const slowest = Math.min(...runs.map(({ rate }) => rate))
+  const pacedPerSecond = fixedRate(slowest)
+  const paced = await paceInTurns(sides, durations, pacedPerSecond)
+  return {
+    pacedPerSecond,
+    sides: runs.map((run, i) => ({
+      steady: steady[i] ?? true,
+      warmUpSlices: run.dropped,
+      slices: run.slices,
+      paced: paced[i] ?? [],
+    })),
+  }
+}
+
+/** The slices of one side. */
+class SideRun {
+  readonly side: Side
+  slices: Slice[] = []
+  /** Slices of the warm-up. */
+  dropped = 0
+  #sliceMs: number
+
+  constructor(side: Side) {
+    this.side = side
+    this.#sliceMs = side.sliceMs ?? FIRST_SLICE_MS
+  }
+
+  async load(): Promise<void> {
+    const slice = await this.side.load(this.#sliceMs)
+    this.slices.push(slice)
+    if (this.side.sliceMs !== undefined || slice.answered === 0) return
+    const replyMs = (this.side.connections * 1000) / rateOf(slice)
+    this.#sliceMs = Math.min(LONGEST_SLICE_MS, Math.max(SHORTEST_SLICE_MS, Math.ceil(REPLIES * replyMs)))
+  }
+
+  /** Requests a second over the slices that count. */
+  get rate(): number {
+    return rateOf(sumOf(this.slices))
+  }
+
+  drop(count: number): void {
+    this.dropped += this.slices.splice(0, count).length
+  }
+}
+
+class Turns {
+  readonly #runs: readonly SideRun[]
+  readonly #durations: DuetDurations
+  readonly #began = performance.now()
+  #turn = 0
+
+  constructor(runs: readonly SideRun[], durations: DuetDurations) {
+    this.#runs = runs
+    this.#durations = durations
+  }
+
+  async warmUp(): Promise<void> {
+    const until = this.#began + this.#durations.warmUpMs * this.#runs.length
+    const answered = this.#runs.map(() => 0)
+    const mustFill = () => this.#runs.some(({ side }, i) => (answered[i] ?? 0) < side.warmUpRequests)
+    while (performance.now() < until || (mustFill() && performance.now() < until + GRACE_MS)) {
+      await this.#loadEach()
+      for (const [i, run] of this.#runs.entries())
+        answered[i] = (answered[i] ?? 0) + (run.slices[0]?.answered ?? 0)
+      this.#drop(1)
+    }
+  }
+
+  /**
+   * Loads until there are enough turns and the sides have stopped to change against each other. What a longer warm-up would have
+   * dropped is dropped.
+   *
+   * @returns for each side whether it is steady
+   */
+  async measure(): Promise<boolean[]> {
+    const { measureMs, limitMs } = this.#durations
+    const limit = this.#began + limitMs * this.#runs.length
+    while (true) {
+      await this.#loadFor(measureMs * this.#runs.length)
+      const steady = this.#steady()
+      if (steady.every(Boolean) || performance.now() > limit) return steady
+      this.#drop(Math.ceil(this.#turns / 2))
+    }
+  }
+
+  get #turns(): number {
+    return this.#runs[0]?.slices.length ?? 0
+  }
+
+  async #loadFor(totalMs: number): Promise<void> {
+    const long = this.#runs.every(({ side }) => side.sliceMs !== undefined)
+    const minimum = long ? MINIMUM_LONG_TURNS : MINIMUM_TURNS
+    const loadedMs = () => this.#runs.reduce((sum, { slices }) => sum + sumOf(slices).seconds * 1000, 0)
+    while (this.#turns < minimum || loadedMs() < totalMs) await this.#loadEach()
+  }
+
+  async #loadEach(): Promise<void> {
+    for (const index of orderOf(this.#runs.length, this.#turn++)) await this.#runs[index]?.load()
+  }
+
+  #drop(count: number): void {
+    for (const run of this.#runs) run.drop(count)
+  }
+
+  #steady(): boolean[] {
+    const [first] = this.#runs
+    return this.#runs.map(
+      (run) => run === first || isSteady(ratiosOf(first?.slices ?? [], run.slices, rateOf)),
+    )
+  }
+}
+
+/** Loads each side at the fixed rate once a turn. Returns the slices of each side; none for a side without that mode. */
+async function paceInTurns(
+  sides: readonly Side[],
+  { pacedMs, pacedTurns }: DuetDurations,
+  ratePerSecond: number,
+): Promise<Slice[][]> {
+  const slices = sides.map((): Slice[] => [])
+  if (pacedMs === 0) return slices
+  for (let turn = 0; turn < pacedTurns; turn++) {
+    for (const index of orderOf(sides.length, turn)) {
+      const slice = await sides[index]?.paced?.(ratePerSecond, pacedMs)
+      if (slice !== undefined) slices[index]?.push(slice)
+    }
+  }
+  return slices
+}

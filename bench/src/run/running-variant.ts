@@ -1,0 +1,105 @@
+import { join } from 'node:path'
+import { startRedis } from '@reference/local-stack'
+import type { ServiceName } from '@reference/shop/services'
+import { bundleFolder, type Server, startServer } from '../stack/server.ts'
+import type { Sidecar, SidecarKind } from '../stack/sidecar.ts'
+import { type BenchStack, withRedis } from '../stack/stack.ts'
+import { startTraceReceiver } from '../stack/trace-receiver.ts'
+import type { Bench } from './bench.ts'
+import type { Scenario, Variant } from './scenario.ts'
+
+/** The processes of one variant. */
+export interface RunningVariant {
+  readonly variant: Variant
+  readonly server: Server
+  /** Processes besides the server. */
+  readonly otherPids: readonly number[]
+  /** Address for requests: the server's, or that of the proxy in front of it. */
+  readonly origin: string
+  readonly sidecars: readonly Sidecar[]
+  /** What counts its requests: the sidecars, and a collector of traces. */
+  readonly counted: readonly Pick<Sidecar, 'counters'>[]
+  readonly databaseUrl: string
+  /** With the Redis of this variant. */
+  readonly stack: BenchStack
+}
+
+/** Starts the processes of a variant and registers them with `processes`, which stops them. */
+export async function startVariant(
+  bench: Bench,
+  scenario: Scenario,
+  variant: Variant,
+  processes: AsyncDisposableStack,
+): Promise<RunningVariant> {
+  const { placement, folder, signal } = bench
+  const stack = variant.ownRedis ? await startOwnRedis(bench.stack, processes) : bench.stack
+  const databaseUrl = variant.database
+    ? await stack.copy(variant.database.name, variant.database.change)
+    : stack.databaseUrl
+  const startService = async (
+    service: ServiceName,
+    cores: readonly number[],
+    settings: Readonly<Record<string, string>>,
+  ) => {
+    const environment = { ...stack.environment, DATABASE_URL: databaseUrl, ...settings }
+    return processes.adopt(await startServer({ service, environment, cores, folder, signal }), stop)
+  }
+  const startSidecar = async (kind: SidecarKind, behind: string) =>
+    processes.adopt(await kind.start({ behind, stack, cores: placement.rest, folder, signal }), stop)
+
+  const upstream = scenario.upstream && (await startService('reference-api', placement.rest, {}))
+  const pooler = variant.pooler && (await startSidecar(variant.pooler, databaseUrl))
+  const receiver =
+    variant.tracesKept === undefined ? undefined : processes.adopt(await startTraceReceiver(), stop)
+  const server = await startService(
+    scenario.service,
+    scenario.everyCore ? placement.threads : placement.server,
+    {
+      ...(upstream && { UPSTREAM_URL: upstream.origin }),
+      ...(pooler && { DATABASE_URL: pooler.url, DATABASE_DIRECT_URL: databaseUrl }),
+      ...(receiver && tracing(scenario.service, variant.tracesKept ?? 0, receiver.url, folder)),
+      ...variant.environment,
+    },
+  )
+  const front = variant.front && (await startSidecar(variant.front, server.origin))
+  const sidecars = [pooler, front].filter((sidecar) => sidecar !== undefined)
+  return {
+    variant,
+    server,
+    otherPids: upstream ? [upstream.pid] : [],
+    origin: front?.url ?? server.origin,
+    sidecars,
+    counted: receiver ? [...sidecars, receiver] : sidecars,
+    databaseUrl,
+    stack,
+  }
+}
+
+/** The settings that a deployment has for tracing. */
+function tracing(
+  service: ServiceName,
+  share: number,
+  endpoint: string,
+  folder: string,
+): Record<string, string> {
+  return {
+    NODE_OPTIONS: `--import ${join(bundleFolder(folder), service, 'telemetry.js')}`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+    OTEL_TRACES_SAMPLER_ARG: String(share),
+    // The last batch is exported while the service is observed.
+    OTEL_BSP_SCHEDULE_DELAY: '200',
+  }
+}
+
+/** A Redis that the variant may empty without emptying the caches of the variants beside it. */
+async function startOwnRedis(stack: BenchStack, processes: AsyncDisposableStack): Promise<BenchStack> {
+  if (stack.redis === undefined) return stack
+  const server = processes.adopt(await startRedis(), stop)
+  const own = withRedis(stack, server.url)
+  processes.defer(() => own.redis?.disconnect())
+  return own
+}
+
+async function stop(process: { stop(): Promise<unknown> }): Promise<void> {
+  await process.stop()
+}

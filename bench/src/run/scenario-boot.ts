@@ -1,0 +1,158 @@
+import { abortable } from '@reference/async'
+import { measureDuet } from '../duet/measure.ts'
+import { orderOf } from '../duet/order.ts'
+import type { OpenSide } from '../duet/sides.ts'
+import type { LatencySlice } from '../duet/slice.ts'
+import { BenchError, UnprovenError } from '../errors.ts'
+import type { BootResult, ScenarioResult } from '../report/schema.ts'
+import type { DatabaseCosts } from '../stack/counters.ts'
+import { watchInterference } from '../stack/interference.ts'
+import { residentBytesOf } from '../stack/process-stats.ts'
+import type { Bench } from './bench.ts'
+import { toBootResult } from './boot-result.ts'
+import { type ObservedVariant, observeVariant } from './observe.ts'
+import { type RunningVariant, startVariant } from './running-variant.ts'
+import { openLoopRate, type Scenario } from './scenario.ts'
+import { variantSide } from './variant-side.ts'
+
+/** One variant in one boot. */
+export interface MeasuredBoot {
+  readonly boot: BootResult
+  readonly proof: readonly string[]
+  readonly costs: DatabaseCosts
+}
+
+/** All variants of a scenario, alive at once. */
+export interface ScenarioBoot {
+  /** By the name of the variant. */
+  readonly variants: ReadonlyMap<string, MeasuredBoot>
+  /** What else the machine did. */
+  readonly machine: ScenarioResult['boots'][number]
+  /** Of the open loop. */
+  readonly ratePerSecond: number
+}
+
+interface Started {
+  readonly running: RunningVariant
+  readonly side: OpenSide
+}
+
+/**
+ * Measures a boot. An unproven boot is measured once more, because a proof also fails when other programs disturb a cache.
+ *
+ * @param rate of the open loop; default: by the throughput of the slowest variant
+ * @returns the boot, or why this scenario cannot be measured: unproven twice, or a service does not start
+ */
+export async function attemptBoot(
+  bench: Bench,
+  scenario: Scenario,
+  boot: number,
+  rate: number | undefined,
+): Promise<ScenarioBoot | string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await measureBoot(bench, scenario, boot, rate)
+    } catch (error) {
+      bench.signal.throwIfAborted()
+      if (!(error instanceof BenchError)) throw error
+      if (!(error instanceof UnprovenError) || attempt === 2) return error.message
+    }
+  }
+}
+
+/** Starts fresh processes for all variants of a scenario, measures them beside each other and stops them. */
+async function measureBoot(
+  bench: Bench,
+  scenario: Scenario,
+  boot: number,
+  rate: number | undefined,
+): Promise<ScenarioBoot> {
+  const [at, began] = [new Date().toISOString(), performance.now()]
+  const { placement, load, durations, signal } = bench
+  // Stops in reverse order, so that no proxy loses its upstream under load.
+  await using processes = new AsyncDisposableStack()
+  processes.defer(() => load.reapOnExit({}))
+  const started = await startAll(bench, scenario, boot, processes)
+  const sidecars = started.flatMap(({ running }) => running.sidecars.map(({ pid }) => pid))
+  const watched = watchInterference(placement.server.length + placement.rest.length || 1, sidecars)
+  const sides = started.map(({ side }) => side)
+  const duet = await abortable(
+    measureDuet(sides, durations, (slowest) => rate ?? openLoopRate(slowest)),
+    signal,
+  )
+  const { steal, otherCores } = watched()
+  const variants = new Map<string, MeasuredBoot>()
+  for (const [index, { running, side }] of started.entries()) {
+    const rssBytes = residentBytesOf(running.server.pid) ?? 0
+    const latencies = [...(duet.sides[index]?.slices ?? []), ...(duet.sides[index]?.paced ?? [])].flatMap(
+      ({ latency }): LatencySlice[] => (latency ? [latency] : []),
+    )
+    const observed = await observeNamed(bench, scenario, { running, side, latencies })
+    const { costs, responseBytes, proof } = observed
+    const { statements, commands, redisBytes } = costs
+    const figures = {
+      startMs: running.server.startMs,
+      rssBytes,
+      responseBytes,
+      statements,
+      commands,
+      redisBytes,
+    }
+    variants.set(running.variant.name, { boot: toBootResult(boot, duet, index, figures), proof, costs })
+  }
+  const seconds = Number(((performance.now() - began) / 1000).toFixed(1))
+  return {
+    variants,
+    ratePerSecond: duet.pacedPerSecond,
+    machine: { boot, at, seconds, steal: rounded(steal, 4), otherCores: rounded(otherCores, 3) },
+  }
+}
+
+/** Starts the variants in an order that changes from boot to boot; returns them in the order of the scenario. */
+async function startAll(
+  bench: Bench,
+  scenario: Scenario,
+  boot: number,
+  processes: AsyncDisposableStack,
+): Promise<Started[]> {
+  const variants = [scenario.tuned, ...scenario.variants]
+  const started: Started[] = []
+  const pids: number[] = []
+  const containers: string[] = []
+  for (const index of orderOf(variants.length, boot)) {
+    const variant = variants[index]
+    if (variant === undefined) continue
+    const running = await named(variant.name, () => startVariant(bench, scenario, variant, processes))
+    pids.push(running.server.pid, ...running.otherPids)
+    containers.push(...running.sidecars.map(({ container }) => container))
+    bench.load.reapOnExit({ pids, containers })
+    const side = variantSide(bench, scenario, running)
+    processes.defer(() => side.close())
+    started[index] = { running, side }
+  }
+  return started
+}
+
+function observeNamed(
+  bench: Bench,
+  scenario: Scenario,
+  of: Started & { readonly latencies: readonly LatencySlice[] },
+): Promise<ObservedVariant> {
+  return named(of.running.variant.name, () => abortable(observeVariant(bench, scenario, of), bench.signal))
+}
+
+/** Adds the name of the variant to an error of the benchmark. */
+async function named<T>(variant: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof UnprovenError) throw new UnprovenError(`${variant}: ${error.message}`)
+    if (error instanceof BenchError)
+      throw new BenchError(error.code, `${variant}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}
