@@ -129,7 +129,7 @@ function textMarks(bars: readonly Bar[], narrow: boolean): Plot.Markish[] {
 function valueText({ comparison }: Bar, narrow: boolean): string {
   const { verdict, effect, detectable } = comparison
   if (verdict !== 'no difference') return times(effect.ratio)
-  const smallest = detectable === null ? '' : ` (detects ≥ ${((detectable - 1) * 100).toFixed(0)} %)`
+  const smallest = detectable === null ? '' : ` (would see ≥ ${((detectable - 1) * 100).toFixed(0)} %)`
   // On a phone the grey colour alone shows it.
   return `${times(effect.ratio)}${narrow ? '' : ' no difference'}${smallest}`
 }

@@ -10,9 +10,8 @@ h3{font-size:15px;margin:26px 0 4px;color:var(--strong)}
 h4{font-size:14px;margin:14px 0 2px}
 p{margin:6px 0 12px}
 .meta{font-size:13.5px;opacity:.85}
-.headline{background:var(--panel);border-radius:10px;padding:16px 20px;color:var(--strong);font-size:18px}
-.headline strong{font-size:44px;line-height:1;display:inline-block;margin-right:10px;color:var(--better);letter-spacing:-.02em}
-.headline span{display:block;font-size:13.5px;opacity:.75;margin-top:6px}
+.headline{font-size:34px;margin-bottom:8px}
+.headline strong{font-size:52px;line-height:1;color:var(--better);letter-spacing:-.02em}
 .warning{border-left:4px solid var(--worse);padding:6px 12px;background:var(--panel);font-size:14.5px}
 .verdict{margin:4px 0;padding-left:12px;border-left:4px solid var(--none);font-size:15px}
 .verdict.better{border-color:var(--better)}.verdict.worse{border-color:var(--worse)}
@@ -33,7 +32,7 @@ details{font-size:13.5px;margin-top:14px}summary{cursor:pointer}
 details ul{margin:4px 0;padding-left:20px;overflow-wrap:anywhere}
 code{font-size:.92em;overflow-wrap:anywhere}
 @media (max-width:640px){
- body{padding:20px 16px 48px;font-size:15.5px}h1{font-size:25px}h2{margin-top:40px}
+ body{padding:20px 16px 48px;font-size:15.5px}h1{font-size:25px}.headline{font-size:26px}.headline strong{font-size:38px}h2{margin-top:40px}
  figure.wide{display:none}figure.narrow{display:block}
  tbody th{min-width:108px;max-width:120px;overflow-wrap:break-word}th,td{padding:6px 6px 6px 9px}
 }

@@ -3,10 +3,12 @@ import { DARK_COLOURS, LIGHT_COLOURS, seriesColour } from './chart.ts'
 import { number, times } from './format.ts'
 import { REPORT_STYLE } from './html-style.ts'
 import { renderLatencies, renderThroughputAgainstLatency, throughputLegend } from './latency-charts.ts'
+import { MACHINE_LEGEND, renderMachine } from './machine-chart.ts'
 import type { ComparisonResult, Results, ScenarioResult, VariantResult } from './schema.ts'
 import { costCells, sentence } from './table.ts'
 
 const TITLE = 'What each tuning is worth on this machine'
+const SLICES = '25 to 400 ms'
 
 /** The results as one HTML file without network access: charts, tables, proofs, method. */
 export function renderReport(results: Results): string {
@@ -23,17 +25,17 @@ ${REPORT_STYLE}</style>
 </head>
 <body>
 <header>
-<h1>${TITLE}</h1>
-${headline(results)}
+${heading(results)}
 <p class="meta">${machineLines(results).map(escapeHtml).join('<br>')}</p>
 ${complete ? '' : '<p class="warning">Interrupted: these are the results so far.</p>'}
 ${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
 </header>
 <main>
-${section('Each tuning, with and without', 'Requests a second (p99 where the label says so) as shipped, divided by the same figure with one thing changed; the line is the 95 % interval over boots of fresh processes. Above 1 the tuning helps. Grey: no difference was detected; the text gives the smallest difference that would be.', (width) => renderAblation(results, { width }))}
-${refusals(results)}
+${section('Each tuning, with and without', 'Requests a second as shipped, divided by requests a second with one thing changed (p99 where the label says so). Above 1 the tuning helps. The line is the 95 % interval over boots of fresh processes. Grey: no difference was seen; the text names the smallest difference that this run would have seen.', (width) => renderAblation(results, { width }))}
 ${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario has a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
+${refusals(results)}
 ${scenarios.map(renderScenario).join('\n')}
+${section('The machine during the run', 'Processor time that the benchmark did not use itself, for each boot. All variants of a scenario are loaded in turns of a fraction of a second, so that other programs meet all of them alike: they widen the intervals and do not move them.', (width) => renderMachine(results, { width }), legend(MACHINE_LEGEND))}
 ${method(results)}
 </main>
 </body>
@@ -41,12 +43,14 @@ ${method(results)}
 `
 }
 
-function headline({ scenarios }: Results): string {
+/** The first sentence of the report: what all tunings together are worth. */
+function heading({ scenarios }: Results): string {
   const naive = scenarios.find(({ name }) => name === 'naive')?.comparisons[0]
-  if (naive?.verdict !== 'better') return ''
+  if (naive?.verdict !== 'better') return `<h1>${TITLE}</h1>`
   const { low, high, ratio, boots } = naive.effect
   const interval = `${times(low)} to ${high === null ? '∞' : times(high)}`
-  return `<p class="headline"><strong>${times(ratio)}</strong> the requests a second of the same app with nothing tuned <span>95 % interval ${interval}, ${boots} boots</span></p>`
+  return `<h1 class="headline">This machine: tuned <strong>${times(ratio)}</strong> naive</h1>
+<p class="meta">Requests a second of the same mix of reads as shipped, divided by those of the same app with nothing tuned; 95 % interval ${interval}, ${boots} boots.</p>`
 }
 
 function machineLines({ fingerprint, startedAt, seconds }: Results): string[] {
@@ -92,8 +96,8 @@ function renderScenario(scenario: ScenarioResult): string {
 <p>${escapeHtml(about)} <span class="meta">Guide: ${escapeHtml(guide)}. ${connections} caller${connections === 1 ? '' : 's'} in the closed loop${rate ? `; open loop at ${number(rate)} requests/s` : ''}.</span></p>
 ${comparisons.map(verdictLine).join('\n')}
 <div class="scroll"><table>
-<thead><tr><th></th><th>requests/s</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>errors</th><th>SQL</th><th>Redis</th><th>reply</th><th>CPU</th><th>RSS</th><th>boots</th></tr>
-<tr class="unit"><th></th><th>closed loop</th><th>ms</th><th>ms</th><th>ms</th><th>ms</th><th></th><th>per req.</th><th>per req.</th><th>bytes</th><th>ms/req.</th><th>MB</th><th></th></tr></thead>
+<thead><tr><th></th><th>requests/s</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>errors</th><th>SQL</th><th>Redis</th><th>reply</th><th>CPU max.</th><th>CPU fixed</th><th>RSS</th><th>boots</th></tr>
+<tr class="unit"><th></th><th>closed loop</th><th>ms</th><th>ms</th><th>ms</th><th>ms</th><th></th><th>per req.</th><th>per req.</th><th>bytes</th><th>µs/req.</th><th>µs/req.</th><th>MB</th><th></th></tr></thead>
 <tbody>${variants.map(row).join('')}</tbody></table></div>
 ${latencySection(scenario)}
 <details><summary>Proofs of each variant</summary>${variants.map(proofs).join('')}</details>
@@ -158,7 +162,7 @@ function method({ fingerprint, world, command }: Results): string {
   const { cores, cpuModel, kernel, platform, settings } = fingerprint
   const rows = Object.entries(world).map(([table, count]) => `${count.toLocaleString('en')} ${table}`)
   return `<section><h2>Method</h2>
-<p>One figure is one fresh process: started as in production, warmed up until two successive quarters of a second differ by less than 5 %, then measured. Variants are booted in the order A B, B A, A B …, and only the ratio within each pair counts, so that drift of the machine cancels out. The interval is Student’s t over the logarithms of those ratios; verdicts are corrected for the number of comparisons (Holm). Throughput is closed loop: each caller sends its next request after the reply. Latency is open loop: requests are due at a fixed rate, at most half of the slowest variant’s throughput, and latency counts from the due time, so that a stall delays all requests that are due during it.</p>
+<p>All variants of a scenario are alive at once, each in a fresh process on the same core, and are loaded in turns: slices of ${SLICES}, in balanced order (A B, B A, …), after a warm-up that does not count. The effect of a boot is the trimmed mean of the logarithms of the ratios of its turns. The interval is that of a moderated t over boots, with the variance of the turns and of the boots; verdicts are corrected for the number of comparisons (Holm). Throughput is closed loop: each caller sends its next request after the reply. Latency is open loop: requests are due at a fixed rate, at most half of the slowest variant’s throughput, and latency counts from the due time, so that a stall delays all requests that are due during it. CPU time a request is that of the service with all its threads, at the maximum rate and at that fixed rate.</p>
 <p>Postgres and Redis count statements and commands themselves. ${escapeHtml(rows.join(', '))}. <code>${escapeHtml(command)}</code></p>
 <details><summary>Machine and settings</summary><ul>
 <li>${escapeHtml(`${cores} × ${cpuModel}, ${kernel}, ${platform}`)}</li>

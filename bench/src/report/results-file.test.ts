@@ -30,10 +30,13 @@ t.test('results of an interrupted run without a single boot are valid', async (t
 })
 
 t.test('invalid results are refused with the paths of their errors', async (t) => {
-  const folder = t.testdir({ 'a.json': '{', 'b.json': '{"schemaVersion":2}' })
+  const folder = t.testdir({ 'a.json': '{', 'b.json': '{"schemaVersion":1}' })
   t.throws(() => readResults(join(folder, 'none.json')), { code: 'RESULTS_UNREADABLE' })
   t.throws(() => readResults(join(folder, 'a.json')), { code: 'RESULTS_UNREADABLE' })
-  t.throws(() => readResults(join(folder, 'b.json')), { code: 'RESULTS_INVALID', message: /schemaVersion/ })
+  t.throws(() => readResults(join(folder, 'b.json')), {
+    code: 'RESULTS_INVALID',
+    message: /schemaVersion 1, .* measure them anew/,
+  })
   const broken = { ...results, seconds: -1 }
   t.throws(() => writeResults(join(folder, 'c.json'), broken), {
     code: 'RESULTS_INVALID',

@@ -109,7 +109,19 @@ function checkWith<Schema extends TSchema>(
   file: string,
 ): Static<Schema> {
   if (Value.Check(schema, value)) return value
+  refuseOlderVersion(schema, value, file)
   const errors = [...Value.Errors(schema, value)].slice(0, 5)
   const list = errors.map(({ instancePath, message }) => `  ${instancePath || '/'}: ${message}`).join('\n')
   throw new BenchError('RESULTS_INVALID', `${file} does not match ${name}:\n${list}`)
+}
+
+/** Results of an older version of the benchmark have other figures, not only other names. */
+function refuseOlderVersion(schema: TSchema, value: unknown, file: string): void {
+  const expected: unknown = Object(schema).properties?.schemaVersion?.const
+  const found: unknown = Object(value).schemaVersion
+  if (typeof expected !== 'number' || typeof found !== 'number' || found >= expected) return
+  throw new BenchError(
+    'RESULTS_INVALID',
+    `${file} has results of schemaVersion ${found}, from an older version of this benchmark: measure them anew`,
+  )
 }
