@@ -19,6 +19,8 @@ interface HttpSideOptions {
   readonly requests: readonly Request[]
   /** For the fixed rate, in place of `requests`. */
   readonly pacedRequests?: readonly Request[]
+  /** The shortest slice at the fixed rate: low rates need a longer time for a p99. */
+  readonly leastPacedMs?: number | undefined
   /** The duration of each slice. Default: by the rate of the side. */
   readonly sliceMs?: number | undefined
 }
@@ -27,7 +29,7 @@ interface HttpSideOptions {
 export function httpSide(
   load: Load,
   { name, origin, pid }: Pick<RunningProcess, 'name' | 'origin' | 'pid'>,
-  { connections, requests, pacedRequests = requests, sliceMs }: HttpSideOptions,
+  { connections, requests, pacedRequests = requests, leastPacedMs = 0, sliceMs }: HttpSideOptions,
 ): OpenSide {
   const loop = load.slices({ origin, connections, requests })
   return {
@@ -40,7 +42,8 @@ export function httpSide(
       const cpuMs = since(before, exactCpuMsOf(pid))
       return { answered, errors, seconds, bytes, cpuMs, generatorShare: utilisation }
     },
-    async paced(ratePerSecond, durationMs) {
+    async paced(ratePerSecond, shortestMs) {
+      const durationMs = Math.max(shortestMs, leastPacedMs)
       const before = exactCpuMsOf(pid)
       const sent = await load.open({ origin, requests: pacedRequests, ratePerSecond, durationMs })
       return pacedSlice(sent, durationMs, since(before, exactCpuMsOf(pid)))

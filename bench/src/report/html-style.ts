@@ -15,6 +15,7 @@ p{margin:6px 0 12px}
 .warning{border-left:4px solid var(--worse);padding:6px 12px;background:var(--panel);font-size:14.5px}
 .verdict{margin:4px 0;padding-left:12px;border-left:4px solid var(--none);font-size:15px}
 .verdict.better{border-color:var(--better)}.verdict.worse{border-color:var(--worse)}
+.links{font-size:13px;white-space:nowrap}a{color:var(--better)}
 .pre{white-space:pre-line}
 figure{margin:12px 0}
 figure svg{display:block;max-width:100%;height:auto}

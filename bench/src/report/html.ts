@@ -116,7 +116,14 @@ function latencySection(scenario: ScenarioResult): string {
 function verdictLine(comparison: ComparisonResult): string {
   const { verdict } = comparison
   const style = verdict === 'better' || verdict === 'worse' ? verdict : 'none'
-  return `<p class="verdict ${style}">${escapeHtml(sentence(comparison))}</p>`
+  return `<p class="verdict ${style}">${escapeHtml(sentence(comparison))}${linksTo(comparison)}</p>`
+}
+
+/** The code and the documentation of a tuning, as files of the repository that the report lies in. */
+function linksTo({ links }: ComparisonResult): string {
+  if (links === undefined) return ''
+  const link = (path: string, text: string) => `<a href="../../${escapeHtml(path)}">${text}</a>`
+  return ` <span class="links">${link(links.code, 'code')} · ${link(links.docs, 'documentation')}</span>`
 }
 
 function row({ name, summary, boots }: VariantResult): string {

@@ -113,6 +113,12 @@ const Comparison = strictObject({
   variant: Type.String(),
   label: Type.String(),
   metric: Metric,
+  links: Type.Optional(
+    strictObject({
+      code: Type.String({ description: 'file of the repository that this is about' }),
+      docs: Type.String({ description: 'its documentation, with the heading' }),
+    }),
+  ),
   effect: Interval,
   cpu: Type.Optional(Interval),
   cpuAtFixedRate: Type.Optional(Interval),

@@ -13,7 +13,7 @@ import {
 import { curveOf, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { judge, MINIMUM_BOOTS } from '../stats/verdict.ts'
 import type { MeasuredScenario } from './boots.ts'
-import type { Scenario, Variant } from './scenario.ts'
+import type { Links, Scenario, Variant } from './scenario.ts'
 import type { MeasuredBoot } from './scenario-boot.ts'
 import { latenessOf } from './validity.ts'
 
@@ -21,6 +21,7 @@ interface Compared {
   readonly scenario: string
   readonly variant: Variant
   readonly metric: Scenario['primary']
+  readonly links: Links | undefined
   readonly effect: Effect
   readonly cpu: Effect
   readonly cpuAtFixedRate: Effect
@@ -81,7 +82,8 @@ function compare(of: MeasuredScenario, variant: Variant, dispersion: Dispersion)
   const reason = of.refused ?? (effect.boots < MINIMUM_BOOTS ? objections[0] : undefined)
   const cpu = effectOf(effectsOf(of, variant, 'cpu').effects, dispersion)
   const cpuAtFixedRate = effectOf(effectsOf(of, variant, 'cpuAtFixedRate').effects, dispersion)
-  return { scenario: name, variant, metric, effect, cpu, cpuAtFixedRate, refused: reason }
+  const links = variant.links ?? of.scenario.links
+  return { scenario: name, variant, metric, links, effect, cpu, cpuAtFixedRate, refused: reason }
 }
 
 interface Pairwise {
@@ -127,11 +129,12 @@ function toComparisonResult({
   pHolm,
   verdict,
 }: ReturnType<typeof judge<Compared>>[number]): ComparisonResult {
-  const { variant, metric, refused, effect, cpu, cpuAtFixedRate } = item
+  const { variant, metric, links, refused, effect, cpu, cpuAtFixedRate } = item
   return {
     variant: variant.name,
     label: variant.label,
     metric,
+    ...(links && { links: { ...links } }),
     effect: intervalOf(effect),
     ...(cpu.boots > 0 && { cpu: intervalOf(cpu) }),
     ...(cpuAtFixedRate.boots > 0 && { cpuAtFixedRate: intervalOf(cpuAtFixedRate) }),

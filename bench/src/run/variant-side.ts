@@ -28,7 +28,16 @@ export function variantSide({ load, stack }: Bench, scenario: Scenario, running:
     scenario.pacedPerSecond === undefined
       ? scenario.open?.beside
         ? besideSide(load, scenario, of, scenario.open.ratePerSecond ?? 0)
-        : httpSide(load, { name: variant.name, origin, pid: server.pid }, { ...scenario, ...of })
+        : httpSide(
+            load,
+            { name: variant.name, origin, pid: server.pid },
+            {
+              connections: scenario.connections,
+              requests,
+              pacedRequests,
+              leastPacedMs: scenario.open?.leastMs,
+            },
+          )
       : pacedSide(load, variant.name, of, scenario.pacedPerSecond)
   return variant.before === undefined ? side : new PreparedSide(side, requests.length, running)
 }
