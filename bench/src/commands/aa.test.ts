@@ -4,7 +4,7 @@ import { scenarios } from '../../scenarios/index.ts'
 import { sampleMeasured, sampleResults, sampleScenario } from '../../testing/sample-results.ts'
 import { type BootEffect, dispersionOf, effectOf } from '../stats/effect.ts'
 import { judge } from '../stats/verdict.ts'
-import { againstItself, judgeAa } from './aa.ts'
+import { againstItself, judgeAa, judgePlanted, slowedDownBy } from './aa.ts'
 import { readRecordedBoots, recordBoots } from './aa-recording.ts'
 import { selectScenarios } from './select-scenarios.ts'
 
@@ -117,4 +117,28 @@ t.test('a recording is read back, without boots that do not count', async (t) =>
   t.throws(() => readRecordedBoots(new URL('../../results.schema.json', import.meta.url)), {
     code: 'RECORDING_INVALID',
   })
+})
+
+t.test('a planted slow-down must be found in half of the set-ups', async (t) => {
+  const run = (slow: number) =>
+    sampleResults(
+      Array.from({ length: 10 }, (_, i) =>
+        sampleMeasured(
+          sampleScenario(`s${i}`, ['B']),
+          { tuned: 1000, B: i < slow ? 700 : 1000 },
+          { random: createRandom(i) },
+        ),
+      ),
+    )
+  t.match(judgePlanted(run(5)), { passed: true, text: /found in 5 of 10 set-ups: passed/ })
+  t.match(judgePlanted(run(4)), { passed: false, text: /4 of 10 set-ups: FAILED\n {2}s0: 1\.4\d+ .*: found/ })
+})
+
+t.test('the slower side differs in nothing but the planted load', async (t) => {
+  const [same] = scenarios.flatMap(againstItself)
+  const slowed = same && slowedDownBy(0.05)(same)
+  t.equal(slowed?.tuned, same?.tuned)
+  const { NODE_OPTIONS, PLANTED_SHARE, ...rest } = slowed?.variants[0]?.environment ?? {}
+  t.match({ NODE_OPTIONS, PLANTED_SHARE }, { NODE_OPTIONS: /planted-load\.ts$/, PLANTED_SHARE: '0.05' })
+  t.same(rest, same?.variants[0]?.environment)
 })

@@ -12,24 +12,27 @@ const DEFAULT_BUDGET_MS = 8 * 60_000
 interface AaArguments extends SetArguments {
   /** A file for the figures of all boots. */
   readonly record: string | undefined
+  /** CPU time that one of the two sides burns besides, as a share of that of a request. */
+  readonly planted: number | undefined
 }
 
 /**
  * `bench aa`, an A/A test: compares every set-up of the run with itself and counts how often the benchmark finds a
- * difference.
+ * difference. With `planted` one side is slower, and the benchmark has to find it.
  *
- * @returns the exit code, 1 when more than one of 20 comparisons finds a difference
+ * @returns the exit code, 1 when more than one of 20 comparisons finds a difference, or a planted one is found in fewer than half
  */
 export async function runAa(args: AaArguments, signal: AbortSignal): Promise<number> {
   const selected = selectScenarios(allScenarios, { names: args.scenarios, off: [], full: args.full })
-  const scenarios = selected.flatMap(againstItself)
+  const same = selected.flatMap(againstItself)
+  const scenarios = args.planted === undefined ? same : same.map(slowedDownBy(args.planted))
   const budgetMs = args.budgetMs ?? DEFAULT_BUDGET_MS
   const results = await measureSet(args, { scenarios, budgetMs }, signal)
   if (args.record !== undefined) {
     writeFile(args.record, recordBoots(results))
     process.stdout.write(`${args.record}\n`)
   }
-  const { text, passed } = judgeAa(results)
+  const { text, passed } = args.planted === undefined ? judgeAa(results) : judgePlanted(results)
   process.stdout.write(`${text}\n`)
   return passed && results.complete ? EXIT_CODES.OK : EXIT_CODES.FAILED
 }
@@ -43,6 +46,35 @@ export function againstItself(scenario: Scenario): Scenario[] {
     tuned: { ...variant, name: 'A', label: 'identical' },
     variants: [{ ...variant, name: 'B', label: 'identical' }],
   }))
+}
+
+/** The scenario with a slower second side. */
+export function slowedDownBy(share: number): (scenario: Scenario) => Scenario {
+  const file = new URL('../stack/planted-load.ts', import.meta.url).href
+  const planted = { NODE_OPTIONS: `--import ${file}`, PLANTED_SHARE: String(share) }
+  return (scenario) => ({
+    ...scenario,
+    variants: scenario.variants.map((variant) => ({
+      ...variant,
+      label: 'no planted slow-down',
+      environment: { ...variant.environment, ...planted },
+    })),
+  })
+}
+
+/** In how many set-ups the slower side was found, and whether that is at least half of those by throughput. */
+export function judgePlanted({ scenarios }: Results): { text: string; passed: boolean } {
+  const judged = scenarios.flatMap(({ name, primary, comparisons }) =>
+    primary === 'throughput' ? comparisons.map((comparison) => ({ name, ...comparison })) : [],
+  )
+  const found = judged.filter(({ verdict }) => verdict === 'better')
+  const passed = judged.length > 0 && found.length * 2 >= judged.length
+  const lines = judged.map(({ name, verdict, effect: { ratio, low, high } }) => {
+    const interval = `${low.toFixed(3)} to ${high === null ? '∞' : high.toFixed(3)}`
+    return `  ${name}: ${ratio.toFixed(3)} (${interval}): ${verdict === 'better' ? 'found' : verdict}`
+  })
+  const head = `Planted slow-down: found in ${found.length} of ${judged.length} set-ups: ${passed ? 'passed' : 'FAILED'}`
+  return { text: [head, ...lines].join('\n'), passed }
 }
 
 /** The number of comparisons with a false difference, and whether it is at most one in 20. */

@@ -12,12 +12,19 @@ export function duration(help: string): Option<number | undefined> {
 
 /** A percentage as a share: 5 is 0.05. */
 export function share(help: string, fallback: string): Option<number> {
-  const option = parsed(text({ placeholder: 'PERCENT', help, fallback }), (given, name) => {
-    const value = /^\d{1,2}(\.\d+)?%?$/.test(given) ? Number(given.replace('%', '')) : Number.NaN
-    if (Number.isNaN(value)) throw new UsageError(`--${name} takes a percentage below 100, got '${given}'`)
-    return value / 100
-  })
+  const option = parsed(text({ placeholder: 'PERCENT', help, fallback }), shareOf)
   return { ...option, parse: (given, name) => option.parse(given ?? [fallback], name) ?? 0 }
+}
+
+/** A percentage as a share; undefined unless given. */
+export function percentage(help: string): Option<number | undefined> {
+  return parsed(text({ placeholder: 'PERCENT', help }), shareOf)
+}
+
+function shareOf(given: string, name: string): number {
+  const value = /^\d{1,2}(\.\d+)?%?$/.test(given) ? Number(given.replace('%', '')) : Number.NaN
+  if (Number.isNaN(value)) throw new UsageError(`--${name} takes a percentage below 100, got '${given}'`)
+  return value / 100
 }
 
 /** An http or https URL without a slash at its end. */

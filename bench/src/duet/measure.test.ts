@@ -47,9 +47,17 @@ t.test('slices alternate in balanced order, and their duration follows the rate'
 
 t.test('the warm-up lasts until every request was sent, and does not count', async (t) => {
   const filling = side('A', () => 1000, [], { warmUpRequests: 195 })
-  const { sides } = await measureDuet([filling, side('B', () => 1000, [])], DURATIONS, half)
-  t.ok((sides[0]?.warmUpSlices ?? 0) >= 4, '100 ms, then 25 ms each')
-  t.equal(sides[0]?.warmUpSlices, sides[1]?.warmUpSlices)
+  const slow = side('B', () => 100, [], { warmUpRequests: 195 })
+  const { sides } = await measureDuet(
+    [filling, slow, side('C', () => 1000, [])],
+    { ...DURATIONS, warmUpMs: 100 },
+    half,
+  )
+  t.same(
+    sides.map(({ warmUpSlices }) => warmUpSlices),
+    [5, 5, 1],
+    '100 ms, then 25 ms each; 100 ms and 50 ms each until three times the time; 100 ms',
+  )
   t.ok(sides.every(({ steady }) => steady))
 })
 

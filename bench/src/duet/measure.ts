@@ -39,8 +39,8 @@ const REPLIES = 5
 const MINIMUM_TURNS = 8
 /** Of sides whose slices have a duration of their own. */
 const MINIMUM_LONG_TURNS = 3
-/** For filling caches, beyond the time of the warm-up. */
-const GRACE_MS = 10_000
+/** Time for filling caches beyond that of the warm-up, as a multiple of it. A side without caches would take long for nothing. */
+const FILL_SHARE = 2
 
 /**
  * Measures sides that are all alive at once. They are loaded in turns of short slices, in balanced order, so that whatever the
@@ -116,15 +116,23 @@ class Turns {
     this.#durations = durations
   }
 
+  /** Loads each side for its time, and on until its caches are full, but no longer than twice its time for that. */
   async warmUp(): Promise<void> {
-    const until = this.#began + this.#durations.warmUpMs * this.#runs.length
-    const answered = this.#runs.map(() => 0)
-    const mustFill = () => this.#runs.some(({ side }, i) => (answered[i] ?? 0) < side.warmUpRequests)
-    while (performance.now() < until || (mustFill() && performance.now() < until + GRACE_MS)) {
-      await this.#loadEach()
-      for (const [i, run] of this.#runs.entries())
-        answered[i] = (answered[i] ?? 0) + (run.slices[0]?.answered ?? 0)
-      this.#drop(1)
+    const { warmUpMs } = this.#durations
+    const loads = this.#runs.map(() => ({ ms: 0, answered: 0 }))
+    const needsMore = ({ ms, answered }: (typeof loads)[number], index: number) =>
+      ms < warmUpMs ||
+      (answered < (this.#runs[index]?.side.warmUpRequests ?? 0) && ms < (1 + FILL_SHARE) * warmUpMs)
+    while (loads.some(needsMore)) {
+      for (const index of orderOf(this.#runs.length, this.#turn++)) {
+        const [run, load] = [this.#runs[index], loads[index]]
+        if (run === undefined || load === undefined || !needsMore(load, index)) continue
+        await run.load()
+        const slice = run.slices.at(-1)
+        load.ms += (slice?.seconds ?? 0) * 1000
+        load.answered += slice?.answered ?? 0
+        run.drop(1)
+      }
     }
   }
 
