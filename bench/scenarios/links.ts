@@ -46,6 +46,7 @@ export const LINKS = {
   switches: { code: 'packages/config/src/settings.ts', docs: 'README.md#every-switch' },
   tier1: { code: 'packages/cache/src/tier1.ts', docs: 'packages/cache/README.md#the-life-of-a-read' },
   tier2: { code: 'packages/cache/src/tier2.ts', docs: 'packages/cache/README.md#the-life-of-a-read' },
+  traces: { code: 'packages/telemetry/src/register.ts', docs: 'docs/OBSERVABILITY.md#traces' },
   workerThreads: {
     code: 'services/parallel-api/src/report/worker.ts',
     docs: 'services/parallel-api/README.md#report',

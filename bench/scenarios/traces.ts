@@ -1,6 +1,7 @@
 import { answeredFrom } from '../src/proofs/replies.ts'
 import { exportsTraces } from '../src/proofs/sidecars.ts'
 import type { Scenario } from '../src/run/scenario.ts'
+import { LINKS } from './links.ts'
 import { hotUsers } from './requests.ts'
 import { tuned } from './variants.ts'
 
@@ -10,6 +11,7 @@ export const traces: Scenario = {
   about:
     'GET /users/:id from tier 1, without tracing and with 5 % of the traces kept and sent to a collector. The tuned side has no tracing, which is the default.',
   guide: 'Production Considerations › Monitoring Production Performance',
+  links: LINKS.traces,
   service: 'reference-api',
   inDefaultRun: false,
   primary: 'throughput',

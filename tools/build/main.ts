@@ -1,5 +1,14 @@
 import { join, relative, resolve } from 'node:path'
-import { action, formatBytes, formatTable, REPOSITORY_ROOT, runCommand, text } from '@reference/cli'
+import {
+  action,
+  formatBytes,
+  formatTable,
+  REPOSITORY_ROOT,
+  runCommand,
+  text,
+  texts,
+  UsageError,
+} from '@reference/cli'
 import { buildService } from './build.ts'
 import { homeOf, programsOf, SERVICE_NAMES } from './programs.ts'
 
@@ -12,13 +21,22 @@ await runCommand(
   'pnpm build',
   action({
     summary: 'Bundle each program of the services into one file, in dist/.',
-    options: { to: text({ placeholder: 'FOLDER', help: 'write here (dist)', fallback: 'dist' }) },
+    options: {
+      to: text({ placeholder: 'FOLDER', help: 'write here (dist)', fallback: 'dist' }),
+      program: texts({ placeholder: 'NAME', help: 'this program only, such as main; may be repeated' }),
+    },
     details: DETAILS,
-    async run({ to }) {
+    async run({ to, program: chosen = [] }) {
+      const unknown = chosen.find((name) => SERVICE_NAMES.every((service) => !(name in programsOf(service))))
+      if (unknown !== undefined) throw new UsageError(`No service has a program ${unknown}`)
       const rows: string[][] = []
       for (const service of SERVICE_NAMES) {
         const outdir = join(resolve(REPOSITORY_ROOT, to), service)
-        for (const { name, bytes } of await buildService(programsOf(service), homeOf(service), outdir))
+        const programs = Object.entries(programsOf(service)).filter(
+          ([name]) => chosen.length === 0 || chosen.includes(name),
+        )
+        const files = await buildService(Object.fromEntries(programs), homeOf(service), outdir)
+        for (const { name, bytes } of files)
           rows.push([join(relative(REPOSITORY_ROOT, outdir), name), formatBytes(bytes)])
       }
       process.stdout.write(formatTable(['file', 'size'], rows))

@@ -3,7 +3,7 @@ export const REPORT_STYLE = `
 :root{--panel:#f5f7f9;--strong:#17202a}
 @media (prefers-color-scheme:dark){:root{--panel:#182028;--strong:#eef2f6}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:880px;padding:32px 24px 64px;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
+body{margin:0 auto;max-width:944px;padding:32px 24px 64px;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 h1{font-size:30px;line-height:1.2;margin:0 0 16px;color:var(--strong);letter-spacing:-.01em}
 h2{font-size:21px;margin:52px 0 6px;color:var(--strong)}
 h3{font-size:15px;margin:26px 0 4px;color:var(--strong)}

@@ -42,7 +42,7 @@ export async function withBench<T>(
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const load = startLoad()
   const starting = startBenchStack({ dataset, signal, say: (step) => progress.step(step) })
-  const building = buildBundles(bundleFolder(folder))
+  const building = buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'] })
   building.catch(() => {})
   try {
     const stack = await abortable(starting, signal)

@@ -8,14 +8,21 @@ export function bundleOf(service: ServiceName): string {
   return `dist/${service}/main.js`
 }
 
+interface BuildOptions {
+  /** In place of `dist`. */
+  readonly folder?: string
+  /** Names of programs; all of them unless given. */
+  readonly programs?: readonly string[]
+}
+
 /**
  * Runs `pnpm build`, each time: it takes a few seconds, and bundles that are older than their sources would run unnoticed.
  *
- * @param folder in place of `dist`
  * @throws CommandError when a source does not bundle; the reason is on standard error
  */
-export async function buildBundles(folder = 'dist'): Promise<void> {
-  const child = spawn(process.execPath, ['tools/build/main.ts', '--to', folder], {
+export async function buildBundles({ folder = 'dist', programs = [] }: BuildOptions = {}): Promise<void> {
+  const chosen = programs.flatMap((name) => ['--program', name])
+  const child = spawn(process.execPath, ['tools/build/main.ts', '--to', folder, ...chosen], {
     cwd: REPOSITORY_ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
