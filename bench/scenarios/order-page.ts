@@ -27,6 +27,7 @@ export const orderPage: Scenario = {
     withSettings({ COMPRESSION: 'off' }, 'compression', [answers(200)], {
       links: LINKS.compression,
       environment: NOT_SHARED,
+      fullOnly: true,
     }),
     withSettings({ CACHE_PAGE_TTL_MS: '0' }, 'stored replies', [answers(200), encodedAs('gzip')], {
       environment: NOT_SHARED,

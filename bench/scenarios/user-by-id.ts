@@ -51,6 +51,7 @@ export const userById: Scenario = {
       label: 'a filled cache',
       environment: {},
       requests: allUsers,
+      fullOnly: true,
       ownRedis: true,
       before: emptyCaches,
       proofs: [answeredFrom('miss'), statementsAtMost(1), usesRedis(true)],

@@ -2,15 +2,15 @@ import type { DuetDurations } from '../duet/measure.ts'
 import type { Scenario } from './scenario.ts'
 
 const SHORT_DURATIONS: DuetDurations = {
-  warmUpMs: 1000,
-  measureMs: 1200,
+  warmUpMs: 800,
+  measureMs: 1600,
   limitMs: 6000,
   pacedMs: 400,
   pacedTurns: 1,
 }
 const LONG_DURATIONS: DuetDurations = {
   warmUpMs: 2000,
-  measureMs: 2500,
+  measureMs: 4000,
   limitMs: 12_000,
   pacedMs: 1000,
   pacedTurns: 2,
@@ -22,7 +22,7 @@ export function durationsFor({ full }: { readonly full: boolean }): DuetDuration
 }
 
 /** Start, stop and counting of one variant: about a second on two cores. */
-const OVERHEAD_MS = 1500
+const OVERHEAD_MS = 1200
 
 /** Expected duration of one boot of all variants of these scenarios, in ms. */
 export function bootsMs(scenarios: readonly Scenario[], durations: DuetDurations): number {

@@ -24,14 +24,20 @@ export interface RunningVariant {
   readonly stack: BenchStack
 }
 
-/** Starts the processes of a variant and registers them with `processes`, which stops them. */
+/**
+ * Starts the processes of a variant and registers them with `processes`, which stops them.
+ *
+ * @param onAllCores the server starts on all cores and then moves to its own, since other variants start at the same time
+ */
 export async function startVariant(
   bench: Bench,
   scenario: Scenario,
   variant: Variant,
   processes: AsyncDisposableStack,
+  onAllCores: boolean,
 ): Promise<RunningVariant> {
   const { placement, folder, signal } = bench
+  const startCores = onAllCores ? [...placement.server, ...placement.rest] : undefined
   const stack = variant.ownRedis ? await startOwnRedis(bench.stack, processes) : bench.stack
   const databaseUrl = variant.database
     ? await stack.copy(variant.database.name, variant.database.change)
@@ -42,7 +48,10 @@ export async function startVariant(
     settings: Readonly<Record<string, string>>,
   ) => {
     const environment = { ...stack.environment, DATABASE_URL: databaseUrl, ...settings }
-    return processes.adopt(await startServer({ service, environment, cores, folder, signal }), stop)
+    return processes.adopt(
+      await startServer({ service, environment, cores, startCores, folder, signal }),
+      stop,
+    )
   }
   const startSidecar = async (kind: SidecarKind, behind: string) =>
     processes.adopt(await kind.start({ behind, stack, cores: placement.rest, folder, signal }), stop)
