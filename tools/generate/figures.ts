@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
+import { ablationTable, withComparisons } from './comparisons.ts'
 import {
   baselinePath,
   boundText,
@@ -18,21 +19,22 @@ import { replaceBetween } from './replace-between.ts'
 const TUNING = 'docs/TUNING.md'
 const CHART = 'docs/images/peers.svg'
 
-/** The chart and the table of docs/TUNING.md, from the committed results of `bench floor` and `bench peers`. */
+/** The charts and figures of docs/TUNING.md, from the committed results of the benchmark. */
 export function figureFiles(): GeneratedFiles {
   const [floor, peers] = [readBaseline('floor'), readBaseline('peers')]
-  if (floor === undefined || peers === undefined) return new Map()
-  const tuning = readFileSync(join(REPOSITORY_ROOT, TUNING), 'utf8')
+  const tuning = withComparisons(readFileSync(join(REPOSITORY_ROOT, TUNING), 'utf8'))
+  if (floor === undefined || peers === undefined) return new Map([[TUNING, tuning]])
   return new Map([
     [CHART, peersChart(peers)],
     [TUNING, replaceBetween(tuning, 'beside', `${pathTable(floor, peers)}\n${startTable(floor, peers)}`)],
   ])
 }
 
-/** README.md with the figures of its section on Go and FastAPI. */
+/** README.md with its measured figures. */
 export function withFigures(readme: string): string {
-  const peers = readBaseline('peers')
-  return peers === undefined ? readme : replaceBetween(readme, 'peers', sentence(peers))
+  const [ablation, peers] = [ablationTable(), readBaseline('peers')]
+  const measured = ablation === undefined ? readme : replaceBetween(readme, 'ablation', ablation)
+  return peers === undefined ? measured : replaceBetween(measured, 'peers', sentence(peers))
 }
 
 function sentence(peers: DuetResults): string {

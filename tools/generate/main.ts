@@ -18,9 +18,9 @@ await runCommand(
     summary: 'Write every file that is generated from another.',
     positionals: { placeholder: `${Object.keys(SOURCES).join('|')} …`, help: 'all of them unless given' },
     options: { check: flag({ help: 'write nothing; fail when a file is not current' }) },
-    details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts and bench/baselines/2-cores-peers.json
+    details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts and bench/baselines
 dashboards  infra/grafana/dashboards, from infra/grafana/src
-figures     docs/images/peers.svg and a table of docs/TUNING.md, from bench/baselines/2-cores-floor.json and 2-cores-peers.json`,
+figures     docs/images/peers.svg and the figures of docs/TUNING.md, from bench/baselines`,
     run({ check }, names) {
       const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))
       if (unknown.length > 0) throw new UsageError(`Nothing to generate is called ${unknown.join(', ')}`)

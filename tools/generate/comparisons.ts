@@ -1,0 +1,95 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { REPOSITORY_ROOT } from '@reference/cli'
+import { boundText, type Interval, ratioText } from './duet-results.ts'
+
+interface Comparison {
+  readonly variant: string
+  readonly label: string
+  readonly metric: 'throughput' | 'p99'
+  readonly verdict: 'better' | 'worse' | 'no difference' | 'refused'
+  readonly effect: Interval
+}
+
+interface Scenario {
+  readonly name: string
+  readonly title: string
+  readonly comparisons: readonly Comparison[]
+}
+
+/** The parts of the results of `pnpm bench` that documents show. */
+interface Results {
+  readonly command: string
+  readonly fingerprint: {
+    readonly cpuModel: string
+    readonly cores: number
+    readonly memoryBytes: number
+    readonly node: string
+    readonly postgres?: string
+    readonly redis?: string
+  }
+  readonly scenarios: readonly Scenario[]
+}
+
+const DEFAULT_SET = 'bench/baselines/2-cores.json'
+const SWITCHES = 'bench/baselines/2-cores-switches.json'
+const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
+
+/** The table of README.md: every comparison of the default set, the largest effect first. Undefined where the benchmark was removed. */
+export function ablationTable(): string | undefined {
+  const results = readResults(DEFAULT_SET)
+  if (results === undefined) return undefined
+  const { cores, cpuModel, memoryBytes, node, postgres, redis } = results.fingerprint
+  const rows = results.scenarios.flatMap(({ title, comparisons }) =>
+    comparisons.map((comparison) => ({ title, ...comparison })),
+  )
+  const lines = rows
+    .toSorted((a, b) => b.effect.ratio - a.effect.ratio)
+    .map(({ title, label, metric, verdict, effect }) => {
+      const what = `${label}: ${title}, ${metric === 'p99' ? 'p99' : 'requests/s'}`
+      return `| ${what} | ${verdict === 'refused' ? 'not measured' : ratioOf(verdict, effect)} | ${verdict === 'refused' ? '' : boundsOf(effect)} |\n`
+    })
+  return `Measured with \`${results.command}\` on ${cores} cores of an ${cpuModel} with ${Math.round(memoryBytes / 2 ** 30)} GiB, Node ${node.replace('v', '')}, Postgres ${postgres},
+Redis ${redis}, everything on one machine ([all figures](${DEFAULT_SET})). As ratios, with the 95 % interval over boots of fresh processes:
+
+| with the tuning against without it | ratio | interval |
+|---|---:|---|
+${lines.join('')}`
+}
+
+/**
+ * Fills in the measured figures of a document: the text between `<!--figure scenario / variant-->` and `<!--/figure-->`.
+ *
+ * @throws Error when no committed run has measured such a comparison
+ */
+export function withComparisons(document: string): string {
+  const runs = [readResults(DEFAULT_SET), readResults(SWITCHES)].filter((run) => run !== undefined)
+  if (runs.length === 0) return document
+  return document.replace(FIGURE, (_text, scenario: string, variant: string) => {
+    const found = runs
+      .flatMap(({ scenarios }) => scenarios.filter(({ name }) => name === scenario))
+      .flatMap(({ comparisons }) => comparisons.filter((each) => each.variant === variant))
+    const comparison = found.find(({ verdict }) => verdict !== 'refused') ?? found[0]
+    if (comparison === undefined) throw new Error(`No committed run compares ${scenario} / ${variant}`)
+    return `<!--figure ${scenario} / ${variant}-->${figure(comparison)}<!--/figure-->`
+  })
+}
+
+function figure({ verdict, effect }: Comparison): string {
+  if (verdict === 'refused') return 'not measured'
+  const text = `${ratioText(effect.ratio)} (${boundsOf(effect)})`
+  return verdict === 'no difference' ? `${text}, no difference seen` : text
+}
+
+function ratioOf(verdict: Comparison['verdict'], { ratio }: Interval): string {
+  return verdict === 'no difference' ? 'no difference seen' : ratioText(ratio)
+}
+
+function boundsOf({ low, high }: Interval): string {
+  return `${boundText(low)}–${high === null ? '∞' : boundText(high)}`
+}
+
+function readResults(path: string): Results | undefined {
+  const file = join(REPOSITORY_ROOT, path)
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : undefined
+}
