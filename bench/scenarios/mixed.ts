@@ -20,6 +20,9 @@ const SEEDS = { closed: 20_261_129, open: 20_261_130 } as const
 /** Long enough that the sample of users does not repeat within a slice of the load. */
 const REQUESTS = 20_000
 
+/** A tier 2 that the variants beside it neither fill nor invalidate. */
+const OWN_REDIS = { ownRedis: true } as const
+
 type Settings = Variant['environment']
 
 interface Mix {
@@ -80,6 +83,7 @@ const LOAD =
 function withoutTier1(hits: Range, environment: Settings = {}): Variant {
   const proofs = [answers(200), hitRatio(hits, { l2: hits })]
   return withSettings({ CACHE_L1: 'off' }, 'cache tier 1 and stored pages', proofs, {
+    ...OWN_REDIS,
     links: LINKS.tier1,
     environment,
   })
@@ -87,7 +91,7 @@ function withoutTier1(hits: Range, environment: Settings = {}): Variant {
 
 function withoutCaches(environment: Settings = {}): Variant {
   const proofs = [answers(200), answeredFrom('off')]
-  return withSettings(UNCACHED, 'both cache tiers and stored pages', proofs, { environment })
+  return withSettings(UNCACHED, 'both cache tiers and stored pages', proofs, { ...OWN_REDIS, environment })
 }
 
 export const mixed: Scenario = {
@@ -96,7 +100,7 @@ export const mixed: Scenario = {
   title: 'Mixed traffic, most reads from tier 1',
   about: `Reads of users, products and pages of orders, and 5 % updates of users, over 1,000 users by a Zipf distribution. Tier 1 holds all of them; an update makes the next read of its user a miss. ${LOAD}`,
   ...loads({ keySpace: 1000 }),
-  tuned: tuned([answers(200), hitRatio([0.7, 0.99], { l1: [0.5, 0.99] })]),
+  tuned: tuned([answers(200), hitRatio([0.7, 0.99], { l1: [0.5, 0.99] })], OWN_REDIS),
   variants: [withoutTier1([0.55, 0.9]), withoutCaches()],
 }
 
@@ -115,7 +119,7 @@ export const mixedWide: Scenario = {
       startedWith('CACHE_L1_MAX_ENTRIES', '1000'),
       hitRatio([0.6, 0.99], { l1: [0.25, 0.85], l2: [0.05, 0.7] }),
     ],
-    { label: 'as shipped, with 1,000 entries in tier 1', environment: SMALL_TIER_1 },
+    { ...OWN_REDIS, label: 'as shipped, with 1,000 entries in tier 1', environment: SMALL_TIER_1 },
   ),
   variants: [withoutTier1([0.5, 0.9], SMALL_TIER_1), withoutCaches(SMALL_TIER_1)],
 }
@@ -130,6 +134,7 @@ export const mixedCold: Scenario = {
   about: `The mix over 1,000 users for 30 % of the reads; the other reads are for any of all orders. Rows expire after a second, so most orders are in no tier when they are requested. ${LOAD}`,
   ...loads({ keySpace: 1000, scattered: 0.7 }),
   tuned: tuned([answers(200), startedWith('CACHE_TTL_SECONDS', '1'), hitRatio([0.05, 0.5])], {
+    ...OWN_REDIS,
     label: 'as shipped, with a TTL of a second',
     environment: SHORT_TTL,
   }),

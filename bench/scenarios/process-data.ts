@@ -20,8 +20,11 @@ const REQUEST: Request = {
   }),
 }
 
-/** A copy, because jobs of 144 KiB each would fill the database of the other scenarios. */
-const database = { name: 'process_data', change: 'SELECT 1' }
+/**
+ * A copy for each variant: jobs of 144 KiB each would fill the database of the other scenarios, and a service takes the jobs of
+ * every other one on the same database.
+ */
+const copy = (name: string) => ({ database: { name, change: 'SELECT 1' } })
 
 const common = {
   guide: 'API Performance › Background Tasks',
@@ -35,8 +38,10 @@ const common = {
   requests: () => [REQUEST],
   counted: 10,
   everyCore: true,
-  tuned: tuned([answers(202), worksInBackground(true)], { database }),
-  variants: [withSettings({ BACKGROUND_JOBS: 'off' }, 'background job', [answers(202)], { database })],
+  tuned: tuned([answers(202), worksInBackground(true)], copy('process_data')),
+  variants: [
+    withSettings({ BACKGROUND_JOBS: 'off' }, 'background job', [answers(202)], copy('process_data_inline')),
+  ],
 } as const satisfies Partial<Scenario>
 
 export const processData: Scenario = {

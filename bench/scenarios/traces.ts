@@ -1,3 +1,4 @@
+import { startedWith } from '../src/proofs/process.ts'
 import { answeredFrom } from '../src/proofs/replies.ts'
 import { exportsTraces } from '../src/proofs/sidecars.ts'
 import type { Scenario } from '../src/run/scenario.ts'
@@ -17,14 +18,14 @@ export const traces: Scenario = {
   primary: 'throughput',
   connections: 32,
   requests: hotUsers,
-  tuned: tuned([answeredFrom('l1'), exportsTraces(false)]),
+  tuned: tuned([answeredFrom('l1'), startedWith('NODE_OPTIONS', undefined)]),
   variants: [
     {
       name: '5 % of the traces',
       label: 'no traces instead of 5 %',
       environment: {},
       tracesKept: 0.05,
-      proofs: [answeredFrom('l1'), exportsTraces(true)],
+      proofs: [answeredFrom('l1'), exportsTraces()],
     },
   ],
 }

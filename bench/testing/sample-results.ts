@@ -31,7 +31,6 @@ function sampleBoot(boot: number, throughput: number, p50Ms: number, random: () 
     costs,
     boot: {
       boot,
-      startMs: 700,
       warmUpSlices: 20,
       slices: 40,
       steady: true,

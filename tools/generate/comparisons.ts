@@ -32,7 +32,8 @@ interface Results {
 }
 
 const DEFAULT_SET = 'bench/baselines/2-cores.json'
-const SWITCHES = 'bench/baselines/2-cores-switches.json'
+/** The other scenarios, and those that need containers. */
+const OTHERS = ['bench/baselines/2-cores-switches.json', 'bench/baselines/2-cores-containers.json']
 const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
 /** The table of README.md: every comparison of the default set, the largest effect first. Undefined where the benchmark was removed. */
@@ -63,7 +64,7 @@ ${lines.join('')}`
  * @throws Error when no committed run has measured such a comparison
  */
 export function withComparisons(document: string): string {
-  const runs = [readResults(DEFAULT_SET), readResults(SWITCHES)].filter((run) => run !== undefined)
+  const runs = [DEFAULT_SET, ...OTHERS].map(readResults).filter((run) => run !== undefined)
   if (runs.length === 0) return document
   return document.replace(FIGURE, (_text, scenario: string, variant: string) => {
     const found = runs

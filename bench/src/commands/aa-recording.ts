@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
 import type { Results } from '../report/schema.ts'
+import { latenessOf } from '../run/validity.ts'
 
 const STRICT = { additionalProperties: false } as const
 
@@ -51,10 +52,12 @@ export function recordBoots({ startedAt, command, fingerprint, scenarios }: Resu
       return {
         name,
         rate: pairs.flatMap(({ second: { ratios } }): [number, number][] =>
-          ratios?.rate ? [[ratios.rate.log, ratios.rate.variance]] : [],
+          ratios?.rate?.variance === undefined ? [] : [[ratios.rate.log, ratios.rate.variance]],
         ),
         p99: pairs.flatMap(({ first, second }) =>
-          first.latency && second.latency
+          first.latency &&
+          second.latency &&
+          latenessOf(Math.max(first.latency.lagP99Ms, second.latency.lagP99Ms)) === undefined
             ? [Number(Math.log(second.latency.p99 / first.latency.p99).toFixed(6))]
             : [],
         ),

@@ -66,20 +66,22 @@ async function measure(args: BreakEvenArguments, signal: AbortSignal): Promise<B
   const options = { dataset: args.dataset, durations: durationsFor({ full: false }), progress, signal }
   const startedAt = new Date().toISOString()
   const results = await withBench(options, async (bench, fingerprint) => {
-    const on = await start(bench, {})
-    const off = await start(bench, { CACHE_L1: 'off', CACHE_L2: 'off' })
-    bench.load.reapOnExit({ pids: [on.pid, off.pid] })
-    try {
-      const points = await new Sweep(bench, { on, off }, args, progress).run()
-      return {
-        schemaVersion: 1 as const,
-        kind: 'break-even' as const,
-        ...{ startedAt, fingerprint, points },
-        connections: CONNECTIONS,
-        writeShare: WRITE_SHARE,
-      }
-    } finally {
-      await Promise.all([on.stop(), off.stop()])
+    const { load } = bench
+    await using processes = new AsyncDisposableStack()
+    processes.defer(() => load.reapOnExit({}))
+    const on = processes.adopt(await start(bench, {}), (server) => server.stop())
+    load.reapOnExit({ pids: [on.pid] })
+    const off = processes.adopt(await start(bench, { CACHE_L1: 'off', CACHE_L2: 'off' }), (server) =>
+      server.stop(),
+    )
+    load.reapOnExit({ pids: [on.pid, off.pid] })
+    const points = await new Sweep(bench, { on, off }, args, progress).run()
+    return {
+      schemaVersion: 1 as const,
+      kind: 'break-even' as const,
+      ...{ startedAt, fingerprint, points },
+      connections: CONNECTIONS,
+      writeShare: WRITE_SHARE,
     }
   })
   progress.done()

@@ -1,14 +1,17 @@
 import { EXIT_CODES } from '@reference/cli'
 import { DuetRun, type MeasuredRow } from '../duet/duet-run.ts'
+import type { SideBoot } from '../duet/measure.ts'
 import type { GroupPlan, StartPlan } from '../duet/plan.ts'
-import { summarizeRows, summarizeStarts } from '../duet/summary.ts'
+import { hasFailed, summarizeRows, summarizeStarts } from '../duet/summary.ts'
 import type { DuetResults } from '../report/duet-schema.ts'
 import { renderDuetTable } from '../report/duet-table.ts'
 import { resultsName, writeResultsOfKind } from '../report/results-file.ts'
 import { type Bench, withBench } from '../run/bench.ts'
 import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
+import { NOISE_LIMITS } from '../run/validity.ts'
 import type { Dataset } from '../stack/dataset.ts'
+import { MINIMUM_BOOTS } from '../stats/verdict.ts'
 import { selectRows } from './select-rows.ts'
 
 export interface DuetArguments {
@@ -30,14 +33,26 @@ export interface DuetPlan {
 }
 
 const DEFAULT_BUDGET_MS = 5.5 * 60_000
-const MINIMUM_BOOTS = 3
 const MAXIMUM_BOOTS = 20
-/** Shares of the machine above which a row is named in a warning. */
-const OTHER_CORES = 0.15
-const STEAL = 0.03
 
-const FULL = { warmUpMs: 1500, measureMs: 2000, limitMs: 8000, pacedMs: 600, pacedTurns: 2, starts: 4 }
-const QUICK = { warmUpMs: 300, measureMs: 400, limitMs: 1000, pacedMs: 300, pacedTurns: 1, starts: 1 }
+const FULL = {
+  warmUpMs: 1500,
+  warmUpLimitMs: 6000,
+  measureMs: 2000,
+  limitMs: 8000,
+  pacedMs: 600,
+  pacedTurns: 2,
+  starts: 4,
+}
+const QUICK = {
+  warmUpMs: 300,
+  warmUpLimitMs: 600,
+  measureMs: 400,
+  limitMs: 1000,
+  pacedMs: 300,
+  pacedTurns: 1,
+  starts: 1,
+}
 
 /**
  * Measures sides beside each other, prints a table and writes the results.
@@ -76,7 +91,7 @@ export async function runDuet(
       startedAt,
       finishedAt: new Date().toISOString(),
       seconds: Math.round((performance.now() - began) / 1000),
-      command: ['bench', kind, ...args.rows, ...(quick ? ['--quick'] : [])].join(' '),
+      command: ['bench', ...process.argv.slice(2)].join(' '),
       fingerprint,
       world: { ...dataset },
       versions: planned.versions,
@@ -92,12 +107,13 @@ export async function runDuet(
   return EXIT_CODES.OK
 }
 
-function warningsOf({ plan, measured, boots, interference }: MeasuredRow): string[] {
-  const disturbed = interference.filter(({ otherCores, steal }) => otherCores > OTHER_CORES || steal > STEAL)
-  const unsteady = measured.flatMap(({ label }, i) => {
-    const count = boots.filter(({ sides }) => !sides[i]?.steady).length
-    return count === 0 ? [] : [`${label} in ${count} of ${boots.length} boots`]
-  })
+function warningsOf(row: MeasuredRow): string[] {
+  const { plan, boots, interference } = row
+  const disturbed = interference.filter(
+    ({ otherCores, steal }) => otherCores > NOISE_LIMITS.otherCores || steal > NOISE_LIMITS.steal,
+  )
+  const unsteady = sidesWith(row, (side) => !side.steady)
+  const failed = sidesWith(row, hasFailed)
   return [
     ...(disturbed.length > 0
       ? [`${plan.name}: other programs used the processor in ${disturbed.length} of ${boots.length} boots`]
@@ -105,5 +121,16 @@ function warningsOf({ plan, measured, boots, interference }: MeasuredRow): strin
     ...(unsteady.length > 0
       ? [`${plan.name}: not steady after warm-up, so not counted: ${unsteady.join(', ')}`]
       : []),
+    ...(failed.length > 0
+      ? [`${plan.name}: too many requests failed, so not counted: ${failed.join(', ')}`]
+      : []),
   ]
+}
+
+/** The sides with such a boot, each with the number of these boots. */
+function sidesWith({ measured, boots }: MeasuredRow, isSuch: (side: SideBoot) => boolean): string[] {
+  return measured.flatMap(({ label }, i) => {
+    const count = boots.filter(({ sides }) => sides[i] !== undefined && isSuch(sides[i])).length
+    return count === 0 ? [] : [`${label} in ${count} of ${boots.length} boots`]
+  })
 }

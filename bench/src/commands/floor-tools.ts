@@ -44,7 +44,7 @@ export function pgbenchSide(
     name,
     label,
     async open() {
-      return toolSide(name, TOOL_SLICE_MS, async (durationMs) => {
+      return toolSide(TOOL_SLICE_MS, async (durationMs) => {
         // A number of transactions rather than a time: pgbench counts the opening of its connections as a part of the time.
         const each = Math.max(20, Math.round((perSecond * durationMs) / 1000 / connections))
         const flags = ['-n', '-M', 'prepared', '-c', `${connections}`, '-t', `${each}`, '-f', file]
@@ -104,7 +104,7 @@ export function redisBenchmarkSide(bench: Bench, connections: number): SidePlan 
     label,
     async open() {
       await redis.set(key, await cachedUser(redis))
-      return toolSide(name, TOOL_SLICE_MS, async (durationMs) => {
+      return toolSide(TOOL_SLICE_MS, async (durationMs) => {
         const count = Math.max(1000, Math.round((perSecond * durationMs) / 1000))
         const flags = ['-p', new URL(redisUrl).port, '-c', `${connections}`, '-n', `${count}`, '--csv']
         const command = ['redis-benchmark', ...flags, 'GET', key]

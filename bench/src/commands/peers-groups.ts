@@ -98,7 +98,7 @@ function sides(ours: string, peers: readonly Peer[], role: string): SidePlan[] {
     { kind: 'process', name: 'ours', label: 'ours', process: ours },
     ...peers.map(({ name, label, program }): SidePlan => {
       if (program.kind === 'absent') return { kind: 'absent', name, label, reason: program.reason }
-      return { kind: 'process', name, label, process: `${name}-${role}` }
+      return { kind: 'process', name, label, process: `${name}-${role}`, jit: false }
     }),
   ]
 }

@@ -43,7 +43,14 @@ export async function scale(
     progress.step('measuring')
     const calls = await measureScale(bench, databases, { boots, turns, sliceMs: 500, warmUpMs: 1500 })
     progress.step('replicas behind nginx')
-    const rows = { warmUpMs: 2000, measureMs: 500 * turns, limitMs: 15_000, pacedMs: 0, pacedTurns: 0 }
+    const rows = {
+      warmUpMs: 2000,
+      warmUpLimitMs: 8000,
+      measureMs: 500 * turns,
+      limitMs: 15_000,
+      pacedMs: 0,
+      pacedTurns: 0,
+    }
     const replicas = await measureReplicas(bench, REPLICAS, { boots, durations: rows })
     const command = `bench ${process.argv.slice(2).join(' ')}`
     const about = { startedAt, command, fingerprint, ratePerSecond: RATE_PER_SECOND, replicas }

@@ -11,7 +11,14 @@ import { renderEnvFile } from './tune-env-file.ts'
 import { TuneSearch } from './tune-search.ts'
 import type { TuneArguments } from './tune-space.ts'
 
-const DURATIONS: DuetDurations = { warmUpMs: 1000, measureMs: 1500, limitMs: 6000, pacedMs: 0, pacedTurns: 0 }
+const DURATIONS: DuetDurations = {
+  warmUpMs: 800,
+  warmUpLimitMs: 3000,
+  measureMs: 1500,
+  limitMs: 6000,
+  pacedMs: 0,
+  pacedTurns: 0,
+}
 const P99_DURATIONS: DuetDurations = { ...DURATIONS, measureMs: 500, pacedMs: 1000, pacedTurns: 2 }
 const DEFAULT_BUDGET_MS = 5 * 60_000
 

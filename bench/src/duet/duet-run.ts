@@ -1,3 +1,4 @@
+import { abortable } from '@reference/async'
 import { UnprovenError } from '../errors.ts'
 import type { Load } from '../load/load.ts'
 import { type Interference, watchInterference } from '../stack/interference.ts'
@@ -76,6 +77,8 @@ export class DuetRun {
   ): Promise<void> {
     if (group.rows.every((plan) => rows.get(plan)?.measured.length === 0)) return
     await using stack = new AsyncDisposableStack()
+    // First, so that it runs last: until all processes have stopped, the generator ends them if this process is killed.
+    stack.defer(() => this.#context.load.reapOnExit({}))
     const processes = new Map<string, RunningProcess>()
     for (const index of orderOf(group.processes.length, boot)) {
       const plan = group.processes[index]
@@ -83,7 +86,6 @@ export class DuetRun {
       processes.set(plan.name, await this.#start(plan, stack))
       this.#context.load.reapOnExit({ pids: [...processes.values()].map(({ pid }) => pid) })
     }
-    stack.defer(() => this.#context.load.reapOnExit({}))
     for (const plan of group.rows) {
       const row = rows.get(plan)
       if (row !== undefined) await this.#measureRow(row, processes, boot)
@@ -113,9 +115,9 @@ export class DuetRun {
     }
     const watched = watchInterference(placement.server.length + placement.rest.length || 1)
     const known = boots[0]?.pacedPerSecond
-    boots.push(await measureDuet(sides, durations, (slowest) => known ?? fixedRate(slowest)))
+    const duet = measureDuet(sides, durations, { boot, fixedRate: (slowest) => known ?? fixedRate(slowest) })
+    boots.push(await abortable(duet, signal))
     interference.push(watched())
-    signal.throwIfAborted()
     const [ours] = servers
     if (plan.tier !== undefined && ours !== undefined) await checkTier(ours, plan)
   }
@@ -128,7 +130,12 @@ export class DuetRun {
     if (side.kind === 'tool') return side.open(processes)
     const process = side.kind === 'process' ? processes.get(side.process) : undefined
     if (process === undefined) throw new Error(`${side.name} has no process`)
-    return httpSide(this.#context.load, { ...process, name: side.name }, { connections, requests, sliceMs })
+    return httpSide(this.#context.load, process, {
+      connections,
+      requests,
+      sliceMs,
+      jit: side.kind === 'process' ? side.jit : undefined,
+    })
   }
 
   /** Starts each process alone, turn after turn; the first start of each fills the caches of files and is not kept. */
@@ -152,11 +159,10 @@ export class DuetRun {
     await using stack = new AsyncDisposableStack()
     const running = await this.#start(plan, stack)
     const { startMs, idleBytes, origin, pid } = running
-    const loop = this.#context.load.slices({ origin, connections: 50, requests })
-    await loop.run(START_LOAD_MS)
-    const loadedBytes = residentBytesOf(pid) ?? 0
-    loop.close()
-    return { startMs, idleBytes, loadedBytes }
+    const { load, signal } = this.#context
+    const loop = stack.adopt(load.slices({ origin, connections: 50, requests }), (each) => each.close())
+    await abortable(loop.run(START_LOAD_MS), signal)
+    return { startMs, idleBytes, loadedBytes: residentBytesOf(pid) ?? 0 }
   }
 
   async #start(plan: ProcessPlan, stack: AsyncDisposableStack): Promise<RunningProcess> {

@@ -2,8 +2,8 @@ import t from 'tap'
 import { measureDuet } from './measure.ts'
 import type { Side } from './slice.ts'
 
-const DURATIONS = { warmUpMs: 0, measureMs: 100, limitMs: 1000, pacedMs: 20, pacedTurns: 2 }
-const half = (slowest: number) => slowest / 2
+const DURATIONS = { warmUpMs: 0, warmUpLimitMs: 0, measureMs: 100, limitMs: 1000, pacedMs: 20, pacedTurns: 2 }
+const half = { boot: 0, fixedRate: (slowest: number) => slowest / 2 }
 
 /** A side of this rate that writes each slice into `calls`. Its time passes without waiting. */
 function side(name: string, rate: (call: number) => number, calls: string[], more: Partial<Side> = {}): Side {
@@ -17,7 +17,6 @@ function side(name: string, rate: (call: number) => number, calls: string[], mor
     generatorShare: 0.5,
   })
   return {
-    name,
     connections: 1,
     warmUpRequests: 0,
     async load(durationMs) {
@@ -41,7 +40,7 @@ t.test('slices alternate in balanced order, and their duration follows the rate'
   t.equal(Math.round(pacedPerSecond), 25)
   const [a, b] = sides.map(({ slices }) => slices.map(({ seconds }) => seconds))
   t.equal(a?.length, b?.length)
-  t.equal(Math.min(...(a ?? [])), 0.025, 'a slice of a quick side is short')
+  t.equal(Math.min(...(a ?? [])), 0.05, 'a slice of a quick side is half of that of the slowest')
   t.equal(Math.max(...(b ?? [])), 0.1, 'a slice of a slow side has five replies')
 })
 
@@ -50,7 +49,7 @@ t.test('the warm-up lasts until every request was sent, and does not count', asy
   const slow = side('B', () => 100, [], { warmUpRequests: 195 })
   const { sides } = await measureDuet(
     [filling, slow, side('C', () => 1000, [])],
-    { ...DURATIONS, warmUpMs: 100 },
+    { ...DURATIONS, warmUpMs: 100, warmUpLimitMs: 300 },
     half,
   )
   t.same(
@@ -90,4 +89,15 @@ t.test('a side without a fixed rate has no such slices, and its slices keep thei
     [0, 2],
   )
   t.same(new Set(sides[0]?.slices.map(({ seconds }) => seconds)), new Set([0.04]))
+})
+
+t.test('the order of the sides goes on from boot to boot', async (t) => {
+  const firsts = []
+  for (let boot = 0; boot < 4; boot++) {
+    const calls: string[] = []
+    const sides = [side('A', () => 1000, calls), side('B', () => 1000, calls)]
+    await measureDuet(sides, { ...DURATIONS, pacedTurns: 1 }, { ...half, boot })
+    firsts.push(calls.find((call) => call.endsWith('paced'))?.[0])
+  }
+  t.same(firsts, ['A', 'B', 'A', 'B'])
 })

@@ -5,6 +5,8 @@ import { isSteady } from './steady.ts'
 export interface DuetDurations {
   /** Load of each side before anything counts. */
   readonly warmUpMs: number
+  /** Longest load of a side before anything counts, where it has not answered its `warmUpRequests` yet. */
+  readonly warmUpLimitMs: number
   /** Load of each side at its maximum rate. */
   readonly measureMs: number
   /** Load of each side after which a side that still changes is given up. */
@@ -37,32 +39,31 @@ const LONGEST_SLICE_MS = 400
 /** Replies of each connection in a slice. */
 const REPLIES = 5
 const MINIMUM_TURNS = 8
-/** Of sides whose slices have a duration of their own. */
-const MINIMUM_LONG_TURNS = 3
-/** Time for filling caches beyond that of the warm-up, as a multiple of it. A side without caches would take long for nothing. */
-const FILL_SHARE = 2
+/** Of sides whose slices have a duration of their own. Even, so that each side is first equally often. */
+const MINIMUM_LONG_TURNS = 4
 
 /**
- * Measures sides that are all alive at once. They are loaded in turns of short slices, in balanced order, so that whatever the
- * machine does meets all of them alike.
+ * Measures sides that are all alive at once. They are loaded in turns of short slices, in balanced order, so that changes of the
+ * machine's speed affect all of them equally.
  *
  * Short slices, because the speed of a shared core changes within a second: in the same time, slices of 25 ms gave ratios with
  * two thirds of the spread that slices of 50 ms gave (identical sides, eight boots each).
  *
- * @param fixedRate the rate of the paced slices, from the slowest side's maximum rate
+ * @param options.boot number of the boot, from 0: the order of the sides goes on from boot to boot
+ * @param options.fixedRate the rate of the paced slices, from the slowest side's maximum rate
  */
 export async function measureDuet(
   sides: readonly Side[],
   durations: DuetDurations,
-  fixedRate: (slowestPerSecond: number) => number,
+  { boot, fixedRate }: { readonly boot: number; readonly fixedRate: (slowestPerSecond: number) => number },
 ): Promise<DuetBoot> {
   const runs = sides.map((side) => new SideRun(side))
-  const turns = new Turns(runs, durations)
+  const turns = new Turns(runs, durations, boot)
   await turns.warmUp()
   const steady = await turns.measure()
   const slowest = Math.min(...runs.map(({ rate }) => rate))
   const pacedPerSecond = fixedRate(slowest)
-  const paced = await paceInTurns(sides, durations, pacedPerSecond)
+  const paced = await paceInTurns(sides, durations, pacedPerSecond, boot)
   return {
     pacedPerSecond,
     sides: runs.map((run, i) => ({
@@ -80,19 +81,20 @@ class SideRun {
   slices: Slice[] = []
   /** Slices of the warm-up. */
   dropped = 0
-  #sliceMs: number
+  /** The duration that the rate of this side asks for. */
+  wantedMs: number
 
   constructor(side: Side) {
     this.side = side
-    this.#sliceMs = side.sliceMs ?? FIRST_SLICE_MS
+    this.wantedMs = side.sliceMs ?? FIRST_SLICE_MS
   }
 
-  async load(): Promise<void> {
-    const slice = await this.side.load(this.#sliceMs)
+  async load(durationMs: number): Promise<void> {
+    const slice = await this.side.load(durationMs)
     this.slices.push(slice)
     if (this.side.sliceMs !== undefined || slice.answered === 0) return
     const replyMs = (this.side.connections * 1000) / rateOf(slice)
-    this.#sliceMs = Math.min(LONGEST_SLICE_MS, Math.max(SHORTEST_SLICE_MS, Math.ceil(REPLIES * replyMs)))
+    this.wantedMs = Math.min(LONGEST_SLICE_MS, Math.max(SHORTEST_SLICE_MS, Math.ceil(REPLIES * replyMs)))
   }
 
   /** Requests a second over the slices that count. */
@@ -109,25 +111,25 @@ class Turns {
   readonly #runs: readonly SideRun[]
   readonly #durations: DuetDurations
   readonly #began = performance.now()
-  #turn = 0
+  #turn: number
 
-  constructor(runs: readonly SideRun[], durations: DuetDurations) {
+  constructor(runs: readonly SideRun[], durations: DuetDurations, boot: number) {
     this.#runs = runs
     this.#durations = durations
+    this.#turn = boot
   }
 
-  /** Loads each side for its time, and on until its caches are full, but no longer than twice its time for that. */
+  /** Loads each side for its time, and on until it has answered its requests or reaches the limit. */
   async warmUp(): Promise<void> {
-    const { warmUpMs } = this.#durations
+    const { warmUpMs, warmUpLimitMs } = this.#durations
     const loads = this.#runs.map(() => ({ ms: 0, answered: 0 }))
     const needsMore = ({ ms, answered }: (typeof loads)[number], index: number) =>
-      ms < warmUpMs ||
-      (answered < (this.#runs[index]?.side.warmUpRequests ?? 0) && ms < (1 + FILL_SHARE) * warmUpMs)
+      ms < warmUpMs || (ms < warmUpLimitMs && answered < (this.#runs[index]?.side.warmUpRequests ?? 0))
     while (loads.some(needsMore)) {
       for (const index of orderOf(this.#runs.length, this.#turn++)) {
         const [run, load] = [this.#runs[index], loads[index]]
         if (run === undefined || load === undefined || !needsMore(load, index)) continue
-        await run.load()
+        await run.load(run.wantedMs)
         const slice = run.slices.at(-1)
         load.ms += (slice?.seconds ?? 0) * 1000
         load.answered += slice?.answered ?? 0
@@ -137,7 +139,7 @@ class Turns {
   }
 
   /**
-   * Loads until there are enough turns and the sides have stopped to change against each other. What a longer warm-up would have
+   * Loads until there are enough turns and the sides no longer change against each other. What a longer warm-up would have
    * dropped is dropped.
    *
    * @returns for each side whether it is steady
@@ -164,8 +166,13 @@ class Turns {
     while (this.#turns < minimum || loadedMs() < totalMs) await this.#loadEach()
   }
 
+  /** One turn. Beside a slow side a quick one gets half of its time, so that its figures are no worse known. */
   async #loadEach(): Promise<void> {
-    for (const index of orderOf(this.#runs.length, this.#turn++)) await this.#runs[index]?.load()
+    const shortest = Math.max(...this.#runs.map(({ wantedMs }) => wantedMs)) / 2
+    for (const index of orderOf(this.#runs.length, this.#turn++)) {
+      const run = this.#runs[index]
+      await run?.load(run.side.sliceMs ?? Math.max(run.wantedMs, shortest))
+    }
   }
 
   #drop(count: number): void {
@@ -185,11 +192,12 @@ async function paceInTurns(
   sides: readonly Side[],
   { pacedMs, pacedTurns }: DuetDurations,
   ratePerSecond: number,
+  boot: number,
 ): Promise<Slice[][]> {
   const slices = sides.map((): Slice[] => [])
   if (pacedMs === 0) return slices
   for (let turn = 0; turn < pacedTurns; turn++) {
-    for (const index of orderOf(sides.length, turn)) {
+    for (const index of orderOf(sides.length, boot * pacedTurns + turn)) {
       const slice = await sides[index]?.paced?.(ratePerSecond, pacedMs)
       if (slice !== undefined) slices[index]?.push(slice)
     }

@@ -16,6 +16,8 @@ interface ProcessSide {
   readonly label: string
   /** The name of one of the group's processes. */
   readonly process: string
+  /** False for a program that is not compiled while it runs: it needs no warm-up. Default true. */
+  readonly jit?: boolean
 }
 
 interface ToolSide {

@@ -27,12 +27,11 @@ export interface LatencySlice {
 
 /** Something that is measured beside others: a process under load, or a tool that loads a database itself. */
 export interface Side {
-  readonly name: string
   /** As many requests as are answered within `durationMs`. */
   load(durationMs: number): Promise<Slice>
   /** Requests in flight at the same time. */
   readonly connections: number
-  /** Requests that fill the caches of the side, for the warm-up to reach at least. */
+  /** Requests that fill the caches of the side and let its compiler optimise, for the warm-up to reach. */
   readonly warmUpRequests: number
   /** The duration of each slice. Default: short ones, by the rate of the side. */
   readonly sliceMs?: number

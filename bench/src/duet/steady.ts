@@ -7,7 +7,7 @@ const TOLERANCE = 0.03
 const ERRORS = 3
 
 /**
- * Whether two sides have stopped to change against each other: the earlier and the later half of their turns show the same ratio,
+ * Whether two sides no longer change against each other: the earlier and the later half of their turns show the same ratio,
  * within 3 % or within three standard errors.
  *
  * The ratio, not the rate: on a shared machine the rate of an unchanged process moves by a factor of two within seconds, and

@@ -64,6 +64,21 @@ t.test('a boot in which either side was not steady is shown and does not count',
   t.equal(none.sides[1]?.effect, undefined)
 })
 
+t.test('a boot in which too many requests of either side failed does not count', async (t) => {
+  const failing = (boot: SideBoot, errors: number) => ({
+    ...boot,
+    slices: boot.slices.map((slice) => ({ ...slice, errors })),
+  })
+  const { sides } = summarize(
+    [side(2000, 80), side(1000, 40)],
+    [side(2000, 80), failing(side(9000, 40), 9000)],
+    [failing(side(9000, 80), 10), side(1000, 40)],
+    [failing(side(2000, 80), 1), side(1000, 40)],
+  )
+  t.match(sides[0], { figures: { errors: 22 } })
+  t.match(sides[1], { figures: { rate: 1000, errors: 18_000 }, effect: { rate: { boots: 2, ratio: 2 } } })
+})
+
 t.test('start times are compared turn by turn', async (t) => {
   const processes = ['ours', 'other'].map((name) => ({
     ...{ name, label: name, command: [], environment: {}, cwd: '/', readyPath: '/health' },

@@ -1,4 +1,5 @@
 import type { DuetRowResult, DuetSideResult, DuetStartResult } from '../report/duet-schema.ts'
+import { VALIDITY_LIMITS } from '../run/validity.ts'
 import {
   bootEffect,
   type Dispersion,
@@ -45,7 +46,7 @@ function summarizeSide(
   if (side.kind === 'absent') return { name, label, notRun: side.reason }
   const own = boots.flatMap(({ sides }) => sides[index] ?? [])
   if (own.length === 0) return { name, label, notRun: 'there is nothing to compare it with' }
-  const counted = own.filter(({ steady }) => steady)
+  const counted = own.filter(isCounted)
   const slices = own.flatMap((boot) => [...boot.slices, ...boot.paced])
   return {
     name,
@@ -69,7 +70,7 @@ function summarizeSide(
   }
 }
 
-/** Ours against another side, over the boots in which both were steady; nothing without such a boot. */
+/** Ours against another side, over the boots that count for both; nothing without such a boot. */
 function compare(
   index: number,
   boots: readonly DuetBoot[],
@@ -88,7 +89,7 @@ function compare(
   }
 }
 
-/** The effect of each boot in which ours and the other side were steady. */
+/** The effect of each boot that counts for ours and for the other side. */
 function effectsOf(
   boots: readonly DuetBoot[],
   index: number,
@@ -97,9 +98,20 @@ function effectsOf(
 ) {
   return boots.flatMap(({ sides }) => {
     const [ours, other] = [sides[0], sides[index]]
-    if (!ours?.steady || !other?.steady) return []
+    if (ours === undefined || other === undefined || !isCounted(ours) || !isCounted(other)) return []
     return bootEffect(ratiosOf(ours[phase], other[phase], figure)) ?? []
   })
+}
+
+/** Whether the comparisons contain this boot of a side: a failed request costs less than one that is served. */
+export function isCounted(boot: SideBoot): boolean {
+  return boot.steady && !hasFailed(boot)
+}
+
+/** Whether more of the requests failed than may. */
+export function hasFailed({ slices, paced }: SideBoot): boolean {
+  const { answered, errors } = sumOf([...slices, ...paced])
+  return errors > VALIDITY_LIMITS.errors * Math.max(1, answered)
 }
 
 /** CPU time a request in µs. */

@@ -1,12 +1,17 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import t from 'tap'
 import { KeepAliveLoop } from './keep-alive-loop.ts'
 import { ReplyReader } from './reply-reader.ts'
 
 interface Scope {
   teardown(undo: () => void): void
+}
+
+/** Runs slices until one fails: the client learns a moment later that a server closed a connection. */
+async function untilRejected(run: () => Promise<unknown>): Promise<never> {
+  while (true) await run()
 }
 
 async function listen(t: Scope, listener: RequestListener) {
@@ -71,6 +76,44 @@ t.test('failures and lost connections are errors', async (t) => {
 t.test('a server that refuses connections fails the slice', async (t) => {
   const loop = new KeepAliveLoop({ origin: 'http://127.0.0.1:1', connections: 1, requests: [{ path: '/' }] })
   await t.rejects(loop.run(10), { code: 'ECONNREFUSED' })
+})
+
+t.test('when a connection cannot be opened, the others are closed', async (t) => {
+  const sockets: Socket[] = []
+  const server = createTcpServer((socket) => {
+    sockets.push(socket)
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
+    socket.on('error', () => {})
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const loop = new KeepAliveLoop({ origin, connections: 2, requests: [{ path: '/' }] })
+  await loop.run(20)
+  const [ended, kept] = sockets
+  server.close()
+  if (ended === undefined || kept === undefined) throw new Error('there are not two connections')
+  const closed = once(kept, 'close')
+  ended.destroy()
+  await t.rejects(
+    untilRejected(() => loop.run(5)),
+    { code: 'ECONNREFUSED' },
+  )
+  await closed
+})
+
+t.test('a reply that does not arrive is an error after the limit', async (t) => {
+  let count = 0
+  const { origin, opened } = await listen(t, (_, response) => {
+    if (++count !== 5) response.end('ok')
+  })
+  const options = { origin, connections: 2, requests: [{ path: '/' }], replyLimitMs: 100 }
+  const loop = new KeepAliveLoop(options)
+  t.teardown(() => loop.close())
+  const slice = await loop.run(50)
+  t.match(slice, { errors: 1 })
+  t.ok(slice.answered > 4)
+  t.match(await loop.run(50), { errors: 0 })
+  t.equal(opened(), 3, 'the connection is replaced')
 })
 
 const REPLIES = {

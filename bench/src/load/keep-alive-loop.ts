@@ -10,18 +10,22 @@ export interface KeepAliveOptions {
   readonly connections: number
   /** Distributed over the connections; each connection repeats its own share. */
   readonly requests: readonly Request[]
+  /** How long `run` waits for the replies in flight at the end of a slice. Default 30 s. */
+  readonly replyLimitMs?: number
 }
 
 export interface SliceResult {
   /** All replies, to the end of the last one. */
   readonly answered: number
-  /** Replies other than 2xx, and lost connections. */
+  /** Replies other than 2xx, lost connections, and replies that did not arrive within the limit. */
   readonly errors: number
   /** From the first request to the end of the last reply. */
   readonly seconds: number
   /** Headers and bodies. */
   readonly bytes: number
 }
+
+const REPLY_LIMIT_MS = 30_000
 
 interface Slice {
   answered: number
@@ -40,11 +44,13 @@ interface Slice {
 export class KeepAliveLoop {
   readonly #requests: readonly (readonly Buffer[])[]
   readonly #origin: URL
+  readonly #replyLimitMs: number
   #connections: Connection[] = []
   #slice: Slice = { answered: 0, errors: 0, bytes: 0, running: false }
 
-  constructor({ origin, connections, requests }: KeepAliveOptions) {
+  constructor({ origin, connections, requests, replyLimitMs = REPLY_LIMIT_MS }: KeepAliveOptions) {
     this.#origin = new URL(origin)
+    this.#replyLimitMs = replyLimitMs
     const encoded = requests.map((request) => encode(request, this.#origin.host))
     this.#requests = Array.from({ length: connections }, (_, i) => {
       const share = encoded.filter((_, k) => k % connections === i)
@@ -57,6 +63,8 @@ export class KeepAliveLoop {
    *
    * The replies in flight count, with the time that they take: a server that answers 50 callers at once would else have none or
    * 50 replies in a slice, and its CPU time would be that of more requests than were counted.
+   *
+   * @throws when a connection cannot be opened; the loop then has none
    */
   async run(durationMs: number): Promise<SliceResult> {
     await this.#open()
@@ -66,7 +74,7 @@ export class KeepAliveLoop {
     for (const connection of this.#connections) connection.send()
     await sleep(durationMs)
     slice.running = false
-    await Promise.all(this.#connections.map((connection) => connection.idle()))
+    await this.#idle()
     const { answered, errors, bytes } = slice
     return { answered, errors, bytes, seconds: (performance.now() - began) / 1000 }
   }
@@ -76,12 +84,29 @@ export class KeepAliveLoop {
     this.#connections = []
   }
 
+  /**
+   * Waits for the replies in flight. At the limit it closes the connections that still wait, because a reply that never comes would
+   * hang the run: each is an error, and the next slice opens new connections.
+   */
+  async #idle(): Promise<void> {
+    const limit = setTimeout(() => {
+      for (const connection of this.#connections) if (connection.isWaiting) connection.close()
+    }, this.#replyLimitMs)
+    await Promise.all(this.#connections.map((connection) => connection.idle()))
+    clearTimeout(limit)
+  }
+
   /** Opens what is missing: at the first slice all connections, later only the ones that the server closed while they were idle. */
   async #open(): Promise<void> {
     const kept = new Map(this.#connections.filter(({ isOpen }) => isOpen).map((each) => [each.index, each]))
-    this.#connections = await Promise.all(
+    const opened = await Promise.allSettled(
       this.#requests.map(async (requests, index) => kept.get(index) ?? this.#connect(requests, index)),
     )
+    this.#connections = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    const failed = opened.find(({ status }) => status === 'rejected')
+    if (failed?.status !== 'rejected') return
+    this.close()
+    throw failed.reason
   }
 
   async #connect(requests: readonly Buffer[], index: number): Promise<Connection> {
@@ -142,6 +167,10 @@ class Connection {
     if (!this.#reader.succeeded) slice.errors++
     if (slice.running) this.send()
     else this.#onIdle?.()
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting
   }
 
   /** Resolves when no reply is outstanding. */

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { BenchError } from '../errors.ts'
 import type { ClosedLoopOptions } from './closed-loop.ts'
 import type { FromGenerator, Job, JobResult, Reaped, ToGenerator } from './generator.ts'
 import type { KeepAliveOptions } from './keep-alive-loop.ts'
@@ -37,7 +38,7 @@ export function startLoad(): Load {
   child.on('message', (answer: FromGenerator) => {
     const caller = callers.get(answer.id)
     callers.delete(answer.id)
-    if ('error' in answer) caller?.reject(new Error(`load generator: ${answer.error}`))
+    if ('error' in answer) caller?.reject(new BenchError('LOAD_FAILED', `load generator: ${answer.error}`))
     else caller?.resolve(answer.result as never)
   })
   const exited = once(child, 'exit')

@@ -5,7 +5,7 @@ import { type BenchStack, databaseName } from '../stack/stack.ts'
 import { type Proof, prove, sendRequest, type Target } from './proof.ts'
 
 /**
- * Statements per request over the whole load. The tolerance is a twentieth for background polls, and 60 statements in all:
+ * Statements per request over a slice of the load. The tolerance is a twentieth for background polls, and 60 statements in all:
  * new connections load types, and the last requests of a load are counted without a reply.
  */
 export function statementsPerRequest(expected: number): Proof {
@@ -19,7 +19,7 @@ export function statementsPerRequest(expected: number): Proof {
   }
 }
 
-/** Requests share statements: fewer than this number a request over the whole load. */
+/** Requests share statements: fewer than this number a request over a slice of the load. */
 export function statementsBelow(limit: number): Proof {
   return ({ load }) => {
     const fact = `${load.statements.toFixed(2)} SQL statements a request under load`

@@ -14,7 +14,7 @@ export interface Observations {
   /** `x-cache` of the open loop's replies. */
   readonly loadCache: Tally
   readonly costs: DatabaseCosts
-  /** Statements and commands a request over the whole measured load, background work included. */
+  /** Statements and commands a request over a slice of the load, background work included. */
   readonly load: { readonly answered: number; readonly statements: number; readonly commands: number }
   /** Reads of Redis from its sockets per request, under load. */
   readonly loadReadsPerRequest: number

@@ -33,7 +33,10 @@ function renderRow({ title, name, connections, sides, fixedRatePerSecond }: Duet
   )
   const measured = sides.filter(({ figures }) => figures !== undefined)
   const table = measured.length > 0 ? `${alignColumns([COLUMNS, ...measured.map(cellsOf)])}\n` : ''
-  return `${head}\n${table}${absent.join('')}`
+  const failed = measured.flatMap(({ label, figures }) =>
+    figures && figures.errors > 0 ? [`  ${label}: ${number(figures.errors)} requests failed\n`] : [],
+  )
+  return `${head}\n${table}${[...failed, ...absent].join('')}`
 }
 
 function cellsOf({ name, label, figures, effect }: DuetSideResult): string[] {
@@ -41,7 +44,7 @@ function cellsOf({ name, label, figures, effect }: DuetSideResult): string[] {
     label,
     number(figures?.rate ?? 0),
     effect ? times(effect.rate.ratio) : '',
-    effect ? intervalText(effect.rate) : name === 'ours' ? '' : 'not steady',
+    effect ? intervalText(effect.rate) : name === 'ours' ? '' : 'no boot counts',
     micros(figures?.cpuMicros),
     micros(figures?.fixedRateCpuMicros),
     effect?.fixedRateCpu ? times(effect.fixedRateCpu.ratio) : '',

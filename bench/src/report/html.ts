@@ -8,7 +8,7 @@ import type { ComparisonResult, Results, ScenarioResult, VariantResult } from '.
 import { costCells, sentence } from './table.ts'
 
 const TITLE = 'What each tuning is worth on this machine'
-const SLICES = '25 to 400 ms'
+const SLICES = '25 to 400 ms (a second for loads at a fixed rate)'
 
 /** The results as one HTML file without network access: charts, tables, proofs, method. */
 export function renderReport(results: Results): string {
@@ -169,7 +169,7 @@ function method({ fingerprint, world, command }: Results): string {
   const { cores, cpuModel, kernel, platform, settings } = fingerprint
   const rows = Object.entries(world).map(([table, count]) => `${count.toLocaleString('en')} ${table}`)
   return `<section><h2>Method</h2>
-<p>All variants of a scenario are alive at once, each in a fresh process on the same core, and are loaded in turns: slices of ${SLICES}, in balanced order (A B, B A, …), after a warm-up that does not count. The effect of a boot is the trimmed mean of the logarithms of the ratios of its turns. The interval is that of a moderated t over boots, with the variance of the turns and of the boots; verdicts are corrected for the number of comparisons (Holm). Throughput is closed loop: each caller sends its next request after the reply. Latency is open loop: requests are due at a fixed rate, at most half of the slowest variant’s throughput, and latency counts from the due time, so that a stall delays all requests that are due during it. CPU time a request is that of the service with all its threads, at the maximum rate and at that fixed rate.</p>
+<p>All variants of a scenario are alive at once, each in a fresh process on the same core, and are loaded in turns: slices of ${SLICES}, in balanced order (A B, B A, …), after a warm-up that does not count. The effect of a boot is the trimmed mean of the logarithms of the ratios of its turns. The interval is that of a moderated t over boots, with the variance of the turns and of the boots; verdicts are corrected for the number of comparisons (Holm). Throughput is closed loop: each caller sends its next request after the reply. Latency is open loop: requests are due at the fixed rate that the scenario names, and latency counts from the due time, so that a stall delays all requests that are due during it. CPU time a request is that of the service with all its threads, at the maximum rate and at that fixed rate.</p>
 <p>Postgres and Redis count statements and commands themselves. ${escapeHtml(rows.join(', '))}. <code>${escapeHtml(command)}</code></p>
 <details><summary>Machine and settings</summary><ul>
 <li>${escapeHtml(`${cores} × ${cpuModel}, ${kernel}, ${platform}`)}</li>

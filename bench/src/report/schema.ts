@@ -40,13 +40,14 @@ const Latency = strictObject({
 const Ratio = Type.Optional(
   strictObject({
     log: Type.Number({ description: 'natural logarithm' }),
-    variance: NonNegative('of the logarithm, by the spread of the turns'),
+    variance: Type.Optional(
+      NonNegative('of the logarithm, by the spread of the turns; absent for few turns'),
+    ),
   }),
 )
 
 const Boot = strictObject({
   boot: Count,
-  startMs: Ms,
   warmUpSlices: Count,
   slices: Count,
   steady: Type.Boolean({ description: 'false: the ratio to the tuned variant still changed' }),
@@ -78,12 +79,15 @@ const Summary = strictObject({
   statements: NonNegative(),
   commands: NonNegative(),
   redisBytes: Type.Number(),
-  startMs: Ms,
   latency: Type.Optional(
     strictObject({
       ratePerSecond: Type.Number(),
       ...Percentiles,
-      intervals: strictObject({ p50: Bounds, p99: Bounds, p999: Bounds }),
+      intervals: strictObject({
+        p50: Type.Optional(Bounds),
+        p99: Type.Optional(Bounds),
+        p999: Type.Optional(Bounds),
+      }),
       errors: Count,
       curve: Type.Array(Type.Tuple([Type.Number(), Type.Number()]), { description: '[percentile, ms]' }),
     }),

@@ -59,14 +59,21 @@ export function costCells(summary: VariantResult['summary']): string[] {
  * A comparison in words, such as `cache tier 1: 2.31× the requests/s (95 %: 2.20 to 2.43, 4 boots): better, p < 0.001`.
  */
 export function sentence(comparison: ComparisonResult): string {
-  const { label, effect, verdict, detectable, metric, refused, pHolm } = comparison
+  const { label, effect, verdict, detectable, metric, refused, pHolm, cpu } = comparison
   if (verdict === 'refused') return `${label}: refused: ${refused ?? 'no figures'}`
   const interval = `${effect.low.toFixed(2)} to ${effect.high === null ? '∞' : effect.high.toFixed(2)}`
   const better = metric === 'p99' ? 'better on p99' : 'the requests/s'
-  const what = `${label}: ${times(effect.ratio)} ${better} (95 %: ${interval}, ${effect.boots} boots)`
+  const what = `${label}: ${times(effect.ratio)} ${better} (95 %: ${interval}, ${effect.boots} boots)${cpuText(cpu)}`
   if (verdict !== 'no difference')
     return `${what}: ${verdict}, p ${pHolm < 0.001 ? '< 0.001' : pHolm.toFixed(3)}`
   const smallest =
     detectable === null ? '' : `; ${((detectable - 1) * 100).toFixed(0)} % or more would be seen`
   return `${what}: no difference seen${smallest}`
+}
+
+/** CPU time a request with the tuning, as a multiple of that without it. */
+function cpuText(cpu: ComparisonResult['cpu']): string {
+  if (cpu === undefined || cpu.high === null) return ''
+  const [ratio, low, high] = [cpu.ratio, cpu.high, cpu.low].map((value) => (1 / value).toFixed(2))
+  return `, ${ratio}× the CPU a request (${low} to ${high})`
 }

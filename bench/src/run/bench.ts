@@ -42,7 +42,7 @@ export async function withBench<T>(
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const load = startLoad()
   const starting = startBenchStack({ dataset, signal, say: (step) => progress.step(step) })
-  const building = buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'] })
+  const building = buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'], signal })
   building.catch(() => {})
   try {
     const stack = await abortable(starting, signal)
@@ -60,6 +60,8 @@ export async function withBench<T>(
       (stack) => stack.stop(),
       () => {},
     )
+    // It writes into the folder.
+    await building.catch(() => {})
     rmSync(folder, { recursive: true, force: true })
   }
 }

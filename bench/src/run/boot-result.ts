@@ -2,12 +2,13 @@ import type { DuetBoot, SideBoot } from '../duet/measure.ts'
 import { cpuMsOf, type LatencySlice, rateOf, ratiosOf, type Slice, sumOf } from '../duet/slice.ts'
 import type { BootResult } from '../report/schema.ts'
 import { type BootEffect, bootEffect } from '../stats/effect.ts'
-import { createHistogram, encodeHistogram, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
+import { encodeHistogram, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { objectionsTo } from './validity.ts'
 
-/** Figures of a variant that the load generator does not have. */
-export interface ServerFigures {
-  readonly startMs: number
+/** Figures of a variant that its slices do not have. */
+export interface VariantFigures {
+  /** Requests are sent at a fixed rate in place of a closed loop: there is no throughput. */
+  readonly isPaced: boolean
   readonly rssBytes: number
   readonly responseBytes: number
   readonly statements: number
@@ -16,8 +17,8 @@ export interface ServerFigures {
 }
 
 /** For a deployment on another machine. */
-export const UNKNOWN_SERVER: Omit<ServerFigures, 'responseBytes'> = {
-  startMs: 0,
+export const UNKNOWN_SERVER: Omit<VariantFigures, 'responseBytes'> = {
+  isPaced: false,
   rssBytes: 0,
   statements: 0,
   commands: 0,
@@ -33,7 +34,7 @@ export function toBootResult(
   boot: number,
   { sides, pacedPerSecond }: DuetBoot,
   index: number,
-  { startMs, rssBytes, responseBytes, statements, commands, redisBytes }: ServerFigures,
+  { isPaced, rssBytes, responseBytes, statements, commands, redisBytes }: VariantFigures,
 ): BootResult {
   const side = sides[index] ?? { steady: false, warmUpSlices: 0, slices: [], paced: [] }
   const total = sumOf(side.slices)
@@ -42,12 +43,12 @@ export function toBootResult(
   const { errors, sent } = latencies ?? { errors: 0, sent: 0 }
   return {
     boot,
-    startMs: rounded(startMs),
     warmUpSlices: side.warmUpSlices,
     slices: side.slices.length,
     steady: side.steady,
-    throughput: rounded(total.answered === 0 ? 0 : rateOf(total)),
-    errors: total.errors,
+    throughput: rounded(isPaced || total.answered === 0 ? 0 : rateOf(total)),
+    // Those at a fixed rate are in the latencies.
+    errors: isPaced ? 0 : total.errors,
     cpuMsPerRequest: rounded(cpuMsOf(total) ?? 0, 4),
     ...(cpuAtFixedRate !== undefined &&
       side.paced.length > 0 && { cpuMsAtFixedRate: rounded(cpuAtFixedRate, 4) }),
@@ -58,7 +59,8 @@ export function toBootResult(
     objections: objectionsTo({
       steady: side.steady,
       generatorUtilisation: total.generatorShare,
-      errorShare: (total.errors + errors) / Math.max(1, total.answered + sent),
+      errorShare:
+        (isPaced ? errors : total.errors + errors) / Math.max(1, isPaced ? sent : total.answered + sent),
     }),
     ...(latencies && {
       latency: { ...latencies, ratePerSecond: pacedPerSecond, lagP99Ms: rounded(latencies.lagP99Ms, 3) },
@@ -67,15 +69,16 @@ export function toBootResult(
   }
 }
 
+/** The slices of a boot that have latencies. */
+export function latencySlicesOf({ slices, paced }: SideBoot): LatencySlice[] {
+  return [...slices, ...paced].flatMap(({ latency }) => latency ?? [])
+}
+
 /** Latencies of all slices of a boot. */
-function latenciesOf({
-  slices,
-  paced,
-}: SideBoot): Omit<NonNullable<BootResult['latency']>, 'ratePerSecond'> | undefined {
-  const measured = [...slices, ...paced].flatMap(({ latency }): LatencySlice[] => (latency ? [latency] : []))
+function latenciesOf(side: SideBoot): Omit<NonNullable<BootResult['latency']>, 'ratePerSecond'> | undefined {
+  const measured = latencySlicesOf(side)
   if (measured.length === 0) return undefined
-  const merged = createHistogram()
-  merged.add(mergeHistograms(measured.map(({ histogram }) => histogram)))
+  const merged = mergeHistograms(measured.map(({ histogram }) => histogram))
   return {
     sent: measured.reduce((sum, { sent }) => sum + sent, 0),
     errors: measured.reduce((sum, { errors }) => sum + errors, 0),
@@ -97,9 +100,10 @@ function ratiosToTuned(tuned: SideBoot | undefined, side: SideBoot): NonNullable
   return { ...(rate && { rate }), ...(cpu && { cpu }), ...(cpuAtFixedRate && { cpuAtFixedRate }) }
 }
 
-function recorded(effect: BootEffect | undefined): { log: number; variance: number } | undefined {
+function recorded(effect: BootEffect | undefined): { log: number; variance?: number } | undefined {
   if (effect === undefined) return undefined
-  return { log: Number(effect.log.toFixed(6)), variance: Number((effect.variance ?? 0).toPrecision(4)) }
+  const log = Number(effect.log.toFixed(6))
+  return effect.variance === undefined ? { log } : { log, variance: Number(effect.variance.toPrecision(4)) }
 }
 
 function rounded(value: number, digits = 1): number {

@@ -13,7 +13,14 @@ t.setTimeout(300_000)
 
 const quiet: Progress = { step: () => {}, note: () => {}, done: () => {} }
 const dataset = { users: 50, products: 10, orders: 50 }
-const durations = { warmUpMs: 100, measureMs: 200, limitMs: 400, pacedMs: 200, pacedTurns: 1 }
+const durations = {
+  warmUpMs: 100,
+  warmUpLimitMs: 100,
+  measureMs: 200,
+  limitMs: 400,
+  pacedMs: 200,
+  pacedTurns: 1,
+}
 
 /** A variant whose last proof holds or fails, and the observations of that proof. */
 function spyVariant(name: string, environment: Record<string, string>, holds: boolean) {

@@ -3,13 +3,15 @@ import type { Scenario } from './scenario.ts'
 
 const SHORT_DURATIONS: DuetDurations = {
   warmUpMs: 800,
-  measureMs: 1600,
+  warmUpLimitMs: 3000,
+  measureMs: 1400,
   limitMs: 6000,
   pacedMs: 400,
   pacedTurns: 1,
 }
 const LONG_DURATIONS: DuetDurations = {
   warmUpMs: 2000,
+  warmUpLimitMs: 8000,
   measureMs: 4000,
   limitMs: 12_000,
   pacedMs: 1000,
@@ -26,7 +28,7 @@ const OVERHEAD_MS = 1200
 
 /** Expected duration of one boot of all variants of these scenarios, in ms. */
 export function bootsMs(scenarios: readonly Scenario[], durations: DuetDurations): number {
-  const { warmUpMs, measureMs, pacedMs, pacedTurns } = durations
-  const variantMs = OVERHEAD_MS + warmUpMs + measureMs + pacedMs * pacedTurns
+  const { warmUpLimitMs, measureMs, pacedMs, pacedTurns } = durations
+  const variantMs = OVERHEAD_MS + warmUpLimitMs / 2 + measureMs + pacedMs * pacedTurns
   return scenarios.reduce((sum, { variants }) => sum + (variants.length + 1) * variantMs, 0)
 }

@@ -24,20 +24,14 @@ export interface RunningVariant {
   readonly stack: BenchStack
 }
 
-/**
- * Starts the processes of a variant and registers them with `processes`, which stops them.
- *
- * @param onAllCores the server starts on all cores and then moves to its own, since other variants start at the same time
- */
+/** Starts the processes of a variant and registers them with `processes`, which stops them. */
 export async function startVariant(
   bench: Bench,
   scenario: Scenario,
   variant: Variant,
   processes: AsyncDisposableStack,
-  onAllCores: boolean,
 ): Promise<RunningVariant> {
   const { placement, folder, signal } = bench
-  const startCores = onAllCores ? [...placement.server, ...placement.rest] : undefined
   const stack = variant.ownRedis ? await startOwnRedis(bench.stack, processes) : bench.stack
   const databaseUrl = variant.database
     ? await stack.copy(variant.database.name, variant.database.change)
@@ -48,10 +42,7 @@ export async function startVariant(
     settings: Readonly<Record<string, string>>,
   ) => {
     const environment = { ...stack.environment, DATABASE_URL: databaseUrl, ...settings }
-    return processes.adopt(
-      await startServer({ service, environment, cores, startCores, folder, signal }),
-      stop,
-    )
+    return processes.adopt(await startServer({ service, environment, cores, folder, signal }), stop)
   }
   const startSidecar = async (kind: SidecarKind, behind: string) =>
     processes.adopt(await kind.start({ behind, stack, cores: placement.rest, folder, signal }), stop)
@@ -66,8 +57,8 @@ export async function startVariant(
     {
       ...(upstream && { UPSTREAM_URL: upstream.origin }),
       ...(pooler && { DATABASE_URL: pooler.url, DATABASE_DIRECT_URL: databaseUrl }),
-      ...(receiver && tracing(scenario.service, variant.tracesKept ?? 0, receiver.url, folder)),
       ...variant.environment,
+      ...(receiver && tracing(scenario.service, variant, receiver.url, folder)),
     },
   )
   const front = variant.front && (await startSidecar(variant.front, server.origin))
@@ -87,14 +78,15 @@ export async function startVariant(
 /** The settings that a deployment has for tracing. */
 function tracing(
   service: ServiceName,
-  share: number,
+  { tracesKept = 0, environment }: Variant,
   endpoint: string,
   folder: string,
 ): Record<string, string> {
+  const preload = `--import ${join(bundleFolder(folder), service, 'telemetry.js')}`
   return {
-    NODE_OPTIONS: `--import ${join(bundleFolder(folder), service, 'telemetry.js')}`,
+    NODE_OPTIONS: [environment.NODE_OPTIONS, preload].filter(Boolean).join(' '),
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-    OTEL_TRACES_SAMPLER_ARG: String(share),
+    OTEL_TRACES_SAMPLER_ARG: String(tracesKept),
     // The last batch is exported while the service is observed.
     OTEL_BSP_SCHEDULE_DELAY: '200',
   }

@@ -1,3 +1,4 @@
+import { cpus } from 'node:os'
 import { abortable } from '@reference/async'
 import { measureDuet } from '../duet/measure.ts'
 import type { OpenSide } from '../duet/sides.ts'
@@ -8,10 +9,10 @@ import type { DatabaseCosts } from '../stack/counters.ts'
 import { watchInterference } from '../stack/interference.ts'
 import { residentBytesOf } from '../stack/process-stats.ts'
 import type { Bench } from './bench.ts'
-import { toBootResult } from './boot-result.ts'
+import { latencySlicesOf, toBootResult } from './boot-result.ts'
 import { type ObservedVariant, observeVariant } from './observe.ts'
 import { type RunningVariant, startVariant } from './running-variant.ts'
-import { openLoopRate, type Scenario, type Variant } from './scenario.ts'
+import { openLoopRate, type Scenario } from './scenario.ts'
 import { variantSide } from './variant-side.ts'
 
 /** One variant in one boot. */
@@ -31,13 +32,15 @@ export interface ScenarioBoot {
   readonly ratePerSecond: number
 }
 
+const NO_SLICES = { steady: false, warmUpSlices: 0, slices: [], paced: [] }
+
 interface Started {
   readonly running: RunningVariant
   readonly side: OpenSide
 }
 
 /**
- * Measures a boot. An unproven boot is measured once more, because a proof also fails when other programs disturb a cache.
+ * Measures a boot. A failed boot is measured once more, because a proof also fails when other programs disturb a cache.
  *
  * @param rate of the open loop; default: by the throughput of the slowest variant
  * @returns the boot, or why this scenario cannot be measured: unproven twice, or a service does not start
@@ -54,7 +57,7 @@ export async function attemptBoot(
     } catch (error) {
       bench.signal.throwIfAborted()
       if (!(error instanceof BenchError)) throw error
-      if (!(error instanceof UnprovenError) || attempt === 2) return error.message
+      if (attempt === 2) return error.message
     }
   }
 }
@@ -67,36 +70,28 @@ async function measureBoot(
   rate: number | undefined,
 ): Promise<ScenarioBoot> {
   const [at, began] = [new Date().toISOString(), performance.now()]
-  const { placement, load, durations, signal } = bench
+  const { load, durations, signal } = bench
   // Stops in reverse order, so that no proxy loses its upstream under load.
   await using processes = new AsyncDisposableStack()
   processes.defer(() => load.reapOnExit({}))
-  const started = await startAll(bench, scenario, boot, processes)
+  const started = await startAll(bench, scenario, processes)
   const sidecars = started.flatMap(({ running }) => running.sidecars.map(({ pid }) => pid))
-  const watched = watchInterference(placement.server.length + placement.rest.length || 1, sidecars)
+  const watched = watchInterference(cpus().length, sidecars)
   const sides = started.map(({ side }) => side)
   const duet = await abortable(
-    measureDuet(sides, durations, (slowest) => rate ?? openLoopRate(slowest)),
+    measureDuet(sides, durations, { boot, fixedRate: (slowest) => rate ?? openLoopRate(slowest) }),
     signal,
   )
   const { steal, otherCores } = watched()
   const variants = new Map<string, MeasuredBoot>()
   for (const [index, { running, side }] of started.entries()) {
     const rssBytes = residentBytesOf(running.server.pid) ?? 0
-    const latencies = [...(duet.sides[index]?.slices ?? []), ...(duet.sides[index]?.paced ?? [])].flatMap(
-      ({ latency }): LatencySlice[] => (latency ? [latency] : []),
-    )
+    const latencies = latencySlicesOf(duet.sides[index] ?? NO_SLICES)
     const observed = await observeNamed(bench, scenario, { running, side, latencies })
     const { costs, responseBytes, proof } = observed
     const { statements, commands, redisBytes } = costs
-    const figures = {
-      startMs: running.server.startMs,
-      rssBytes,
-      responseBytes,
-      statements,
-      commands,
-      redisBytes,
-    }
+    const isPaced = scenario.pacedPerSecond !== undefined
+    const figures = { isPaced, rssBytes, responseBytes, statements, commands, redisBytes }
     variants.set(running.variant.name, { boot: toBootResult(boot, duet, index, figures), proof, costs })
   }
   const seconds = Number(((performance.now() - began) / 1000).toFixed(1))
@@ -107,16 +102,10 @@ async function measureBoot(
   }
 }
 
-/**
- * Starts the variants; returns them in the order of the scenario.
- *
- * In the first boot one after the other, each alone on its core: its start time is part of the results. Later all at once, on all
- * cores, which takes half of the time on two cores.
- */
+/** Starts the variants at the same time; returns them in the order of the scenario. */
 async function startAll(
   bench: Bench,
   scenario: Scenario,
-  boot: number,
   processes: AsyncDisposableStack,
 ): Promise<Started[]> {
   const variants = [scenario.tuned, ...scenario.variants]
@@ -124,21 +113,17 @@ async function startAll(
   for (const { database } of variants) if (database) await bench.stack.copy(database.name, database.change)
   const pids: number[] = []
   const containers: string[] = []
-  const start = async (variant: Variant): Promise<Started> => {
-    const running = await named(variant.name, () =>
-      startVariant(bench, scenario, variant, processes, boot > 0),
-    )
-    pids.push(running.server.pid, ...running.otherPids)
-    containers.push(...running.sidecars.map(({ container }) => container))
-    bench.load.reapOnExit({ pids, containers })
-    const side = variantSide(bench, scenario, running)
-    processes.defer(() => side.close())
-    return { running, side }
-  }
-  if (boot > 0) return settled(variants.map(start))
-  const started: Started[] = []
-  for (const variant of variants) started.push(await start(variant))
-  return started
+  return settled(
+    variants.map(async (variant): Promise<Started> => {
+      const running = await named(variant.name, () => startVariant(bench, scenario, variant, processes))
+      pids.push(running.server.pid, ...running.otherPids)
+      containers.push(...running.sidecars.map(({ container }) => container))
+      bench.load.reapOnExit({ pids, containers })
+      const side = variantSide(bench, scenario, running)
+      processes.defer(() => side.close())
+      return { running, side }
+    }),
+  )
 }
 
 /** Waits for all, so that none is still starting when the first error ends the boot. */

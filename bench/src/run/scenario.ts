@@ -53,7 +53,7 @@ export interface Scenario {
 
 interface OpenLoad {
   readonly requests?: (dataset: Dataset) => readonly Request[]
-  /** Default: half of the slowest variant's throughput in the first round. */
+  /** Default: half of the slowest variant's throughput in the first boot. */
   readonly ratePerSecond?: number
   /** Runs during the closed loop, to measure the effect of one kind of request on the other. */
   readonly beside?: boolean

@@ -23,8 +23,8 @@ interface Compared {
   readonly metric: Scenario['primary']
   readonly links: Links | undefined
   readonly effect: Effect
-  readonly cpu: Effect
-  readonly cpuAtFixedRate: Effect
+  readonly cpu: Effect | undefined
+  readonly cpuAtFixedRate: Effect | undefined
   readonly refused: string | undefined
 }
 
@@ -33,9 +33,11 @@ type Ratio = keyof NonNullable<BootResult['ratios']>
 /** Figures of each variant and verdicts. The comparisons of all scenarios are judged together. */
 export function summarise(measured: readonly MeasuredScenario[]): ScenarioResult[] {
   const run = measured.filter(({ notRun }) => notRun === undefined)
-  const dispersion = dispersionOfRun(run)
   const judged = judge(
-    run.flatMap((of) => of.scenario.variants.map((variant) => compare(of, variant, dispersion))),
+    run.flatMap((of) => {
+      const others = run.filter((other) => other !== of)
+      return of.scenario.variants.map((variant) => compare(of, variant, others))
+    }),
   )
   return measured.map(({ scenario, boots, refused, notRun }) => {
     const { name, title, about, guide, service, primary, connections } = scenario
@@ -60,30 +62,33 @@ export function summarise(measured: readonly MeasuredScenario[]): ScenarioResult
 export function effectOfComparison(of: MeasuredScenario): Effect {
   const [variant] = of.scenario.variants
   if (variant === undefined) throw new Error(`${of.scenario.name} compares nothing`)
-  return compare(of, variant, { factor: 1, degrees: 0 }).effect
+  return compare(of, variant, []).effect
 }
 
-/** How much more boots differ than their turns explain, over all comparisons by throughput. */
-function dispersionOfRun(run: readonly MeasuredScenario[]): Dispersion {
-  return dispersionOf(
-    run.flatMap((of) =>
-      of.scenario.primary === 'throughput'
-        ? of.scenario.variants.map((variant) => effectsOf(of, variant, 'rate').effects)
-        : [],
-    ),
-  )
-}
-
-function compare(of: MeasuredScenario, variant: Variant, dispersion: Dispersion): Compared {
+/** @param others scenarios of the same run, which show how much boots differ */
+function compare(of: MeasuredScenario, variant: Variant, others: readonly MeasuredScenario[]): Compared {
   const { name, primary: metric } = of.scenario
-  const { effects, objections } =
-    metric === 'throughput' ? effectsOf(of, variant, 'rate') : p99Effects(of, variant)
-  const effect = effectOf(effects, dispersion)
-  const reason = of.refused ?? (effect.boots < MINIMUM_BOOTS ? objections[0] : undefined)
-  const cpu = effectOf(effectsOf(of, variant, 'cpu').effects, dispersion)
-  const cpuAtFixedRate = effectOf(effectsOf(of, variant, 'cpuAtFixedRate').effects, dispersion)
+  const measured = metric === 'throughput' ? effectsOf(of, variant, 'rate') : p99Effects(of, variant)
+  const effect = effectOf(measured.effects, dispersionBeside(others, 'rate'))
+  const reason = of.refused ?? (effect.boots < MINIMUM_BOOTS ? measured.objections[0] : undefined)
+  const [cpu, cpuAtFixedRate] = (['cpu', 'cpuAtFixedRate'] as const).map((ratio) =>
+    effectOf(effectsOf(of, variant, ratio).effects, dispersionBeside(others, ratio)),
+  )
   const links = variant.links ?? of.scenario.links
   return { scenario: name, variant, metric, links, effect, cpu, cpuAtFixedRate, refused: reason }
+}
+
+/**
+ * How much more boots differ than their turns explain, in other scenarios. Each gives one comparison, because all of its variants are
+ * compared with the same tuned boots.
+ */
+function dispersionBeside(others: readonly MeasuredScenario[], ratio: Ratio): Dispersion {
+  return dispersionOf(
+    others.flatMap((other) => {
+      const [variant] = other.scenario.variants
+      return variant === undefined ? [] : [effectsOf(other, variant, ratio).effects]
+    }),
+  )
 }
 
 interface Pairwise {
@@ -93,7 +98,10 @@ interface Pairwise {
 }
 
 function effectsOf(of: MeasuredScenario, variant: Variant, ratio: Ratio): Pairwise {
-  return pairwise(of, variant, (_tuned, other) => other.ratios?.[ratio])
+  return pairwise(of, variant, (_tuned, other) => {
+    const found = other.ratios?.[ratio]
+    return found && { log: found.log, variance: found.variance }
+  })
 }
 
 function p99Effects(of: MeasuredScenario, variant: Variant): Pairwise {
@@ -136,8 +144,8 @@ function toComparisonResult({
     metric,
     ...(links && { links: { ...links } }),
     effect: intervalOf(effect),
-    ...(cpu.boots > 0 && { cpu: intervalOf(cpu) }),
-    ...(cpuAtFixedRate.boots > 0 && { cpuAtFixedRate: intervalOf(cpuAtFixedRate) }),
+    ...(cpu && cpu.boots > 0 && { cpu: intervalOf(cpu) }),
+    ...(cpuAtFixedRate && cpuAtFixedRate.boots > 0 && { cpuAtFixedRate: intervalOf(cpuAtFixedRate) }),
     pHolm,
     detectable: finite(effect.detectable),
     verdict,
@@ -178,28 +186,31 @@ function summaryOf(boots: readonly BootResult[]): VariantResult['summary'] {
     statements: median(counted.map(({ statements }) => statements)),
     commands: median(counted.map(({ commands }) => commands)),
     redisBytes: meanOf(({ redisBytes }) => redisBytes),
-    // In the first boot the variants start one after the other.
-    startMs: round(boots[0]?.startMs ?? 0),
     ...latencySummary(counted),
   }
 }
 
-/** Percentiles of all latencies together, and the 95 % intervals of p50, p99 and p99.9 over boots. */
+/** Requests of each boot below which a percentile is that of its slowest few requests. */
+const SAMPLES_FOR = { p50: 10, p99: 200, p999: 2000 } as const
+
+/** Percentiles of all latencies together, and the 95 % intervals of those that each boot has enough requests for. */
 function latencySummary(boots: readonly BootResult[]): Pick<VariantResult['summary'], 'latency'> {
   const all = boots.flatMap(({ latency }) => latency ?? [])
   const onTime = all.filter(({ lagP99Ms }) => latenessOf(lagP99Ms) === undefined)
   const latencies = onTime.length > 0 ? onTime : all
   if (latencies.length === 0) return {}
   const merged = mergeHistograms(latencies.map(({ histogram }) => histogram))
-  const interval = (percentile: 'p50' | 'p99' | 'p999'): [number, number | null] => {
-    const { low, high } = effectOfBoots(latencies.map((latency) => latency[percentile]))
-    return [round(low), finite(high)]
-  }
+  const fewest = Math.min(...latencies.map(({ sent }) => sent))
+  const intervals = (['p50', 'p99', 'p999'] as const).flatMap((name) => {
+    if (fewest < SAMPLES_FOR[name]) return []
+    const { low, high } = effectOfBoots(latencies.map((latency) => latency[name]))
+    return [[name, [round(low), finite(high)]] as const]
+  })
   return {
     latency: {
       ratePerSecond: latencies[0]?.ratePerSecond ?? 0,
       ...percentilesOf(merged),
-      intervals: { p50: interval('p50'), p99: interval('p99'), p999: interval('p999') },
+      intervals: Object.fromEntries(intervals),
       errors: latencies.reduce((sum, { errors }) => sum + errors, 0),
       curve: curveOf(merged),
     },

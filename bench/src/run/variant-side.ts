@@ -1,94 +1,89 @@
 import { httpSide, type OpenSide, pacedSlice, since } from '../duet/sides.ts'
 import type { Slice } from '../duet/slice.ts'
+import type { KeepAliveOptions } from '../load/keep-alive-loop.ts'
 import type { Load } from '../load/load.ts'
-import type { Request } from '../load/request.ts'
+import type { OpenLoopOptions } from '../load/open-loop.ts'
 import { exactCpuMsOf } from '../stack/process-stats.ts'
 import type { Bench } from './bench.ts'
 import type { RunningVariant } from './running-variant.ts'
 import type { Scenario } from './scenario.ts'
 
-/** A slice of a load that is itself at a fixed rate, or has one beside it: long enough for a p99. */
-const PACED_SLICE_MS = 1000
-
-/** The requests of a variant, and how they are sent. */
-interface VariantLoad {
-  readonly origin: string
-  readonly pid: number
-  readonly requests: readonly Request[]
-  readonly pacedRequests: readonly Request[]
-}
+/** A slice of a load that is itself at a fixed rate, or has one beside it: long enough for a p99 over the turns of a boot. */
+const LONG_SLICE_MS = 1000
+/** Turns of such slices in a boot, at least. */
+const LONG_TURNS = 4
 
 /** A running variant as a side of the comparison. */
 export function variantSide({ load, stack }: Bench, scenario: Scenario, running: RunningVariant): OpenSide {
   const { variant, origin, server } = running
   const requests = (variant.requests ?? scenario.requests)(stack.dataset)
   const pacedRequests = scenario.open?.requests?.(stack.dataset) ?? requests
-  const of: VariantLoad = { origin, pid: server.pid, requests, pacedRequests }
-  const side =
-    scenario.pacedPerSecond === undefined
-      ? scenario.open?.beside
-        ? besideSide(load, scenario, of, scenario.open.ratePerSecond ?? 0)
-        : httpSide(
-            load,
-            { name: variant.name, origin, pid: server.pid },
-            {
-              connections: scenario.connections,
-              requests,
-              pacedRequests,
-              leastPacedMs: scenario.open?.leastMs,
-            },
-          )
-      : pacedSide(load, variant.name, of, scenario.pacedPerSecond)
+  const { pacedPerSecond, open, connections } = scenario
+  if (pacedPerSecond !== undefined || open?.beside) {
+    const main =
+      pacedPerSecond === undefined
+        ? closedLoad(load, { origin, connections, requests })
+        : pacedLoad(load, { origin, requests, ratePerSecond: pacedPerSecond })
+    const beside = open?.beside
+      ? pacedLoad(load, { origin, requests: pacedRequests, ratePerSecond: open.ratePerSecond ?? 0 })
+      : undefined
+    return longSide(main, beside, server.pid, Math.max(LONG_SLICE_MS, (open?.leastMs ?? 0) / LONG_TURNS))
+  }
+  const side = httpSide(
+    load,
+    { origin, pid: server.pid },
+    { connections, requests, pacedRequests, leastPacedMs: open?.leastMs },
+  )
   return variant.before === undefined ? side : new PreparedSide(side, requests.length, running)
 }
 
-/** A closed loop with requests at a fixed rate beside it: the effect of one kind of request on the other. */
-function besideSide(
-  load: Load,
-  { connections }: Scenario,
-  { origin, pid, requests, pacedRequests }: VariantLoad,
-  ratePerSecond: number,
-): OpenSide {
-  const loop = load.slices({ origin, connections, requests })
+/** A kind of load on one variant. */
+interface LoadOfSide {
+  /** Its CPU time is counted with that of the load beside it. */
+  run(durationMs: number): Promise<Slice>
+  close(): void
+}
+
+function closedLoad(load: Load, options: KeepAliveOptions): LoadOfSide {
+  const loop = load.slices(options)
   return {
-    name: origin,
-    connections,
-    sliceMs: PACED_SLICE_MS,
-    warmUpRequests: 2,
-    async load(durationMs) {
-      const before = exactCpuMsOf(pid)
-      const [closed, open] = await Promise.all([
-        loop.run(durationMs),
-        load.open({ origin, requests: pacedRequests, ratePerSecond, durationMs }),
-      ])
-      const cpuMs = since(before, exactCpuMsOf(pid))
-      const { latency } = pacedSlice(open, durationMs, undefined)
-      const { answered, errors, seconds, bytes, utilisation } = closed
-      const slice = { answered, errors, seconds, bytes, cpuMs, generatorShare: utilisation }
-      return latency === undefined ? slice : { ...slice, latency }
+    async run(durationMs) {
+      const { answered, errors, seconds, bytes, utilisation } = await loop.run(durationMs)
+      return { answered, errors, seconds, bytes, cpuMs: undefined, generatorShare: utilisation }
     },
     close: () => loop.close(),
   }
 }
 
-/** Requests at a fixed rate in place of a closed loop, so that all variants do the same work. */
-function pacedSide(
-  load: Load,
-  name: string,
-  { origin, pid, requests }: VariantLoad,
-  ratePerSecond: number,
-): OpenSide {
-  const send = async (durationMs: number): Promise<Slice> => {
-    const before = exactCpuMsOf(pid)
-    const sent = await load.open({ origin, requests, ratePerSecond, durationMs })
-    return pacedSlice(sent, durationMs, since(before, exactCpuMsOf(pid)))
+/** Requests at a fixed rate, so that all variants do the same work. */
+function pacedLoad(load: Load, options: Omit<OpenLoopOptions, 'durationMs'>): LoadOfSide {
+  return {
+    run: async (durationMs) => pacedSlice(await load.open({ ...options, durationMs }), durationMs, undefined),
+    close: () => {},
   }
-  return { name, connections: 1, sliceMs: PACED_SLICE_MS, warmUpRequests: 0, load: send, close: () => {} }
+}
+
+/**
+ * A load with long slices. With another load beside it, the answers are those of the first one and the latencies those of the second:
+ * the effect of one kind of request on the other.
+ */
+function longSide(main: LoadOfSide, beside: LoadOfSide | undefined, pid: number, sliceMs: number): OpenSide {
+  return {
+    connections: 1,
+    sliceMs,
+    warmUpRequests: 0,
+    async load(durationMs) {
+      const before = exactCpuMsOf(pid)
+      const [slice, other] = await Promise.all([main.run(durationMs), beside?.run(durationMs)])
+      const cpuMs = since(before, exactCpuMsOf(pid))
+      return { ...slice, cpuMs, ...(other?.latency && { latency: other.latency }) }
+    },
+    close: () => main.close(),
+  }
 }
 
 /** A side that is prepared again before half of its requests have been sent, for example by emptying its caches. */
 class PreparedSide implements OpenSide {
-  readonly name: string
   readonly connections: number
   readonly warmUpRequests = 0
   readonly #side: OpenSide
@@ -97,7 +92,6 @@ class PreparedSide implements OpenSide {
   #sent = Number.POSITIVE_INFINITY
 
   constructor(side: OpenSide, requests: number, running: RunningVariant) {
-    this.name = side.name
     this.connections = side.connections
     this.#side = side
     this.#most = requests / 2
@@ -116,7 +110,7 @@ class PreparedSide implements OpenSide {
     await this.#prepare()
     const slice = await this.#side.paced?.(ratePerSecond, durationMs)
     this.#sent = Number.POSITIVE_INFINITY
-    if (slice === undefined) throw new Error(`${this.name} has no fixed rate`)
+    if (slice === undefined) throw new Error('this side has no fixed rate')
     return slice
   }
 

@@ -43,14 +43,12 @@ export async function measureScale(
   for (let boot = 0; boot < durations.boots; boot++) {
     const measured: (typeof boots)[number] = new Map()
     for (const group of CALL_GROUPS) {
-      const servers = await startServers(bench, databases, group)
-      try {
-        for (const call of group.calls) {
-          bench.signal.throwIfAborted()
-          measured.set(call, await measureCall(bench, { call, servers, databases, durations }))
-        }
-      } finally {
-        await Promise.all(servers.map((server) => server.stop()))
+      await using processes = new AsyncDisposableStack()
+      processes.defer(() => bench.load.reapOnExit({}))
+      const servers = await startServers(bench, databases, group, processes)
+      for (const call of group.calls) {
+        bench.signal.throwIfAborted()
+        measured.set(call, await measureCall(bench, { call, servers, databases, durations }))
       }
     }
     boots.push(measured)
@@ -87,23 +85,23 @@ async function startServers(
   bench: Bench,
   databases: readonly ScaledDatabase[],
   { service, environment }: CallGroup,
+  processes: AsyncDisposableStack,
 ): Promise<Server[]> {
   const { stack, folder, placement, signal, load } = bench
   const servers: Server[] = []
   for (const { url } of databases) {
-    servers.push(
-      await startServer({
-        service,
-        environment: {
-          ...stack.environment,
-          DATABASE_URL: url,
-          ...environment,
-        },
-        cores: placement.server,
-        folder,
-        signal,
-      }),
-    )
+    const server = await startServer({
+      service,
+      environment: {
+        ...stack.environment,
+        DATABASE_URL: url,
+        ...environment,
+      },
+      cores: placement.server,
+      folder,
+      signal,
+    })
+    servers.push(processes.adopt(server, (each) => each.stop()))
     load.reapOnExit({ pids: servers.map(({ pid }) => pid) })
   }
   return servers

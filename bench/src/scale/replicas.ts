@@ -1,6 +1,8 @@
+import { abortable } from '@reference/async'
 import { type DuetBoot, type DuetDurations, measureDuet } from '../duet/measure.ts'
 import { httpSide } from '../duet/sides.ts'
 import { rateOf, ratiosOf } from '../duet/slice.ts'
+import { isCounted } from '../duet/summary.ts'
 import type { ReplicaResult } from '../report/scale-schema.ts'
 import type { Bench } from '../run/bench.ts'
 import { pullImage, whyNoContainers } from '../stack/docker.ts'
@@ -34,20 +36,28 @@ export async function measureReplicas(
   const possible = counts.filter((count) => notRun(count) === undefined)
   const rows: DuetBoot[] = []
   for (let boot = 0; boot < boots && possible.length > 0; boot++) {
-    rows.push(await measureBoot(bench, possible, durations))
+    rows.push(await measureBoot(bench, possible, durations, boot))
   }
   return counts.map((replicas) => {
     const side = possible.indexOf(replicas)
     if (side < 0) return { replicas, notRun: notRun(replicas) ?? '', ratePerSecond: 0, gain: NONE }
-    const rates = rows.map((row) => (row.sides[side]?.slices ?? []).map(rateOf))
-    const gain = effectOfTurns(
-      rows.map(({ sides }) => ratiosOf(sides[side]?.slices ?? [], sides[0]?.slices ?? [], rateOf)),
-    )
+    const own = rows.flatMap(({ sides }) => sides[side] ?? [])
+    const counted = own.filter(isCounted)
+    const rates = (counted.length > 0 ? counted : own).flatMap(({ slices }) => slices.map(rateOf))
     return {
       replicas,
-      ratePerSecond: mean(rates.flat()),
-      gain: side === 0 ? NONE : multiple(gain),
+      ratePerSecond: mean(rates),
+      gain: side === 0 ? NONE : multiple(effectOfTurns(gainsOf(rows, side))),
     }
+  })
+}
+
+/** The ratios to one replica, turn by turn, in each boot that counts for both. */
+function gainsOf(boots: readonly DuetBoot[], side: number): number[][] {
+  return boots.flatMap(({ sides }) => {
+    const [one, several] = [sides[0], sides[side]]
+    if (one === undefined || several === undefined || !isCounted(one) || !isCounted(several)) return []
+    return [ratiosOf(several.slices, one.slices, rateOf)]
   })
 }
 
@@ -55,10 +65,14 @@ async function measureBoot(
   bench: Bench,
   counts: readonly number[],
   durations: DuetDurations,
+  boot: number,
 ): Promise<DuetBoot> {
   const { stack, load, placement, folder, signal } = bench
   await using processes = new AsyncDisposableStack()
+  processes.defer(() => load.reapOnExit({}))
   const servers: Server[] = []
+  const containers: string[] = []
+  const reapStarted = () => load.reapOnExit({ pids: servers.map(({ pid }) => pid), containers })
   const cores = [...placement.server, ...placement.rest]
   for (const core of cores.slice(0, Math.max(...counts))) {
     const environment = {
@@ -73,16 +87,18 @@ async function measureBoot(
       signal,
     })
     servers.push(processes.adopt(server, (each) => each.stop()))
-    load.reapOnExit({ pids: servers.map(({ pid }) => pid) })
+    reapStarted()
   }
   const sides = []
   for (const count of counts) {
     const behind = servers.slice(0, count).map(({ origin }) => origin)
     const nginx = await startNginx({ behind, cores: placement.rest, folder, signal })
-    processes.adopt(nginx, (each) => each.stop())
-    const target = { name: `${count} replicas`, origin: nginx.url, pid: servers[0]?.pid ?? 0 }
+    containers.push(processes.adopt(nginx, (each) => each.stop()).container)
+    reapStarted()
+    const target = { origin: nginx.url, pid: servers[0]?.pid ?? 0 }
     const side = httpSide(load, target, { connections: CONNECTIONS, requests: REQUESTS })
     sides.push(processes.adopt(side, (each) => each.close()))
   }
-  return measureDuet(sides, durations, () => 1)
+  // With `await`: the processes stop when this function returns.
+  return await abortable(measureDuet(sides, durations, { boot, fixedRate: () => 1 }), signal)
 }

@@ -52,12 +52,7 @@ export function parseCoreList(text: string): number[] {
 
 /** Moves this process and all processes that it starts from now on to `cores`. */
 export function pinSelf(cores: readonly number[]): void {
-  moveTo(cores, process.pid)
-}
-
-/** Moves a process with all its threads to `cores`. */
-export function moveTo(cores: readonly number[], pid: number): void {
-  if (cores.length > 0) spawnSync('taskset', ['-acp', cores.join(','), String(pid)])
+  spawnSync('taskset', ['-acp', cores.join(','), String(process.pid)])
 }
 
 /**

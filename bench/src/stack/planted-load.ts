@@ -1,6 +1,6 @@
 /**
- * For `node --import`: burns `PLANTED_SHARE` of the CPU time of a request besides, in each request. It plants a slow-down of a
- * known size, which the benchmark has to find.
+ * For `node --import`: each request uses more CPU time, by the share `PLANTED_SHARE`: a slow-down of a known size, which the
+ * benchmark has to find.
  */
 import { Server } from 'node:http'
 

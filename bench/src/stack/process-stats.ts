@@ -21,15 +21,21 @@ export function cpuMsOf(pid: number): number | undefined {
 }
 
 /**
- * CPU time of a process and its running threads in ms, from the scheduler, which counts nanoseconds; undefined off Linux.
+ * CPU time of a process and its running threads in ms, from the scheduler, which counts nanoseconds; undefined off Linux and when
+ * the process has exited.
  *
  * `stat` counts in ticks of 10 ms, which is a tenth of what 1,000 requests cost.
  */
 export function exactCpuMsOf(pid: number): number | undefined {
   if (!IS_LINUX) return undefined
   const folder = `/proc/${pid}/task`
-  const threads = readdirSync(folder).map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'utf8'))
-  return threads.reduce((sum, stat) => sum + Number(stat.split(' ', 1)[0]) / 1e6, 0)
+  const threads = unlessEnded(() => readdirSync(folder)) ?? []
+  // A thread may end after it was listed.
+  const times = threads.flatMap(
+    (thread) => unlessEnded(() => readFileSync(`${folder}/${thread}/schedstat`, 'utf8')) ?? [],
+  )
+  if (times.length === 0) return undefined
+  return times.reduce((sum, stat) => sum + Number(stat.split(' ', 1)[0]) / 1e6, 0)
 }
 
 /** Resident memory in bytes; undefined when the process has exited. */
@@ -94,6 +100,17 @@ export function connectionsOpened(): number | undefined {
     .map((line) => line.split(' '))
   const opened = values?.[names?.indexOf('ActiveOpens') ?? -1]
   return opened === undefined ? undefined : Number(opened)
+}
+
+/** What `read` returns; undefined when the process or thread that it reads has ended. */
+function unlessEnded<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined
+    throw error
+  }
 }
 
 function statOf(pid: number) {

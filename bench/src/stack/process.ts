@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { settings } from '@reference/config'
 import { freePort } from '@reference/local-stack'
 import { BenchError } from '../errors.ts'
-import { moveTo, pinned } from './placement.ts'
+import { pinned } from './placement.ts'
 import { residentBytesOf } from './process-stats.ts'
 
 /** A server to be started: a service of this repository, a floor, or a peer. */
@@ -24,8 +24,6 @@ export interface ProcessPlan {
 interface StartOptions {
   /** Cores to run on; empty: no restriction. */
   readonly cores: readonly number[]
-  /** Cores for the start alone, before the server moves to `cores`. Default: `cores`. */
-  readonly startCores?: readonly number[] | undefined
   /** Folder for the log. */
   readonly folder: string
   readonly signal?: AbortSignal | undefined
@@ -53,14 +51,14 @@ let logs = 0
 /** Starts a server on a free port, pinned to `cores`, and waits until it is ready. */
 export async function startProcess(
   { name, command, environment, cwd, readyPath }: ProcessPlan,
-  { cores, startCores = cores, folder, signal, readyTimeoutMs = 30_000 }: StartOptions,
+  { cores, folder, signal, readyTimeoutMs = 30_000 }: StartOptions,
 ): Promise<RunningProcess> {
   // If another program takes the port first, the server exits and this function reports its log.
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const logFile = join(folder, `${name}-${logs++}.log`)
   const log = openSync(logFile, 'w')
-  const [program = '', ...args] = pinned(startCores, command)
+  const [program = '', ...args] = pinned(cores, command)
   const began = performance.now()
   const child = spawn(program, args, {
     cwd,
@@ -79,7 +77,6 @@ export async function startProcess(
     if (readyPath !== '/health') await answersWithin(readyPath, 20)
     const bootMs = performance.now() - began
     const pid = child.pid ?? 0
-    if (startCores !== cores) moveTo(cores, pid)
     const idleBytes = residentBytesOf(pid) ?? 0
     return { name, origin, pid, startMs, bootMs, idleBytes, logBytes: () => statSync(logFile).size, stop }
   } catch (error) {

@@ -70,7 +70,8 @@ t.test('without spread the effect is certain', async (t) => {
 
 t.test('the interval of a textbook sample is Student’s', async (t) => {
   // Logarithms 0.1, 0.2 and 0.3: 0.2 ± 4.3027 × 0.1 / √3.
-  const { low, high } = effectOfTurns([0.1, 0.2, 0.3].map((log) => [Math.exp(log), Math.exp(log)]))
+  const turns = (log: number) => Array.from({ length: 6 }, () => Math.exp(log))
+  const { low, high } = effectOfTurns([0.1, 0.2, 0.3].map(turns))
   t.ok(Math.abs(Math.log(high) - (0.2 + (4.3027 * 0.1) / Math.sqrt(3))) < 1e-4)
   t.ok(Math.abs(Math.log(low) - (0.2 - (4.3027 * 0.1) / Math.sqrt(3))) < 1e-4)
 })
@@ -127,8 +128,9 @@ function simulateRun(
   levels: (i: number) => Levels,
 ) {
   const run = Array.from({ length: comparisons }, (_, i) => simulate(random, boots, 40, levels(i)))
-  const dispersion = dispersionOf(run)
-  return run.map((effects) => ({ effect: effectOf(effects, dispersion) }))
+  return run.map((effects) => ({
+    effect: effectOf(effects, dispersionOf(run.filter((other) => other !== effects))),
+  }))
 }
 
 t.test(
@@ -153,6 +155,23 @@ t.test(
   },
 )
 
+t.test('comparisons whose boots differ more than those of the others keep their coverage', async (t) => {
+  const random = createRandom(13)
+  const between = (i: number) => (i % 4 === 0 ? 0.04 : 0.01)
+  const runs = Array.from({ length: 120 }, () =>
+    simulateRun(random, 12, 4, (i) => ({ effect: 0, betweenBoots: between(i), withinBoots: 0.1 })),
+  )
+  const inside = runs.flat().filter(({ effect: { low, high } }) => low <= 1 && high >= 1).length
+  t.ok(inside / runs.flat().length >= 0.92, `${inside / runs.flat().length}`)
+})
+
+t.test('one turn a boot says nothing about the spread of the turns', async (t) => {
+  const boots = [1.1, 1.2, 1.3].map((ratio) => bootEffect([ratio]))
+  t.ok(boots.every((boot) => boot?.variance === undefined))
+  const effects = boots.filter((boot) => boot !== undefined)
+  t.same(effectOf(effects, { factor: 1, degrees: 30 }), effectOfBoots([1.1, 1.2, 1.3]))
+})
+
 t.test('the interval is about half as wide as Student’s with three boots', async (t) => {
   const random = createRandom(5)
   const levels = { effect: 0, betweenBoots: 0.01, withinBoots: 0.1 }
@@ -160,7 +179,9 @@ t.test('the interval is about half as wide as Student’s with three boots', asy
   const runs = Array.from({ length: 40 }, () =>
     Array.from({ length: 12 }, () => simulate(random, 3, 40, levels)),
   )
-  const moderated = runs.flatMap((run) => run.map((boots) => widthOf(effectOf(boots, dispersionOf(run)))))
+  const moderated = runs.flatMap((run) =>
+    run.map((boots) => widthOf(effectOf(boots, dispersionOf(run.filter((other) => other !== boots))))),
+  )
   const plain = runs.flatMap((run) =>
     run.map((boots) => widthOf(effectOf(boots.map(({ log }) => ({ log, variance: undefined }))))),
   )

@@ -22,19 +22,24 @@ export interface BootEffect {
   readonly variance: number | undefined
 }
 
-/** How much more boots differ than the spread of their turns explains. */
+/** How much more the boots of a run differ than the spread of their turns explains. */
 export interface Dispersion {
-  /** Variance between boots divided by the variance that the turns explain, at least 1. */
+  /** Variance between boots divided by the variance that the turns explain; 1 and more. */
   readonly factor: number
   /** Degrees of freedom of the factor. */
   readonly degrees: number
 }
 
-const CONFIDENCE = 0.975
+const UPPER_QUANTILE = 0.975
 const POWER = 0.8
 /** Share of the turns that is cut off at each end. */
 const TRIM = 0.2
-/** Weight of the run's dispersion against a comparison's own, in degrees of freedom. */
+/** Turns below which their spread says too little. */
+const MINIMUM_TURNS = 4
+/**
+ * Weight of the run's dispersion against a comparison's own, in degrees of freedom. Fixed, where Smyth estimates it: a run has too
+ * few comparisons for an estimate. A comparison whose boots differ more than the run's average therefore still has a wide interval.
+ */
 const SHARED_DEGREES = 4
 
 /**
@@ -56,22 +61,24 @@ export function bootEffect(ratios: readonly number[]): BootEffect | undefined {
   const logs = ratios.map(Math.log).sort((a, b) => a - b)
   const cut = Math.floor(TRIM * n)
   const kept = logs.slice(cut, n - cut)
-  if (n < 3) return { log: mean(kept), variance: variance(logs) / n }
+  if (n < MINIMUM_TURNS) return { log: mean(kept), variance: undefined }
   const [lowest = 0, highest = 0] = [kept[0], kept.at(-1)]
   const winsorised = logs.map((log) => Math.min(Math.max(log, lowest), highest))
   return { log: mean(kept), variance: variance(winsorised) / ((1 - (2 * cut) / n) ** 2 * n) }
 }
 
 /**
- * The dispersion over all comparisons of a run. Each has too few boots to know how much boots differ: with three the interval of
- * Student's t is twice as wide as with ten.
+ * The dispersion that other comparisons of a run show. One comparison has too few boots to know how much boots differ: with three
+ * the interval of Student's t is twice as wide as with ten.
+ *
+ * @param others without the comparison that it is for, and without those that share its measurements
  */
-export function dispersionOf(comparisons: readonly (readonly BootEffect[])[]): Dispersion {
+export function dispersionOf(others: readonly (readonly BootEffect[])[]): Dispersion {
   let weighted = 0
   let degrees = 0
-  for (const boots of comparisons) {
+  for (const boots of others) {
     const within = withinVariance(boots)
-    if (boots.length < 2 || within === undefined || within === 0) continue
+    if (boots.length < 2 || within === undefined) continue
     weighted += (boots.length - 1) * (variance(boots.map(({ log }) => log)) / within)
     degrees += boots.length - 1
   }
@@ -91,7 +98,7 @@ export function dispersionOf(comparisons: readonly (readonly BootEffect[])[]): D
  * "Linear Models and Empirical Bayes Methods" (SAGMB 2004): the moderated t. Node's `benchmark/compare.js`: fresh processes,
  * alternated.
  *
- * @param dispersion over all comparisons of the run; default: these boots alone
+ * @param dispersion of the other comparisons of the run; default: these boots alone
  */
 export function effectOf(boots: readonly BootEffect[], dispersion?: Dispersion): Effect {
   const n = boots.length
@@ -101,7 +108,7 @@ export function effectOf(boots: readonly BootEffect[], dispersion?: Dispersion):
   const own = variance(logs)
   const within = withinVariance(boots)
   if (within === undefined) return intervalOf(centre, Math.sqrt(own / n), n - 1, n)
-  const shared = Math.max(0, Math.min(SHARED_DEGREES, (dispersion?.degrees ?? 0) - (n - 1)))
+  const shared = Math.min(SHARED_DEGREES, dispersion?.degrees ?? 0)
   const degrees = n - 1 + shared
   const moderated = ((n - 1) * own + shared * (dispersion?.factor ?? 1) * within) / degrees
   return intervalOf(centre, Math.sqrt(Math.max(moderated, within) / n), degrees, n)
@@ -140,9 +147,9 @@ function unknownEffect(boots: number, centre: number): Effect {
 }
 
 function intervalOf(centre: number, error: number, degrees: number, boots: number): Effect {
-  const half = studentQuantile(CONFIDENCE, degrees) * error
+  const half = studentQuantile(UPPER_QUANTILE, degrees) * error
   const p = error === 0 ? (centre === 0 ? 1 : 0) : twoSidedP(centre / error, degrees)
-  const detectable = (studentQuantile(CONFIDENCE, degrees) + studentQuantile(POWER, degrees)) * error
+  const detectable = (studentQuantile(UPPER_QUANTILE, degrees) + studentQuantile(POWER, degrees)) * error
   return {
     boots,
     ratio: Math.exp(centre),
@@ -153,10 +160,10 @@ function intervalOf(centre: number, error: number, degrees: number, boots: numbe
   }
 }
 
-/** Mean variance of the boots by their turns; undefined for figures of whole boots. */
+/** Mean variance of the boots by their turns; undefined for figures of whole boots, and for turns without any spread. */
 function withinVariance(boots: readonly BootEffect[]): number | undefined {
   const known = boots.flatMap(({ variance }) => variance ?? [])
-  return known.length < boots.length || known.length === 0 ? undefined : mean(known)
+  return known.length < boots.length || known.every((each) => each === 0) ? undefined : mean(known)
 }
 
 export function mean(values: readonly number[]): number {
