@@ -32,8 +32,8 @@ interface Results {
 }
 
 const DEFAULT_SET = 'bench/baselines/2-cores.json'
-/** The other scenarios, and those that need containers. */
-const OTHERS = ['bench/baselines/2-cores-switches.json', 'bench/baselines/2-cores-containers.json']
+/** The other scenarios. */
+const SWITCHES = 'bench/baselines/2-cores-switches.json'
 const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
 /** The table of README.md: every comparison of the default set, the largest effect first. Undefined where the benchmark was removed. */
@@ -41,14 +41,14 @@ export function ablationTable(): string | undefined {
   const results = readResults(DEFAULT_SET)
   if (results === undefined) return undefined
   const { cores, cpuModel, memoryBytes, node, postgres, redis } = results.fingerprint
-  const rows = results.scenarios.flatMap(({ title, comparisons }) =>
-    comparisons.map((comparison) => ({ title, ...comparison })),
+  const rows = results.scenarios.flatMap(({ name, title, comparisons }) =>
+    comparisons.map((comparison) => ({ title, ...(measured(name, comparison.variant) ?? comparison) })),
   )
   const lines = rows
     .toSorted((a, b) => b.effect.ratio - a.effect.ratio)
     .map(({ title, label, metric, verdict, effect }) => {
       const what = `${label}: ${title}, ${metric === 'p99' ? 'p99' : 'requests/s'}`
-      return `| ${what} | ${verdict === 'refused' ? 'not measured' : ratioOf(verdict, effect)} | ${verdict === 'refused' ? '' : boundsOf(effect)} |\n`
+      return `| ${what} | ${verdict === 'refused' ? 'not measured' : ratioOf(effect)} | ${verdict === 'refused' ? '' : boundsOf(effect)} |\n`
     })
   return `Measured with \`${results.command}\` on ${cores} cores of an ${cpuModel} with ${Math.round(memoryBytes / 2 ** 30)} GiB, Node ${node.replace('v', '')}, Postgres ${postgres},
 Redis ${redis}, everything on one machine ([all figures](${DEFAULT_SET})). As ratios, with the 95 % interval over boots of fresh processes:
@@ -64,26 +64,36 @@ ${lines.join('')}`
  * @throws Error when no committed run has measured such a comparison
  */
 export function withComparisons(document: string): string {
-  const runs = [DEFAULT_SET, ...OTHERS].map(readResults).filter((run) => run !== undefined)
-  if (runs.length === 0) return document
+  if (readResults(DEFAULT_SET) === undefined) return document
   return document.replace(FIGURE, (_text, scenario: string, variant: string) => {
-    const found = runs
-      .flatMap(({ scenarios }) => scenarios.filter(({ name }) => name === scenario))
-      .flatMap(({ comparisons }) => comparisons.filter((each) => each.variant === variant))
-    const comparison = found.find(({ verdict }) => verdict !== 'refused') ?? found[0]
+    const comparison = measured(scenario, variant)
     if (comparison === undefined) throw new Error(`No committed run compares ${scenario} / ${variant}`)
     return `<!--figure ${scenario} / ${variant}-->${figure(comparison)}<!--/figure-->`
   })
 }
 
+/** The comparison in the first committed run that has a verdict on it. */
+function measured(scenario: string, variant: string): Comparison | undefined {
+  const found = [DEFAULT_SET, SWITCHES]
+    .flatMap((path) => readResults(path)?.scenarios ?? [])
+    .filter(({ name }) => name === scenario)
+    .flatMap(({ comparisons }) => comparisons.filter((each) => each.variant === variant))
+  return found.find(({ verdict }) => verdict !== 'refused') ?? found[0]
+}
+
 function figure({ verdict, effect }: Comparison): string {
   if (verdict === 'refused') return 'not measured'
   const text = `${ratioText(effect.ratio)} (${boundsOf(effect)})`
-  return verdict === 'no difference' ? `${text}, no difference seen` : text
+  return isUnclear(effect) ? `${text}, no difference seen` : text
 }
 
-function ratioOf(verdict: Comparison['verdict'], { ratio }: Interval): string {
-  return verdict === 'no difference' ? 'no difference seen' : ratioText(ratio)
+function ratioOf(effect: Interval): string {
+  return isUnclear(effect) ? 'no difference seen' : ratioText(effect.ratio)
+}
+
+/** The interval of the comparison by itself contains 1. */
+function isUnclear({ low, high }: Interval): boolean {
+  return low <= 1 && (high ?? Infinity) >= 1
 }
 
 function boundsOf({ low, high }: Interval): string {

@@ -37,9 +37,9 @@ const MAXIMUM_BOOTS = 20
 
 const FULL = {
   warmUpMs: 1500,
-  warmUpLimitMs: 6000,
+  warmUpLimitMs: 8000,
   measureMs: 2000,
-  limitMs: 8000,
+  limitMs: 14_000,
   pacedMs: 600,
   pacedTurns: 2,
   starts: 4,

@@ -13,9 +13,9 @@ import type { TuneArguments } from './tune-space.ts'
 
 const DURATIONS: DuetDurations = {
   warmUpMs: 800,
-  warmUpLimitMs: 3000,
+  warmUpLimitMs: 5000,
   measureMs: 1500,
-  limitMs: 6000,
+  limitMs: 8000,
   pacedMs: 0,
   pacedTurns: 0,
 }

@@ -1,6 +1,6 @@
 import { bootEffect } from '../stats/effect.ts'
 
-/** Turns below which no drift can be told from noise. */
+/** Turns below which drift looks like noise. */
 const MINIMUM_TURNS = 8
 const TOLERANCE = 0.03
 /** Standard errors of the difference of two halves that noise explains. */

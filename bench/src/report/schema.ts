@@ -33,7 +33,7 @@ const Latency = strictObject({
   sent: Count,
   errors: Count,
   ...Percentiles,
-  lagP99Ms: Type.Number({ description: 'how late the generator sent its requests, p99' }),
+  lagP99Ms: Type.Number({ description: 'how late the generator sent its requests, p99, mean of the slices' }),
   histogram: Type.String({ description: 'HdrHistogram V2, compressed, base64; microseconds' }),
 })
 

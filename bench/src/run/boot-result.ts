@@ -1,7 +1,7 @@
 import type { DuetBoot, SideBoot } from '../duet/measure.ts'
 import { cpuMsOf, type LatencySlice, rateOf, ratiosOf, type Slice, sumOf } from '../duet/slice.ts'
 import type { BootResult } from '../report/schema.ts'
-import { type BootEffect, bootEffect } from '../stats/effect.ts'
+import { type BootEffect, bootEffect, mean } from '../stats/effect.ts'
 import { encodeHistogram, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { objectionsTo } from './validity.ts'
 
@@ -83,7 +83,7 @@ function latenciesOf(side: SideBoot): Omit<NonNullable<BootResult['latency']>, '
     sent: measured.reduce((sum, { sent }) => sum + sent, 0),
     errors: measured.reduce((sum, { errors }) => sum + errors, 0),
     ...percentilesOf(merged),
-    lagP99Ms: Math.max(...measured.map(({ lagP99Ms }) => lagP99Ms)),
+    lagP99Ms: mean(measured.map(({ lagP99Ms }) => lagP99Ms)),
     histogram: encodeHistogram(merged),
   }
 }

@@ -23,6 +23,8 @@ interface Reading {
 }
 
 const OBSERVED_MS = 300
+/** The exporter of traces sends a batch every 5 s. */
+const OBSERVED_WITH_TRACES_MS = 6000
 const COUNTED_REQUESTS = 50
 
 /**
@@ -43,11 +45,10 @@ export async function observeVariant(
 ): Promise<ObservedVariant> {
   const { variant, server, origin, stack, databaseUrl } = running
   const requests = (variant.requests ?? scenario.requests)(stack.dataset)
+  const observedMs =
+    side.sliceMs ?? (variant.tracesKept === undefined ? OBSERVED_MS : OBSERVED_WITH_TRACES_MS)
   const before = await read(running)
-  const [slice, sessions] = await Promise.all([
-    side.load(side.sliceMs ?? OBSERVED_MS),
-    countSessions(running, side.sliceMs ?? OBSERVED_MS),
-  ])
+  const [slice, sessions] = await Promise.all([side.load(observedMs), countSessions(running, observedMs)])
   const after = await read(running)
   await variant.before?.(stack, origin)
   const counted = await countRequests(running, requests, scenario.counted ?? COUNTED_REQUESTS)

@@ -3,17 +3,17 @@ import type { Scenario } from './scenario.ts'
 
 const SHORT_DURATIONS: DuetDurations = {
   warmUpMs: 800,
-  warmUpLimitMs: 3000,
+  warmUpLimitMs: 5000,
   measureMs: 1400,
-  limitMs: 6000,
+  limitMs: 8000,
   pacedMs: 400,
   pacedTurns: 1,
 }
 const LONG_DURATIONS: DuetDurations = {
   warmUpMs: 2000,
-  warmUpLimitMs: 8000,
+  warmUpLimitMs: 12_000,
   measureMs: 4000,
-  limitMs: 12_000,
+  limitMs: 20_000,
   pacedMs: 1000,
   pacedTurns: 2,
 }

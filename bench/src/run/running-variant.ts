@@ -87,8 +87,6 @@ function tracing(
     NODE_OPTIONS: [environment.NODE_OPTIONS, preload].filter(Boolean).join(' '),
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_TRACES_SAMPLER_ARG: String(tracesKept),
-    // The last batch is exported while the service is observed.
-    OTEL_BSP_SCHEDULE_DELAY: '200',
   }
 }
 

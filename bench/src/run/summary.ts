@@ -193,7 +193,7 @@ function summaryOf(boots: readonly BootResult[]): VariantResult['summary'] {
 /** Requests of each boot below which a percentile is that of its slowest few requests. */
 const SAMPLES_FOR = { p50: 10, p99: 200, p999: 2000 } as const
 
-/** Percentiles of all latencies together, and the 95 % intervals of those that each boot has enough requests for. */
+/** Percentiles of all latencies together, and the 95 % intervals of percentiles for which each boot has enough requests. */
 function latencySummary(boots: readonly BootResult[]): Pick<VariantResult['summary'], 'latency'> {
   const all = boots.flatMap(({ latency }) => latency ?? [])
   const onTime = all.filter(({ lagP99Ms }) => latenessOf(lagP99Ms) === undefined)

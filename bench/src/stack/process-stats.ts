@@ -4,22 +4,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 const TICK_MS = 10
 const IS_LINUX = process.platform === 'linux'
 
-/** CPU time of a process with all its threads, in ms; undefined when it has exited. */
-export function cpuMsOf(pid: number): number | undefined {
-  if (IS_LINUX) return statOf(pid)?.cpuMs
-  try {
-    const [minutes = '0', seconds = '0'] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
-      encoding: 'utf8',
-    })
-      .trim()
-      .split(':')
-      .slice(-2)
-    return Number(minutes) * 60_000 + Number(seconds) * 1000
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * CPU time of a process and its running threads in ms, from the scheduler, which counts nanoseconds; undefined off Linux and when
  * the process has exited.

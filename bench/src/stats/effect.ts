@@ -71,7 +71,7 @@ export function bootEffect(ratios: readonly number[]): BootEffect | undefined {
  * The dispersion that other comparisons of a run show. One comparison has too few boots to know how much boots differ: with three
  * the interval of Student's t is twice as wide as with ten.
  *
- * @param others without the comparison that it is for, and without those that share its measurements
+ * @param others without the comparison that it is for, and without comparisons that share its measurements
  */
 export function dispersionOf(others: readonly (readonly BootEffect[])[]): Dispersion {
   let weighted = 0
