@@ -7,7 +7,7 @@ import { duration, httpUrl, share } from './commands/options.ts'
 import { readResults } from './report/results-file.ts'
 
 // Two tests start servers, fill them and measure.
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('wrong arguments exit with 64 and a message', async (t) => {
   const wrong: [string[], RegExp][] = [
@@ -73,7 +73,7 @@ t.test('a missing file for --compare is reported before the measurement', async 
 
 t.test(
   'a run with one switch off on real servers has proofs, valid results and a report',
-  { timeout: 180_000 },
+  { timeout: 400_000 },
   async (t) => {
     const out = join(t.testdir({}), 'run.json')
     const args = [
@@ -104,7 +104,7 @@ t.test(
   },
 )
 
-t.test('Ctrl-C stops all processes and writes the results so far', { timeout: 180_000 }, async (t) => {
+t.test('Ctrl-C stops all processes and writes the results so far', { timeout: 400_000 }, async (t) => {
   const out = join(t.testdir({}), 'run.json')
   let stopped = false
   const { code, pid } = await runBench(

@@ -4,9 +4,9 @@ import t from 'tap'
 import { runBench } from '../../testing/run-bench.ts'
 
 // Each test starts servers, fills them and measures.
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
-t.test('bench floor measures a path beside its floor on real servers', { timeout: 180_000 }, async (t) => {
+t.test('bench floor measures a path beside its floor on real servers', { timeout: 400_000 }, async (t) => {
   const out = join(t.testdir({}), 'floor.json')
   const args = ['floor', 'health', '--quick', '--users', '2000', '--products', '10', '--orders', '100']
   const { code, stdout, stderr } = await runBench([...args, '--build', 'sources', '--out', out])
@@ -28,7 +28,7 @@ t.test('bench floor measures a path beside its floor on real servers', { timeout
 
 t.test(
   'bench peers without Go and Python shows both as not run, with the reason',
-  { timeout: 120_000 },
+  { timeout: 400_000 },
   async (t) => {
     const out = join(t.testdir({}), 'peers.json')
     const args = [

@@ -9,7 +9,7 @@ import type { Scenario } from './scenario.ts'
 import { summarise } from './summary.ts'
 
 // Starts servers and boots a service several times.
-t.setTimeout(300_000)
+t.setTimeout(500_000)
 
 const quiet: Progress = { step: () => {}, note: () => {}, done: () => {} }
 const dataset = { users: 50, products: 10, orders: 50 }
