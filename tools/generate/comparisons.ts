@@ -1,7 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
-import { boundText, type Interval, ratioText } from './duet-results.ts'
+import { boundText, type Interval, ratioText, readCommitted } from './duet-results.ts'
 
 interface Comparison {
   readonly variant: string
@@ -38,17 +35,19 @@ const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
 /** The table of README.md: every comparison of the default set, the largest effect first. Undefined where the benchmark was removed. */
 export function ablationTable(): string | undefined {
-  const results = readResults(DEFAULT_SET)
+  const runs = readRuns()
+  const [results] = runs
   if (results === undefined) return undefined
   const { cores, cpuModel, memoryBytes, node, postgres, redis } = results.fingerprint
   const rows = results.scenarios.flatMap(({ name, title, comparisons }) =>
-    comparisons.map((comparison) => ({ title, ...(measured(name, comparison.variant) ?? comparison) })),
+    comparisons.map((comparison) => ({ title, ...(measured(runs, name, comparison.variant) ?? comparison) })),
   )
   const lines = rows
     .toSorted((a, b) => b.effect.ratio - a.effect.ratio)
     .map(({ title, label, metric, verdict, effect }) => {
       const what = `${label}: ${title}, ${metric === 'p99' ? 'p99' : 'requests/s'}`
-      return `| ${what} | ${verdict === 'refused' ? 'not measured' : ratioOf(effect)} | ${verdict === 'refused' ? '' : boundsOf(effect)} |\n`
+      const cells = verdict === 'refused' ? ['not measured', ''] : [ratioOf(effect), boundsOf(effect)]
+      return `| ${[what, ...cells].join(' | ')} |\n`
     })
   return `Measured with \`${results.command}\` on ${cores} cores of an ${cpuModel} with ${Math.round(memoryBytes / 2 ** 30)} GiB, Node ${node.replace('v', '')}, Postgres ${postgres},
 Redis ${redis}, everything on one machine ([all figures](${DEFAULT_SET})). As ratios, with the 95 % interval over boots of fresh processes:
@@ -64,18 +63,24 @@ ${lines.join('')}`
  * @throws Error when no committed run has measured such a comparison
  */
 export function withComparisons(document: string): string {
-  if (readResults(DEFAULT_SET) === undefined) return document
+  const runs = readRuns()
+  if (runs.length === 0) return document
   return document.replace(FIGURE, (_text, scenario: string, variant: string) => {
-    const comparison = measured(scenario, variant)
+    const comparison = measured(runs, scenario, variant)
     if (comparison === undefined) throw new Error(`No committed run compares ${scenario} / ${variant}`)
     return `<!--figure ${scenario} / ${variant}-->${figure(comparison)}<!--/figure-->`
   })
 }
 
-/** The comparison in the first committed run that has a verdict on it. */
-function measured(scenario: string, variant: string): Comparison | undefined {
-  const found = [DEFAULT_SET, SWITCHES]
-    .flatMap((path) => readResults(path)?.scenarios ?? [])
+/** The committed runs, that of the default set first. */
+function readRuns(): Results[] {
+  return [DEFAULT_SET, SWITCHES].flatMap((path) => readCommitted<Results>(path) ?? [])
+}
+
+/** The comparison in the first run that has a verdict on it. */
+function measured(runs: readonly Results[], scenario: string, variant: string): Comparison | undefined {
+  const found = runs
+    .flatMap(({ scenarios }) => scenarios)
     .filter(({ name }) => name === scenario)
     .flatMap(({ comparisons }) => comparisons.filter((each) => each.variant === variant))
   return found.find(({ verdict }) => verdict !== 'refused') ?? found[0]
@@ -98,9 +103,4 @@ function isUnclear({ low, high }: Interval): boolean {
 
 function boundsOf({ low, high }: Interval): string {
   return `${boundText(low)}–${high === null ? '∞' : boundText(high)}`
-}
-
-function readResults(path: string): Results | undefined {
-  const file = join(REPOSITORY_ROOT, path)
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : undefined
 }

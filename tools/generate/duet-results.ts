@@ -41,8 +41,13 @@ export interface DuetResults {
 
 /** The committed results of a command; undefined where the benchmark was removed. */
 export function readBaseline(kind: 'floor' | 'peers'): DuetResults | undefined {
-  const file = join(REPOSITORY_ROOT, baselinePath(kind))
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as DuetResults) : undefined
+  return readCommitted<DuetResults>(baselinePath(kind))
+}
+
+/** A committed file of results; undefined where the benchmark was removed. */
+export function readCommitted<Results>(path: string): Results | undefined {
+  const file = join(REPOSITORY_ROOT, path)
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : undefined
 }
 
 export function baselinePath(kind: 'floor' | 'peers'): string {

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { BenchError } from '../errors.ts'
 import type { Results } from '../report/schema.ts'
-import { latenessOf } from '../run/validity.ts'
+import { latenessOf } from '../stats/validity.ts'
 
 const STRICT = { additionalProperties: false } as const
 

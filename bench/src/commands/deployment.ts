@@ -22,8 +22,6 @@ const READ_SCENARIOS: Readonly<Record<ServiceName, readonly string[]>> = {
   'parallel-api': ['all'],
 }
 const DEFAULT_BOOTS = 5
-/** The databases of a deployment are not reachable. */
-const NO_COSTS = { statements: 0, commands: 0, statementsByText: {}, commandsByName: {}, redisBytes: 0 }
 
 interface DeploymentArguments extends Omit<SetArguments, 'budgetMs'> {
   readonly url: string
@@ -137,7 +135,7 @@ async function measureRound(
   const figures = { ...UNKNOWN_SERVER, responseBytes: bytesPerRequest }
   const boot = toBootResult(round, { sides: [side], pacedPerSecond: ratePerSecond }, 0, figures)
   return {
-    variants: new Map([[scenario.tuned.name, { boot, proof: [], costs: NO_COSTS }]]),
+    variants: new Map([[scenario.tuned.name, { boot, proof: [], costs: UNKNOWN_SERVER.costs }]]),
     ratePerSecond,
     machine: {
       boot: round,

@@ -97,7 +97,7 @@ export class DuetRun {
     processes: ReadonlyMap<string, RunningProcess>,
     boot: number,
   ): Promise<void> {
-    const { placement, durations, signal, step } = this.#context
+    const { durations, signal, step } = this.#context
     const { plan, measured, boots, interference } = row
     if (measured.length < 2) return
     step(`boot ${boot + 1}: ${plan.title}`)
@@ -113,7 +113,7 @@ export class DuetRun {
       stack.defer(() => opened.close())
       sides.push(opened)
     }
-    const watched = watchInterference(placement.server.length + placement.rest.length || 1)
+    const watched = watchInterference()
     const known = boots[0]?.pacedPerSecond
     const duet = measureDuet(sides, durations, { boot, fixedRate: (slowest) => known ?? fixedRate(slowest) })
     boots.push(await abortable(duet, signal))

@@ -40,7 +40,7 @@ const LONGEST_SLICE_MS = 400
 const REPLIES = 5
 const MINIMUM_TURNS = 8
 /** Of sides whose slices have a duration of their own. Even, so that each side is first equally often. */
-const MINIMUM_LONG_TURNS = 4
+export const MINIMUM_LONG_TURNS = 4
 
 /**
  * Measures sides that are all alive at once. They are loaded in turns of short slices, in balanced order, so that changes of the

@@ -46,9 +46,8 @@ export function httpSide(
     ...(sliceMs !== undefined && { sliceMs }),
     async load(durationMs) {
       const before = exactCpuMsOf(pid)
-      const { answered, errors, seconds, bytes, utilisation } = await loop.run(durationMs)
-      const cpuMs = since(before, exactCpuMsOf(pid))
-      return { answered, errors, seconds, bytes, cpuMs, generatorShare: utilisation }
+      const result = await loop.run(durationMs)
+      return closedSlice(result, since(before, exactCpuMsOf(pid)))
     },
     async paced(ratePerSecond, shortestMs) {
       const durationMs = Math.max(shortestMs, leastPacedMs)
@@ -60,6 +59,14 @@ export function httpSide(
     warmUpRequests: Math.max(2 * requests.length, jit ? COMPILE_REQUESTS : 0),
     close: () => loop.close(),
   }
+}
+
+/** A slice of the closed loop. */
+export function closedSlice(
+  { answered, errors, seconds, bytes, utilisation }: JobResult<'slice'>,
+  cpuMs: number | undefined,
+): Slice {
+  return { answered, errors, seconds, bytes, cpuMs, generatorShare: utilisation }
 }
 
 /** A slice of requests at a fixed rate. */

@@ -49,15 +49,21 @@ export function cpuMsOf({ cpuMs, answered }: Pick<Slice, 'answered' | 'cpuMs'>):
   return cpuMs === undefined || answered === 0 ? undefined : cpuMs / answered
 }
 
-/** All slices as one. */
-export function sumOf(slices: readonly Slice[]): Slice {
+/** CPU time a request in ms over the slices for which it is known; undefined without one. */
+export function meanCpuMs(slices: readonly Slice[]): number | undefined {
+  const known = slices.filter(({ cpuMs }) => cpuMs !== undefined)
+  const cpuMs = known.reduce((sum, slice) => sum + (slice.cpuMs ?? 0), 0)
+  return cpuMsOf({ cpuMs, answered: sumOf(known).answered })
+}
+
+/** All slices as one, without what only a single slice has. */
+export function sumOf(slices: readonly Slice[]): Omit<Slice, 'cpuMs' | 'latency'> {
   const total = (pick: (slice: Slice) => number) => slices.reduce((sum, slice) => sum + pick(slice), 0)
   return {
     answered: total(({ answered }) => answered),
     errors: total(({ errors }) => errors),
     seconds: total(({ seconds }) => seconds),
     bytes: total(({ bytes }) => bytes),
-    cpuMs: slices.some(({ cpuMs }) => cpuMs === undefined) ? undefined : total(({ cpuMs }) => cpuMs ?? 0),
     generatorShare: slices.length === 0 ? 0 : total(({ generatorShare }) => generatorShare) / slices.length,
   }
 }

@@ -1,6 +1,6 @@
 import type { DuetRowResult, DuetSideResult, DuetStartResult } from '../report/duet-schema.ts'
-import { VALIDITY_LIMITS } from '../run/validity.ts'
 import {
+  type BootEffect,
   bootEffect,
   type Dispersion,
   dispersionOf,
@@ -10,29 +10,34 @@ import {
   geometricMean,
   median,
 } from '../stats/effect.ts'
+import { rounded } from '../stats/rounded.ts'
+import { VALIDITY_LIMITS } from '../stats/validity.ts'
 import type { MeasuredRow, StartTurn } from './duet-run.ts'
 import type { DuetBoot, SideBoot } from './measure.ts'
 import type { SidePlan, StartPlan } from './plan.ts'
-import { cpuMsOf, rateOf, ratiosOf, type Slice, sumOf } from './slice.ts'
+import { cpuMsOf, meanCpuMs, rateOf, ratiosOf, type Slice, sumOf } from './slice.ts'
 
 type Interval = DuetStartResult['effect']
 
+type Phase = 'slices' | 'paced'
+type Figure = (slice: Slice) => number | undefined
+
 /** The figures of all rows: each side, and ours against each other side. */
 export function summarizeRows(rows: readonly MeasuredRow[]): DuetRowResult[] {
-  const dispersion = dispersionOf(
-    rows.flatMap(({ measured, boots }) =>
-      measured.slice(1).map((_, i) => effectsOf(boots, i + 1, 'slices', rateOf)),
+  return rows.map((row) =>
+    summarizeRow(
+      row,
+      rows.filter((other) => other !== row),
     ),
   )
-  return rows.map((row) => summarizeRow(row, dispersion))
 }
 
-function summarizeRow({ plan, measured, boots }: MeasuredRow, dispersion: Dispersion): DuetRowResult {
+function summarizeRow({ plan, measured, boots }: MeasuredRow, others: readonly MeasuredRow[]): DuetRowResult {
   const { name, title, about, connections } = plan
   return {
     ...{ name, title, about, connections },
     fixedRatePerSecond: boots[0]?.pacedPerSecond ?? 0,
-    sides: plan.sides.map((side) => summarizeSide(side, measured.indexOf(side), boots, dispersion)),
+    sides: plan.sides.map((side) => summarizeSide(side, measured.indexOf(side), boots, others)),
   }
 }
 
@@ -40,7 +45,7 @@ function summarizeSide(
   side: SidePlan,
   index: number,
   boots: readonly DuetBoot[],
-  dispersion: Dispersion,
+  others: readonly MeasuredRow[],
 ): DuetSideResult {
   const { name, label } = side
   if (side.kind === 'absent') return { name, label, notRun: side.reason }
@@ -66,19 +71,25 @@ function summarizeSide(
         slices: boot.slices.length,
       })),
     },
-    ...(index > 0 && compare(index, boots, dispersion)),
+    ...(index > 0 && compare(index, boots, others)),
   }
 }
 
-/** Ours against another side, over the boots that count for both; nothing without such a boot. */
+/**
+ * Ours against another side, over the boots that count for both; nothing without such a boot.
+ *
+ * @param others rows of the same run, which show how much boots differ
+ */
 function compare(
   index: number,
   boots: readonly DuetBoot[],
-  dispersion: Dispersion,
+  others: readonly MeasuredRow[],
 ): Pick<DuetSideResult, 'effect'> {
-  const rate = effectOf(effectsOf(boots, index, 'slices', rateOf), dispersion)
-  const cpu = effectOf(effectsOf(boots, index, 'slices', cpuMsOf), dispersion)
-  const fixedRateCpu = effectOf(effectsOf(boots, index, 'paced', cpuMsOf), dispersion)
+  const of = (phase: Phase, figure: Figure) =>
+    effectOf(effectsOf(boots, index, phase, figure), dispersionBeside(others, phase, figure))
+  const rate = of('slices', rateOf)
+  const cpu = of('slices', cpuMsOf)
+  const fixedRateCpu = of('paced', cpuMsOf)
   if (rate.boots === 0) return {}
   return {
     effect: {
@@ -89,13 +100,13 @@ function compare(
   }
 }
 
+/** Each other row gives one comparison, because all of its sides are compared with the same boots of ours. */
+function dispersionBeside(others: readonly MeasuredRow[], phase: Phase, figure: Figure): Dispersion {
+  return dispersionOf(others.map(({ boots }) => effectsOf(boots, 1, phase, figure)))
+}
+
 /** The effect of each boot that counts for ours and for the other side. */
-function effectsOf(
-  boots: readonly DuetBoot[],
-  index: number,
-  phase: 'slices' | 'paced',
-  figure: (slice: Slice) => number | undefined,
-) {
+function effectsOf(boots: readonly DuetBoot[], index: number, phase: Phase, figure: Figure): BootEffect[] {
   return boots.flatMap(({ sides }) => {
     const [ours, other] = [sides[0], sides[index]]
     if (ours === undefined || other === undefined || !isCounted(ours) || !isCounted(other)) return []
@@ -116,10 +127,8 @@ export function hasFailed({ slices, paced }: SideBoot): boolean {
 
 /** CPU time a request in µs. */
 function cpuMicros(slices: readonly Slice[]): number | null {
-  const known = slices.filter(({ cpuMs }) => cpuMs !== undefined)
-  const answered = known.reduce((sum, slice) => sum + slice.answered, 0)
-  if (answered === 0) return null
-  return rounded((known.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0) * 1000) / answered, 2)
+  const ms = meanCpuMs(slices)
+  return ms === undefined ? null : rounded(ms * 1000, 2)
 }
 
 function rateOfBoot({ slices }: SideBoot): number {
@@ -152,8 +161,4 @@ function interval({ boots, ratio, low, high }: Effect): Interval {
     low: rounded(low, 4),
     high: Number.isFinite(high) ? rounded(high, 4) : null,
   }
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

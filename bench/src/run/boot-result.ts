@@ -1,9 +1,11 @@
 import type { DuetBoot, SideBoot } from '../duet/measure.ts'
-import { cpuMsOf, type LatencySlice, rateOf, ratiosOf, type Slice, sumOf } from '../duet/slice.ts'
+import { cpuMsOf, type LatencySlice, meanCpuMs, rateOf, ratiosOf, type Slice, sumOf } from '../duet/slice.ts'
 import type { BootResult } from '../report/schema.ts'
+import type { DatabaseCosts } from '../stack/counters.ts'
 import { type BootEffect, bootEffect, mean } from '../stats/effect.ts'
 import { encodeHistogram, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
-import { objectionsTo } from './validity.ts'
+import { rounded } from '../stats/rounded.ts'
+import { objectionsTo } from '../stats/validity.ts'
 
 /** Figures of a variant that its slices do not have. */
 export interface VariantFigures {
@@ -11,19 +13,18 @@ export interface VariantFigures {
   readonly isPaced: boolean
   readonly rssBytes: number
   readonly responseBytes: number
-  readonly statements: number
-  readonly commands: number
-  readonly redisBytes: number
+  readonly costs: DatabaseCosts
 }
 
-/** For a deployment on another machine. */
+/** For a deployment on another machine, whose databases are not reachable. */
 export const UNKNOWN_SERVER: Omit<VariantFigures, 'responseBytes'> = {
   isPaced: false,
   rssBytes: 0,
-  statements: 0,
-  commands: 0,
-  redisBytes: 0,
+  costs: { statements: 0, commands: 0, statementsByText: {}, commandsByName: {}, redisBytes: 0 },
 }
+
+/** A side that was not measured. */
+export const NO_SLICES: SideBoot = { steady: false, warmUpSlices: 0, slices: [], paced: [] }
 
 /**
  * The results of one variant in one boot.
@@ -34,26 +35,26 @@ export function toBootResult(
   boot: number,
   { sides, pacedPerSecond }: DuetBoot,
   index: number,
-  { isPaced, rssBytes, responseBytes, statements, commands, redisBytes }: VariantFigures,
+  { isPaced, rssBytes, responseBytes, costs }: VariantFigures,
 ): BootResult {
-  const side = sides[index] ?? { steady: false, warmUpSlices: 0, slices: [], paced: [] }
+  const side = sides[index] ?? NO_SLICES
   const total = sumOf(side.slices)
   const latencies = latenciesOf(side)
-  const cpuAtFixedRate = cpuMsOf(sumOf(side.paced))
+  const cpuAtFixedRate = meanCpuMs(side.paced)
   const { errors, sent } = latencies ?? { errors: 0, sent: 0 }
+  const { statements, commands, redisBytes } = costs
   return {
     boot,
     warmUpSlices: side.warmUpSlices,
     slices: side.slices.length,
     steady: side.steady,
-    throughput: rounded(isPaced || total.answered === 0 ? 0 : rateOf(total)),
+    throughput: rounded(isPaced || total.answered === 0 ? 0 : rateOf(total), 1),
     // Those at a fixed rate are in the latencies.
     errors: isPaced ? 0 : total.errors,
-    cpuMsPerRequest: rounded(cpuMsOf(total) ?? 0, 4),
-    ...(cpuAtFixedRate !== undefined &&
-      side.paced.length > 0 && { cpuMsAtFixedRate: rounded(cpuAtFixedRate, 4) }),
+    cpuMsPerRequest: rounded(meanCpuMs(side.slices) ?? 0, 4),
+    ...(cpuAtFixedRate !== undefined && { cpuMsAtFixedRate: rounded(cpuAtFixedRate, 4) }),
     rssBytes,
-    responseBytes: rounded(responseBytes),
+    responseBytes: rounded(responseBytes, 1),
     ...{ statements, commands, redisBytes },
     generatorUtilisation: rounded(total.generatorShare, 3),
     objections: objectionsTo({
@@ -104,8 +105,4 @@ function recorded(effect: BootEffect | undefined): { log: number; variance?: num
   if (effect === undefined) return undefined
   const log = Number(effect.log.toFixed(6))
   return effect.variance === undefined ? { log } : { log, variance: Number(effect.variance.toPrecision(4)) }
-}
-
-function rounded(value: number, digits = 1): number {
-  return Number(value.toFixed(digits))
 }

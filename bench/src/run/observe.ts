@@ -43,8 +43,7 @@ export async function observeVariant(
     latencies,
   }: { running: RunningVariant; side: OpenSide; latencies: readonly LatencySlice[] },
 ): Promise<ObservedVariant> {
-  const { variant, server, origin, stack, databaseUrl } = running
-  const requests = (variant.requests ?? scenario.requests)(stack.dataset)
+  const { variant, requests, server, origin, stack, databaseUrl } = running
   const observedMs =
     side.sliceMs ?? (variant.tracesKept === undefined ? OBSERVED_MS : OBSERVED_WITH_TRACES_MS)
   const before = await read(running)

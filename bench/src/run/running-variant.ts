@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { startRedis } from '@reference/local-stack'
 import type { ServiceName } from '@reference/shop/services'
+import type { Request } from '../load/request.ts'
 import { bundleFolder, type Server, startServer } from '../stack/server.ts'
 import type { Sidecar, SidecarKind } from '../stack/sidecar.ts'
 import { type BenchStack, withRedis } from '../stack/stack.ts'
@@ -11,6 +12,7 @@ import type { Scenario, Variant } from './scenario.ts'
 /** The processes of one variant. */
 export interface RunningVariant {
   readonly variant: Variant
+  readonly requests: readonly Request[]
   readonly server: Server
   /** Processes besides the server. */
   readonly otherPids: readonly number[]
@@ -65,6 +67,7 @@ export async function startVariant(
   const sidecars = [pooler, front].filter((sidecar) => sidecar !== undefined)
   return {
     variant,
+    requests: (variant.requests ?? scenario.requests)(stack.dataset),
     server,
     otherPids: upstream ? [upstream.pid] : [],
     origin: front?.url ?? server.origin,

@@ -1,15 +1,15 @@
-import { cpus } from 'node:os'
 import { abortable } from '@reference/async'
 import { measureDuet } from '../duet/measure.ts'
 import type { OpenSide } from '../duet/sides.ts'
 import type { LatencySlice } from '../duet/slice.ts'
-import { BenchError, UnprovenError } from '../errors.ts'
+import { BenchError } from '../errors.ts'
 import type { BootResult, ScenarioResult } from '../report/schema.ts'
 import type { DatabaseCosts } from '../stack/counters.ts'
 import { watchInterference } from '../stack/interference.ts'
 import { residentBytesOf } from '../stack/process-stats.ts'
+import { rounded } from '../stats/rounded.ts'
 import type { Bench } from './bench.ts'
-import { latencySlicesOf, toBootResult } from './boot-result.ts'
+import { latencySlicesOf, NO_SLICES, toBootResult } from './boot-result.ts'
 import { type ObservedVariant, observeVariant } from './observe.ts'
 import { type RunningVariant, startVariant } from './running-variant.ts'
 import { openLoopRate, type Scenario } from './scenario.ts'
@@ -31,8 +31,6 @@ export interface ScenarioBoot {
   /** Of the open loop. */
   readonly ratePerSecond: number
 }
-
-const NO_SLICES = { steady: false, warmUpSlices: 0, slices: [], paced: [] }
 
 interface Started {
   readonly running: RunningVariant
@@ -76,7 +74,7 @@ async function measureBoot(
   processes.defer(() => load.reapOnExit({}))
   const started = await startAll(bench, scenario, processes)
   const sidecars = started.flatMap(({ running }) => running.sidecars.map(({ pid }) => pid))
-  const watched = watchInterference(cpus().length, sidecars)
+  const watched = watchInterference(sidecars)
   const sides = started.map(({ side }) => side)
   const duet = await abortable(
     measureDuet(sides, durations, { boot, fixedRate: (slowest) => rate ?? openLoopRate(slowest) }),
@@ -87,14 +85,12 @@ async function measureBoot(
   for (const [index, { running, side }] of started.entries()) {
     const rssBytes = residentBytesOf(running.server.pid) ?? 0
     const latencies = latencySlicesOf(duet.sides[index] ?? NO_SLICES)
-    const observed = await observeNamed(bench, scenario, { running, side, latencies })
-    const { costs, responseBytes, proof } = observed
-    const { statements, commands, redisBytes } = costs
-    const isPaced = scenario.pacedPerSecond !== undefined
-    const figures = { isPaced, rssBytes, responseBytes, statements, commands, redisBytes }
-    variants.set(running.variant.name, { boot: toBootResult(boot, duet, index, figures), proof, costs })
+    const { proof, ...observed } = await observeNamed(bench, scenario, { running, side, latencies })
+    const figures = { isPaced: scenario.pacedPerSecond !== undefined, rssBytes, ...observed }
+    const measured = { boot: toBootResult(boot, duet, index, figures), proof, costs: observed.costs }
+    variants.set(running.variant.name, measured)
   }
-  const seconds = Number(((performance.now() - began) / 1000).toFixed(1))
+  const seconds = rounded((performance.now() - began) / 1000, 1)
   return {
     variants,
     ratePerSecond: duet.pacedPerSecond,
@@ -145,13 +141,8 @@ async function named<T>(variant: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof UnprovenError) throw new UnprovenError(`${variant}: ${error.message}`)
     if (error instanceof BenchError)
       throw new BenchError(error.code, `${variant}: ${error.message}`, { cause: error })
     throw error
   }
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

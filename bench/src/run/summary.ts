@@ -11,11 +11,11 @@ import {
   median,
 } from '../stats/effect.ts'
 import { curveOf, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
+import { latenessOf } from '../stats/validity.ts'
 import { judge, MINIMUM_BOOTS } from '../stats/verdict.ts'
 import type { MeasuredScenario } from './boots.ts'
 import type { Links, Scenario, Variant } from './scenario.ts'
 import type { MeasuredBoot } from './scenario-boot.ts'
-import { latenessOf } from './validity.ts'
 
 interface Compared {
   readonly scenario: string

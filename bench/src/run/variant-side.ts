@@ -1,4 +1,5 @@
-import { httpSide, type OpenSide, pacedSlice, since } from '../duet/sides.ts'
+import { MINIMUM_LONG_TURNS } from '../duet/measure.ts'
+import { closedSlice, httpSide, type OpenSide, pacedSlice, since } from '../duet/sides.ts'
 import type { Slice } from '../duet/slice.ts'
 import type { KeepAliveOptions } from '../load/keep-alive-loop.ts'
 import type { Load } from '../load/load.ts'
@@ -10,13 +11,10 @@ import type { Scenario } from './scenario.ts'
 
 /** A slice of a load that is itself at a fixed rate, or has one beside it: long enough for a p99 over the turns of a boot. */
 const LONG_SLICE_MS = 1000
-/** Turns of such slices in a boot, at least. */
-const LONG_TURNS = 4
 
 /** A running variant as a side of the comparison. */
 export function variantSide({ load, stack }: Bench, scenario: Scenario, running: RunningVariant): OpenSide {
-  const { variant, origin, server } = running
-  const requests = (variant.requests ?? scenario.requests)(stack.dataset)
+  const { variant, requests, origin, server } = running
   const pacedRequests = scenario.open?.requests?.(stack.dataset) ?? requests
   const { pacedPerSecond, open, connections } = scenario
   if (pacedPerSecond !== undefined || open?.beside) {
@@ -27,7 +25,12 @@ export function variantSide({ load, stack }: Bench, scenario: Scenario, running:
     const beside = open?.beside
       ? pacedLoad(load, { origin, requests: pacedRequests, ratePerSecond: open.ratePerSecond ?? 0 })
       : undefined
-    return longSide(main, beside, server.pid, Math.max(LONG_SLICE_MS, (open?.leastMs ?? 0) / LONG_TURNS))
+    return longSide(
+      main,
+      beside,
+      server.pid,
+      Math.max(LONG_SLICE_MS, (open?.leastMs ?? 0) / MINIMUM_LONG_TURNS),
+    )
   }
   const side = httpSide(
     load,
@@ -47,10 +50,7 @@ interface LoadOfSide {
 function closedLoad(load: Load, options: KeepAliveOptions): LoadOfSide {
   const loop = load.slices(options)
   return {
-    async run(durationMs) {
-      const { answered, errors, seconds, bytes, utilisation } = await loop.run(durationMs)
-      return { answered, errors, seconds, bytes, cpuMs: undefined, generatorShare: utilisation }
-    },
+    run: async (durationMs) => closedSlice(await loop.run(durationMs), undefined),
     close: () => loop.close(),
   }
 }

@@ -1,5 +1,5 @@
 import type { Results } from '../report/schema.ts'
-import { NOISE_LIMITS, VALIDITY_LIMITS } from './validity.ts'
+import { NOISE_LIMITS, VALIDITY_LIMITS } from '../stats/validity.ts'
 
 /** Facts that limit the meaning of these results. */
 export function warningsOf({ scenarios, fingerprint }: Results): string[] {

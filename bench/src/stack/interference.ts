@@ -1,3 +1,4 @@
+import { cpus } from 'node:os'
 import { machineCpu, treeCpuMs } from './process-stats.ts'
 
 /** CPU time that the rest of the machine took during a measurement. */
@@ -12,10 +13,9 @@ export interface Interference {
  * Starts to watch the machine. The returned function reports the interference since then: zeros where the system has no
  * figures.
  *
- * @param cores number of cores that the run uses
  * @param containers first processes of the run's containers, which are not children of this process
  */
-export function watchInterference(cores: number, containers: readonly number[] = []): () => Interference {
+export function watchInterference(containers: readonly number[] = []): () => Interference {
   const ownCpuMs = () =>
     process.platform === 'linux'
       ? [process.pid, ...containers].reduce((sum, root) => sum + treeCpuMs(root), 0)
@@ -26,7 +26,7 @@ export function watchInterference(cores: number, containers: readonly number[] =
     if (before === undefined || after === undefined || elapsedMs < 100) return { steal: 0, otherCores: 0 }
     const otherMs = after.busyMs - before.busyMs - (ownCpuMs() - ownBefore)
     return {
-      steal: Math.max(0, after.stealMs - before.stealMs) / (elapsedMs * cores),
+      steal: Math.max(0, after.stealMs - before.stealMs) / (elapsedMs * cpus().length),
       otherCores: Math.max(0, otherMs) / elapsedMs,
     }
   }
