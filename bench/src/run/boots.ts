@@ -17,6 +17,8 @@ interface RunOptions {
 export interface MeasuredScenario {
   readonly scenario: Scenario
   readonly boots: readonly ScenarioBoot[]
+  /** Why later boots are missing, a line for each. */
+  readonly lost: readonly string[]
   /** Why no figure of it counts. */
   readonly refused: string | undefined
   /** What this machine lacks for it. */
@@ -26,6 +28,7 @@ export interface MeasuredScenario {
 interface ScenarioState {
   readonly scenario: Scenario
   readonly boots: ScenarioBoot[]
+  readonly lost: string[]
   refused: string | undefined
 }
 
@@ -41,7 +44,9 @@ export async function runScenarios(
   const notRun = await prepareSidecars(options.scenarios, (step) => progress.step(step), bench.signal)
   for (const [name, reason] of notRun) progress.note(`not run: ${name}: ${reason}`)
   const scenarios = options.scenarios.filter(({ name }) => !notRun.has(name))
-  const states = scenarios.map((scenario): ScenarioState => ({ scenario, boots: [], refused: undefined }))
+  const states = scenarios.map(
+    (scenario): ScenarioState => ({ scenario, boots: [], lost: [], refused: undefined }),
+  )
   let complete = true
   try {
     await runBoots(bench, states, options)
@@ -53,6 +58,7 @@ export async function runScenarios(
   const measured = options.scenarios.map(
     (scenario): MeasuredScenario => ({
       boots: [],
+      lost: [],
       refused: undefined,
       ...states.find((state) => state.scenario === scenario),
       scenario,
@@ -79,8 +85,10 @@ async function runBoots(
       const measured = await attemptBoot(bench, state.scenario, boot, rateOf(state))
       if (typeof measured !== 'string') state.boots.push(measured)
       // A later boot that fails is left out: the earlier ones were proven.
-      else if (state.boots.length > 0) progress.note(`not counted: ${state.scenario.name}: ${measured}`)
-      else {
+      else if (state.boots.length > 0) {
+        state.lost.push(`boot ${boot + 1}: ${measured}`)
+        progress.note(`not counted: ${state.scenario.name}: ${measured}`)
+      } else {
         state.refused = measured
         progress.note(`refused: ${state.scenario.name}: ${measured}`)
       }

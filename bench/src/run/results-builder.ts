@@ -38,7 +38,10 @@ export function createResultsBuilder({ dataset }: { readonly dataset: Dataset })
         warnings: [],
         scenarios: summarise(measured),
       }
-      return { ...results, warnings: warningsOf(results) }
+      const lost = measured.flatMap(({ scenario, lost }) =>
+        lost.map((why) => `not counted: ${scenario.name}, ${why}`),
+      )
+      return { ...results, warnings: [...warningsOf(results), ...lost] }
     },
   }
 }
