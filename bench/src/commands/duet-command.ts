@@ -10,6 +10,7 @@ import { type Bench, withBench } from '../run/bench.ts'
 import { durationsFor } from '../run/plan.ts'
 import { createProgress } from '../run/progress.ts'
 import type { Dataset } from '../stack/dataset.ts'
+import type { Build } from '../stack/server.ts'
 import { NOISE_LIMITS } from '../stats/validity.ts'
 import { MINIMUM_BOOTS } from '../stats/verdict.ts'
 import { selectRows } from './select-rows.ts'
@@ -20,6 +21,8 @@ export interface DuetArguments {
   /** Two short boots, to see that everything runs. */
   readonly quick: boolean
   readonly boots: number | undefined
+  /** Our files: bundles, unless given. Start times are of both. */
+  readonly build: Build | undefined
   readonly budgetMs: number | undefined
   readonly dataset: Dataset
   readonly out: string | undefined
@@ -68,7 +71,8 @@ export async function runDuet(
   const { dataset, quick, boots, budgetMs = DEFAULT_BUDGET_MS } = args
   const progress = createProgress()
   const [startedAt, began] = [new Date().toISOString(), performance.now()]
-  const options = { dataset, durations: durationsFor({ full: false }), progress, signal }
+  const bundled = args.build !== 'sources' || args.rows.length === 0
+  const options = { dataset, bundled, durations: durationsFor({ full: false }), progress, signal }
   const results = await withBench(options, async (bench, fingerprint): Promise<DuetResults> => {
     progress.note(fingerprint.placement)
     const planned = await plan(bench)

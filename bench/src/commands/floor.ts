@@ -1,4 +1,3 @@
-import type { Build } from '../stack/server.ts'
 import { type DuetArguments, runDuet } from './duet-command.ts'
 import { planFloor } from './floor-groups.ts'
 import { versionOf } from './floor-tools.ts'
@@ -8,10 +7,7 @@ import { versionOf } from './floor-tools.ts'
  *
  * @returns the exit code
  */
-export function floor(
-  args: DuetArguments & { readonly build: Build | undefined },
-  signal: AbortSignal,
-): Promise<number> {
+export function floor(args: DuetArguments, signal: AbortSignal): Promise<number> {
   const build = args.build ?? 'dist'
   return runDuet(
     'floor',

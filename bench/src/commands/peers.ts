@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { Build } from '../stack/server.ts'
 import { type DuetArguments, runDuet } from './duet-command.ts'
 import { fastapiPeer, goPeer } from './peer-programs.ts'
 import { type Peer, planPeers } from './peers-groups.ts'
@@ -9,10 +8,7 @@ import { type Peer, planPeers } from './peers-groups.ts'
  *
  * @returns the exit code
  */
-export function peers(
-  args: DuetArguments & { readonly build: Build | undefined },
-  signal: AbortSignal,
-): Promise<number> {
+export function peers(args: DuetArguments, signal: AbortSignal): Promise<number> {
   const build = args.build ?? 'dist'
   return runDuet(
     'peers',

@@ -26,6 +26,8 @@ export interface Bench {
 
 interface BenchOptions {
   readonly dataset: Dataset
+  /** False when no service is started from its bundle. Default true. */
+  readonly bundled?: boolean
   readonly durations: DuetDurations
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -33,7 +35,7 @@ interface BenchOptions {
 
 /** Starts the stack and the load generator, calls `use`, and stops everything again, also after an error. */
 export async function withBench<T>(
-  { dataset, durations, progress, signal }: BenchOptions,
+  { dataset, bundled = true, durations, progress, signal }: BenchOptions,
   use: (bench: Bench, fingerprint: FingerprintResult) => Promise<T>,
 ): Promise<T> {
   const placement = planPlacement(allowedCores())
@@ -42,7 +44,9 @@ export async function withBench<T>(
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const load = startLoad()
   const starting = startBenchStack({ dataset, signal, say: (step) => progress.step(step) })
-  const building = buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'], signal })
+  const building = bundled
+    ? buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'], signal })
+    : Promise.resolve()
   building.catch(() => {})
   try {
     const stack = await abortable(starting, signal)
