@@ -71,7 +71,7 @@ export async function measureDeployment(args: DeploymentArguments, signal: Abort
   }
   const results = builder.finish({
     fingerprint: takeFingerprint({ placement: `generator only; deployment at ${url}` }),
-    measured: deployed.map(({ scenario, boots }) => ({ scenario, boots, lost: [], refused: undefined })),
+    measured: deployed.map(({ scenario, boots }) => ({ scenario, boots, refused: undefined })),
     complete,
   })
   publish(results, args.out)

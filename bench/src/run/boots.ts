@@ -18,7 +18,7 @@ export interface MeasuredScenario {
   readonly scenario: Scenario
   readonly boots: readonly ScenarioBoot[]
   /** Why later boots are missing, a line for each. */
-  readonly lost: readonly string[]
+  readonly lost?: readonly string[]
   /** Why no figure of it counts. */
   readonly refused: string | undefined
   /** What this machine lacks for it. */
