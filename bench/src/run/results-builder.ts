@@ -38,7 +38,7 @@ export function createResultsBuilder({ dataset }: { readonly dataset: Dataset })
         warnings: [],
         scenarios: summarise(measured),
       }
-      const lost = measured.flatMap(({ scenario, lost }) =>
+      const lost = measured.flatMap(({ scenario, lost = [] }) =>
         lost.map((why) => `not counted: ${scenario.name}, ${why}`),
       )
       return { ...results, warnings: [...warningsOf(results), ...lost] }
