@@ -21,6 +21,6 @@ export const autoPipelining: Scenario = {
   primary: 'throughput',
   connections: 64,
   requests: hotUsers,
-  tuned: tuned([...proofs, proofOfSwitch('REDIS_AUTO_PIPELINING', 'on')], { environment }),
+  tuned: tuned([...proofs, proofOfSwitch('REDIS_AUTO_PIPELINING', 'on')], { environment, needsRedis: true }),
   variants: [withSettings({ REDIS_AUTO_PIPELINING: 'off' }, 'auto-pipelining', proofs, { environment })],
 }

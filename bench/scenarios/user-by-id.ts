@@ -39,7 +39,7 @@ export const userById: Scenario = {
       { CACHE_L1: 'off' },
       'cache tier 1',
       [answeredFrom('l2'), statementsPerRequest(0), usesRedis(true)],
-      { links: LINKS.tier1 },
+      { links: LINKS.tier1, needsRedis: true },
     ),
     withSettings({ CACHE_L1: 'off', CACHE_L2: 'off' }, 'both cache tiers', [
       answeredFrom('off'),
@@ -60,7 +60,7 @@ export const userById: Scenario = {
       { CACHE_L2: 'off' },
       'cache tier 2, where tier 1 has the row',
       [answeredFrom('l1'), usesRedis(false)],
-      { links: LINKS.tier2, fullOnly: true },
+      { links: LINKS.tier2, fullOnly: true, needsRedis: true },
     ),
   ],
 }

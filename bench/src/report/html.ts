@@ -33,8 +33,8 @@ ${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).joi
 <main>
 ${section('Each tuning, with and without', 'Requests a second as shipped, divided by requests a second with one thing changed (p99 where the label says so). Above 1 the tuning helps. The line is the 95 % interval over boots of fresh processes. Grey: no difference was seen; the text names the smallest difference that this run would have seen.', (width) => renderAblation(results, { width }))}
 ${section('Throughput against latency', 'Filled: as shipped; open: with something changed. Right and low is good. Each scenario has a colour.', (width) => renderThroughputAgainstLatency(results, { width }), legend(throughputLegend(results)))}
-${refusals(results)}
 ${scenarios.map(renderScenario).join('\n')}
+${refusals(results)}
 ${section('The machine during the run', 'Processor time that the benchmark did not use itself, for each boot. All variants of a scenario are loaded in turns of a fraction of a second, so that other programs meet all of them alike: they widen the intervals and do not move them.', (width) => renderMachine(results, { width }), legend(MACHINE_LEGEND))}
 ${method(results)}
 </main>
@@ -84,7 +84,7 @@ function refusals({ scenarios }: Results): string {
     return [...notRunText, ...withoutVerdict.map((comparison) => `${title}, ${sentence(comparison)}`)]
   })
   if (refused.length === 0) return ''
-  return `<section><h2>Not counted, not run</h2><ul>${refused.map((text) => `<li class="pre">${escapeHtml(text)}</li>`).join('')}</ul></section>`
+  return `<section><h2>Without a verdict</h2><ul>${refused.map((text) => `<li class="pre">${escapeHtml(text)}</li>`).join('')}</ul></section>`
 }
 
 function renderScenario(scenario: ScenarioResult): string {

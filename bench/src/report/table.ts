@@ -59,16 +59,26 @@ export function costCells(summary: VariantResult['summary']): string[] {
  * A comparison in words, such as `cache tier 1: 2.31× the requests/s (95 %: 2.20 to 2.43, 4 boots): better, p < 0.001`.
  */
 export function sentence(comparison: ComparisonResult): string {
-  const { label, effect, verdict, detectable, metric, refused, pHolm, cpu } = comparison
-  if (verdict === 'refused') return `${label}: refused: ${refused ?? 'no figures'}`
+  const { label, effect, verdict, detectable, metric, pHolm, cpu } = comparison
+  if (verdict === 'refused') return `${label}: ${withoutVerdict(comparison)}`
   const interval = `${effect.low.toFixed(2)} to ${effect.high === null ? '∞' : effect.high.toFixed(2)}`
-  const better = metric === 'p99' ? 'better on p99' : 'the requests/s'
-  const what = `${label}: ${times(effect.ratio)} ${better} (95 %: ${interval}, ${effect.boots} boots)${cpuText(cpu)}`
+  const what = `${label}: ${times(effect.ratio)} ${unitOf(metric)} (95 %: ${interval}, ${effect.boots} boots)${cpuText(cpu)}`
   if (verdict !== 'no difference')
     return `${what}: ${verdict}, p ${pHolm < 0.001 ? '< 0.001' : pHolm.toFixed(3)}`
   const smallest =
     detectable === null ? '' : `; ${((detectable - 1) * 100).toFixed(0)} % or more would be seen`
   return `${what}: no difference seen${smallest}`
+}
+
+/** The figure of too few boots, or why there is none. */
+function withoutVerdict({ effect, metric, refused = 'no figures' }: ComparisonResult): string {
+  const { boots, ratio } = effect
+  if (boots === 0) return `refused: ${refused}`
+  return `${times(ratio)} ${unitOf(metric)} in ${boots === 1 ? 'one boot' : `${boots} boots`}, no verdict: ${refused}`
+}
+
+function unitOf(metric: ComparisonResult['metric']): string {
+  return metric === 'p99' ? 'better on p99' : 'the requests/s'
 }
 
 /** CPU time a request with the tuning, as a multiple of that without it. */

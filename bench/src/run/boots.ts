@@ -3,6 +3,7 @@ import type { Progress } from './progress.ts'
 import type { Scenario } from './scenario.ts'
 import { attemptBoot, type ScenarioBoot } from './scenario-boot.ts'
 import { prepareSidecars } from './sidecars.ts'
+import { everything, withoutRedis } from './without-redis.ts'
 
 interface RunOptions {
   readonly scenarios: readonly Scenario[]
@@ -41,9 +42,16 @@ export async function runScenarios(
   options: RunOptions,
 ): Promise<{ measured: MeasuredScenario[]; complete: boolean }> {
   const { progress } = options
-  const notRun = await prepareSidecars(options.scenarios, (step) => progress.step(step), bench.signal)
+  const {
+    scenarios: possible,
+    skipped,
+    notes,
+  } = bench.stack.redis === undefined ? withoutRedis(options.scenarios) : everything(options.scenarios)
+  const withoutImage = await prepareSidecars(possible, (step) => progress.step(step), bench.signal)
+  const notRun = new Map([...skipped, ...withoutImage])
+  for (const note of notes) progress.note(note)
   for (const [name, reason] of notRun) progress.note(`not run: ${name}: ${reason}`)
-  const scenarios = options.scenarios.filter(({ name }) => !notRun.has(name))
+  const scenarios = possible.filter(({ name }) => !notRun.has(name))
   const states = scenarios.map(
     (scenario): ScenarioState => ({ scenario, boots: [], lost: [], refused: undefined }),
   )
@@ -57,11 +65,10 @@ export async function runScenarios(
   progress.done()
   const measured = options.scenarios.map(
     (scenario): MeasuredScenario => ({
-      boots: [],
-      lost: [],
-      refused: undefined,
-      ...states.find((state) => state.scenario === scenario),
       scenario,
+      boots: [],
+      refused: undefined,
+      ...states.find((state) => state.scenario.name === scenario.name),
       notRun: notRun.get(scenario.name),
     }),
   )

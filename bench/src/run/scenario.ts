@@ -81,6 +81,8 @@ export interface Variant {
   readonly tracesKept?: number
   /** Has a Redis of its own, which it may empty without emptying the caches of the variants beside it. */
   readonly ownRedis?: boolean
+  /** Reads tier 2. A variant with a Redis of its own does. */
+  readonly needsRedis?: boolean
   /** Runs before each measurement, for example to empty Redis. */
   readonly before?: (stack: BenchStack, origin: string) => Promise<void>
   /** Facts that must hold before a figure of this variant counts. */

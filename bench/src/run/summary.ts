@@ -149,7 +149,9 @@ function toComparisonResult({
     pHolm,
     detectable: finite(effect.detectable),
     verdict,
-    ...(verdict === 'refused' && { refused: refused ?? `only ${effect.boots} of ${MINIMUM_BOOTS} boots` }),
+    ...(verdict === 'refused' && {
+      refused: refused ?? `${MINIMUM_BOOTS} boots give an interval and a verdict`,
+    }),
   }
 }
 
