@@ -50,6 +50,7 @@ export function commands(signal: AbortSignal): Record<string, Command> & { run: 
     peers: peers(signal),
     scale: scale(signal),
     'break-even': breakEven(signal),
+    profile: profile(signal),
     ...tools(signal),
   }
 }
@@ -86,6 +87,7 @@ function run(signal: AbortSignal): Command {
   pnpm bench infra           pgbench and redis-benchmark against the stack
   pnpm bench floor           each path beside the least work that could answer it
   pnpm bench peers           our services beside Go with gin and FastAPI
+  pnpm bench profile NAME    CPU time and allocations of a scenario, as flame graphs in one page
   pnpm bench scale           latency and plans with 10 and 100 times the rows
   pnpm bench tune            find settings for this machine: change one, measure, keep or roll back
   pnpm bench aa [SCENARIO…]  A/A test: compare every set-up with itself and count false differences
@@ -255,6 +257,29 @@ function breakEven(signal: AbortSignal): Command {
       const module = await import('./break-even.ts')
       const dataset = { users, products: 1, orders: 1 }
       return unlessInterrupted(signal, () => module.breakEven({ ...values, sliceMs, dataset }, signal))
+    },
+  })
+}
+
+function profile(signal: AbortSignal): Command {
+  return action({
+    summary:
+      'Record where a scenario spends its CPU time and what it allocates, as flame graphs in one HTML page.',
+    positionals: { placeholder: 'SCENARIO', help: 'its name', minimum: 1 },
+    options: {
+      variant: text({ placeholder: 'NAME', help: 'a variant, such as CACHE_L1=off (tuned)' }),
+      duration: duration('length of the CPU profile; allocations take half of it (8s)'),
+      out: text({ placeholder: 'FILE', help: 'HTML file (bench/results/<time>-profile.html)' }),
+      ...DATASET,
+    },
+    details: 'Beside the page it writes the .cpuprofile, which the DevTools of a browser and editors open.',
+    async run({ users, products, orders, duration: durationMs = 8000, ...values }, [scenario = '', ...more]) {
+      if (more.length > 0) throw new UsageError('bench profile takes one scenario')
+      const module = await import('./profile.ts')
+      const dataset = { users, products, orders }
+      return unlessInterrupted(signal, () =>
+        module.profile({ ...values, scenario, durationMs, dataset }, signal),
+      )
     },
   })
 }

@@ -71,8 +71,9 @@ export async function runDuet(
   const { dataset, quick, boots, budgetMs = DEFAULT_BUDGET_MS } = args
   const progress = createProgress()
   const [startedAt, began] = [new Date().toISOString(), performance.now()]
-  const bundled = args.build !== 'sources' || args.rows.length === 0
-  const options = { dataset, bundled, durations: durationsFor({ full: false }), progress, signal }
+  // Start times are those of bundles, too.
+  const build: Build = args.rows.length === 0 ? 'dist' : (args.build ?? 'dist')
+  const options = { dataset, build, durations: durationsFor({ full: false }), progress, signal }
   const results = await withBench(options, async (bench, fingerprint): Promise<DuetResults> => {
     progress.note(fingerprint.placement)
     const planned = await plan(bench)

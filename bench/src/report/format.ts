@@ -19,3 +19,12 @@ export function alignColumns(rows: readonly (readonly string[])[], textFrom = In
   })
   return lines.join('\n')
 }
+
+/** Text for HTML, in an attribute too. */
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}

@@ -1,6 +1,6 @@
 import { renderAblation } from './ablation-chart.ts'
 import { DARK_COLOURS, LIGHT_COLOURS, seriesColour } from './chart.ts'
-import { number, times } from './format.ts'
+import { escapeHtml, number, times } from './format.ts'
 import { REPORT_STYLE } from './html-style.ts'
 import { renderLatencies, renderThroughputAgainstLatency, throughputLegend } from './latency-charts.ts'
 import { MACHINE_LEGEND, renderMachine } from './machine-chart.ts'
@@ -176,12 +176,4 @@ function method({ fingerprint, world, command }: Results): string {
 ${Object.entries(settings)
   .map(([name, value]) => `<li><code>${escapeHtml(name)}=${escapeHtml(value)}</code></li>`)
   .join('')}</ul></details></section>`
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
 }

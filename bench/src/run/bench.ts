@@ -8,7 +8,7 @@ import { type Load, startLoad } from '../load/load.ts'
 import type { FingerprintResult } from '../report/schema.ts'
 import type { Dataset } from '../stack/dataset.ts'
 import { allowedCores, type Placement, pinSelf, planPlacement, preferGenerator } from '../stack/placement.ts'
-import { bundleFolder } from '../stack/server.ts'
+import { type Build, bundleFolder } from '../stack/server.ts'
 import { type BenchStack, startBenchStack } from '../stack/stack.ts'
 import { takeFingerprint } from './fingerprint.ts'
 import type { Progress } from './progress.ts'
@@ -20,14 +20,15 @@ export interface Bench {
   readonly placement: Placement
   /** The services as `pnpm build` bundles them, and logs. */
   readonly folder: string
+  readonly build: Build
   readonly durations: DuetDurations
   readonly signal: AbortSignal
 }
 
 interface BenchOptions {
   readonly dataset: Dataset
-  /** False when no service is started from its bundle. Default true. */
-  readonly bundled?: boolean
+  /** Which files of the services are started. Default: bundles, which are written first. */
+  readonly build?: Build
   readonly durations: DuetDurations
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -35,7 +36,7 @@ interface BenchOptions {
 
 /** Starts the stack and the load generator, calls `use`, and stops everything again, also after an error. */
 export async function withBench<T>(
-  { dataset, bundled = true, durations, progress, signal }: BenchOptions,
+  { dataset, build = 'dist', durations, progress, signal }: BenchOptions,
   use: (bench: Bench, fingerprint: FingerprintResult) => Promise<T>,
 ): Promise<T> {
   const placement = planPlacement(allowedCores())
@@ -44,9 +45,10 @@ export async function withBench<T>(
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const load = startLoad()
   const starting = startBenchStack({ dataset, signal, say: (step) => progress.step(step) })
-  const building = bundled
-    ? buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'], signal })
-    : Promise.resolve()
+  const building =
+    build === 'dist'
+      ? buildBundles({ folder: bundleFolder(folder), programs: ['main', 'telemetry'], signal })
+      : Promise.resolve()
   building.catch(() => {})
   try {
     const stack = await abortable(starting, signal)
@@ -57,7 +59,7 @@ export async function withBench<T>(
       placement: `${placement.note}; ${preference}`,
       versions: stack.versions,
     })
-    return await use({ stack, load, placement, folder, durations, signal }, fingerprint)
+    return await use({ stack, load, placement, folder, build, durations, signal }, fingerprint)
   } finally {
     await load.close()
     await starting.then(

@@ -33,7 +33,7 @@ export async function startVariant(
   variant: Variant,
   processes: AsyncDisposableStack,
 ): Promise<RunningVariant> {
-  const { placement, folder, signal } = bench
+  const { placement, folder, build, signal } = bench
   const stack = variant.ownRedis ? await startOwnRedis(bench.stack, processes) : bench.stack
   const databaseUrl = variant.database
     ? await stack.copy(variant.database.name, variant.database.change)
@@ -44,7 +44,7 @@ export async function startVariant(
     settings: Readonly<Record<string, string>>,
   ) => {
     const environment = { ...stack.environment, DATABASE_URL: databaseUrl, ...settings }
-    return processes.adopt(await startServer({ service, environment, cores, folder, signal }), stop)
+    return processes.adopt(await startServer({ service, environment, cores, folder, build, signal }), stop)
   }
   const startSidecar = async (kind: SidecarKind, behind: string) =>
     processes.adopt(await kind.start({ behind, stack, cores: placement.rest, folder, signal }), stop)
