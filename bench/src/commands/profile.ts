@@ -98,7 +98,8 @@ async function profileVariant(
 ): Promise<Profiled> {
   await using processes = new AsyncDisposableStack()
   const port = await freePort()
-  const inspected = { ...variant.environment, NODE_OPTIONS: `--inspect=127.0.0.1:${port}` }
+  const options = [variant.environment.NODE_OPTIONS, `--inspect=127.0.0.1:${port}`]
+  const inspected = { ...variant.environment, NODE_OPTIONS: options.filter(Boolean).join(' ') }
   const running = await startVariant(bench, scenario, { ...variant, environment: inspected }, processes)
   await variant.before?.(running.stack, running.origin)
   const { origin, requests } = running
