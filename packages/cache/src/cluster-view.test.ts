@@ -4,7 +4,7 @@ import { parseNodes } from './cluster-view.ts'
 t.test('CLUSTER NODES is parsed to the owners of slots, their living replicas and the epoch', async (t) => {
   const text = [
     'a1 127.0.0.1:7000@17000,host-a myself,master - 0 0 1 connected 0-5460 5470 [93-<-b2]',
-    'b2 ::1:7001@17001 master - 0 0 8 connected 5461-5469',
+    'b2 ::1:7001@17001,,tls-port=0,shard-id=5f master - 0 0 8 connected 5461-5469',
     'c3 127.0.0.1:7002@17002 master,fail - 0 0 3 disconnected',
     'd4 127.0.0.1:7003@17003 slave a1 0 0 1 connected',
     'e5 127.0.0.1:7004@17004 slave,fail? a1 0 0 1 connected',
@@ -15,6 +15,7 @@ t.test('CLUSTER NODES is parsed to the owners of slots, their living replicas an
     masters: [
       {
         host: '127.0.0.1',
+        hostname: 'host-a',
         port: 7000,
         slots: [
           [0, 5460],

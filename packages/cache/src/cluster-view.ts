@@ -1,5 +1,7 @@
 export interface Master {
   host: string
+  /** Where the node announces one (`cluster-announce-hostname`). */
+  hostname?: string
   port: number
   slots: [from: number, to: number][]
   replicas: number
@@ -25,6 +27,7 @@ export function parseNodes(text: string, askedHost: string): ClusterView {
     .map(([id = '', address = '', flags = '', master = '', , , epoch = '0', , ...slots]) => ({
       id,
       host: address.slice(0, address.lastIndexOf(':', address.indexOf('@'))) || askedHost,
+      hostname: address.split(',')[1] || undefined,
       port: Number(/:(\d+)@/.exec(address)?.[1]),
       flags: flags.split(','),
       master,
@@ -38,8 +41,9 @@ export function parseNodes(text: string, askedHost: string): ClusterView {
     epoch: Math.max(0, ...lines.map((line) => line.epoch)),
     masters: lines
       .filter((line) => line.flags.includes('master') && line.slots.length > 0)
-      .map(({ id, host, port, slots }) => ({
+      .map(({ id, host, hostname, port, slots }) => ({
         host,
+        ...(hostname !== undefined && { hostname }),
         port,
         slots: slots.map(([from = 0, to = from]) => [from, to]),
         replicas: replicasOf(id),

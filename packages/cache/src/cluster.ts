@@ -1,4 +1,5 @@
 import { coalesce, withDeadline } from '@reference/async'
+import { type RedisTls, redisTlsOptions } from '@reference/config'
 import calculateSlot from 'cluster-key-slot'
 import { Redis } from 'ioredis'
 import { type ClusterView, type Master, parseNodes } from './cluster-view.ts'
@@ -23,6 +24,7 @@ export class Cluster {
   readonly topology: Topology
   readonly #seeds: readonly { host: string; port: number }[]
   readonly #login: ConnectionOptions
+  readonly #tls: RedisTls | undefined
   readonly #makeNode: MakeNode
   readonly #onChange: () => void
   readonly #nodes = new Map<string, RedisNode>()
@@ -31,9 +33,10 @@ export class Cluster {
   #isClosed = false
 
   constructor(target: RedisTarget & { kind: 'cluster' }, makeNode: MakeNode, onChange: () => void) {
-    const { nodes, username, password } = target
+    const { nodes, username, password, tls } = target
     this.#seeds = nodes
     this.#login = { ...(username !== undefined && { username }), ...(password !== undefined && { password }) }
+    this.#tls = tls
     this.#makeNode = makeNode
     this.#onChange = onChange
     const refresh = coalesce(() => this.#refresh().catch(() => {}))
@@ -66,7 +69,7 @@ export class Cluster {
     return Promise.any(
       this.#seeds.map(async ({ host, port }) => {
         const options = { lazyConnect: true, retryStrategy: null, connectTimeout: VIEW_TIMEOUT_MS }
-        const seed = new Redis({ ...this.#login, host, port, ...options })
+        const seed = new Redis({ ...this.#at(host, port), ...options })
         seed.on('error', () => {})
         try {
           await seed.connect()
@@ -90,8 +93,8 @@ export class Cluster {
   #adopt(masters: readonly Master[]): void {
     const owners: (RedisNode | undefined)[] = new Array(SLOTS)
     const current = new Set<RedisNode>()
-    for (const { host, port, slots, replicas } of masters) {
-      const node = this.#nodeAt(host, port)
+    for (const { host, hostname, port, slots, replicas } of masters) {
+      const node = this.#nodeAt(host, port, hostname)
       current.add(node)
       node.replicas = replicas
       node.slots = slots
@@ -108,11 +111,17 @@ export class Cluster {
     if (isChanged) this.#onChange()
   }
 
-  #nodeAt(host: string, port: number): RedisNode {
+  /** @param hostname that the node announces (`cluster-announce-hostname`): its certificate is then valid for this name */
+  #at(host: string, port: number, hostname = host): ConnectionOptions {
+    const tls = this.#tls && { tls: redisTlsOptions(this.#tls, hostname) }
+    return { ...this.#login, ...tls, host, port }
+  }
+
+  #nodeAt(host: string, port: number, hostname: string | undefined): RedisNode {
     const id = `${host}:${port}`
     const known = this.#nodes.get(id)
     if (known !== undefined) return known
-    const node = this.#makeNode(id, { ...this.#login, host, port }, true)
+    const node = this.#makeNode(id, this.#at(host, port, hostname), true)
     this.#nodes.set(id, node)
     return node
   }

@@ -38,8 +38,8 @@ export const notAdmitted = (reason: string) =>
 
 export const nodeRefuses = (node: string, publicReason: string) => new NodeRefusesError(node, publicReason)
 
-export const nodeUnavailable = (node: string) =>
-  unavailable('CACHE_NODE_UNAVAILABLE', `Redis ${node} is not in use at the moment`)
+export const nodeUnavailable = (node: string, cause?: unknown) =>
+  unavailable('CACHE_NODE_UNAVAILABLE', `Redis ${node} is not in use at the moment`, cause)
 
 /** Redis answers with one of these when a slot lies on another node, or is being moved. */
 export function redirectOf(error: unknown): { kind: 'MOVED' | 'ASK' | 'TRYAGAIN'; node: string } | undefined {

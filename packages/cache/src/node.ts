@@ -101,7 +101,8 @@ export class RedisNode {
   #writesProvenUntil: number
   #clockOffset = 0
   #identity = ''
-  #fault: string | undefined
+  /** Why there is no connection. */
+  #failure: (Error & { code?: string }) | undefined
   #reconnectAfter = Number.NEGATIVE_INFINITY
   #reconnectMs = RECONNECT_MIN_MS
 
@@ -139,11 +140,13 @@ export class RedisNode {
     this.#breaker.onBreak(() => this.distrust())
     this.#data.on('close', () => this.distrust())
     this.#data.on('ready', () => {
-      this.#fault = undefined
+      this.#failure = undefined
     })
-    // Keep only the message: an error of ioredis holds its command, and that of a failed login holds the password.
+    // Keep only message and code: an error of ioredis holds its command, and that of a failed login holds the password.
+    this.#data.on('error', ({ message, code }: NodeJS.ErrnoException) => {
+      this.#failure = Object.assign(new Error(message || code), code !== undefined && { code })
+    })
     this.#data.on('error', (error: NodeJS.ErrnoException) => {
-      this.#fault = error.message || error.code
       this.#noteRefusal(error)
     })
     this.#recover()
@@ -180,7 +183,7 @@ export class RedisNode {
 
   /** The driver's reason for a missing connection; undefined when it is connected, or when the driver gave none. */
   get fault(): string | undefined {
-    return this.#fault
+    return this.#failure?.message
   }
 
   /** Redis's clock in milliseconds, computed on the monotonic clock from its last TIME. */
@@ -206,8 +209,13 @@ export class RedisNode {
     }
   }
 
+  /** @throws AppError CACHE_NODE_UNAVAILABLE with the reason when there is no connection; CACHE_CALL_TIMEOUT */
   async ping(): Promise<void> {
-    await this.#limiter.limit(this.#data.ping())
+    try {
+      await this.#limiter.limit(this.#data.ping())
+    } catch (error) {
+      throw this.#failure === undefined ? error : nodeUnavailable(this.id, this.#failure)
+    }
   }
 
   /**

@@ -1,16 +1,24 @@
 import type { Registry } from '@prometheus-io/client'
+import type { RedisTls } from '@reference/config'
 import { invalidOption } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { ALL_SAFEGUARDS, type Safeguards } from './safeguards.ts'
 
 export type RedisTarget =
-  | { kind: 'single'; url: string }
+  | {
+      kind: 'single'
+      url: string
+      /** Certificates for `rediss://`. */
+      tls?: RedisTls
+    }
   | {
       kind: 'cluster'
       nodes: readonly { host: string; port: number }[]
       username?: string
       password?: string
+      /** Present: connections to every node use TLS. */
+      tls?: RedisTls
     }
 
 export interface CacheOptions {

@@ -170,7 +170,7 @@ export class RedisConnection implements DeliveryTarget {
     }
     const topology: Topology =
       target.kind === 'single'
-        ? singleRedis(target.url, makeNode)
+        ? singleRedis(target, makeNode)
         : new Cluster(target, makeNode, () => local.forgetAll()).topology
     this.#connected = topology
   }

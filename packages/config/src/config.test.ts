@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { testCertificate } from '@reference/local-stack'
 import { SERVICES } from '@reference/shop/services'
 import t from 'tap'
 import { environmentExample } from './documents.ts'
@@ -11,6 +12,10 @@ const API = {
   defaults: { PORT: 8000, DB_POOL_MAX: 30, UPSTREAM_URL: 'http://127.0.0.1:8000' },
 }
 const OTHER_API = { name: 'other-api', defaults: { PORT: 8001, DB_POOL_MAX: 25 } }
+
+const [AUTHORITY, CLIENT, CLIENT_KEY] = ['authority.crt', 'client.crt', 'client.key'].map(
+  testCertificate,
+) as [string, string, string]
 
 const least = { DATABASE_URL: 'postgres://app@db/app' }
 
@@ -155,6 +160,21 @@ t.test('REDIS_USERNAME and REDIS_PASSWORD apply to REDIS_URL', async (t) => {
   t.equal(decodeURIComponent(url({ REDIS_PASSWORD_FILE: file }).password), special)
 })
 
+t.test('the certificates for TLS with Redis come from files', async (t) => {
+  const files = { REDIS_CA_FILE: AUTHORITY, REDIS_CERT_FILE: CLIENT, REDIS_KEY_FILE: CLIENT_KEY }
+  const read = (name: string) => readFileSync(name, 'utf8').trim()
+  const tls = { ca: read(AUTHORITY), certificate: read(CLIENT), key: read(CLIENT_KEY) }
+  t.match(loadConfig(API, { ...least, REDIS_URL: 'rediss://h', ...files }).redis, { kind: 'single', tls })
+  const cluster = { ...least, REDIS_CLUSTER_NODES: 'a:1', REDIS_TLS: 'on' }
+  t.match(loadConfig(API, { ...cluster, ...files }).redis, { kind: 'cluster', tls })
+  t.match(loadConfig(API, cluster).redis, { tls: {} }, 'public authorities')
+  t.notOk('tls' in (loadConfig(API, { ...cluster, REDIS_TLS: 'off' }).redis ?? {}))
+  t.match(
+    faultsOf({ ...least, REDIS_URL: 'rediss://h', REDIS_KEY_FILE: AUTHORITY, REDIS_CERT_FILE: CLIENT }),
+    [{ name: 'REDIS_KEY', message: /must be a private key in PEM without a passphrase$/ }],
+  )
+})
+
 t.test('contradicting or ineffective settings of Redis are faults', async (t) => {
   const cases = [
     [{ REDIS_URL: 'redis://:hunter2@h', REDIS_PASSWORD: 'hunter3' }, 'REDIS_PASSWORD', /differs/],
@@ -164,6 +184,13 @@ t.test('contradicting or ineffective settings of Redis are faults', async (t) =>
     [{ REDIS_URL: 'redis://a@h' }, 'REDIS_URL', /no password/],
     [{ REDIS_URL: 'rediss://h?ssl_cert_reqs=none&db=3' }, 'REDIS_URL', /\?ssl_cert_reqs, \?db/],
     [{ REDIS_URL: 'redis://h/1#x' }, 'REDIS_URL', /#/],
+    [{ REDIS_URL: 'redis://h', REDIS_TLS: 'on' }, 'REDIS_TLS', /write rediss/],
+    [{ REDIS_URL: 'rediss://h', REDIS_TLS: 'off' }, 'REDIS_TLS', /contradicts/],
+    [{ REDIS_URL: 'redis://h', REDIS_CA_FILE: AUTHORITY }, 'REDIS_CA', /no effect without .*rediss/],
+    [{ REDIS_CLUSTER_NODES: 'a:1', REDIS_CA_FILE: AUTHORITY }, 'REDIS_CA', /no effect without REDIS_TLS=on/],
+    [{ REDIS_URL: 'rediss://h', REDIS_CERT_FILE: AUTHORITY }, 'REDIS_CERT', /needs REDIS_KEY/],
+    [{ REDIS_URL: 'rediss://h', REDIS_KEY_FILE: CLIENT_KEY }, 'REDIS_KEY', /needs REDIS_CERT/],
+    [{ REDIS_URL: 'rediss://h', REDIS_CA: 'none' }, 'REDIS_CA', /must be certificates in PEM/],
   ] as const
   for (const [environment, name, message] of cases) {
     const faults = faultsOf({ ...least, ...environment })

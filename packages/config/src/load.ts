@@ -84,7 +84,16 @@ export function readSettings<Name extends keyof typeof settings>(
  * @throws ConfigError with every fault at once
  */
 export function readRedisTarget(environment: Environment = process.env): RedisTarget | undefined {
-  const names = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD'] as const
+  const names = [
+    'REDIS_URL',
+    'REDIS_CLUSTER_NODES',
+    'REDIS_USERNAME',
+    'REDIS_PASSWORD',
+    'REDIS_TLS',
+    'REDIS_CA',
+    'REDIS_CERT',
+    'REDIS_KEY',
+  ] as const
   const read = readSettings(names, environment)
   const faults: Fault[] = []
   const target = redisTarget(
@@ -93,6 +102,10 @@ export function readRedisTarget(environment: Environment = process.env): RedisTa
       redisClusterNodes: read.REDIS_CLUSTER_NODES,
       redisUsername: read.REDIS_USERNAME,
       redisPassword: read.REDIS_PASSWORD,
+      redisTls: read.REDIS_TLS,
+      redisCa: read.REDIS_CA,
+      redisCert: read.REDIS_CERT,
+      redisKey: read.REDIS_KEY,
     },
     faults,
   )

@@ -1,4 +1,5 @@
 import type { Fault } from './errors.ts'
+import { type RedisTls, type RedisTlsValues, redisTls } from './redis-tls.ts'
 
 /** The Redis of cache tier 2. */
 export type RedisTarget =
@@ -6,15 +7,19 @@ export type RedisTarget =
       readonly kind: 'single'
       /** With user and password, from the URL or from their own settings. */
       readonly url: string
+      /** Certificates for `rediss://`. */
+      readonly tls?: RedisTls
     }
   | {
       readonly kind: 'cluster'
       readonly nodes: readonly { readonly host: string; readonly port: number }[]
       readonly username?: string
       readonly password?: string
+      /** Present: connections to every node use TLS. */
+      readonly tls?: RedisTls
     }
 
-export interface RedisValues {
+export interface RedisValues extends RedisTlsValues {
   readonly redisUrl: string | undefined
   readonly redisClusterNodes: readonly { readonly host: string; readonly port: number }[] | undefined
   readonly redisUsername: string | undefined
@@ -34,7 +39,10 @@ export function redisTarget(values: RedisValues, faults: Fault[]): RedisTarget |
     faults.push({ name: 'REDIS_CLUSTER_NODES', message: 'cannot be set together with REDIS_URL' })
     return undefined
   }
-  if (redisUrl !== undefined) return { kind: 'single', url: withLogin(redisUrl, values, faults) }
+  if (redisUrl === undefined && redisClusterNodes === undefined) return undefined
+  const tls = redisTls(values, redisUrl, faults)
+  if (redisUrl !== undefined)
+    return { kind: 'single', url: withLogin(redisUrl, values, faults), ...(tls && { tls }) }
   if (redisClusterNodes === undefined) return undefined
   if (redisUsername !== undefined && redisPassword === undefined) faults.push(USERNAME_ALONE)
   return {
@@ -42,6 +50,7 @@ export function redisTarget(values: RedisValues, faults: Fault[]): RedisTarget |
     nodes: redisClusterNodes,
     ...(redisUsername === undefined ? {} : { username: redisUsername }),
     ...(redisPassword === undefined ? {} : { password: redisPassword }),
+    ...(tls && { tls }),
   }
 }
 
@@ -52,7 +61,7 @@ function checkParameters(url: URL, faults: Fault[]): void {
   const ignored = [...url.searchParams.keys()].map((name) => `?${name}`)
   if (url.hash !== '') ignored.push('#')
   if (ignored.length > 0) {
-    const tls = 'rediss:// is TLS, NODE_EXTRA_CA_CERTS names a private CA'
+    const tls = 'rediss:// is TLS, REDIS_CA_FILE names a private CA'
     faults.push({ name: 'REDIS_URL', message: `has no parameter ${ignored.join(', ')}; ${tls}` })
   }
 }

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { postgresServer, UrlError } from '@reference/postgres'
 import { type Static, type TSchema, Type } from 'typebox'
 
@@ -138,6 +139,30 @@ export function text<Fallback extends string | undefined>(
 ) {
   const schema = Type.String({ pattern: pattern.source })
   return { ...row, schema, read: (value: string) => value, expects } satisfies Row<TSchema, Fallback>
+}
+
+/** Certificates or a private key in PEM. Text around the blocks is allowed, as in files of openssl. */
+export function pem<Fallback extends string | undefined>(
+  kind: 'certificate' | 'private key',
+  row: Described<Fallback>,
+) {
+  const block = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
+  const isReadable = (text: string) => {
+    try {
+      if (kind === 'private key') return createPrivateKey(text).type === 'private'
+      const certificates = (text.match(block) ?? []).map((each) => new X509Certificate(each))
+      return certificates.length > 0
+    } catch {
+      return false
+    }
+  }
+  const expects = kind === 'certificate' ? 'certificates in PEM' : 'a private key in PEM without a passphrase'
+  return {
+    ...row,
+    schema: Type.Refine(Type.String(), isReadable),
+    read: (text: string) => text,
+    expects,
+  } satisfies Row<TSchema, Fallback>
 }
 
 /** A comma-separated list; `readItem` reads each item. */

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Type } from 'typebox'
-import { integer, list, oneOf, onOff, postgresUrl, type Setting, text, url } from './setting.ts'
+import { integer, list, oneOf, onOff, pem, postgresUrl, type Setting, text, url } from './setting.ts'
 import { systemsSettings } from './systems-settings.ts'
 
 const GUIDE = {
@@ -136,6 +136,24 @@ export const settings = {
   }),
   REDIS_PASSWORD: text(/^\S+$/, 'a password', {
     description: 'Password of Redis, for REDIS_URL without one and for REDIS_CLUSTER_NODES.',
+    secret: true,
+    fallback: undefined,
+  }),
+  REDIS_TLS: onOff({
+    description:
+      'TLS with the nodes of REDIS_CLUSTER_NODES. The scheme of REDIS_URL decides: rediss:// is TLS.',
+    fallback: undefined,
+  }),
+  REDIS_CA: pem('certificate', {
+    description: 'The only authorities trusted for TLS with Redis, in PEM; REDIS_CA_FILE names a file.',
+    fallback: undefined,
+  }),
+  REDIS_CERT: pem('certificate', {
+    description: 'Own certificate in PEM, for a Redis that asks for one; needs REDIS_KEY.',
+    fallback: undefined,
+  }),
+  REDIS_KEY: pem('private key', {
+    description: 'Private key of REDIS_CERT in PEM.',
     secret: true,
     fallback: undefined,
   }),

@@ -4,9 +4,10 @@ export type { LocalStackError, LocalStackErrorCode } from './errors.ts'
 export { freePort } from './free-port.ts'
 export { type PostgresOptions, type PostgresServer, startPostgres, throwAwaySettings } from './postgres.ts'
 export { type RedisOptions, type RedisServer, startRedis } from './redis.ts'
-export { findRedisCli, findRedisServer } from './redis-binary.ts'
+export { findRedisCli, findRedisServer, hasRedisTls } from './redis-binary.ts'
 export type { RedisCluster } from './redis-cluster.ts'
 export { type Stack, type StackOptions, startStack } from './stack.ts'
+export { testCertificate } from './testing/certificate.ts'
 export {
   makeTemplate,
   redisCluster,
@@ -22,4 +23,5 @@ export {
 } from './testing/databases-and-redis.ts'
 export { type Link, linkTo } from './testing/link.ts'
 export { startService, type TestService, until } from './testing/service.ts'
-export { startTlsPostgres, type TlsPostgres, testCertificate, usualRules } from './testing/tls-postgres.ts'
+export { startTlsPostgres, type TlsPostgres, usualRules } from './testing/tls-postgres.ts'
+export { startTlsRedis, type TlsRedis, tlsRedisCluster } from './testing/tls-redis.ts'

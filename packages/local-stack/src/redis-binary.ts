@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { hasCode, localStackError } from './errors.ts'
 
 export interface FindRedisOptions {
@@ -43,6 +44,15 @@ export async function findRedisCli(path = process.env.PATH ?? ''): Promise<strin
     'REDIS_MISSING',
     'Neither redis-cli nor valkey-cli is on PATH; they come with the server',
   )
+}
+
+/** Whether this Redis was built with TLS, which is optional at build time. Its tools are built with the server. */
+export async function hasRedisTls(): Promise<boolean> {
+  const { stdout, stderr } = await promisify(execFile)(await findRedisCli(), ['--help']).catch(
+    // Some releases print their help with exit code 1.
+    (error: { stdout?: string; stderr?: string }) => error,
+  )
+  return /--cacert\b/.test(`${stdout}${stderr}`)
 }
 
 export function sayOnStderr(line: string): void {

@@ -9,6 +9,8 @@ import { findRedisCli, findRedisServer } from './redis-binary.ts'
 export interface ClusterNode {
   host: string
   port: number
+  /** 0 without TLS. */
+  tlsPort: number
   pid: number
 }
 
@@ -25,6 +27,8 @@ export interface RedisClusterOptions {
   settings?: Record<string, string>
   dir?: string
   program?: string
+  /** Certificates, as files that the server can read. Nodes then talk to each other by TLS, and clients at `tlsPort`. */
+  tls?: { ca: string; certificate: string; key: string }
 }
 
 const NODE_COUNT = 6
@@ -34,9 +38,10 @@ const TIMEOUT_MS = 60_000
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const program = options.program ?? (await findRedisServer())
   const cli = await findRedisCli()
-  const { dir, settings } = options
+  const { dir, settings, tls } = options
+  const tlsPorts = await Promise.all(Array.from({ length: NODE_COUNT }, () => (tls ? freePort() : 0)))
   const started = await Promise.allSettled(
-    Array.from({ length: NODE_COUNT }, async () =>
+    tlsPorts.map(async (tlsPort) =>
       startRedis({
         program,
         ...(dir === undefined ? {} : { dir }),
@@ -47,6 +52,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
           'cluster-node-timeout': '2000',
           'repl-diskless-sync-delay': '0',
           maxmemory: '64mb',
+          ...(tls && tlsSettings(tls, tlsPort)),
           ...settings,
         },
       }),
@@ -59,15 +65,18 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   try {
     const failed = started.find((one) => one.status === 'rejected')
     if (failed !== undefined) throw failed.reason
-    const addresses = servers.map(({ port }) => `127.0.0.1:${port}`)
+    const addresses = servers.map(({ port }, index) => `127.0.0.1:${tlsPorts[index] || port}`)
     await promisify(execFile)(
       cli,
-      ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'],
+      [
+        ...(tls ? ['--tls', '--cacert', tls.ca] : []),
+        ...['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'],
+      ],
       { timeout: TIMEOUT_MS },
     )
     const masters = await waitForAll(cli, servers)
     const nodes = servers
-      .map(({ port, pid }) => ({ host: '127.0.0.1', port, pid }))
+      .map(({ port, pid }, index) => ({ host: '127.0.0.1', port, tlsPort: tlsPorts[index] ?? 0, pid }))
       .sort((a, b) => Number(masters.has(b.port)) - Number(masters.has(a.port)))
     return { nodes, redisClusterNodes: addresses.join(','), stop }
   } catch (error) {
@@ -75,6 +84,16 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     throw error
   }
 }
+
+const tlsSettings = (tls: { ca: string; certificate: string; key: string }, port: number) => ({
+  'tls-port': String(port),
+  'tls-cluster': 'yes',
+  'tls-replication': 'yes',
+  'tls-auth-clients': 'no',
+  'tls-ca-cert-file': tls.ca,
+  'tls-cert-file': tls.certificate,
+  'tls-key-file': tls.key,
+})
 
 /** Waits until each node reports three masters with linked replicas: before that a failover has no replica to promote. */
 async function waitForAll(cli: string, servers: RedisServer[]): Promise<Set<number>> {

@@ -1,3 +1,4 @@
+import type { RedisTls } from '@reference/config'
 import { openPgbouncer } from './pgbouncer.ts'
 import { createProbe, type Probe } from './probe.ts'
 import { openRedis } from './redis.ts'
@@ -14,6 +15,7 @@ export interface ProbesOptions {
         readonly nodes: readonly { readonly host: string; readonly port: number }[]
         readonly username?: string | undefined
         readonly password?: string | undefined
+        readonly tls?: RedisTls
       }
     | undefined
 }
@@ -29,8 +31,12 @@ export interface Probes {
 
 /** Probes the parts of the stack that no request addresses itself: PgBouncer, and each node of a Redis Cluster. */
 export function createProbes({ pgbouncerUrl, redisNodes }: ProbesOptions): Probes {
-  const { nodes: addresses = [], username, password } = redisNodes ?? {}
-  const login = { ...(username !== undefined && { username }), ...(password !== undefined && { password }) }
+  const { nodes: addresses = [], username, password, tls } = redisNodes ?? {}
+  const login = {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls }),
+  }
   const dependencies =
     pgbouncerUrl === undefined
       ? []

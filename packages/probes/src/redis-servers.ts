@@ -1,14 +1,16 @@
+import { type RedisTls, redisTlsOptions } from '@reference/config'
 import { Redis, type RedisOptions } from 'ioredis'
 import { type ClusterNode, parseClusterNodes } from './cluster-nodes.ts'
 import { codeOf, probeError } from './errors.ts'
 
 export type RedisAt =
-  | { readonly kind: 'single'; readonly url: string }
+  | { readonly kind: 'single'; readonly url: string; readonly tls?: RedisTls }
   | {
       readonly kind: 'cluster'
       readonly nodes: readonly { readonly host: string; readonly port: number }[]
       readonly username?: string | undefined
       readonly password?: string | undefined
+      readonly tls?: RedisTls
     }
 
 /** A server and its INFO; `info` is undefined for a server that does not answer. */
@@ -35,14 +37,24 @@ const LIMIT_MS = 2_000
  */
 export async function findRedisServers(at: RedisAt): Promise<RedisServers> {
   if (at.kind === 'single') {
-    const { host } = new URL(at.url)
-    const { info, keys } = await withRedis(at.url, {}, describe)
+    const { host, hostname } = new URL(at.url)
+    // The options win over the URL, whose rediss:// gives no certificates.
+    const { info, keys } = await withRedis(
+      at.url,
+      secured(at.tls, hostname.replace(/^\[|\]$/g, '')),
+      describe,
+    )
     return { cluster: false, servers: [{ address: host, node: undefined, info, keys, error: undefined }] }
   }
-  const login = loginOf(at)
+  const optionsFor = (host: string, port: number) => ({
+    ...loginOf(at),
+    ...secured(at.tls, host),
+    host,
+    port,
+  })
   const views = await Promise.allSettled(
     at.nodes.map(async ({ host, port }) => {
-      const nodes = await withRedis(undefined, { ...login, host, port }, async (redis) =>
+      const nodes = await withRedis(undefined, optionsFor(host, port), async (redis) =>
         parseClusterNodes(String(await redis.call('CLUSTER', 'NODES'))),
       )
       return { host, port, nodes }
@@ -64,7 +76,7 @@ export async function findRedisServers(at: RedisAt): Promise<RedisServers> {
       const { host, port } = reachedAt.get(node.id) ?? node
       const address = `${host}:${port}`
       try {
-        const { info, keys } = await withRedis(undefined, { ...login, host, port }, describe)
+        const { info, keys } = await withRedis(undefined, optionsFor(host, port), describe)
         return { address, node, info, keys, error: undefined }
       } catch (error) {
         const reason = codeOf(error) ?? (error instanceof Error ? error.message : String(error))
@@ -79,13 +91,11 @@ export async function findRedisServers(at: RedisAt): Promise<RedisServers> {
   }
 }
 
-export function loginOf({
-  username,
-  password,
-}: {
-  username?: string | undefined
-  password?: string | undefined
-}) {
+function secured(tls: RedisTls | undefined, host: string): Pick<Options, 'tls'> {
+  return tls === undefined ? {} : { tls: redisTlsOptions(tls, host) }
+}
+
+function loginOf({ username, password }: { username?: string | undefined; password?: string | undefined }) {
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) }
 }
 

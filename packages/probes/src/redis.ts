@@ -1,19 +1,22 @@
 import { abortable } from '@reference/async'
+import { type RedisTls, redisTlsOptions } from '@reference/config'
 import { Redis } from 'ioredis'
 import type { Open } from './link.ts'
 
 export interface RedisLogin {
   readonly username?: string
   readonly password?: string
+  readonly tls?: RedisTls
 }
 
 /** Probes one node of a Redis Cluster, master or replica, by PING. */
 export const openRedis =
-  (host: string, port: number, login: RedisLogin): Open =>
+  (host: string, port: number, { tls, ...login }: RedisLogin): Open =>
   async (signal, onLost) => {
     signal.throwIfAborted()
     const redis = new Redis({
       ...login,
+      ...(tls && { tls: redisTlsOptions(tls, host) }),
       host,
       port,
       lazyConnect: true,

@@ -1,15 +1,10 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { startPostgres, throwAwaySettings } from '../postgres.ts'
+import { testCertificate } from './certificate.ts'
 import type { TestScope } from './databases-and-redis.ts'
-
-/** Path of a file made by certificates/make.sh. */
-export function testCertificate(name: string): string {
-  return fileURLToPath(new URL(`./certificates/${name}`, import.meta.url))
-}
 
 export interface TlsPostgres {
   readonly port: number

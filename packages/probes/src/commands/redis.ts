@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   action,
   EXIT_CODES,
@@ -16,7 +19,8 @@ import { clusterFaults, countSlots, SLOTS } from '../cluster-nodes.ts'
 import { findRedisServers, type RedisAt, type RedisServer } from '../redis-servers.ts'
 
 const DETAILS = `
-The server is that of REDIS_URL or REDIS_CLUSTER_NODES, with REDIS_USERNAME and REDIS_PASSWORD, each also as NAME_FILE.
+The server is that of REDIS_URL or REDIS_CLUSTER_NODES, with REDIS_USERNAME, REDIS_PASSWORD, REDIS_TLS, REDIS_CA,
+REDIS_CERT and REDIS_KEY, each also as NAME_FILE.
 Nodes are reached at the addresses in these settings, other nodes at their addresses in the cluster.
 Exit code 0, 1 when it failed or a status has a fault, 64 for wrong arguments, 78 for wrong settings.
 `
@@ -227,14 +231,19 @@ async function rebalance(at: RedisAt, options: RebalanceOptions): Promise<number
   )
   if (faults.length > 0)
     throw new Error(`The cluster has faults; slots are moved only without: ${faults.join('; ')}`)
-  const args = rebalanceArguments(at, servers[0]?.address ?? '', options)
+  const folder = mkdtempSync(join(tmpdir(), 'redis-tls-'))
+  const args = [...rebalanceArguments(at, servers[0]?.address ?? '', options), ...tlsArguments(at, folder)]
   // Every user of the machine can read the arguments of a process, so the password is passed in the environment.
   const env = { ...process.env, ...(at.password !== undefined && { REDISCLI_AUTH: at.password }) }
-  for (const cli of ['redis-cli', 'valkey-cli']) {
-    const code = await run(cli, args, env)
-    if (code === undefined) continue
-    if (code === 0 && !options.simulate) await slots(at, { json: false })
-    return code === 0 ? 0 : EXIT_CODES.FAILED
+  try {
+    for (const cli of ['redis-cli', 'valkey-cli']) {
+      const code = await run(cli, args, env)
+      if (code === undefined) continue
+      if (code === 0 && !options.simulate) await slots(at, { json: false })
+      return code === 0 ? 0 : EXIT_CODES.FAILED
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
   }
   throw new Error(
     `Neither redis-cli nor valkey-cli is on the PATH. In a container: docker compose exec redis redis-cli ${args.join(' ')}`,
@@ -249,6 +258,19 @@ function rebalanceArguments(at: ClusterAt, address: string, options: RebalanceOp
     ...(at.username === undefined ? [] : ['--user', at.username]),
     ...(at.password === undefined ? [] : ['--no-auth-warning']),
   ]
+}
+
+/** redis-cli takes certificates only from files. The folder belongs to this user alone. */
+function tlsArguments({ tls }: ClusterAt, folder: string): string[] {
+  if (tls === undefined) return []
+  const files = Object.entries({ cacert: tls.ca, cert: tls.certificate, key: tls.key }).flatMap(
+    ([name, pem]) => {
+      if (pem === undefined) return []
+      writeFileSync(join(folder, name), `${pem}\n`, { mode: 0o600 })
+      return [`--${name}`, join(folder, name)]
+    },
+  )
+  return ['--tls', ...files]
 }
 
 function requireCluster(at: RedisAt): asserts at is ClusterAt {
