@@ -8,6 +8,7 @@ import type { CacheOptions, Settings } from './options.ts'
 import { resolveOptions } from './options.ts'
 import type { Delivery } from './outbox.ts'
 import type { OutboxRow } from './outbox-store.ts'
+import type { SharedCounts } from './shared-counts.ts'
 import type { NamespaceStats } from './stats.ts'
 
 export interface CacheStats {
@@ -37,6 +38,8 @@ export interface Cache {
   /** Resolves with true once both tiers can be used on every node; with false after `limitMs`, and without Redis. */
   whenUsable(limitMs: number): Promise<boolean>
   stats(): CacheStats
+  /** Counts that all processes share; undefined without Redis. */
+  readonly counts: SharedCounts | undefined
   /** Stops delivery and closes every connection. */
   close(): Promise<void>
 }
@@ -93,6 +96,7 @@ export function composeCache(settings: Settings): Cache {
       nodes: coherence.nodes.map(({ id, usable, breakerState }) => ({ id, usable, breakerState })),
       trackingLost: trackingLost(),
     }),
+    counts: redis?.counts,
     async close() {
       endLossLog?.()
       await coherence.close()

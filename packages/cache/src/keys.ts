@@ -11,10 +11,12 @@ import { invalidKey } from './errors.ts'
  * | `c:user:1:generation:<id of the cache>` | generation of a namespace | yes |
  * | `c:id` | id of the cache | yes |
  * | `l:user:1:{42}` | lease of the value, in the same slot | no |
+ * | `r:{…}` | a count that the processes share, such as the requests of a client | no |
  * | `l:probe:{…}` | written by a process as proof that Redis accepts writes; a namespace has a version in this place | no |
  */
 const TRACKED = 'c:'
 const LEASES = 'l:'
+const COUNTS = 'r:'
 
 /** First part of every key of a namespace. */
 export function namespacePrefix({ name, version }: { name: string; version: number }): string {
@@ -53,6 +55,8 @@ export interface KeySpace {
   readonly idKey: string
   toRedis(key: string): string
   leaseOf(key: string): string
+  /** In Redis. */
+  countOf(name: string): string
   /** In Redis, in the slot of the tag. */
   probeOf(tag: string): string
   /** An announced key, as this process knows it. */
@@ -70,6 +74,7 @@ export function createKeySpace(prefix: string, cacheId: () => string | undefined
     idKey: `${prefix}${TRACKED}id`,
     toRedis: (key) => (key.endsWith('}') ? prefix + key : `${prefix}${key}:${cacheId()}`),
     leaseOf: (key) => prefix + LEASES + key.slice(TRACKED.length),
+    countOf: (name) => `${prefix}${COUNTS}{${name}}`,
     probeOf: (tag) => `${prefix}${LEASES}probe:{${tag}}`,
     fromRedis(redisKey) {
       const key = redisKey.slice(prefix.length)

@@ -12,6 +12,7 @@ import { RedisNode } from './node.ts'
 import type { RedisTarget, Settings } from './options.ts'
 import type { DeliveryTarget, Outbox } from './outbox.ts'
 import type { Removed } from './removal.ts'
+import { SharedCounts } from './shared-counts.ts'
 import { singleRedis } from './single-redis.ts'
 import type { Tier2 } from './tier2.ts'
 import { createTier2 } from './tier2.ts'
@@ -34,6 +35,7 @@ export class RedisConnection implements DeliveryTarget {
   /** For readers: while the cache is not admitted no key has an owner, so that neither tier is used. */
   readonly topology: Topology
   readonly tier2: Tier2
+  readonly counts: SharedCounts
   /** How often a tracking link was closed. */
   trackingLost = 0
   readonly #options: RedisConnectionOptions
@@ -71,6 +73,11 @@ export class RedisConnection implements DeliveryTarget {
       ...this.#all,
       findOwner: (key) => (this.admission.open ? this.#all.findOwner(key) : undefined),
     }
+    this.counts = new SharedCounts((name) => {
+      const key = this.#space?.countOf(name)
+      const node = key === undefined ? undefined : this.#connected?.findOwner(key)
+      return key === undefined || node === undefined ? undefined : { node, key }
+    })
     this.tier2 = createTier2({
       topology: this.#all,
       names: {

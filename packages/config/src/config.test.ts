@@ -204,6 +204,23 @@ t.test('in production writes need a token unless AUTH says otherwise', async (t)
   const token = `ci:${'0'.repeat(64)}:write`
   t.equal(loadConfig(API, { ...least, NODE_ENV: 'production' }).auth, 'token')
   t.equal(loadConfig(API, { ...least, NODE_ENV: 'production', AUTH: 'off' }).auth, 'off')
+  t.equal(loadConfig(API, least).apiDocs, true)
+  t.equal(loadConfig(API, { ...least, NODE_ENV: 'production' }).apiDocs, false, 'docs are off in production')
+  t.equal(loadConfig(API, { ...least, NODE_ENV: 'production', API_DOCS: 'on' }).apiDocs, true)
+  t.same(
+    loadConfig(API, { ...least, RATE_LIMIT_EXEMPT: '10.0.0.0/8, 2001:db8::/32,127.0.0.1' }).rateLimitExempt,
+    ['10.0.0.0/8', '2001:db8::/32', '127.0.0.1'],
+  )
+  for (const wrong of [
+    '10.0.0.0/33',
+    'localhost',
+    '10.0.0.0/',
+    '10.0.0.0/8/8',
+    '2001:db8::/129',
+    '10.0.0/8',
+  ]) {
+    t.throws(() => loadConfig(API, { ...least, RATE_LIMIT_EXEMPT: wrong }), /RATE_LIMIT_EXEMPT/, wrong)
+  }
   t.match(loadConfig(API, { ...least, AUTH_TOKENS: token }).authTokens, [{ name: 'ci', scope: 'write' }])
   for (const wrong of ['ci', 'ci:xyz:write', `ci:${'0'.repeat(64)}:root`, `${token}:more`, `${token},`]) {
     t.match(faultsOf({ ...least, AUTH_TOKENS: wrong }), [{ name: 'AUTH_TOKENS' }], wrong)

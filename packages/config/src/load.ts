@@ -19,6 +19,7 @@ export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databas
   readonly databaseDirectUrl: string
   readonly databaseReplicaUrl: string
   readonly auth: 'off' | 'token'
+  readonly apiDocs: boolean
   readonly redis: RedisTarget | undefined
 }
 
@@ -56,6 +57,7 @@ export function loadConfig(service: ServiceDefinition, environment: Environment 
     databaseUrl,
     databaseDirectUrl: read.databaseDirectUrl ?? databaseUrl,
     databaseReplicaUrl: read.databaseReplicaUrl ?? databaseUrl,
+    apiDocs: read.apiDocs ?? read.nodeEnv !== 'production',
     auth: read.auth ?? (read.nodeEnv === 'production' ? 'token' : 'off'),
     redis,
   })

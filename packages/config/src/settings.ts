@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { Type } from 'typebox'
 import { integer, list, oneOf, onOff, pem, postgresUrl, type Setting, text, url } from './setting.ts'
@@ -23,6 +24,11 @@ const AUTH_TOKEN = Type.Object({
 const HOST_AND_PORT = Type.Object({
   host: Type.String({ pattern: '^[A-Za-z0-9._-]+$' }),
   port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+})
+const ADDRESS_RANGE = Type.Refine(Type.String(), (text) => {
+  const [address = '', prefix = '0', ...rest] = text.split('/')
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits
 })
 
 /**
@@ -265,12 +271,54 @@ export const settings = {
       'Take the client’s address from the last entry of x-forwarded-for: for exactly one proxy in front that clients cannot bypass.',
     fallback: false,
   }),
+  BODY_BUDGET_BYTES: integer({
+    description:
+      'Memory of all request bodies at the same time, parsed ones included; above it 503. Default: an eighth of the heap.',
+    unit: 'bytes',
+    minimum: 1,
+    maximum: 17_179_869_184,
+    fallback: undefined,
+  }),
+  CONNECTIONS_PER_ADDRESS: integer({
+    description:
+      'Connections of each client address; further ones are closed. Not with TRUST_PROXY=on, where the proxy limits them.',
+    unit: 'connections',
+    minimum: 1,
+    maximum: 1_000_000,
+    fallback: 2000,
+  }),
+  SEND_TIMEOUT_MS: integer({
+    description: 'How long a client may take less than 30 KB of its replies; then its connection is closed.',
+    unit: 'ms',
+    minimum: 100,
+    maximum: 600_000,
+    fallback: 30_000,
+  }),
+  API_DOCS: onOff({
+    description: '/docs and /openapi.json. Default: off in production, else on.',
+    fallback: undefined,
+  }),
   RATE_LIMIT_RPS: integer({
-    description: 'Requests per second for each client; above it 429. Off unless set.',
+    description:
+      'Requests per second for each client address, counted over all processes with Redis; above it 429. Off unless set.',
     unit: 'requests/s',
     minimum: 1,
     maximum: 1_000_000,
     fallback: undefined,
+  }),
+  RATE_LIMIT_EXEMPT: list(
+    ADDRESS_RANGE,
+    (item) => item,
+    'addresses and subnets such as 10.0.0.0/8, comma-separated',
+    { description: 'Clients without RATE_LIMIT_RPS.', fallback: undefined },
+  ),
+  AUTH_FAILURES_PER_MINUTE: integer({
+    description:
+      'Unknown tokens a minute from each client address; then its tokens are refused unseen with 429.',
+    unit: 'tokens',
+    minimum: 1,
+    maximum: 1_000_000,
+    fallback: 30,
   }),
   AUTH: oneOf(['off', 'token'], {
     description:

@@ -48,6 +48,32 @@ t.test('with AUTH=token reads are open and writes need a token', async (t) => {
   t.notMatch(JSON.stringify(lines), /write-token|admin-token/)
 })
 
+t.test('no line of the log has a header or a body', async (t) => {
+  const options = { auth: 'token', authTokens, requestLog: true, logLevel: 'trace' } as const
+  const { get, post, raw, lines } = await testServer(t, options, (app) => {
+    routes(app)
+    app.post('/fails', async () => {
+      throw new Error('fails')
+    })
+  })
+  const secret = 'secret-of-the-client'
+  const headers = {
+    authorization: `Bearer ${secret}`,
+    cookie: secret,
+    'x-api-key': secret,
+    'idempotency-key': secret,
+  }
+  for (const path of ['/rows', '/settings', '/fails', '/nope', `/open?token=${secret}`]) {
+    await post(path, JSON.stringify({ password: secret }), headers)
+    await get(path, headers)
+  }
+  await post('/rows', `{"${secret}`, { authorization: 'Bearer write-token' })
+  await raw(`GET /open HTTP/1.1\r\nhost: ${secret} x\r\nconnection: close\r\n\r\n`)
+  await raw(`GET /open HTTP/1.1\r\nauthorization ${secret}\r\n\r\n`)
+  t.ok(lines.length > 10)
+  t.notMatch(JSON.stringify(lines), /secret-of-the-client|write-token/)
+})
+
 t.test('a token without the scope is 403', async (t) => {
   const { post } = await testServer(t, { auth: 'token', authTokens }, routes)
   const response = await post('/settings', '{}', { authorization: 'Bearer write-token' })

@@ -1,6 +1,8 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '@reference/errors'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import { clientAddress } from './client-address.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 import type { App, Scope } from './types.ts'
 
 export interface AuthToken {
@@ -28,15 +30,32 @@ export function addCaller(app: App): void {
 /**
  * Makes the hook of calls that need a token: 401 without a known token, 403 when its scope does not cover the call;
  * otherwise `request.caller` becomes the name of its holder.
+ *
+ * An address that has sent too many unknown tokens gets 429 before its token is compared, so that it learns nothing by guessing.
  */
-export function createAuth(tokens: readonly AuthToken[]): (scope: Scope) => onRequestHookHandler {
+export function createAuth(
+  tokens: readonly AuthToken[],
+  failures: RateLimiter,
+): (scope: Scope) => onRequestHookHandler {
   const known = tokens.map((token) => ({ ...token, digest: Buffer.from(token.sha256, 'hex') }))
   return (scope) => (request, _reply, done) => {
-    const holder = holderOf(request.headers.authorization, scope, known)
-    if (holder instanceof Error) return done(holder)
+    const { authorization } = request.headers
+    if (authorization !== undefined && failures.isExhausted(clientAddress(request))) {
+      return done(tooManyFailures(failures))
+    }
+    const holder = holderOf(authorization, scope, known)
+    if (holder instanceof Error) {
+      if (holder.code === 'TOKEN_INVALID') failures.take(clientAddress(request))
+      return done(holder)
+    }
     ;(request as Called)[CALLER] = holder.name
     done()
   }
+}
+
+function tooManyFailures({ resetSeconds }: RateLimiter): AppError {
+  const detail = 'This address has sent too many unknown tokens'
+  return new AppError('TOO_MANY_FAILED_TOKENS', 429, detail, { retryAfterSeconds: resetSeconds })
 }
 
 type Known = AuthToken & { digest: Buffer }

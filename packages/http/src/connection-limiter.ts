@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 import type { FastifyBaseLogger } from 'fastify'
+import { addressKey } from './address-key.ts'
 
 /** The open connections, oldest first. */
 export type OpenConnections = Map<Socket, { readonly acceptedAt: number }>
@@ -10,6 +11,8 @@ export interface ConnectionLimitOptions {
   logger: FastifyBaseLogger
   registry: Registry | undefined
   maxConnections: number | undefined
+  /** Connections of one address; undefined for no limit, behind a proxy. */
+  maxPerAddress?: number | undefined
 }
 
 /** The share of the limit that is kept free by closing unused connections. */
@@ -21,8 +24,11 @@ const RECOVERED = 3 / 4
 /** A connection without a byte is kept for this time: a client connects, then sends. */
 const UNUSED_MS = 1000
 
-/** Why a connection was closed: at the limit, because accept() failed, or unused when its place was needed. */
-const SHED_REASONS = ['limit', 'accept', 'unused'] as const
+/**
+ * Why a connection was closed: at the limit, because accept() failed, unused when its place was needed, one too many of its address, or
+ * because its client did not take the replies.
+ */
+const SHED_REASONS = ['limit', 'accept', 'unused', 'address', 'unread'] as const
 
 type ShedReason = (typeof SHED_REASONS)[number]
 
@@ -39,15 +45,17 @@ export function limitConnections(
   server: Server,
   open: OpenConnections,
   options: ConnectionLimitOptions,
-): void {
-  new ConnectionLimiter(server, open, options)
+): { count(reason: 'unread'): void } {
+  return new ConnectionLimiter(server, open, options)
 }
 
 class ConnectionLimiter {
   readonly #open: OpenConnections
   readonly #logger: FastifyBaseLogger
   readonly #limit: number
-  readonly #shed: Record<ShedReason, number> = { limit: 0, accept: 0, unused: 0 }
+  readonly #shed: Record<ShedReason, number> = { limit: 0, accept: 0, unused: 0, address: 0, unread: 0 }
+  readonly #maxPerAddress: number
+  readonly #byAddress = new Map<string, number>()
   #state: 'accepting' | 'shedding' = 'accepting'
   #cleanup: NodeJS.Timeout | undefined
 
@@ -56,25 +64,46 @@ class ConnectionLimiter {
     this.#open = open
     this.#logger = logger
     this.#limit = maxConnections ?? Number.POSITIVE_INFINITY
+    this.#maxPerAddress = options.maxPerAddress ?? Number.POSITIVE_INFINITY
     if (maxConnections !== undefined) server.maxConnections = maxConnections
     server.on('connection', (socket: Socket) => {
+      if (options.maxPerAddress !== undefined) this.#countAddress(socket)
       this.#closeUnused()
       socket.once('close', () => this.#noticeRecovery())
     })
     server.on('drop', () => {
-      this.#count('limit')
+      this.#shedAt('limit')
       this.#closeUnusedLater()
     })
     // An accept() that fails with EMFILE, ENFILE or ENOBUFS; without a listener the error would end the process.
     server.on('error', (error: NodeJS.ErrnoException) => {
-      if (server.listening) this.#count('accept', error.code)
+      if (server.listening) this.#shedAt('accept', error.code)
     })
     if (registry !== undefined) {
       registerConnections(registry, { open, shed: this.#shed, limit: this.#limit })
     }
   }
 
-  #count(reason: ShedReason, code?: string): void {
+  /** Closes a connection without a line in the log: its client is at fault, and may do so again at once. */
+  count(reason: 'unread' | 'address'): void {
+    this.#shed[reason] += 1
+  }
+
+  #countAddress(socket: Socket): void {
+    const key = addressKey(socket.remoteAddress ?? '')
+    const count = (this.#byAddress.get(key) ?? 0) + 1
+    this.#byAddress.set(key, count)
+    socket.once('close', () => {
+      const left = (this.#byAddress.get(key) ?? 1) - 1
+      if (left === 0) this.#byAddress.delete(key)
+      else this.#byAddress.set(key, left)
+    })
+    if (count <= this.#maxPerAddress) return
+    socket.destroy()
+    this.count('address')
+  }
+
+  #shedAt(reason: ShedReason, code?: string): void {
     this.#shed[reason] += 1
     if (this.#state === 'shedding') return
     this.#state = 'shedding'
@@ -90,7 +119,7 @@ class ConnectionLimiter {
 
   #closeUnused(): void {
     while (this.#open.size > this.#limit * (1 - HEADROOM) && closeOldestUnused(this.#open)) {
-      this.#count('unused')
+      this.#shedAt('unused')
     }
   }
 
@@ -138,7 +167,7 @@ function registerConnections(
   }).set(values.limit)
   new Counter({
     name: 'http_connections_shed_total',
-    help: 'Connections closed at the limit, because accept() failed, or unused when their place was needed',
+    help: 'Connections closed at a limit (of all, of an address), after a failed accept(), unused, or with unread replies',
     labelNames: ['reason'],
     registers,
     collect() {

@@ -86,6 +86,20 @@ t.test('at the limit connections are closed at once', async (t) => {
   t.ok((await metric(url, 'http_connections_shed_total\\{reason="limit"\\}')) >= 32)
 })
 
+t.test('an address has its own limit, and its closed connections do not count', async (t) => {
+  const { port, url, lines } = await testServer(t, { maxConnectionsPerAddress: 4, registry: new Registry() })
+  const { sockets, end } = await openIdle(t, port, 20)
+  await until('the other connections are closed', () => sockets.filter(({ closed }) => closed).length === 16)
+  t.same(
+    lines.filter(({ level }) => level === 'warn'),
+    [],
+    'a client cannot fill the log',
+  )
+  end()
+  await until('a call is answered', () => isAnswered(url))
+  t.ok((await metric(url, 'http_connections_shed_total\\{reason="address"\\}')) >= 16)
+})
+
 t.test('a process without a free descriptor survives', async (t) => {
   const { child, url, port, internalUrl, log } = await startProcess(
     t,

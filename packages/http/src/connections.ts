@@ -6,6 +6,7 @@ import { delay } from '@reference/async'
 import type { FastifyBaseLogger } from 'fastify'
 import { limitConnections, type OpenConnections } from './connection-limiter.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { closeSlowReaders, SEND_TIMEOUT_MS } from './slow-readers.ts'
 
 /** How often silent connections are searched for. */
 const SWEEP_MS = 50
@@ -22,6 +23,10 @@ export interface ConnectionsOptions {
   registry: Registry | undefined
   /** How many connections may be open; undefined for no limit of its own. */
   maxConnections: number | undefined
+  /** How many of them one address may have; undefined for no limit. */
+  maxPerAddress?: number | undefined
+  /** How long a client may take almost nothing of its replies. */
+  sendTimeoutMs?: number | undefined
 }
 
 /**
@@ -44,7 +49,12 @@ export class Connections {
       this.#open.set(socket, { acceptedAt: performance.now() })
       socket.once('close', () => this.#open.delete(socket))
     })
-    limitConnections(server, this.#open, options)
+    const limiter = limitConnections(server, this.#open, options)
+    closeSlowReaders(
+      server,
+      { [Symbol.iterator]: () => this.#open.keys() },
+      { sendTimeoutMs: options.sendTimeoutMs ?? SEND_TIMEOUT_MS, onClose: () => limiter.count('unread') },
+    )
   }
 
   /**

@@ -97,3 +97,30 @@ t.test('response schemas filter the reply, unless they are switched off', async 
   const plain = await testServer(t, { responseSchemas: false }, routes)
   t.same(await (await plain.get('/users/1')).json(), { id: 1, name: 'Ada', secret: 'hidden' })
 })
+
+t.test('without docs neither the page nor its files nor the document exist', async (t) => {
+  const { get } = await testServer(t, { docs: false }, routes)
+  for (const path of [
+    '/docs',
+    '/docs/',
+    '/openapi.json',
+    '/docs/static/start.js',
+    '/docs/static/swagger-ui.css',
+  ]) {
+    const response = await get(path)
+    t.equal(response.status, 404, path)
+    t.match(await response.json(), { code: 'NOT_FOUND' })
+  }
+  t.equal((await get('/users/1')).status, 200)
+})
+
+t.test('the files of the page are sent compressed, from the same bytes for all', async (t) => {
+  const { get } = await testServer(t, {}, routes)
+  const plain = await get('/docs/static/swagger-ui.css', { 'accept-encoding': 'identity' })
+  t.equal(plain.headers.get('content-encoding'), null)
+  t.equal(plain.headers.get('vary'), 'accept-encoding')
+  const packed = await get('/docs/static/swagger-ui.css', { 'accept-encoding': 'gzip' })
+  t.equal(packed.headers.get('content-encoding'), 'gzip')
+  t.ok(Number(packed.headers.get('content-length')) < Number(plain.headers.get('content-length')) / 2)
+  t.equal(await packed.text(), await plain.text())
+})

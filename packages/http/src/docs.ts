@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import type { RouteOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { openApiOf } from './openapi.ts'
+import { negotiate, type Precompressed, precompress } from './precompressed.ts'
 import type { App } from './types.ts'
 
 /** The files of Swagger UI that the page loads, and where they are. */
@@ -70,11 +71,35 @@ export function addDocs(
     reply.type('text/javascript; charset=utf-8').send(START)
   })
   for (const [name, { type, path }] of Object.entries(FILES)) {
-    app.get(`/docs/static/${name}`, options, async (_request, reply) => {
+    const load = once(async () => precompress(await readFile(fileURLToPath(path()))))
+    app.get(`/docs/static/${name}`, { ...options, compress: false }, async (request, reply) => {
       reply.type(type).header('cache-control', CACHE_CONTROL)
-      return readFile(fileURLToPath(path()))
+      return sendPrecompressed(request, reply, await load())
     })
   }
+}
+
+/**
+ * Loads a file at its first request and keeps it. All replies share its bytes: replies that are not read hold neither a descriptor nor
+ * memory of their own.
+ */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | undefined
+  return () => {
+    loading ??= load().catch((error: unknown) => {
+      loading = undefined
+      throw error
+    })
+    return loading
+  }
+}
+
+function sendPrecompressed(request: FastifyRequest, reply: FastifyReply, forms: Precompressed): Buffer {
+  const available = (['zstd', 'br', 'gzip'] as const).filter((encoding) => forms[encoding] !== undefined)
+  const encoding = negotiate(request.headers['accept-encoding'], available)
+  if (available.length > 0) reply.header('vary', 'accept-encoding')
+  if (encoding !== 'identity') reply.header('content-encoding', encoding)
+  return forms[encoding] ?? forms.identity
 }
 
 function pageOf(title: string, folder: string, document: string): string {

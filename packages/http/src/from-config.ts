@@ -21,10 +21,16 @@ export function serverSettings(config: Config, { version }: { readonly version: 
     internalPort: config.internalPort,
     auth: config.auth,
     authTokens: config.authTokens ?? [],
+    authFailuresPerMinute: config.authFailuresPerMinute,
     rateLimitRps: config.rateLimitRps,
+    rateLimitExempt: config.rateLimitExempt,
     // One proxy, our own: entries further left in x-forwarded-for come from the client.
     trustProxy: config.trustProxy ? 1 : false,
     outgoingConnections: outgoingConnections(config),
+    maxConnectionsPerAddress: config.trustProxy ? undefined : config.connectionsPerAddress,
+    sendTimeoutMs: config.sendTimeoutMs,
+    bodyBudgetBytes: config.bodyBudgetBytes,
+    docs: config.apiDocs,
   } satisfies Partial<ServerOptions>
 }
 

@@ -5,6 +5,8 @@ import type { HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Overload } from './overload.ts'
 import { COMPRESS_FROM_BYTES } from './precompressed.ts'
+import { isHost } from './protocol.ts'
+import { type RequestLimit, takeRaw } from './rate-limit.ts'
 import type { RequestIds } from './request-id.ts'
 import type { RequestTracker } from './request-tracker.ts'
 import { traceChannel } from './tracing.ts'
@@ -17,8 +19,8 @@ interface HotRoutesOptions {
   readonly overload: Overload
   /** Fastify compresses the replies of routes that allow it. */
   readonly compression: boolean
-  /** Fastify limits the rate of routes that do not opt out. */
-  readonly rateLimit: boolean
+  /** The limit of routes that do not opt out. */
+  readonly rateLimit: RequestLimit | undefined
 }
 
 interface Entry {
@@ -28,6 +30,7 @@ interface Entry {
   readonly prefix: string
   readonly hasParameter: boolean
   readonly operational: boolean
+  readonly isLimited: boolean
   readonly maxBytes: number
   readonly answer: HotRoute
   answered: number
@@ -78,7 +81,7 @@ export class HotRoutes {
     this.#open = false
   }
 
-  /** Takes a route that is hot and that no hook, token or rate limit guards. */
+  /** Takes a route that is hot and that no hook or token guards. */
   add(route: RouteOptions, { guarded }: { guarded: boolean }): void {
     const { url, method, config } = route
     if ([method].flat().includes('GET')) this.#urls.push(url)
@@ -86,7 +89,8 @@ export class HotRoutes {
     if (answer === undefined || method !== 'GET' || guarded || route.constraints) return
     if (REQUEST_HOOKS.some((name) => route[name] !== undefined)) return
     const { compression, rateLimit } = this.#options
-    if (rateLimit && (config as { rateLimit?: unknown }).rateLimit !== false) return
+    const isLimited = rateLimit !== undefined && config?.rateLimit !== false
+    if (isLimited && !rateLimit.readsAddress) return
     const end = url.indexOf(':')
     const prefix = end === -1 ? url : url.slice(0, end)
     this.#entries.push({
@@ -94,6 +98,7 @@ export class HotRoutes {
       prefix,
       hasParameter: end !== -1,
       operational: config?.operational === true,
+      isLimited,
       maxBytes: compression && route.compress !== false ? COMPRESS_FROM_BYTES - 1 : Number.POSITIVE_INFINITY,
       answer,
       answered: 0,
@@ -120,7 +125,7 @@ export class HotRoutes {
     hot.acceptEncoding = this.#headers.acceptEncoding
     hot.maxBytes = entry.maxBytes
     const reply = entry.answer(hot)
-    if (reply === undefined) return false
+    if (reply === undefined || (entry.isLimited && !this.#isWithinLimit(request))) return false
     entry.answered++
     const { requestIds, tracker } = this.#options
     const id = requestIds(this.#headers.requestId)
@@ -132,6 +137,12 @@ export class HotRoutes {
     response.end(body, 'latin1')
     tracker.trackHot({ id, request, response, route: entry.url, startedAt })
     return true
+  }
+
+  /** Fastify counts a refused request again, and answers it. */
+  #isWithinLimit(request: IncomingMessage): boolean {
+    const { rateLimit } = this.#options
+    return rateLimit === undefined || takeRaw(rateLimit, request, this.#headers.forwardedFor)
   }
 
   #find(url: string): Entry | undefined {
@@ -187,16 +198,20 @@ export function addHotRoutes(app: App, hot: HotRoutes, registry: Registry | unde
   })
 }
 
-/** The headers of a plain request: one Host, no body, no condition, no expectation, no upgrade. */
+/** The headers of a plain request: one valid Host, no body, no condition, no expectation, no upgrade. */
 class PlainHeaders {
   requestId: string | undefined
   acceptEncoding: string | undefined
+  forwardedFor: string | undefined
   #hosts = 0
+  /** Clients send the same one again and again. */
+  #lastHost = ''
 
   /** Reads names and values, alternating; false when the request is not plain. */
   read(raw: readonly string[]): boolean {
     this.requestId = undefined
     this.acceptEncoding = undefined
+    this.forwardedFor = undefined
     this.#hosts = 0
     for (let index = 0; index < raw.length; index += 2) {
       const name = raw[index] as string
@@ -205,12 +220,24 @@ class PlainHeaders {
     return this.#hosts === 1
   }
 
+  #takeHost(value: string): boolean {
+    if (value !== this.#lastHost) {
+      if (!isHost(value)) return false
+      this.#lastHost = value
+    }
+    return ++this.#hosts === 1
+  }
+
   #take(name: string, value: string): boolean {
     // Most clients write one of these two spellings, which need no conversion.
-    if (name === 'host' || name === 'Host') return ++this.#hosts === 1
+    if (name === 'host' || name === 'Host') return this.#takeHost(value)
     switch (name.toLowerCase()) {
       case 'host':
-        return ++this.#hosts === 1
+        return this.#takeHost(value)
+      case 'x-forwarded-for':
+        if (this.forwardedFor !== undefined) return false
+        this.forwardedFor = value
+        return true
       case 'x-request-id':
         if (this.requestId !== undefined) return false
         this.requestId = value

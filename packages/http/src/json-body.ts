@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '@reference/errors'
 import type { FastifyRequest } from 'fastify'
+import type { BodyBudget } from './body-budget.ts'
 import { invalid } from './problems.ts'
 
 /**
@@ -32,15 +33,20 @@ export function parseJson(bytes: Buffer): unknown {
   throw invalid([{ field, message: fault.message }])
 }
 
-/** Fastify's parser for `application/json`. An empty body is accepted only on a route without a body schema. */
-export async function jsonBodyParser(request: FastifyRequest, bytes: Buffer): Promise<unknown> {
-  const unsupported = unsupportedEncoding(request)
-  if (unsupported) throw unsupported
-  if (bytes.length > 0) return parseJson(bytes)
-  if (request.routeOptions.schema?.body === undefined) return undefined
-  throw new AppError('EMPTY_BODY', 400, 'The body is empty', {
-    errors: [{ field: 'body', message: 'is empty' }],
-  })
+/** Makes Fastify's parser for `application/json`. An empty body is accepted only on a route without a body schema. */
+export function createJsonBodyParser(budget: BodyBudget) {
+  return async (request: FastifyRequest, bytes: Buffer): Promise<unknown> => {
+    const unsupported = unsupportedEncoding(request)
+    if (unsupported) throw unsupported
+    if (bytes.length > 0) {
+      budget.weigh(request, bytes)
+      return parseJson(bytes)
+    }
+    if (request.routeOptions.schema?.body === undefined) return undefined
+    throw new AppError('EMPTY_BODY', 400, 'The body is empty', {
+      errors: [{ field: 'body', message: 'is empty' }],
+    })
+  }
 }
 
 /** The fault of a text from any part of a request; undefined for a valid text. */

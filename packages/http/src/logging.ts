@@ -117,6 +117,14 @@ class QuietController extends LogController {
   override incomingRequest(): void {}
   override requestCompleted(): void {}
   override routeNotFound(): void {}
+
+  /** A client that leaves during a long reply is no event of the service: the metrics count it as 499. */
+  override streamError(...args: Parameters<LogController['streamError']>): void {
+    const [error, , reply] = args
+    if ((error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE')
+      reply.log.debug('the client left during the reply')
+    else super.streamError(...args)
+  }
 }
 
 type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'

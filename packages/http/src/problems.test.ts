@@ -173,6 +173,19 @@ t.test('a thrown 4xx keeps its code, message and fields', async (t) => {
   t.equal((await get('/odd')).status, 500, 'a status that is not an error')
 })
 
+t.test('codes of the framework, its plugins and Node do not reach the client', async (t) => {
+  const { get } = await testServer(t, {}, (app) => {
+    app.get('/:code', async ({ params }) => {
+      const { code } = params as { code: string }
+      throw Object.assign(new Error('fails'), { statusCode: 406, code })
+    })
+  })
+  for (const code of ['FST_CP_ERR_INVALID_CONTENT_ENCODING', 'FST_NEW', 'ERR_STREAM', 'HPE_X', 'UND_ERR_X']) {
+    t.match(await body(await get(`/${code}`)), { status: 406, code: 'NOT_ACCEPTABLE' })
+  }
+  t.match(await body(await get('/EMAIL_TAKEN')), { code: 'EMAIL_TAKEN' })
+})
+
 t.test('a fault of the body does not close the connection', async (t) => {
   const { raw } = await testServer(t)
   const request =

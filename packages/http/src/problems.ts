@@ -1,6 +1,7 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import { AppError, type FieldError } from '@reference/errors'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { keepConnection } from './kept-connection.ts'
 
 /** The body of every error reply (RFC 9457). */
 export interface Problem {
@@ -104,9 +105,14 @@ export function pathOf(url: string): string {
 
 function codeOf(error: Thrown, named: boolean, title: string): string {
   if (!named) return 'INTERNAL_ERROR'
-  if (typeof error.code !== 'string') return title.toUpperCase().replaceAll(/[^A-Z]+/g, '_')
-  return FRAMEWORK_CODES[error.code] ?? error.code.replace(/^FST_ERR_(CTP_)?/, '')
+  if (typeof error.code !== 'string') return codeOfTitle(title)
+  return FRAMEWORK_CODES[error.code] ?? (FRAMEWORK.test(error.code) ? codeOfTitle(title) : error.code)
 }
+
+/** Codes of Fastify, its plugins and Node. They are no part of the interface, and change with a release. */
+const FRAMEWORK = /^(?:FST|ERR|HPE|UND)_/
+
+const codeOfTitle = (title: string): string => title.toUpperCase().replaceAll(/[^A-Z]+/g, '_')
 
 function generalDetail(status: number): string {
   return status === 503 ? 'The service cannot answer at the moment' : 'Something failed in the service'
@@ -137,22 +143,4 @@ function challenge(reply: FastifyReply, body: Problem): void {
   if (body.code === 'TOKEN_MISSING') reply.header('www-authenticate', 'Bearer')
   if (body.code === 'TOKEN_INVALID') reply.header('www-authenticate', 'Bearer error="invalid_token"')
   if (body.code === 'SCOPE_MISSING') reply.header('www-authenticate', 'Bearer error="insufficient_scope"')
-}
-
-/** The rest of an oversized body is read and discarded up to this size, so that the reply arrives. */
-const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
-
-/**
- * Fastify closes the connection after any fault of a body. When the client still sends, the kernel then answers with a
- * reset, which overtakes the reply. A rest of known and moderate length is therefore read and discarded.
- */
-function keepConnection(raw: IncomingMessage, reply: FastifyReply): void {
-  if (reply.server.lifecycle.lastReplies) return
-  if (!raw.complete) {
-    const moderate = Number(raw.headers['content-length']) <= MAX_DISCARDED_BYTES
-    if (!moderate) return
-    raw.resume()
-  }
-  // Removing a header that is not set would make Node leave out its own.
-  if (reply.hasHeader('connection')) reply.removeHeader('connection')
 }

@@ -4,6 +4,12 @@ import { AppError } from '@reference/errors'
 /** The only expectation of the standard (RFC 9110, 10.1.1); Node answers it before it emits the request. */
 const CONTINUE = /(?:^|\W)100-continue(?:\W|$)/i
 
+/** A name or an address, and perhaps a port. */
+const HOST = /^(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{0,5})?$/
+
+/** Whether the value of a Host header names a host. */
+export const isHost = (value: string): boolean => HOST.test(value)
+
 /**
  * Checks a parsed request against HTTP itself. Node's own checks would answer without a body, so they are turned off and
  * this check replaces them.
@@ -16,7 +22,14 @@ export function protocolFault(raw: IncomingMessage): AppError | undefined {
   if (hosts === 0 && raw.httpVersion === '1.1') {
     return new AppError('HOST_MISSING', 400, 'A request of HTTP/1.1 needs a Host header')
   }
-  const { expect } = raw.headers
+  const { host, expect, 'transfer-encoding': coding } = raw.headers
+  if (host !== undefined && !isHost(host)) {
+    return new AppError('HOST_INVALID', 400, 'The Host header does not name a host')
+  }
+  // The standard suggests 501 (RFC 9112, 6.1); as a 5xx a client could fill the log and raise alerts with it.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return new AppError('TRANSFER_CODING_UNSUPPORTED', 400, 'The only transfer coding is chunked')
+  }
   if (expect !== undefined && !CONTINUE.test(expect)) {
     return new AppError('EXPECTATION_FAILED', 417, 'The only expectation met is 100-continue')
   }

@@ -12,22 +12,26 @@ import Fastify, {
 } from 'fastify'
 import { type AllowedMethods, createAllowedMethods, methodNotAllowed } from './allowed-methods.ts'
 import { type AuthToken, addCaller, createAuth } from './auth.ts'
+import { BodyBudget } from './body-budget.ts'
 import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
 import { Connections } from './connections.ts'
 import { addDocs } from './docs.ts'
 import { createHealth, type Dependency } from './health.ts'
 import { addHotRoutes, HotRoutes } from './hot-routes.ts'
-import { jsonBodyParser } from './json-body.ts'
+import { createJsonBodyParser } from './json-body.ts'
+import { discardBody, hasBody, KEEP_ALIVE_MS } from './kept-connection.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLogController, createLogger, watchOutput } from './logging.ts'
 import { createRequestMetrics } from './metrics.ts'
 import { connectionLimit } from './open-files.ts'
 import { addOperations, type Operations } from './operations.ts'
 import { addOverload, type OverloadOptions, watchOverload } from './overload.ts'
+import { inOrder } from './pipeline.ts'
 import { pathOf, sendProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
-import { addRateLimit } from './rate-limit.ts'
+import { addRateLimit, createRequestLimit, type RequestLimit, refusalOf } from './rate-limit.ts'
+import { RateLimiter, type SharedCounts } from './rate-limiter.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import { createTracing } from './tracing.ts'
@@ -61,8 +65,14 @@ export interface ServerOptions {
   internalPort?: number | undefined
   auth?: 'off' | 'token'
   authTokens?: readonly AuthToken[]
+  /** Unknown tokens a minute from each client address, after which its tokens are refused unseen. */
+  authFailuresPerMinute?: number
   /** Requests a second for each client address; unlimited by default. */
   rateLimitRps?: number | undefined
+  /** Addresses and subnets without that limit. */
+  rateLimitExempt?: readonly string[] | undefined
+  /** The counts of both limits that all processes of the service share; undefined while there are none. */
+  sharedCounts?: () => SharedCounts | undefined
   /**
    * Which senders' `x-forwarded-for` is trusted: `false`, addresses and subnets, or the number of proxies in front, when
    * clients can connect only through them. `true` trusts the whole list, including entries that the client wrote.
@@ -79,6 +89,14 @@ export interface ServerOptions {
   outgoingConnections?: number
   /** Connections of clients; by default as many as the limit of open files allows. */
   maxConnections?: number | undefined
+  /** Connections of each client address. Not for use behind a proxy, which has one address. */
+  maxConnectionsPerAddress?: number | undefined
+  /** How long a client may take almost nothing of its replies; then its connection is closed. */
+  sendTimeoutMs?: number | undefined
+  /** The memory of all bodies at the same time, parsed ones included; by default an eighth of the heap. */
+  bodyBudgetBytes?: number | undefined
+  /** Serve `/docs` and `/openapi.json`. */
+  docs?: boolean
   /** How long the header of a request may take to arrive, else 408. */
   headersTimeoutMs?: number
   /** How long a whole request may take to arrive, else 408. */
@@ -92,17 +110,14 @@ declare module 'fastify' {
   }
 }
 
-/** Longer than nginx keeps idle upstream connections (60 s): the side that sends requests must be the one that closes. */
-const KEEP_ALIVE_MS = 65_000
-
 /**
  * Creates a Fastify instance with strict input, problem+json errors, request ids, metrics, health, compression,
  * documentation and overload protection. Add routes to it, then pass it to `runServer`, or `close()` it.
  */
 export async function createServer(options: ServerOptions): Promise<App> {
-  const { service, version, compression = true, auth = 'off', authTokens = [], rateLimitRps } = options
+  const { service, version, compression = true, auth = 'off', authTokens = [] } = options
   const { dependencies = [], systems = [], checkTimeoutMs = 2000, registry, internalPort } = options
-  const { logLevel = 'info', logStream, requestLog = false, trustProxy = false } = options
+  const { logLevel = 'info', logStream, requestLog = false } = options
   const lifecycle = createLifecycle()
   const stream = logStream ?? getStandardOutput()
   const logger = createLogger({ service, version, level: logLevel, stream })
@@ -118,6 +133,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
     requestIds,
   })
   const overload = watchOverload(options.overload ?? {})
+  const rateLimit = requestLimitOf(options)
   const hot =
     options.fastPath === false || requestLog
       ? undefined
@@ -127,31 +143,43 @@ export async function createServer(options: ServerOptions): Promise<App> {
           requestIds,
           overload,
           compression,
-          rateLimit: rateLimitRps !== undefined,
+          rateLimit,
         })
-  const app = createFastify(options, { logger, requestIds, tracker, hot })
+  const app = createFastify(options, { logger, requestIds, tracker, hot, rateLimit })
   app.decorate('lifecycle', lifecycle)
   const { maxConnections = connectionLimit(options.outgoingConnections ?? 0) } = options
-  app.decorate('connections', new Connections(app.server, { lifecycle, logger, registry, maxConnections }))
+  const { maxConnectionsPerAddress: maxPerAddress, sendTimeoutMs } = options
+  app.decorate(
+    'connections',
+    new Connections(app.server, {
+      lifecycle,
+      logger,
+      registry,
+      maxConnections,
+      maxPerAddress,
+      sendTimeoutMs,
+    }),
+  )
 
+  const budget = new BodyBudget(options.bodyBudgetBytes)
   app.removeContentTypeParser(['application/json', 'text/plain'])
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBodyParser)
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createJsonBodyParser(budget))
   app.setSchemaErrorFormatter(validationProblem)
   if (options.responseSchemas === false) app.setSerializerCompiler(() => JSON.stringify)
   app.setErrorHandler(sendProblem)
 
   const allowed = createAllowedMethods()
-  app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, reply, allowed), request, reply))
   addCaller(app)
   if (auth === 'token' && authTokens.length === 0) {
     app.log.warn('AUTH is token, but no token is configured: every call that needs a token is refused')
   }
-  const check = createAuth(authTokens)
+  const check = createAuth(authTokens, authFailuresOf(app, options))
   app.addHook('onRoute', (route) => {
     allowed.add(route)
     // Before hooks of this package are added: hooks of a service keep a route with Fastify.
     hot?.add(route, { guarded: auth === 'token' && route.config?.scope !== undefined })
     makeStrict(route)
+    admitBodies(route, budget)
     if (auth === 'token') protect(route, check)
   })
 
@@ -159,16 +187,16 @@ export async function createServer(options: ServerOptions): Promise<App> {
   app.addHook('onRequest', (request, reply, done) => {
     const traced = beginTrace(request, reply)
     tracker.track(request, reply, traced)
-    const fault = protocolFault(request.raw)
-    const proceed = () => done(fault)
+    const proceed = () => done()
     if (lifecycle.held) lifecycle.held.push(traced ? () => traced.run(proceed) : proceed)
     else if (traced) traced.run(proceed)
-    else done(fault)
+    else done()
   })
   addOverload(app, overload)
-  if (rateLimitRps !== undefined) await addRateLimit(app, rateLimitRps, { proxied: trustProxy !== false })
+  if (rateLimit) addRateLimit(app, rateLimit)
+  app.addHook('onRequest', (request, reply, done) => done(refuseEarly(request, reply, allowed)))
   if (compression) await addCompression(app)
-  addDocs(app, { service, version, auth: auth === 'token' })
+  if (options.docs !== false) addDocs(app, { service, version, auth: auth === 'token' })
   const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle })
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   if (hot) addHotRoutes(app, hot, registry)
@@ -182,10 +210,11 @@ function createFastify(
     requestIds: RequestIds
     tracker: RequestTracker
     hot: HotRoutes | undefined
+    rateLimit: RequestLimit | undefined
   },
 ): App {
   const { bodyLimitBytes = 1024 * 1024, trustProxy = false } = options
-  const { logger, requestIds, tracker, hot } = parts
+  const { logger, requestIds, tracker, hot, rateLimit } = parts
   const app = Fastify({
     loggerInstance: logger,
     logController: createLogController(),
@@ -199,7 +228,7 @@ function createFastify(
     // The schema of a parameter limits its length, not the router.
     routerOptions: { maxParamLength: 32_768 },
     ajv: { customOptions: AJV_OPTIONS },
-    frameworkErrors: (error, request, reply) => refuseUnrouted(tracker, error, request, reply),
+    frameworkErrors: (error, request, reply) => refuseUnrouted({ tracker, rateLimit }, error, request, reply),
     clientErrorHandler: tracker.refuse,
   }) as unknown as App
   // Without a listener Node answers 417 without a body. Emitted as a request, protocolFault() refuses it with one.
@@ -223,23 +252,79 @@ function createHttpServer(
       // Checked by protocolFault() instead, which answers with a body.
       requireHostHeader: false,
     },
-    hot === undefined
-      ? handler
-      : (request, response) => {
-          if (!hot.answer(request, response)) handler(request, response)
-        },
+    inOrder(
+      hot === undefined
+        ? handler
+        : (request, response) => {
+            if (!hot.answer(request, response)) handler(request, response)
+          },
+    ),
   )
 }
 
 /** Answers requests that Fastify refuses before routing, such as `/%ff`; no hook sees them. */
 function refuseUnrouted(
-  tracker: RequestTracker,
+  { tracker, rateLimit }: { tracker: RequestTracker; rateLimit: RequestLimit | undefined },
   error: FastifyError,
   request: unknown,
   reply: unknown,
 ): void {
-  tracker.track(request as FastifyRequest, reply as FastifyReply)
-  sendProblem(error, request as FastifyRequest, reply as FastifyReply)
+  const call = [request as FastifyRequest, reply as FastifyReply] as const
+  tracker.track(...call)
+  sendProblem((rateLimit && refusalOf(rateLimit.limiter, ...call)) ?? error, ...call)
+}
+
+/** Refuses what needs no body to be refused, so that the body is neither kept nor parsed. */
+function refuseEarly(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  allowed: AllowedMethods,
+): AppError | undefined {
+  const { raw } = request
+  const fault = protocolFault(raw)
+  if (fault) return fault
+  if (request.is404) return notFound(request, reply, allowed)
+  // Fastify leaves the body of these methods to Node, which would read all of it.
+  const ignoresBody = raw.method === 'GET' || raw.method === 'HEAD'
+  if (!ignoresBody || !hasBody(raw) || discardBody(raw)) return undefined
+  return new AppError('BODY_TOO_LARGE', 413, 'The body is over the limit')
+}
+
+/** Counts the bodies of a route that takes one, after its tokens are checked. */
+function admitBodies(route: RouteOptions, budget: BodyBudget): void {
+  if ([route.method].flat().every((method) => method === 'GET' || method === 'HEAD')) return
+  const existing = route.preParsing ?? []
+  route.preParsing = [budget.admit, ...(Array.isArray(existing) ? existing : [existing])]
+}
+
+function requestLimitOf(options: ServerOptions): RequestLimit | undefined {
+  const { service, rateLimitRps: max, rateLimitExempt, sharedCounts, trustProxy = false } = options
+  if (max === undefined) return undefined
+  const limiter = new RateLimiter({
+    name: `${service}:requests`,
+    max,
+    windowMs: 1000,
+    exempt: rateLimitExempt ?? [],
+    shared: sharedCounts,
+  })
+  return createRequestLimit(limiter, trustProxy)
+}
+
+/** Clients behind one address may have an old token; guessing needs far more. */
+const AUTH_FAILURES_PER_MINUTE = 30
+
+function authFailuresOf(app: App, options: ServerOptions): RateLimiter {
+  const { service, auth, authFailuresPerMinute = AUTH_FAILURES_PER_MINUTE, sharedCounts } = options
+  const limiter = new RateLimiter({
+    name: `${service}:tokens`,
+    max: authFailuresPerMinute,
+    windowMs: 60_000,
+    shared: sharedCounts,
+  })
+  if (auth !== 'token') return limiter
+  app.addHook('onReady', async () => limiter.start())
+  app.addHook('onClose', async () => limiter.close())
+  return limiter
 }
 
 function notFound(request: FastifyRequest, reply: FastifyReply, allowed: AllowedMethods) {

@@ -27,6 +27,8 @@ declare module 'fastify' {
     scope?: Scope
     /** A call of the operator, not of a user: no rate limit, never refused when overloaded. */
     operational?: boolean
+    /** `false`: requests are not counted by the rate limit. */
+    rateLimit?: false
     /** Answers the plain case of a `GET` before Fastify; see `hot-reply.ts`. */
     hot?: HotRoute
   }

@@ -31,6 +31,8 @@ export async function createApp(
   const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config, manifest),
+    // Asked when the server listens: the context is made after it.
+    sharedCounts: () => context.cache.counts,
     // The context needs the server's logger and is made after it; no check runs before the server listens.
     dependencies: [...dependenciesOf(config, () => context), ...probes.dependencies, ...systems.dependencies],
     systems: probes.nodes,

@@ -26,6 +26,8 @@ export async function assemble(
   const registry = config.metrics ? new Registry() : undefined
   const app = await createServer({
     ...serverSettings(config, manifest),
+    // Asked when the server listens: the context is made after it.
+    sharedCounts: () => context.cache.counts,
     dependencies: [...dependenciesOf(config, () => context, { jobsRequired }), ...dependencies],
     ...(systems && { systems }),
     ...(registry && { registry }),

@@ -1,5 +1,6 @@
 import { closeSync, open, openSync } from 'node:fs'
 import { Registry } from '@prometheus-io/client'
+import { delay } from '@reference/async'
 import { createServer, runServer } from '../index.ts'
 
 /** A service that tests start in a process of its own; environment variables configure it. */
@@ -40,6 +41,12 @@ app.get('/crash', async () => {
 app.get('/reject', async () => {
   Promise.reject(new Error('rejection of the fixture'))
   return {}
+})
+
+app.post('/body', async ({ body }) => {
+  // In use until the reply, as a body that is stored is.
+  await delay(300)
+  return { keys: Object.keys(body as object).length }
 })
 
 app.get('/warn', async () => {
