@@ -445,10 +445,15 @@ t.test(
       }
       return ports.http ?? ''
     }
-    const referenceApi = await start('reference-api', 'reference-api')
+    // Off in production; here the document lists the paths.
+    const documents = { API_DOCS: 'on' }
+    const referenceApi = await start('reference-api', 'reference-api', documents)
     const services: Labels = {
       'reference-api': referenceApi,
-      'parallel-api': await start('parallel-api', 'parallel-api', { UPSTREAM_URL: referenceApi }),
+      'parallel-api': await start('parallel-api', 'parallel-api', {
+        ...documents,
+        UPSTREAM_URL: referenceApi,
+      }),
     }
     await start('worker', 'reference-worker')
     const shared = new Set(['/health', '/users/{id}'])

@@ -96,6 +96,7 @@ export async function startObserved(shorten: (text: string, file: string) => str
     REDIS_EXPORTER_USER: 'admin',
     NGINX_RATE: '100000',
     NGINX_BURST: '100000',
+    RATE_LIMIT_RPS: '1000000',
   }
   const files = [
     'docker-compose.prod.yml',

@@ -115,6 +115,7 @@ async function withProduction(
     // All load comes from one client address.
     NGINX_RATE: '100000',
     NGINX_BURST: '100000',
+    RATE_LIMIT_RPS: '1000000',
     NGINX_CONNECTIONS: '10000',
   }
   const prod = (...line: string[]) =>

@@ -37,7 +37,7 @@ const folder = mkdtempSync(join(tmpdir(), `${project}-`))
 const port = 20_000 + Math.floor(Math.random() * 9000)
 Object.assign(process.env, {
   ...{ COMPOSE_PROJECT_NAME: project, PROD_STATE: folder, HTTP_PORT: `${port}`, REPLICAS: '1' },
-  ...{ NGINX_RATE: '100000', NGINX_BURST: '100000', NGINX_CONNECTIONS: '10000' },
+  ...{ NGINX_RATE: '100000', NGINX_BURST: '100000', NGINX_CONNECTIONS: '10000', RATE_LIMIT_RPS: '1000000' },
 })
 const production = openProduction()
 
