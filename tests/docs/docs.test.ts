@@ -1,7 +1,8 @@
 import { access, glob, readFile } from 'node:fs/promises'
 import { basename, dirname, join, normalize, relative } from 'node:path'
 import { scenarios as allScenarios } from '@reference/bench/scenarios'
-import { settings } from '@reference/config'
+import { fallbackOf, settings } from '@reference/config'
+import { SERVICES } from '@reference/shop/services'
 import t from 'tap'
 
 const root = join(import.meta.dirname, '../..')
@@ -53,5 +54,26 @@ t.test('the page on tunings names only benchmarks and switches that exist, and e
   }
   for (const [name, setting] of Object.entries(settings)) {
     if ('tuning' in setting) t.ok(text.includes(`\`${name}\``), `a row for ${name}`)
+  }
+})
+
+t.test('the page on limits names only settings that exist, with their defaults', async (t) => {
+  const text = await readFile(join(root, 'docs/LIMITS.md'), 'utf8')
+  const compose = await readFile(join(root, 'docker-compose.prod.yml'), 'utf8')
+  const rows = [...text.matchAll(/^\| ([^|]+) \| ([^|]+) \| `([A-Z_]+)` \| [^|]+ \|$/gm)]
+  t.ok(rows.length >= 12, `${rows.length} rows with a setting`)
+  const [service] = Object.values(SERVICES)
+  if (service === undefined) throw new Error('there is no service')
+  for (const [, limit = '', value = '', name = ''] of rows) {
+    if (name.startsWith('NGINX_')) {
+      t.ok(compose.includes(`\${${name}:-${value}}`), `${limit}: ${name} is ${value}`)
+      continue
+    }
+    const setting = settings[name as keyof typeof settings]
+    t.ok(setting, `${limit}: ${name} exists`)
+    const fallback = fallbackOf(setting, service)
+    // A default that depends on the process has no figure.
+    if (fallback === undefined) t.match(value, /^(?:off|heap \/ 8)$/, `${limit}: ${name}`)
+    else t.equal(/^\d+/.exec(value)?.[0], String(fallback), `${limit}: ${name}`)
   }
 })
