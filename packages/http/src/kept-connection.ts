@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Longer than nginx keeps idle upstream connections (60 s): the side that sends requests must be the one that closes. */
 export const KEEP_ALIVE_MS = 65_000
@@ -15,14 +15,17 @@ export const MAX_DISCARDED_BYTES = 16 * 1024 * 1024
  *
  * The header must say what happens: without it a client takes the connection for a kept one, and its next request fails.
  */
-export function keepConnection(raw: IncomingMessage, reply: FastifyReply): void {
+export function keepConnection(request: FastifyRequest, reply: FastifyReply): void {
+  const { raw } = request
   if (reply.server.lifecycle.lastReplies) return
   if (!discardBody(raw) || !reply.raw.shouldKeepAlive) {
     reply.header('connection', 'close')
     return
   }
-  // Otherwise Node writes both headers itself.
-  if (!reply.hasHeader('connection')) return
+  // Node writes both headers itself, unless Fastify has decided after a fault of the body. What a handler has decided stays, and what
+  // Fastify writes to the raw response while it closes.
+  if (!reply.hasHeader('connection') || reply.raw.hasHeader('connection')) return
+  if (!hasBody(raw) || request.body !== undefined) return
   reply.header('connection', 'keep-alive').header('keep-alive', `timeout=${KEEP_ALIVE_MS / 1000}`)
 }
 

@@ -87,7 +87,7 @@ const outOfFiles = () =>
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { body, retryAfterSeconds } = toProblem(thrown, request.id, request.raw.url)
   if (body.status >= 500) logFailure(request.log, thrown, body, request)
-  keepConnection(request.raw, reply)
+  keepConnection(request, reply)
   reply.code(body.status).header('content-type', PROBLEM_TYPE).header('x-request-id', request.id)
   reply.header('cache-control', 'no-store')
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(Math.ceil(retryAfterSeconds)))

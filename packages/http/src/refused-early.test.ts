@@ -140,6 +140,56 @@ t.test('a client that closes, and a server that shuts down, get a reply that say
   }
 })
 
+t.test('a handler that closes the connection keeps that decision when it fails', async (t) => {
+  const { raw } = await testServer(t, {}, (app) => {
+    const fail = async (_request: unknown, reply: { header(name: string, value: string): unknown }) => {
+      reply.header('connection', 'close')
+      throw new AppError('FAILED', 409, 'fails')
+    }
+    app.post('/closes', fail)
+    app.get('/closes', fail)
+  })
+  for (const head of [
+    'GET /closes HTTP/1.1\r\nhost: x\r\n\r\n',
+    'POST /closes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}',
+  ]) {
+    t.match(await raw(head), /^HTTP\/1.1 409 .*\r\nconnection: close\r\n/is)
+  }
+})
+
+t.test('while Fastify closes, a failed request gets a reply that says so', async (t) => {
+  let finish = () => {}
+  const { app, port } = await testServer(t, {}, (app) => {
+    app.post('/fails', async () => {
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      throw new AppError('FAILED', 409, 'fails')
+    })
+  })
+  const ask =
+    'POST /fails HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}'
+  const socket = connect(port, '127.0.0.1')
+  let received = ''
+  socket.setEncoding('latin1').on('data', (text) => {
+    received += text
+  })
+  socket.on('error', () => {})
+  socket.write(ask)
+  await until('the request is in flight', () => app.lifecycle.inFlight.size === 1)
+  const closed = app.close()
+  await until('the server closes', () => !app.server.listening)
+  // Pipelined behind the first one.
+  socket.write(ask)
+  await until('both are answered', () => {
+    finish()
+    return received.match(/HTTP\/1.1 409/g)?.length === 2
+  })
+  t.match(received.slice(received.lastIndexOf('HTTP/1.1')), /\r\nconnection: close\r\n/i)
+  socket.destroy()
+  await closed
+})
+
 t.test('HTTP/1.0 with keep-alive is kept after a refusal', async (t) => {
   const { raw } = await failing(t)
   const head = 'connection: keep-alive\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n{'
