@@ -33,10 +33,11 @@ COPY tools/build tools/build
 RUN node tools/build/main.ts && for service in dist/*; do install -d -o 1000 -g 1000 $service/compile-cache; done \
   && find dist -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
-# Node without its package managers and headers.
+# Node without its package managers and headers, and without programs that gain rights (su, mount).
 FROM base AS node
 RUN rm -rf /usr/local/lib/node_modules /usr/local/include /usr/local/share/doc /usr/local/share/man /opt/yarn* /usr/local/*.md /usr/local/LICENSE \
-  && find /usr/local/bin /usr/bin \( -lname '*node_modules*' -o -lname '*yarn*' \) -delete
+  && find /usr/local/bin /usr/bin \( -lname '*node_modules*' -o -lname '*yarn*' \) -delete \
+  && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
 FROM scratch AS runtime
 COPY --from=node / /

@@ -123,6 +123,12 @@ const LIMITS = {
     [128, 0.3],
     [160, 0.3],
   ],
+  // pg_receivewal, and now and then gzip and age on a stream.
+  backup: [
+    [128, 1],
+    [128, 1],
+    [192, 1],
+  ],
   // Runs once and ends before other containers are busy: a migration, a seed, the creation of the cluster.
   job: [
     [256, 1],
@@ -171,6 +177,7 @@ export const STACKS = {
   },
   production: {
     nginx: 1,
+    backup: 1,
     'reference-api': 3,
     'parallel-api': 3,
     worker: 1,

@@ -21,6 +21,7 @@ import {
   selects,
 } from './kubernetes.ts'
 import { faultsOf } from './kubernetes-schema.ts'
+import { podsOf, restrictedFaults } from './pod-security.ts'
 
 const folders = ['base', 'overlays/example', 'overlays/redis-cluster'] as const
 const skip = noKubectl
@@ -183,6 +184,57 @@ t.test('every pod is hardened and has no token of the cluster', { skip }, async 
   t.match(ofKind(manifests, 'Namespace')[0]?.metadata.labels, {
     'pod-security.kubernetes.io/enforce': 'restricted',
   })
+})
+
+t.test('each pod of each overlay passes the Pod Security Standard "restricted"', { skip }, async (t) => {
+  for (const folder of folders) {
+    const { manifests } = render(folder)
+    const pods = manifests.flatMap((manifest) =>
+      podsOf(manifest).map((pod) => ({ name: manifest.metadata.name, pod })),
+    )
+    t.ok(pods.length >= 4, `${folder} has pods`)
+    for (const { name, pod } of pods) t.same(restrictedFaults(pod), [], `${folder}: ${name}`)
+    t.match(ofKind(manifests, 'Namespace')[0]?.metadata.labels, {
+      'pod-security.kubernetes.io/enforce': 'restricted',
+      'pod-security.kubernetes.io/warn': 'restricted',
+    })
+  }
+})
+
+t.test('the check of the standard "restricted" detects each fault', async (t) => {
+  const container = {
+    name: 'app',
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+  }
+  const securityContext = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }
+  const good = { securityContext, containers: [container], volumes: [{ name: 'tmp', emptyDir: {} }] }
+  t.same(restrictedFaults(good), [])
+  const within = (more: object) => ({
+    ...good,
+    containers: [{ ...container, securityContext: { ...container.securityContext, ...more } }],
+  })
+  const cases: [object, string[]][] = [
+    [{ ...good, hostNetwork: true, hostPID: true, hostIPC: true }, ['hostNetwork', 'hostPID', 'hostIPC']],
+    [{ ...good, volumes: [{ name: 'host', hostPath: { path: '/' } }] }, ['volume hostPath']],
+    [{ ...good, securityContext: { ...securityContext, sysctls: [{}] } }, ['sysctls']],
+    [{ ...good, securityContext: {} }, ['app: seccompProfile', 'app: runAsNonRoot']],
+    [
+      { ...good, initContainers: [{ ...container, name: 'init', ports: [{ hostPort: 80 }] }] },
+      ['init: hostPort'],
+    ],
+    [within({ privileged: true, procMount: 'Unmasked' }), ['app: privileged', 'app: procMount']],
+    [within({ allowPrivilegeEscalation: undefined }), ['app: allowPrivilegeEscalation']],
+    [within({ capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } }), ['app: capabilities']],
+    [within({ capabilities: {} }), ['app: capabilities']],
+    [within({ runAsUser: 0, seLinuxOptions: {} }), ['app: seLinuxOptions', 'app: runAsUser']],
+    [within({ seccompProfile: { type: 'Unconfined' } }), ['app: seccompProfile']],
+    [within({ readOnlyRootFilesystem: false }), ['app: readOnlyRootFilesystem']],
+  ]
+  for (const [pod, faults] of cases) t.same(restrictedFaults(pod), faults, faults.join())
 })
 
 t.test(

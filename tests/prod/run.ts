@@ -13,6 +13,7 @@ import { capacity, reads } from './load.ts'
  */
 const FILES = [
   { name: 'front' },
+  { name: 'images' },
   { name: 'replicas' },
   { name: 'slot', long: true },
   { name: 'stores', long: true },
@@ -21,6 +22,7 @@ const FILES = [
   { name: 'synchronous', long: true },
   { name: 'throughput', long: true },
   { name: 'failover', long: true },
+  { name: 'backup', long: true },
   { name: 'observers', long: true },
 ] as const
 

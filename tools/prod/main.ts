@@ -3,16 +3,19 @@ import {
   action,
   CommandError,
   flag,
+  integer,
   parseInteger,
   runCommand,
   text,
   UsageError,
 } from '@reference/cli'
+import { backup, describeBackup } from './backup.ts'
 import { deploy } from './deploy.ts'
 import { failover } from './failover.ts'
 import { isTag } from './images.ts'
 import { type Lock, locked } from './lock.ts'
 import { openProduction, type Production } from './production.ts'
+import { restore } from './restore.ts'
 import { scale } from './scale.ts'
 import { status } from './status.ts'
 import { addToken, isScope, isTokenName } from './token.ts'
@@ -97,6 +100,36 @@ await runCommand('pnpm prod', {
         onProduction('failover', ['postgres'], (production) =>
           failover(production, { rejoin: !alone, acceptLoss, log }),
         ),
+    }),
+    backup: action({
+      summary: 'Take a base backup now, and list all; the WAL between them is stored all the time.',
+      run: () =>
+        onProduction('backup', ['postgres'], async (production) => {
+          for (const each of await backup(production)) log(describeBackup(each))
+        }),
+    }),
+    restore: action({
+      summary: 'Replace the database by the backups, up to a moment.',
+      details: 'The APIs are stopped meanwhile. The former data is kept beside the new one.',
+      options: {
+        to: text({
+          placeholder: 'TIME',
+          help: 'such as 2026-11-29T10:15:00Z; the end of the WAL unless given',
+        }),
+        timeline: integer({
+          help: 'a former history; the latest unless given',
+          minimum: 1,
+          maximum: 2 ** 31,
+        }),
+      },
+      run({ to, timeline }) {
+        const moment = to === undefined ? undefined : new Date(to)
+        if (moment !== undefined && (Number.isNaN(moment.getTime()) || !/(Z|[+-]\d\d:\d\d)$/.test(to ?? '')))
+          throw new UsageError(`'${to}' is not a time with an offset, such as 2026-11-29T10:15:00Z`)
+        return onProduction('restore', ['replicas', 'postgres'], (production) =>
+          restore(production, { to: moment, timeline, log }),
+        )
+      },
     }),
     token: tokenCommand(),
   },

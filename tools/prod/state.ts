@@ -35,6 +35,9 @@ export interface State {
   failover(): PostgresNode | undefined
   setFailover(next: PostgresNode | undefined): void
   addToken(name: string, sha256: string, scope: string): void
+  hasBackupKey(): boolean
+  /** @param recipient the public part, which encrypts */
+  setBackupKey(identity: string, recipient: string): void
 }
 
 export type Setting = 'TAG' | 'REPLICAS' | 'SYNCHRONOUS_STANDBY_NAMES' | 'OBSERVABILITY' | 'TRACES'
@@ -139,6 +142,16 @@ class FolderState implements State {
       .split(',')
       .filter((entry) => !entry.startsWith(`${name}:`))
     this.#rewrite('auth_tokens', [...others, `${name}:${sha256}:${scope}`].join(','))
+  }
+
+  hasBackupKey(): boolean {
+    return existsSync(this.#path('backup_recipient'))
+  }
+
+  setBackupKey(identity: string, recipient: string): void {
+    // The recipient last: it marks the pair as complete.
+    this.#writeOnce('backup_identity', () => `${identity}\n`)
+    this.#writeOnce('backup_recipient', () => `${recipient}\n`)
   }
 
   /** One exporter scrapes all nodes. It looks its password up by the address of the node. */

@@ -1,4 +1,5 @@
 import { CommandError } from '@reference/cli'
+import { createBackupKey } from './backup.ts'
 import { recover } from './deploy.ts'
 import { docker } from './docker.ts'
 import { useReplica } from './failover.ts'
@@ -22,6 +23,7 @@ export async function up(production: Production, options: UpOptions): Promise<vo
   remember(production)
   await recover(production, options.log)
   if (options.build) await buildWhatIsMissing(production)
+  await createBackupKey(production)
   await startPostgres(production)
   // One-shot services end; --wait applies to the ones that keep running.
   await production.compose(
@@ -83,7 +85,7 @@ async function buildWhatIsMissing(production: Production): Promise<void> {
   const running = await Promise.all(APIS.map((api) => production.containers(api)))
   const keep = release !== undefined || running.flat().length > 0
   if (!keep || images.includes(false)) await build(production, tag)
-  await production.compose(['build', 'pgbouncer'], { show: true })
+  await production.compose(['build', 'pgbouncer', 'backup'], { show: true })
 }
 
 /** @param options.volumes also removes the data; secrets stay */
