@@ -22,15 +22,16 @@ write() { # NAME: stores standard input, unless the secret exists
 random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 of() { printf %s "$(<"$folder/$1")"; }
 
-for name in postgres reference pgbouncer pgbouncer_stats postgres_exporter redis mysql_root mysql mysql_exporter \
+for name in postgres reference reference_api pgbouncer pgbouncer_stats postgres_exporter redis mysql_root mysql mysql_exporter \
   mongodb_root mongodb rabbitmq; do
   random | write "${name}_password"
 done
 random | write vault_token
 
 # Secrets of the services, and the forms that single servers need.
-write database_url <<<"postgres://reference:$(of reference_password)@pgbouncer:6432/reference"
-write database_direct_url <<<"postgres://reference:$(of reference_password)@postgres:5432/reference"
+write database_url <<<"postgres://reference_api:$(of reference_api_password)@pgbouncer:6432/reference"
+write database_direct_url <<<"postgres://reference_api:$(of reference_api_password)@postgres:5432/reference"
+write database_owner_url <<<"postgres://reference:$(of reference_password)@postgres:5432/reference"
 write redis_url <<<"redis://default:$(of redis_password)@redis:6379"
 write mysql_url <<<"mysql://reference:$(of mysql_password)@mysql:3306/reference"
 write mongodb_url <<<"mongodb://reference:$(of mongodb_password)@mongodb:27017/reference"

@@ -69,7 +69,7 @@ grep -E 'recovery stopping|last completed transaction|selected new timeline' /tm
 [[ -z $aside ]] || say "the former data is kept in ${aside##*/}"
 ask --dbname reference --file /usr/local/share/after-restore.sql
 # The passwords of the backup may be those of another machine, or from before a change.
-for role in postgres reference reference_owner pgbouncer exporter replicator; do
+for role in postgres reference reference_api pgbouncer exporter replicator; do
   secret=/run/secrets/${role/exporter/postgres_exporter}_password
   [[ -r $secret && $(ask --dbname postgres --command "SELECT 1 FROM pg_roles WHERE rolname = '$role'") == 1 ]] || continue
   PASSWORD=$(<"$secret") ask --dbname postgres --set "role=$role" >/dev/null <<'SQL'

@@ -4,6 +4,7 @@
 #
 #   database_url                                postgres://…, through PgBouncer where there is one
 #   database_direct_url, database_replica_url   database_url unless there are such files
+#   database_owner_url                          for the migrations; database_direct_url unless there is such a file
 #   redis_url, redis_api_password               for one Redis, for a Redis Cluster (overlays/redis-cluster)
 #   auth_tokens                                 name:sha256-of-the-token:scope, comma-separated
 set -euo pipefail
@@ -29,6 +30,7 @@ present() { # KEY FILE...: KEY and the first file that is there
 # Assigned first: a command that fails inside of an argument would go unseen.
 url=$(present database_url database_url)
 direct=$(present database_direct_url database_direct_url database_url)
+owner=$(present database_owner_url database_owner_url database_direct_url database_url)
 replica=$(present database_replica_url database_replica_url database_url)
 tokens=$(present auth_tokens auth_tokens)
 redis=()
@@ -37,6 +39,6 @@ for name in redis_url redis_api_password; do
 done
 ((${#redis[@]} > 0)) || present redis_url redis_url redis_api_password
 
-secret database "$url" "$direct" "$replica"
+secret database "$url" "$direct" "$owner" "$replica"
 secret redis "${redis[@]}"
 secret auth "$tokens"

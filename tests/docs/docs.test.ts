@@ -32,6 +32,19 @@ t.test('every link to a file has a target', async (t) => {
   }
 })
 
+t.test('every file that the threat model names exists, and each threat names a test', async (t) => {
+  const text = await readFile(join(root, 'docs/THREAT-MODEL.md'), 'utf8')
+  const files = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]+)*\.(?:ts|yaml))`/g)].map(([, file = '']) => file)
+  t.ok(files.length > 30)
+  for (const file of files) await t.resolves(access(join(root, file)), file)
+  const rows = text.split('\n').filter((line) => /^\| .* \|$/.test(line))
+  const threats = rows.filter((row) => row.split(' | ').length === 3 && !/^\| (threat|actor) /.test(row))
+  for (const row of threats.filter(
+    (each) => !/^\| (caller|process|server in|Redis, |operator|thief of a disk)/.test(each),
+  ))
+    t.match(row, /`[^`]+\.(test\.ts|yaml)` \|$/, row)
+})
+
 t.test('every pnpm script that a page names exists', async (t) => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const own = new Set(['exec', 'install', 'run', 'add'])

@@ -16,13 +16,16 @@ async function loseTheSlot(): Promise<boolean> {
     )
     await ask('SELECT pg_switch_wal()')
     await ask('CHECKPOINT')
-    return (await ask('SELECT wal_status FROM pg_replication_slots')) === 'lost'
+    return (await ask(`SELECT wal_status FROM pg_replication_slots WHERE slot_name <> 'backup'`)) === 'lost'
   }, 60_000)
 }
 
 const streams = () =>
   holdsWithin(
-    async () => (await ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")) === '1',
+    async () =>
+      (await ask(
+        `SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name LIKE 'postgres-%'`,
+      )) === '1',
     120_000,
   )
 

@@ -75,4 +75,6 @@ export const containerId = async (service: string) =>
 
 /** Whether the other node streams from the primary. */
 export const replicaStreams = async () =>
-  (await ask(`SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'`).catch(() => '0')) === '1'
+  (await ask(
+    `SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name LIKE 'postgres-%'`,
+  ).catch(() => '0')) === '1'

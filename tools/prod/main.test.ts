@@ -35,6 +35,8 @@ t.test('wrong arguments exit with 64, a message and the help text, and create no
     ['deploy --tag', "'--tag <value>' argument missing"],
     ['deploy --tag ../v2', "'../v2' is not an image tag"],
     ['failover now', "Unexpected argument 'now'"],
+    ['restore --to yesterday', "'yesterday' is not a time with an offset"],
+    ['restore --to 2026-11-29T10:15:00', 'is not a time with an offset'],
     ['token alice', 'An argument is missing: NAME write|admin'],
     ['token a:b write', "'a:b' is not a name"],
     ['token alice root', "The scope is write or admin, not 'root'"],
@@ -67,13 +69,33 @@ t.test('--help lists the commands', async (t) => {
   for (const line of [['--help'], ['-h']]) {
     const { code, stdout } = prod(t, ...line)
     t.equal(code, 0)
-    for (const command of ['up', 'down', 'status', 'logs', 'scale', 'deploy', 'failover', 'token'])
+    for (const command of [
+      'up',
+      'down',
+      'status',
+      'logs',
+      'scale',
+      'deploy',
+      'failover',
+      'token',
+      'backup',
+      'restore',
+    ])
       t.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
   }
 })
 
 t.test('without a production each command names the one that creates it', async (t) => {
-  for (const line of [['down'], ['status'], ['logs'], ['scale', '3'], ['deploy'], ['failover']]) {
+  for (const line of [
+    ['down'],
+    ['status'],
+    ['logs'],
+    ['scale', '3'],
+    ['deploy'],
+    ['failover'],
+    ['backup'],
+    ['restore'],
+  ]) {
     const { code, stderr } = prod(t, ...line)
     t.equal(code, 1)
     t.match(stderr, /^There is no production in .*: pnpm prod up creates one\n$/)
@@ -88,4 +110,11 @@ t.test('a token is shown once, and only its hash is stored', async (t) => {
   t.match(kept, /(^|,)alice:[0-9a-f]{64}:write$/)
   t.notOk(kept.includes(stdout.trim()))
   t.equal(statSync(state).mode & 0o777, 0o700, 'only the owner can read the folder')
+  // Readable for the users of the containers, and not writable.
+  for (const name of ['postgres_password', 'reference_api_password', 'database_owner_url', 'auth_tokens'])
+    t.equal(statSync(join(state, name)).mode & 0o777, 0o444, name)
+  const login = (name: string) => new URL(readFileSync(join(state, name), 'utf8')).username
+  for (const name of ['database_url', 'database_direct_url', 'database_replica_url'])
+    t.equal(login(name), 'reference_api', `${name} may not change a table`)
+  t.equal(login('database_owner_url'), 'reference')
 })

@@ -46,6 +46,7 @@ const PASSWORDS = [
   'postgres_password',
   'replicator_password',
   'reference_password',
+  'reference_api_password',
   'pgbouncer_password',
   'pgbouncer_stats_password',
   'redis_admin_password',
@@ -80,8 +81,10 @@ class FolderState implements State {
     // Containers mount this folder alone, so it may be open to other users: its parent is closed to them.
     mkdirSync(this.#path('state'), { recursive: true, mode: 0o755 })
     for (const name of PASSWORDS) this.#writeOnce(name, () => randomBytes(24).toString('base64url'))
-    const login = `postgres://reference:${this.#read('reference_password')}@pgbouncer:6432`
-    for (const [name, database] of Object.entries(URLS)) this.#writeOnce(name, () => `${login}/${database}`)
+    const login = (user: string) => `postgres://${user}:${this.#read(`${user}_password`)}@pgbouncer:6432`
+    for (const [name, database] of Object.entries(URLS))
+      this.#writeOnce(name, () => `${login('reference_api')}/${database}`)
+    this.#writeOnce('database_owner_url', () => `${login('reference')}/${URLS.database_direct_url}`)
     this.#writeOnce('redis_exporter_passwords', () => this.#exporterPasswords())
     // A token that no client knows, because the settings refuse an empty list.
     this.#writeOnce('auth_tokens', () => `unused:${hash('sha256', randomBytes(32))}:write`)

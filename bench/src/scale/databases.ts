@@ -33,7 +33,7 @@ export async function createScaledDatabase(
   const { users, products, orders } = stack.dataset
   const dataset = { users: users * factor, products, orders: orders * factor }
   const url = factor === 1 ? stack.databaseUrl : await createDatabase(stack, `times_${factor}`)
-  if (factor !== 1) await prepareDatabase(url, dataset, signal)
+  if (factor !== 1) await prepareDatabase(url, dataset, { signal })
   return { factor, dataset, url, plans: await explainAll(inDatabase(stack.superuserUrl, databaseName(url))) }
 }
 

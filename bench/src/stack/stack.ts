@@ -45,7 +45,7 @@ export async function startBenchStack(options: {
   try {
     const { databaseUrl, redisUrl, superuserUrl } = stack
     say(`migrating, seeding ${dataset.users} users, ${dataset.products} products, ${dataset.orders} orders`)
-    await prepareDatabase(databaseUrl, { ...dataset }, signal).catch((cause: Error) => {
+    await prepareDatabase(databaseUrl, { ...dataset }, { signal }).catch((cause: Error) => {
       throw signal?.aborted
         ? cause
         : new BenchError('STACK_FAILED', 'the database was not prepared', { cause })

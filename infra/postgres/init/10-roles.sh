@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs once, when the data folder is new: the roles, the database, and the function with which PgBouncer checks passwords.
 # Each password is in its secret; a role without a secret is not created, except the roles that the stack requires.
-#   reference_password           owner of the database `reference`, the login of the APIs; not a superuser
+#   reference_password           owner of the database `reference`, the login of the migrations; not a superuser
+#   reference_api_password       the login of the APIs, which may read and write the rows (the migrations grant it), no more
 #   pgbouncer_password           may run one function: the lookup of a login's scram secret
 #   postgres_exporter_password   reads statistics, nothing else (optional)
 #   replicator_password          streams to a replica (optional)
@@ -28,15 +29,17 @@ needed() {
 }
 
 needed reference_password
+needed reference_api_password
 needed pgbouncer_password
 role reference reference_password ''
+role reference_api reference_api_password ''
 role pgbouncer pgbouncer_password "CONNECTION LIMIT 10"
 
 sql --dbname postgres <<'SQL'
 CREATE DATABASE reference OWNER reference;
 -- Other roles cannot connect to it.
 REVOKE CONNECT, TEMPORARY ON DATABASE reference FROM PUBLIC;
-GRANT CONNECT ON DATABASE reference TO pgbouncer;
+GRANT CONNECT ON DATABASE reference TO pgbouncer, reference_api;
 GRANT pg_read_all_stats TO reference;
 -- Only a superuser may create it; later databases copy it from template1.
 \c template1

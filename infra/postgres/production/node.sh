@@ -78,6 +78,9 @@ if [[ $primary != "$NODE" ]]; then
   (watch_slot $$ &)
 fi
 
+# Any of the two nodes. The receiver of the backups reads the WAL as well, and has nothing that could be promoted.
+if [[ ${SYNCHRONOUS_STANDBY_NAMES:-} == '*' ]]; then SYNCHRONOUS_STANDBY_NAMES='"postgres-primary", "postgres-replica"'; fi
+
 # Off while the first data folder is created: no standby exists that could acknowledge.
 if [[ -s $PGDATA/PG_VERSION && -n ${SYNCHRONOUS_STANDBY_NAMES:-} ]]; then
   flags+=(-c "synchronous_standby_names=$SYNCHRONOUS_STANDBY_NAMES")

@@ -94,6 +94,12 @@ export const settings = {
     secret: true,
     fallback: undefined,
   }),
+  DATABASE_OWNER_URL: postgresUrl({
+    description:
+      'The owner of the tables, past PgBouncer, for db:migrate and db:seed alone. The user of DATABASE_URL may then only read and write rows.',
+    secret: true,
+    fallback: undefined,
+  }),
   DB_POOL_MAX: integer({
     description: 'Connections of the main pool.',
     unit: 'connections',

@@ -10,6 +10,7 @@ export {
 } from './errors.ts'
 export { type ExplainedStatement, explain } from './explain.ts'
 export { databaseSettings, warnOfSettings } from './from-config.ts'
+export { type GrantOptions, grantRows } from './grant.ts'
 export { createIdempotencyStore } from './idempotency-store.ts'
 export { createInstallationReader } from './installation.ts'
 export { type JsonList, jsonList, plainText } from './json-list.ts'

@@ -4,7 +4,7 @@ import { applyMigrations } from './migration-steps.ts'
 import { ROLE_SETTINGS } from './role-settings.ts'
 
 /** An arbitrary number. Nothing else in this database locks it. */
-const MIGRATION_LOCK = 7_202_611
+export const MIGRATION_LOCK = 7_202_611
 
 export interface MigrateOptions {
   /** Must reach Postgres itself: the lock belongs to a session, and PgBouncer divides one connection among sessions. */
@@ -28,10 +28,10 @@ export async function migrate(options: MigrateOptions): Promise<void> {
 }
 
 /**
- * Each time and not as a numbered migration: a dump and a copy by TEMPLATE keep the tables and lose these. Per
+ * Gives the role of this connection its settings. Each time and not as a numbered migration: a dump and a copy by TEMPLATE keep the tables and lose these. Per
  * database, so that migrations of two databases of one server never update the same catalog row.
  */
-async function setRoleSettings(client: postgres.Sql): Promise<void> {
+export async function setRoleSettings(client: postgres.Sql): Promise<void> {
   const rows = await client<{ setting: string }[]>`
     select unnest(setconfig) as setting from pg_db_role_setting
     where setrole = current_user::regrole and setdatabase = (select oid from pg_database where datname = current_database())`

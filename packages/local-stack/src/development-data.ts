@@ -21,18 +21,26 @@ export interface Rows {
  * Migrates every table, the job queue's too, and seeds empty tables. Like a deployment it runs the commands of the packages
  * that own the tables, so this package need not know them.
  *
- * @param signal ends the command that runs
+ * @param url as the owner of the tables
+ * @param options.apiUrl the role of the services, which may then read and write rows
+ * @param options.signal ends the command that runs
  * @returns the last line of the seed
  * @throws when a command fails, with its output
  */
-export async function prepareDatabase(url: string, rows?: Rows, signal?: AbortSignal): Promise<string> {
-  await run(url, signal, 'services/reference-api/src/commands/migrate.ts')
+export async function prepareDatabase(
+  url: string,
+  rows?: Rows,
+  { apiUrl, signal }: { apiUrl?: string; signal?: AbortSignal | undefined } = {},
+): Promise<string> {
+  const roles =
+    apiUrl === undefined ? { DATABASE_URL: url } : { DATABASE_URL: apiUrl, DATABASE_OWNER_URL: url }
+  await run(roles, signal, 'services/reference-api/src/commands/migrate.ts')
   const counts = Object.entries(rows ?? {}).flatMap(([name, count]) => [`--${name}`, `${count}`])
-  return run(url, signal, 'packages/shop/src/commands/seed.ts', ...counts)
+  return run({ DATABASE_URL: url }, signal, 'packages/shop/src/commands/seed.ts', ...counts)
 }
 
 async function run(
-  url: string,
+  urls: Record<string, string>,
   signal: AbortSignal | undefined,
   command: string,
   ...args: string[]
@@ -42,7 +50,7 @@ async function run(
     cwd: REPOSITORY_ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Nothing else from this environment: its DATABASE_DIRECT_URL would take precedence.
-    env: { PATH, HOME, DATABASE_URL: url },
+    env: { PATH, HOME, ...urls },
     ...(signal && { signal }),
   })
   const output = { stdout: '', stderr: '' }

@@ -23,8 +23,10 @@ export interface PostgresOptions {
 }
 
 export interface PostgresServer {
-  /** The database `reference` as its owner `reference`, not a superuser: for the services. */
+  /** The database `reference` as its owner `reference`, not a superuser: for migrations. */
   databaseUrl: string
+  /** The database `reference` as `reference_api`, which may read and write rows where `db:migrate` has granted it. */
+  apiUrl: string
   /** The database `postgres` as the superuser `postgres`. */
   superuserUrl: string
   port: number
@@ -79,13 +81,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const url = (role: string, database: string) =>
       `postgres://${role}:${password}@127.0.0.1:${port}/${database}`
     try {
-      await createOwner(url('postgres', 'postgres'), password)
+      await createRoles(url('postgres', 'postgres'), password)
     } catch (error) {
       await server.stop()
       throw error
     }
     return {
       databaseUrl: url('reference', 'reference'),
+      apiUrl: url('reference_api', 'reference'),
       superuserUrl: url('postgres', 'postgres'),
       port,
       pid: server.pid,
@@ -179,9 +182,12 @@ async function isReady(data: string, server: GuardedServer): Promise<boolean> {
   return Number(lines[0]) === server.pid && lines[7]?.trim() === 'ready'
 }
 
-async function createOwner(superuserUrl: string, password: string): Promise<void> {
+async function createRoles(superuserUrl: string, password: string): Promise<void> {
   const sql = postgres(superuserUrl, { max: 1, onnotice: () => {} })
   try {
+    // Also in a data folder from before this role.
+    const [api] = await sql`SELECT 1 FROM pg_roles WHERE rolname = 'reference_api'`
+    if (api === undefined) await sql.unsafe(`CREATE ROLE reference_api LOGIN PASSWORD '${password}'`)
     const [owner] = await sql`SELECT 1 FROM pg_database WHERE datname = 'reference'`
     if (owner !== undefined) return
     // Only a superuser may create the extension. Later databases copy it from template1.

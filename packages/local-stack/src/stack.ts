@@ -20,6 +20,8 @@ export interface StackOptions {
 export interface Stack {
   /** The database `reference` as its owner. */
   databaseUrl: string
+  /** The same as the role of the services, for a database that is prepared with it. */
+  apiUrl: string
   /** The database `postgres` as the superuser. */
   superuserUrl: string
   redisUrl?: string
@@ -64,10 +66,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await postgres.value.stop()
     throw cache.reason
   }
-  const { databaseUrl, superuserUrl } = postgres.value
+  const { databaseUrl, apiUrl, superuserUrl } = postgres.value
   const { REDIS_URL: redisUrl, REDIS_CLUSTER_NODES: redisClusterNodes } = cache.value.env
   return {
     databaseUrl,
+    apiUrl,
     superuserUrl,
     ...(redisUrl === undefined ? {} : { redisUrl }),
     ...(redisClusterNodes === undefined ? {} : { redisClusterNodes }),

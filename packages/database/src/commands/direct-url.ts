@@ -13,3 +13,8 @@ export function directUrl(): string {
   if (url === undefined) throw new SettingsError('DATABASE_DIRECT_URL or DATABASE_URL must be set')
   return url
 }
+
+/** The role that owns the tables: DATABASE_OWNER_URL, else as {@link directUrl}. */
+export function ownerUrl(): string {
+  return readSettings(['DATABASE_OWNER_URL']).DATABASE_OWNER_URL ?? directUrl()
+}

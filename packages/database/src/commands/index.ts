@@ -1,2 +1,2 @@
-export { directUrl } from './direct-url.ts'
+export { directUrl, ownerUrl } from './direct-url.ts'
 export { slowCommand } from './slow.ts'

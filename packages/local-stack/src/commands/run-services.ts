@@ -139,8 +139,8 @@ async function startServers(
     redis: plan.ownRedis,
   })
   opened.servers.push(stack.stop)
-  say(`migrated and seeded: ${await prepareDatabase(stack.databaseUrl)}`)
-  return stack.env
+  say(`migrated and seeded: ${await prepareDatabase(stack.databaseUrl, undefined, { apiUrl: stack.apiUrl })}`)
+  return { ...stack.env, DATABASE_URL: stack.apiUrl, DATABASE_OWNER_URL: stack.databaseUrl }
 }
 
 /** A clone has one Postgres, which one run at a time uses. */

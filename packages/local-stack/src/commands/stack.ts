@@ -44,8 +44,11 @@ async function runStack(options: StackOptions, seed: boolean): Promise<number> {
     throw error
   })
   try {
-    if (seed) say(`# ${await prepareDatabase(stack.databaseUrl)}`)
+    const { databaseUrl, apiUrl } = stack
+    if (seed) say(`# ${await prepareDatabase(databaseUrl, undefined, { apiUrl })}`)
     for (const [name, value] of Object.entries(stack.env)) process.stdout.write(`export ${name}='${value}'\n`)
+    if (seed)
+      say(`# a role that may only read and write rows, as that of the services in production: ${apiUrl}`)
     say(`# superuser: ${stack.superuserUrl}`)
     say('# Ctrl-C stops them')
     await interruption.signal

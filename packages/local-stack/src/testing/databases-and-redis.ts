@@ -11,8 +11,10 @@ export interface TestScope {
 }
 
 export interface TestDatabase {
-  /** The database as its owner `reference`, as a service gets it. */
+  /** The database as its owner `reference`, as migrations get it. */
   url: string
+  /** The same database as the role of the services, which may read and write rows; only of the template. */
+  apiUrl: string
   /** The same database as a superuser. */
   superuserUrl: string
   name: string
@@ -40,7 +42,13 @@ export async function testDatabase(t: TestScope, options: TestDatabaseOptions = 
   t.teardown(close)
   const source = from === 'template' ? await template() : 'template1'
   await copyDatabase(superuserUrl, source, name)
-  return { url: ownerUrl(superuserUrl, name), superuserUrl: withDatabase(superuserUrl, name), name, close }
+  return {
+    url: ownerUrl(superuserUrl, name),
+    apiUrl: apiUrl(superuserUrl, name),
+    superuserUrl: withDatabase(superuserUrl, name),
+    name,
+    close,
+  }
 }
 
 export interface TestRedis {
@@ -128,7 +136,7 @@ export async function redisCluster(
 export async function makeTemplate(superuserUrl: string, name: string): Promise<void> {
   await withAdmin(superuserUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} OWNER reference`))
   const url = ownerUrl(superuserUrl, name)
-  await prepareDatabase(url, templateRows)
+  await prepareDatabase(url, templateRows, { apiUrl: apiUrl(superuserUrl, name) })
 }
 
 /** The name of the template under `pnpm test`. */
@@ -195,6 +203,8 @@ async function dropDatabase(url: string, name: string): Promise<void> {
 const withDatabase = (url: string, name: string): string =>
   Object.assign(new URL(url), { pathname: `/${name}` }).href
 
-// The superuser and the owner of a local stack have the same password.
-const ownerUrl = (superuserUrl: string, name: string): string =>
-  Object.assign(new URL(withDatabase(superuserUrl, name)), { username: 'reference' }).href
+// The roles of a local stack have the same password.
+const urlAs = (username: string) => (superuserUrl: string, name: string) =>
+  Object.assign(new URL(withDatabase(superuserUrl, name)), { username }).href
+const ownerUrl = urlAs('reference')
+const apiUrl = urlAs('reference_api')

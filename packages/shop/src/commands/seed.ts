@@ -1,5 +1,5 @@
 import { action, integer, runCommand, UsageError } from '@reference/cli'
-import { directUrl } from '@reference/database/commands'
+import { ownerUrl } from '@reference/database/commands'
 import { DEFAULT_COUNTS, type SeedProgress, seed } from '../seed.ts'
 
 const MAX_ROWS = 100_000_000
@@ -12,10 +12,10 @@ await runCommand(
   action({
     summary: 'Fill an empty database with the same rows each time.',
     options: { users: rows('users'), products: rows('products'), orders: rows('orders') },
-    details: `Connects to DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL, which needs its tables (pnpm db:migrate). Does
+    details: `Connects to DATABASE_OWNER_URL, else DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL, which needs its tables (pnpm db:migrate). Does
 nothing when there are rows. Exit code 0, 1 when it failed, 64 for wrong arguments, 78 without a URL.`,
     async run(counts) {
-      const url = directUrl()
+      const url = ownerUrl()
       const bar = createProgressBar(process.stderr)
       const startedAt = performance.now()
       const result = await seed({ url, ...counts, onProgress: bar.show })

@@ -28,7 +28,8 @@ export async function startApi(
 ): Promise<TestApi> {
   const database = given ?? (await testDatabase(t))
   const config = loadConfig(SERVICES['parallel-api'], {
-    DATABASE_URL: database.url,
+    // As in production, a role that may only read and write rows.
+    DATABASE_URL: database.apiUrl,
     UPSTREAM_URL: 'http://127.0.0.1:1',
     LOG_LEVEL: 'silent',
     WORKER_THREADS: '1',

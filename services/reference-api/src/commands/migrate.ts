@@ -1,13 +1,15 @@
 import { action, runCommand } from '@reference/cli'
 import { loadConfigOrExit } from '@reference/config'
-import { migrateJobs } from '@reference/jobs'
+import { grantRows } from '@reference/database'
+import { JOBS_SCHEMA, migrateJobs } from '@reference/jobs'
 import { migrate } from '@reference/shop'
 import { SERVICES } from '@reference/shop/services'
 import { withVaultSecretsOrExit } from '@reference/systems'
 
 const DETAILS = `
 Does nothing when the schema is the newest. Several may run at once.
-Connects to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL.
+Connects to DATABASE_OWNER_URL, else to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL. With DATABASE_OWNER_URL
+the user of the other URLs gets the right to read and write rows, and no other.
 Exit code 0, 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
 
@@ -17,12 +19,13 @@ await runCommand(
     summary: 'Bring the tables of the services and of the job queue to the newest schema.',
     details: DETAILS,
     async run() {
-      const { databaseDirectUrl: url } = loadConfigOrExit(
+      const { databaseDirectUrl: url, databaseOwnerUrl: ownerUrl = url } = loadConfigOrExit(
         SERVICES['reference-api'],
         await withVaultSecretsOrExit(),
       )
-      await migrate({ url })
-      await migrateJobs({ directUrl: url })
+      await migrate({ url: ownerUrl })
+      await migrateJobs({ directUrl: ownerUrl })
+      await grantRows({ ownerUrl, url, schemas: ['public', JOBS_SCHEMA] })
       process.stdout.write('The schema is the newest.\n')
       return 0
     },

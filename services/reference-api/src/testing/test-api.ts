@@ -73,7 +73,8 @@ export async function startApi(
   const database = on?.database ?? (await testDatabase(t))
   const redis = withRedis ? (on?.redis ?? (await testRedis(t, { own: true }))) : undefined
   const config = loadConfig(SERVICES['reference-api'], {
-    DATABASE_URL: database.url,
+    // As in production, a role that may only read and write rows.
+    DATABASE_URL: database.apiUrl,
     REDIS_URL: redis?.url,
     LOG_LEVEL: 'silent',
     WORKER_THREADS: '1',
