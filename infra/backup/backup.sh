@@ -87,7 +87,7 @@ base() {
   rm -rf "$archive"/base/.*.part
   mkdir -p "$part" "$archive/wal"
   log=$part/log
-  pg_basebackup --host "$primary" --username replicator --no-password --pgdata - --format tar --wal-method none \
+  pg_basebackup --host "$primary" --username replicator --no-password --pgdata - --format tar --wal-method fetch \
     --checkpoint fast --verbose --label "$id" 2>"$log" | gzip -1 | encrypt >"$part/base.tar.gz.age" || {
     cat "$log" >&2
     return 1
@@ -95,8 +95,9 @@ base() {
   start=$(sed -nE 's/.*start point: ([0-9A-F/]+) on timeline ([0-9]+).*/\1 \2/p' "$log")
   end=$(sed -nE 's/.*end point: ([0-9A-F/]+).*/\1/p' "$log")
   timeline=${start#* } start=${start% *}
+  [[ -n $start && -n $end ]] || { cat "$log" >&2; return 1; }
   rm "$log"
-  # Without the WAL up to its end the copy is not consistent.
+  # Its own WAL makes it consistent; what follows must be stored, too.
   await_wal "$(segment "$timeline" "$end")" || return 1
   cat >"$part/info" <<INFO
 began=$began
@@ -203,6 +204,8 @@ health() {
   local newest
   kill -0 "$(cat /tmp/receiver.pid 2>/dev/null)" 2>/dev/null || { echo 'no WAL is received'; return 1; }
   (($(date +%s) - $(stat --format %Y "$beat") < 60)) || { echo 'no WAL was stored for a minute'; return 1; }
+  # One that is being taken may take hours.
+  ! compgen -G "$archive/base/.*.part" >/dev/null || return 0
   newest=$(bases | tail --lines=1)
   [[ -n $newest ]] || { echo 'there is no base backup'; return 1; }
   (($(date +%s) - $(field "$newest" ended) < 2 * interval_hours * 3600)) || { echo 'the newest base backup is old'; return 1; }

@@ -13,7 +13,9 @@ const SERVICES = ['reference-api', 'parallel-api', 'pgbouncer', 'backup']
 const SECRET_NAME =
   /(^|\/)(\.env[^/]*|\.git|\.npmrc|\.netrc|\.docker|\.aws|\.ssh|id_[a-z0-9]+|secrets|[^/]+\.(key|p12|pfx|jks|kdbx))(\/|$)/
 /** With the first line of its content: programs name the marker alone. */
-const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/=]{40}/
+const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/=]{40}/g
+/** Debian's package ssl-cert makes it in every image of Postgres; nothing uses it. */
+const SNAKEOIL = 'etc/ssl/private/ssl-cert-snakeoil.key'
 
 /** The secrets of this production, as they would stand in a layer. */
 function secretsOf(folder: string): Map<string, string> {
@@ -68,7 +70,8 @@ for (const service of SERVICES) {
         [],
       )
       const content = readFileSync(layer, 'latin1')
-      t.notMatch(PRIVATE_KEY.exec(content)?.[0], /BEGIN/)
+      const snakeoil = names.filter((name) => name.endsWith(SNAKEOIL)).length
+      t.equal(content.match(PRIVATE_KEY)?.length ?? 0, snakeoil, 'no private key')
       for (const [name, secret] of secrets) t.notOk(content.includes(secret), `${name} is not in a layer`)
     }
   })
