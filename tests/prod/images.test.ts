@@ -62,9 +62,10 @@ for (const service of SERVICES) {
 
     const secrets = secretsOf(production.state.folder)
     t.ok(secrets.size > 5)
+    let files = 0
     for (const layer of layersOf(image, t.testdir())) {
       const names = filesIn(layer).map(({ name }) => name)
-      t.ok(names.length > 0, 'the layer was read')
+      files += names.length
       t.same(
         names.filter((name) => SECRET_NAME.test(name) && !/^(usr|etc)\/.*ssl\//.test(name)),
         [],
@@ -74,6 +75,7 @@ for (const service of SERVICES) {
       t.equal(content.match(PRIVATE_KEY)?.length ?? 0, snakeoil, 'no private key')
       for (const [name, secret] of secrets) t.notOk(content.includes(secret), `${name} is not in a layer`)
     }
+    t.ok(files > 1000, 'the layers were read')
   })
 
   t.test(`${service}: no file gains rights when it runs`, async (t) => {
