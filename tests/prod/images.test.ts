@@ -36,15 +36,15 @@ function layersOf(image: string, folder: string): string[] {
     .filter((file) => statSync(file).size > 0)
 }
 
-/** `-rwsr-xr-x root/root 1234 2026-01-01 00:00 usr/bin/su` */
-function filesIn(layer: string): { mode: string; name: string }[] {
+/** Lines are `-rwsr-xr-x root/root 1234 2026-01-01 00:00 usr/bin/su`; folders are left out. */
+function filesIn(layer: string): string[] {
   const { stdout } = spawnSync('tar', ['--list', '--verbose', '--file', layer], {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   })
   return stdout.split('\n').flatMap((line) => {
     const [, mode = '', name = ''] = /^(\S+) \S+ +\S+ \S+ \S+ (.+?)(?: -> .*| link to .*)?$/.exec(line) ?? []
-    return mode === '' ? [] : [{ mode, name }]
+    return mode === '' || mode.startsWith('d') ? [] : [name]
   })
 }
 
@@ -64,7 +64,7 @@ for (const service of SERVICES) {
     t.ok(secrets.size > 5)
     let files = 0
     for (const layer of layersOf(image, t.testdir())) {
-      const names = filesIn(layer).map(({ name }) => name)
+      const names = filesIn(layer)
       files += names.length
       t.same(
         names.filter((name) => SECRET_NAME.test(name) && !/^(usr|etc)\/.*ssl\//.test(name)),
