@@ -40,7 +40,7 @@ const VOLUMES = [
   'secret',
 ]
 
-/** The pods of a manifest: its own, or those that it makes. */
+/** The pods of a manifest: its own, or the pods that it makes. */
 export function podsOf(manifest: Manifest): Pod[] {
   const spec = manifest.spec as
     | { template?: { spec: Pod }; jobTemplate?: { spec: { template: { spec: Pod } } } }

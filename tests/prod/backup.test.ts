@@ -65,7 +65,7 @@ t.test(
     const lost = await enqueue({ when: 'after' })
     for (const user of USERS) {
       const isCached = async () => (await nameOf(user)) === 'after'
-      t.ok(await holdsWithin(isCached, 10_000), 'the cache holds what comes after the moment')
+      t.ok(await holdsWithin(isCached, 10_000), 'the cache holds the later row')
     }
 
     const node = production.state.primary()
