@@ -153,6 +153,8 @@ export function environmentOf(container: Container, manifests: Manifest[]): Labe
 export function composeEnvironments(): Record<string, Labels> {
   const { services } = parse(readFileSync(join(root, 'docker-compose.prod.yml'), 'utf8'), {
     merge: true,
+    // The file has more aliases than the limit against hostile files allows.
+    maxAliasCount: -1,
   }) as {
     services: Record<string, { environment?: Record<string, string | number> }>
   }

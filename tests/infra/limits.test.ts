@@ -31,7 +31,7 @@ function configOf(environment: Record<string, unknown>) {
 }
 
 t.test('production on one machine limits each client, in nginx and in the APIs', async (t) => {
-  const compose = parse(await read('docker-compose.prod.yml'), { merge: true })
+  const compose = parse(await read('docker-compose.prod.yml'), { merge: true, maxAliasCount: -1 })
   const nginx = compose.services.nginx.environment
   for (const name of ['reference-api', 'parallel-api']) {
     const config = configOf(compose.services[name].environment)

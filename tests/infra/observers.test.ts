@@ -13,7 +13,7 @@ interface Tree {
   [name: string]: Tree | Tree[] | string | number | boolean | null
 }
 // biome-ignore lint/suspicious/noExplicitAny: configuration of four programs, compared name by name
-const yaml = (path: string): any => parse(read(path), { merge: true })
+const yaml = (path: string): any => parse(read(path), { merge: true, maxAliasCount: -1 })
 
 const loki = yaml('infra/loki/loki.yml')
 const tempo = yaml('infra/tempo/tempo.yml')

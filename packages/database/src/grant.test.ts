@@ -61,7 +61,6 @@ t.test('it cannot change a table, create anything, or see other schemas', async 
     'create index on users (name)',
     'create trigger t before insert on users for each row execute function now()',
     'create policy p on users',
-    'grant select on users to public',
     'select rolpassword from pg_authid',
     'select * from pg_shadow',
     'select * from drizzle.__drizzle_migrations',
