@@ -19,16 +19,14 @@ const post = (url: string, body: string | ReadableStream, signal?: AbortSignal) 
 t.test('bodies that are parsed into many objects do not end a process with a small heap', async (t) => {
   // As in production: 250 MB.
   const { url, child } = await startProcess(t, { NODE_OPTIONS: '--max-old-space-size=250' })
-  for (let round = 0; round < 2; round++) {
-    const answers = await Promise.all(Array.from({ length: 12 }, () => post(`${url}/body`, objects)))
-    const statuses = answers.map(({ status }) => status)
-    t.ok(statuses.includes(200), `some are answered: ${statuses}`)
-    t.ok(statuses.includes(503), `the others are refused: ${statuses}`)
-    const refused = answers.find(({ status }) => status === 503)
-    t.equal(refused?.headers.get('retry-after'), '1')
-    t.match(await refused?.json(), { code: 'TOO_MANY_BODIES' })
-    t.equal(child.exitCode, null)
-  }
+  const answers = await Promise.all(Array.from({ length: 12 }, () => post(`${url}/body`, objects)))
+  const statuses = answers.map(({ status }) => status)
+  t.ok(statuses.includes(200), `some are answered: ${statuses}`)
+  t.ok(statuses.includes(503), `the others are refused: ${statuses}`)
+  const refused = answers.find(({ status }) => status === 503)
+  t.equal(refused?.headers.get('retry-after'), '1')
+  t.match(await refused?.json(), { code: 'TOO_MANY_BODIES' })
+  t.equal(child.exitCode, null)
   t.equal((await post(`${url}/body`, objects)).status, 200, 'one at a time is answered')
 })
 

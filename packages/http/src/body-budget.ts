@@ -33,9 +33,16 @@ export class BodyBudget {
     return this.#bytes
   }
 
-  /** The hook of routes that take a body, after tokens and rate limits were checked. */
-  readonly admit: preParsingHookHandler = (request, reply, payload, done) => {
+  /**
+   * The hook of routes that take a body, after tokens and rate limits were checked. A client that waits for permission to send its
+   * body (`expect: 100-continue`) gets it here.
+   */
+  readonly admit: preParsingHookHandler = (request, reply, payload, passOn) => {
     const { headers } = request.raw
+    const done: typeof passOn = (error, accepted) => {
+      if (!error && headers.expect !== undefined) reply.raw.writeContinue()
+      passOn(error, accepted)
+    }
     if (headers['transfer-encoding'] === undefined) {
       const length = Number(headers['content-length'] ?? 0)
       // Fastify refuses what is over the limit of one body.
@@ -47,10 +54,10 @@ export class BodyBudget {
     }
     reply.raw.once('close', () => this.#release(request))
     const counted = new Transform({
-      transform: (chunk: Buffer, _encoding, passOn) => {
+      transform: (chunk: Buffer, _encoding, next) => {
         const refusal = this.#hold(request, chunk.length)
-        if (refusal) passOn(refusal)
-        else passOn(null, chunk)
+        if (refusal) next(refusal)
+        else next(null, chunk)
       },
     })
     payload.on('error', (error) => counted.destroy(error))

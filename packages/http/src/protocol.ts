@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { AppError } from '@reference/errors'
 
-/** The only expectation of the standard (RFC 9110, 10.1.1); Node answers it before it emits the request. */
+/** The only expectation of the standard (RFC 9110, 10.1.1); `BodyBudget` answers it. */
 const CONTINUE = /(?:^|\W)100-continue(?:\W|$)/i
 
 /** A name or an address, and perhaps a port. */

@@ -26,6 +26,16 @@ t.test('without a route or with a wrong method the body is not parsed', async (t
   }
 })
 
+t.test('a client that asks first sends no body to be refused', async (t) => {
+  const { raw } = await testServer(t)
+  const ask = (start: string) =>
+    `${start} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 12\r\nexpect: 100-continue\r\n`
+  t.match(await raw(`${ask('POST /nope')}\r\n`), /^HTTP\/1.1 404 .*\r\nconnection: close\r\n/is)
+  t.match(await raw(`${ask('PUT /users/7')}\r\n`), /^HTTP\/1.1 405 /)
+  const sent = await raw(`${ask('POST /users')}connection: close\r\n\r\n{"name":"a"}`)
+  t.match(sent, /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 201 /)
+})
+
 t.test('a chunked body without a route is discarded up to a limit', async (t) => {
   const { raw, port } = await testServer(t)
   const head =

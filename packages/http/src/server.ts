@@ -233,6 +233,8 @@ function createFastify(
   }) as unknown as App
   // Without a listener Node answers 417 without a body. Emitted as a request, protocolFault() refuses it with one.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  // Without a listener Node asks for the body at once. BodyBudget asks for it when the request is not refused.
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response))
   return app
 }
 
