@@ -160,7 +160,7 @@ export class RateLimiter {
   async #share(): Promise<void> {
     const shared = this.#options.shared?.()
     // An idle process sends nothing to Redis.
-    if (shared === undefined || this.#isSharing || this.#clients.size === 0) return
+    if (shared === undefined || this.#isSharing || Date.now() >= this.#endsAt) return
     this.#isSharing = true
     try {
       await this.#count(shared)
