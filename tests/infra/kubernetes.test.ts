@@ -127,12 +127,21 @@ t.test(
     const redis = ['REDIS_URL_FILE', 'REDIS_CLUSTER_NODES', 'REDIS_USERNAME', 'REDIS_PASSWORD_FILE']
     // A cluster configures traces itself; the heap limit comes from the image.
     const traces = ['NODE_OPTIONS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER_ARG']
+    // nginx limits clients before the APIs do, and passes on the calls between them; an Ingress does neither.
+    const limits = ['RATE_LIMIT_EXEMPT', 'RATE_LIMIT_RPS']
     const different: Record<string, string[]> = {
       // Endpoints are updated later than Docker's DNS, so the shutdown delay differs. WORKER_THREADS would follow the node's CPUs.
-      'reference-api': [...redis, ...traces, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
+      'reference-api': [...redis, ...traces, ...limits, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
       // The pod has memory for the default cache, and calls the Service instead of nginx.
-      'parallel-api': [...redis, ...traces, 'CACHE_L1_MAX_BYTES', 'SHUTDOWN_DELAY_MS', 'UPSTREAM_URL'],
-      worker: [...redis, ...traces, 'WORKER_THREADS'],
+      'parallel-api': [
+        ...redis,
+        ...traces,
+        ...limits,
+        'CACHE_L1_MAX_BYTES',
+        'SHUTDOWN_DELAY_MS',
+        'UPSTREAM_URL',
+      ],
+      worker: [...redis, ...traces, ...limits, 'WORKER_THREADS'],
       migrate: [],
     }
     const { manifests } = render('base')
