@@ -65,7 +65,7 @@ t.test(
 
     await t.test('the API speaks to Postgres through the pool, the superuser does not', async (t) => {
       const pools = await psql('pgbouncer', '6432', 'SHOW POOLS', 'pgbouncer_stats', 'pgbouncer')
-      t.match(pools, /^reference\|reference\|[1-9].*\|transaction\|/m, 'its clients are in the pool')
+      t.match(pools, /^reference\|reference_api\|[1-9].*\|transaction\|/m, 'its clients are in the pool')
       await t.rejects(psql('pgbouncer', '6432', 'SELECT 1', 'postgres'), {
         message: /no such user|authentication failed/,
       })

@@ -30,8 +30,8 @@ function queryThroughPool(
   database: string,
   sql: string,
 ): Promise<string> {
-  const script = `PGPASSWORD=$(</run/secrets/reference_password) exec timeout 10 psql -qtA -h pgbouncer -p 6432 -U reference -d "$0" -c "$1"`
-  return production.exec(inside, ['bash', '-c', script, database, sql])
+  const script = `PGPASSWORD=$(</run/secrets/"$0"_password) exec timeout 10 psql -qtA -h pgbouncer -p 6432 -U "$0" -d "$1" -c "$2"`
+  return production.exec(inside, ['bash', '-c', script, production.state.apiUser(), database, sql])
 }
 
 /**

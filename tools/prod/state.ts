@@ -35,6 +35,8 @@ export interface State {
   failover(): PostgresNode | undefined
   setFailover(next: PostgresNode | undefined): void
   addToken(name: string, sha256: string, scope: string): void
+  /** The login of the APIs: another pool of PgBouncer, for the owner of the tables, would hold connections of its own. */
+  apiUser(): string
   hasBackupKey(): boolean
   /** @param recipient the public part, which encrypts */
   setBackupKey(identity: string, recipient: string): void
@@ -145,6 +147,10 @@ class FolderState implements State {
       .split(',')
       .filter((entry) => !entry.startsWith(`${name}:`))
     this.#rewrite('auth_tokens', [...others, `${name}:${sha256}:${scope}`].join(','))
+  }
+
+  apiUser(): string {
+    return new URL(this.#read('database_url')).username
   }
 
   hasBackupKey(): boolean {
