@@ -63,7 +63,7 @@ t.test('failed requests and lost connections are counted as errors', async (t) =
     if (count % 10 === 0) request.socket.destroy()
     else response.writeHead(count % 10 === 5 ? 503 : 200).end()
   })
-  const { sent, errors } = await openLoop({
+  const { sent, errors, failures } = await openLoop({
     origin,
     ratePerSecond: 200,
     durationMs: 500,
@@ -71,6 +71,49 @@ t.test('failed requests and lost connections are counted as errors', async (t) =
   })
   t.equal(sent, 100)
   t.ok(errors >= 18 && errors <= 22, `${errors} errors`)
+  const { connection = 0, 503: unavailable = 0, ...others } = failures
+  t.ok(connection >= 9 && unavailable >= 9, `${connection} lost, ${unavailable} refused`)
+  t.same([connection + unavailable, others], [errors, {}])
+})
+
+t.test(
+  'a request that gets no reply within its limit counts as a timeout, and delays no other',
+  async (t) => {
+    let count = 0
+    const origin = await listen(t, (_request, response) => {
+      if (++count % 10 !== 0) response.end()
+    })
+    const { sent, failures, histogram } = await openLoop({
+      origin,
+      ratePerSecond: 200,
+      durationMs: 500,
+      requests: [{ path: '/' }],
+      timeoutMs: 400,
+    })
+    const { p50, max } = percentilesOf(mergeHistograms([histogram]))
+    t.equal(sent, 100)
+    t.ok((failures.timeout ?? 0) >= 9 && (failures.timeout ?? 0) <= 11, JSON.stringify(failures))
+    t.ok(max >= 400 && p50 < 400, `p50 ${p50} ms, at most ${max} ms`)
+  },
+)
+
+t.test('requests are spread over replicas, and go to the others when one is dead', async (t) => {
+  const counts = [0, 0]
+  const count = (index: number) =>
+    listen(t, (_request, response) => {
+      counts[index] = (counts[index] ?? 0) + 1
+      response.end()
+    })
+  const [first, second] = [await count(0), await count(1)]
+  const load = { ratePerSecond: 200, durationMs: 500, requests: [{ path: '/' }] }
+  const both = await openLoop({ ...load, origin: first, otherOrigins: [second] })
+  t.same([both.sent, both.errors], [100, 0])
+  t.ok(
+    counts.every((each) => each >= 30),
+    `each gets its part: ${counts}`,
+  )
+  const one = await openLoop({ ...load, origin: 'http://127.0.0.1:1', otherOrigins: [second] })
+  t.ok((one.failures.connection ?? 0) > 0 && one.errors < 60, `${one.errors} of 100 failed`)
 })
 
 t.test('replies are counted by x-cache, requests are sent in order', async (t) => {

@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { BalancedPool, type Dispatcher, Pool } from 'undici'
 import { createHistogram, encodeHistogram } from '../stats/histogram.ts'
 import { monotonicMs, pace } from './pacer.ts'
 import type { Request } from './request.ts'
@@ -6,6 +6,8 @@ import type { Request } from './request.ts'
 export interface OpenLoopOptions {
   /** Such as `http://127.0.0.1:8000`. */
   readonly origin: string
+  /** Replicas beside `origin`: requests are spread over all of them, as a balancer does. */
+  readonly otherOrigins?: readonly string[]
   readonly ratePerSecond: number
   readonly durationMs: number
   /** Sent in this order, then again from the first. */
@@ -18,6 +20,8 @@ export interface OpenLoopOptions {
 export interface OpenLoopResult {
   readonly sent: number
   readonly errors: number
+  /** Requests that failed, by reason: a status such as `503`, `timeout`, or `connection` for one that was refused or lost. */
+  readonly failures: Readonly<Record<string, number>>
   /** Encoded HDR histogram of microseconds from the due time of a request to the end of its reply. */
   readonly histogram: string
   /** How late the generator sent its requests: its own share of every latency, in milliseconds. */
@@ -27,8 +31,9 @@ export interface OpenLoopResult {
 }
 
 interface Reply {
-  readonly failed: boolean
-  readonly tier: string | undefined
+  /** Why it failed, as in `OpenLoopResult.failures`. */
+  readonly failure?: string
+  readonly tier?: string
 }
 
 const MAX_LATENCY_US = 120_000_000
@@ -40,13 +45,8 @@ const MAX_LATENCY_US = 120_000_000
  * closed loop would send one slow request and pause (coordinated omission).
  */
 export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult> {
-  const { origin, ratePerSecond, durationMs, requests, maxConnections = 256, timeoutMs = 30_000 } = options
-  const pool = new Pool(origin, {
-    connections: maxConnections,
-    pipelining: 1,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-  })
+  const { ratePerSecond, durationMs, requests, maxConnections = 256 } = options
+  const pool = openPool(options, maxConnections)
   const requestAt = (index: number): Request => requests[index % requests.length] ?? { path: '/' }
   // Connections open before the first request is due: a handshake is no part of the steady state.
   await Promise.all(Array.from({ length: Math.min(maxConnections, 8) }, () => send(pool, requestAt(0))))
@@ -54,13 +54,17 @@ export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult
   const latencies = createHistogram()
   const lags = createHistogram()
   const cache: Record<string, number> = {}
+  const failures: Record<string, number> = {}
   const pending = new Set<Promise<void>>()
   let sent = 0
   let errors = 0
   const sendAndRecord = async (request: Request, dueMs: number): Promise<void> => {
-    const { failed, tier } = await send(pool, request)
+    const { failure, tier } = await send(pool, request)
     latencies.recordValue(Math.min(MAX_LATENCY_US, microsecondsSince(dueMs)))
-    if (failed) errors++
+    if (failure !== undefined) {
+      errors++
+      failures[failure] = (failures[failure] ?? 0) + 1
+    }
     if (tier !== undefined) cache[tier] = (cache[tier] ?? 0) + 1
   }
   await pace({
@@ -78,6 +82,7 @@ export async function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult
   return {
     sent,
     errors,
+    failures,
     histogram: encodeHistogram(latencies),
     lagP99Ms: lags.getValueAtPercentile(99) / 1000,
     cache,
@@ -88,24 +93,38 @@ function microsecondsSince(ms: number): number {
   return Math.max(1, Math.round((monotonicMs() - ms) * 1000))
 }
 
+function openPool(options: OpenLoopOptions, connections: number): Pool | BalancedPool {
+  const { origin, otherOrigins = [], timeoutMs = 30_000 } = options
+  const limits = { connections, pipelining: 1, headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
+  return otherOrigins.length === 0
+    ? new Pool(origin, limits)
+    : new BalancedPool([origin, ...otherOrigins], limits)
+}
+
 /** Resolves at the end of the reply; never rejects. */
-function send(pool: Pool, { method = 'GET', path, headers, body }: Request): Promise<Reply> {
+function send(pool: Dispatcher, { method = 'GET', path, headers, body }: Request): Promise<Reply> {
   return new Promise((resolve) => {
-    let failed = false
-    let tier: string | undefined
+    let reply: Reply = {}
     pool.dispatch(
       { method, path, headers: headers ?? null, body: body ?? null },
       {
         onRequestStart: () => {},
         onResponseStart: (_controller, statusCode, replyHeaders) => {
-          failed = statusCode >= 400
-          const header = replyHeaders['x-cache']
-          if (typeof header === 'string') tier = header
+          const tier = replyHeaders['x-cache']
+          reply = {
+            ...(statusCode >= 400 && { failure: String(statusCode) }),
+            ...(typeof tier === 'string' && { tier }),
+          }
         },
         onResponseData: () => {},
-        onResponseEnd: () => resolve({ failed, tier }),
-        onResponseError: () => resolve({ failed: true, tier }),
+        onResponseEnd: () => resolve(reply),
+        onResponseError: (_controller, error) => resolve({ ...reply, failure: failureOf(error) }),
       },
     )
   })
+}
+
+function failureOf(error: Error): string {
+  const isTimeout = 'code' in error && /^UND_ERR_(HEADERS|BODY)_TIMEOUT$/.test(String(error.code))
+  return isTimeout ? 'timeout' : 'connection'
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 
 const TICK_MS = 10
@@ -73,6 +73,16 @@ export function treeCpuMs(root: number): number {
   const sum = (pid: number): number =>
     (used.get(pid) ?? 0) + (children.get(pid) ?? []).reduce((total, child) => total + sum(child), 0)
   return sum(root)
+}
+
+/** The processes that this one has started and that still run. */
+export function childrenOf(pid: number): number[] {
+  if (IS_LINUX)
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((each) => statOf(each)?.parent === pid)
+  const { stdout } = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+  return stdout.split('\n').filter(Boolean).map(Number)
 }
 
 /** Number of connections that this machine has opened since its start; undefined off Linux. */

@@ -9,6 +9,7 @@ import {
   effectOf,
   effectOfBoots,
   effectOfTurns,
+  effectWithinBoot,
   geometricMean,
   mean,
   median,
@@ -55,6 +56,18 @@ t.test('a ratio and its inverse are equally far from no effect', async (t) => {
   t.ok(Math.abs(up.low * down.high - 1) < 1e-12)
   t.ok(Math.abs(up.p - down.p) < 1e-12)
   t.ok(up.low > 1.15 && up.low < up.ratio && up.high < 1.35)
+})
+
+t.test('the interval within a boot contains the true ratio in about 95 of 100 boots', async (t) => {
+  t.equal(effectWithinBoot([1, 1.1, 0.9]), undefined)
+  const random = createRandom(20_261_129)
+  const boots = 1000
+  const covered = Array.from({ length: boots }, () => {
+    const ratios = Array.from({ length: 40 }, () => Math.exp(0.3 + 0.05 * gaussian(random)))
+    const effect = effectWithinBoot(ratios)
+    return effect !== undefined && effect.low < Math.exp(0.3) && effect.high > Math.exp(0.3)
+  }).filter(Boolean).length
+  t.ok(covered > 0.925 * boots && covered < 0.97 * boots, `${covered} of ${boots}`)
 })
 
 t.test('one boot has no verdict', async (t) => {
