@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ConnectError, openConnection, type PostgresServer } from '@reference/postgres'
+import { ConnectError, type OpenedConnection, openConnection, type PostgresServer } from '@reference/postgres'
 
 /** The options of postgres.js that it reads again for each start message, and does not declare. */
 export interface StartOptions {
@@ -10,7 +10,7 @@ export interface StartOptions {
 /** The sockets of one client of postgres.js. */
 export interface Sockets {
   /** For the option `socket` of postgres.js. */
-  open(options: StartOptions): Promise<Duplex>
+  open(options: StartOptions): Promise<OpenedConnection['socket'] | Socket>
   count(): number
   isEnded(): boolean
   /** Destroys all sockets; later ones fail. */

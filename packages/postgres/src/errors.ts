@@ -34,3 +34,21 @@ export function isLoginRefusal(error: unknown): boolean {
   if (severity === 'FATAL' || severity === 'PANIC') return true
   return typeof code === 'string' && code.length === 5 && (REFUSAL_CLASSES.test(code) || REFUSALS.has(code))
 }
+
+/**
+ * SQLSTATE of a server that cannot do its work now, in a session that goes on: its disk, memory or limits are exhausted (53), an
+ * operator intervened (57), its files cannot be read or written (58), its configuration cannot be read (F0), it lost a snapshot that
+ * it needed (72), or it does not know how a transaction ended (40000, 40003). Corruption and internal errors (XX) and exceeded
+ * limits of a statement (54) are not among them: the same request meets them again.
+ */
+const UNABLE_CLASSES = /^(53|57|58|F0|72)/
+const UNABLE = new Set(['40000', '40003'])
+
+/** Whether the server reports that it cannot do its work now, as opposed to an error of the statement. See `UNABLE_CLASSES`. */
+export function isServerUnable(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
+  // A code of Node, such as EPIPE, can have five characters too.
+  if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return false
+  // 57014: a statement was cancelled, or reached its time limit.
+  return code !== '57014' && (UNABLE_CLASSES.test(code) || UNABLE.has(code))
+}

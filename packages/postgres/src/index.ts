@@ -1,6 +1,6 @@
-export { ConnectError, isLoginRefusal, UrlError } from './errors.ts'
+export { ConnectError, isLoginRefusal, isServerUnable, UrlError } from './errors.ts'
 export { nodePostgresClient, nodePostgresOptions } from './node-postgres.ts'
-export { openConnection } from './open.ts'
+export { isReachable, type OpenedConnection, openConnection } from './open.ts'
 export { postgresJsOptions, withoutLibpqVariables } from './postgres-js.ts'
 export type { PostgresServer } from './server.ts'
 export { differingSettings, SESSION_SETTINGS, type SettingDifference } from './session.ts'

@@ -1,8 +1,7 @@
 // The messages of the protocol (version 3) that are needed before a driver takes over.
+import { isStructured, Type } from './message-forms.ts'
 
 const PROTOCOL_3 = 196_608
-const AUTHENTICATION = 0x52
-const ERROR = 0x45
 
 export function startupMessage(parameters: Readonly<Record<string, string>>): Buffer {
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}\0${value}\0`)
@@ -31,32 +30,41 @@ const MAX_BYTES = 65_536
  */
 export function nextMessage(arrived: Buffer): { message: Message; rest: Buffer } | 'invalid' | undefined {
   if (arrived.length === 0) return undefined
-  // R, E, N(otice), v(ersion), S(tatus), K(ey), Z (ready)
-  if (!'RENvSKZ'.includes(String.fromCharCode(arrived[0] ?? 0))) return 'invalid'
+  // R, E, N(otice), S(tatus), K(ey), Z (ready)
+  if (!'RENSKZ'.includes(String.fromCharCode(arrived[0] ?? 0))) return 'invalid'
   if (arrived.length < 5) return undefined
   const length = arrived.readInt32BE(1)
   if (length < 4 || length > MAX_BYTES) return 'invalid'
   if (arrived.length < length + 1) return undefined
   const bytes = arrived.subarray(0, length + 1)
+  if (!isStructured(bytes[0] ?? 0, bytes, 5, bytes.length)) return 'invalid'
   const message = { type: bytes[0] ?? 0, body: bytes.subarray(5), bytes }
   return { message, rest: arrived.subarray(length + 1) }
 }
 
 export function isAuthentication({ type }: Message): boolean {
-  return type === AUTHENTICATION
+  return type === Type.authentication
 }
 
 export function isError({ type }: Message): boolean {
-  return type === ERROR
+  return type === Type.error
 }
 
-/** `C` (SQLSTATE) and `M` (message) of an ErrorResponse. */
-export function errorOf({ body }: Message): { code: string; message: string } {
+/** `C` (SQLSTATE), `M` (message) and `V` (severity) of an ErrorResponse. */
+export function errorOf({ body }: Pick<Message, 'body'>): {
+  code: string
+  message: string
+  severity: string
+} {
   const fields = new Map(
     body
       .toString('utf8')
       .split('\0')
       .map((field) => [field.charAt(0), field.slice(1)]),
   )
-  return { code: fields.get('C') ?? '', message: fields.get('M') ?? '' }
+  return {
+    code: fields.get('C') ?? '',
+    message: fields.get('M') ?? '',
+    severity: fields.get('V') ?? fields.get('S') ?? '',
+  }
 }

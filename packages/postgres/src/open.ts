@@ -1,5 +1,9 @@
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { ConnectError } from './errors.ts'
+import { unknownMethod } from './login-order.ts'
+import { Type } from './message-forms.ts'
 import { errorOf, isAuthentication, isError, type Message, nextMessage, startupMessage } from './messages.ts'
 import type { PostgresServer } from './server.ts'
 import { SESSION_SETTINGS, TRACKED_BY_PGBOUNCER } from './session.ts'
@@ -16,7 +20,7 @@ export interface OpenOptions {
 
 export interface OpenedConnection {
   /** Ready for the driver's start message, which must not request TLS. */
-  readonly socket: Socket | PostgresStream
+  readonly socket: PostgresStream
   /** What the start message must contain besides user and database. */
   readonly startParameters: Readonly<Record<string, string>>
 }
@@ -54,9 +58,8 @@ export async function openConnection(
       return connect()
     })
     watchStart(server, socket)
-    const binding = bindingOf(server, encrypted)
     return {
-      socket: binding === undefined ? socket : PostgresStream.boundTo(socket, binding),
+      socket: PostgresStream.over(socket, nameOf(server), bindingOf(server, encrypted)),
       startParameters,
     }
   } catch (error) {
@@ -88,10 +91,37 @@ function bindingOf(server: PostgresServer, encrypted: boolean): Binding | undefi
   return { password: server.password }
 }
 
+/**
+ * Whether anything answers: opens a connection, begins a session and waits for the first byte. The login is not completed. Also
+ * true for a server that refuses the session, for example because it has no connection left.
+ */
+export async function isReachable(server: PostgresServer, timeoutMs: number): Promise<boolean> {
+  const limit = new AbortController()
+  const { signal } = limit
+  // After a long task the time is over, although the answer may lie in the socket: read it first.
+  const timer = setTimeout(() => setImmediate(() => limit.abort()), timeoutMs)
+  const sockets: Duplex[] = []
+  try {
+    const encrypted = encryptionsOf(server)[0] ?? false
+    const onSocket = (socket: Duplex) => sockets.push(socket.on('error', () => {}))
+    const socket = await connectTransport(server, { encrypted, signal, onSocket })
+    const aborted = once(signal, 'abort').then(() => false)
+    socket.write(startupMessage({ user: server.user, database: server.database }))
+    const answered = readUntil(socket, (arrived) => (arrived.length > 0 ? true : undefined))
+    return await Promise.race([answered, aborted])
+  } catch (error) {
+    // A server that turns TLS down has answered.
+    return error instanceof ConnectError && (error.code === 'TLS_REFUSED' || error.code === 'NOT_POSTGRES')
+  } finally {
+    clearTimeout(timer)
+    for (const socket of sockets) socket.destroy()
+  }
+}
+
 /** A server that refuses the start may have changed since its route was found: the next connection finds it again. */
 function watchStart(server: PostgresServer, socket: Socket): void {
   socket.once('data', (bytes: Buffer) => {
-    if (bytes[0] === 'E'.charCodeAt(0)) routes.delete(server)
+    if (bytes[0] !== Type.authentication) routes.delete(server)
   })
 }
 
@@ -170,25 +200,26 @@ function refusesParameter(code: string, message: string): boolean {
 /** The first message that continues the session or ends it; notices before it are skipped. */
 function firstAnswer(server: PostgresServer, socket: Socket): Promise<Message> {
   return readUntil(socket, (arrived) => {
-    for (let rest = arrived; ; ) {
-      const next = nextMessage(rest)
-      if (next === 'invalid') throw notPostgres(server)
-      if (next === undefined) return undefined
-      if (isAuthentication(next.message)) refuseUnknownLogin(server, next.message)
-      if (isAuthentication(next.message) || isError(next.message)) return next.message
-      rest = next.rest
+    let next = nextMessage(arrived)
+    while (next !== undefined && next !== 'invalid' && next.message.type === Type.notice) {
+      next = nextMessage(next.rest)
     }
+    if (next === undefined) return undefined
+    if (next === 'invalid') throw notPostgres(server)
+    const { message } = next
+    if (isAuthentication(message)) refuseUnknownLogin(server, message)
+    else if (!isError(message)) throw notPostgres(server)
+    return message
   })
 }
 
-/** 0 no login, 3 cleartext, 5 MD5, 10 SCRAM. Neither driver knows another method, and postgres.js would wait without end. */
+/** postgres.js would wait without end for a session. */
 function refuseUnknownLogin(server: PostgresServer, { body }: Message): void {
-  const method = body.readInt32BE(0)
-  if ([0, 3, 5, 10].includes(method)) return
-  const name = { 2: 'Kerberos', 7: 'GSSAPI', 9: 'SSPI' }[method] ?? `method ${method}`
+  const method = unknownMethod(body)
+  if (method === undefined) return
   throw new ConnectError(
     'LOGIN_METHOD',
-    `${nameOf(server)} asks for a login by ${name}, which is not supported`,
+    `${nameOf(server)} asks for a login by ${method}, which is not supported`,
   )
 }
 

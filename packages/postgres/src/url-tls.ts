@@ -1,9 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { UrlError } from './errors.ts'
 import { SSL_MODES, type SslMode, TLS_VERSIONS, type TlsSettings, type TlsVersion } from './server.ts'
 import { oneOf, type Take } from './url-parameters.ts'
+
+/** A relative path is relative to it, also when the process has moved since (DIAGNOSTICS_DIR). */
+const START_FOLDER = process.cwd()
 
 /** Reads the TLS settings of a URL, and the files of certificates and keys that it names. */
 export function tlsOf(take: Take): TlsSettings {
@@ -89,7 +93,7 @@ function certificatesIn(name: string, file: string): string {
 
 function fileText(name: string, file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(resolve(START_FOLDER, file), 'utf8')
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     throw new UrlError(`${name}: cannot be read: ${reason} ${file}`)
