@@ -1,5 +1,5 @@
 import { AppError } from '@reference/errors'
-import { ConnectError, isLoginRefusal } from '@reference/postgres'
+import { ConnectError, isLoginRefusal, isServerUnable } from '@reference/postgres'
 
 /**
  * The errors of this package that callers can act on. Each stands for HTTP 503 and may be retried; the driver's error is the
@@ -106,8 +106,9 @@ export function isBrokenConnection(error: unknown): boolean {
 /** Turns errors of the driver and the server that mean "not now" into a `DatabaseError`; returns other errors as they are. */
 export function translate(error: unknown): unknown {
   const code = codeOf(error)
-  if (isLostConnection(error) || isReadOnlyServer(error) || EXHAUSTED_CODES.has(code))
+  if (isLostConnection(error) || isReadOnlyServer(error) || isServerUnable(serverErrorOf(error))) {
     return databaseUnavailableError(error)
+  }
   if (code === '55P03') return lockTimeoutError(error)
   return code === '57014' ? statementTimeoutError(error) : error
 }
@@ -115,14 +116,12 @@ export function translate(error: unknown): unknown {
 const BROKEN_CODES = new Set([
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',
+  'PROTOCOL_VIOLATION',
   'ECONNRESET',
   'EPIPE',
   // Ended by an administrator, by a crash, or by the limit of an idle session, an idle transaction or a transaction.
   ...['57P01', '57P02', '57P05', '25P03', '25P04'],
 ])
-
-/** The server runs, but its disk, its memory or one of its limits is exhausted. */
-const EXHAUSTED_CODES = new Set(['53100', '53200', '53400'])
 
 /** Codes of postgres.js and of sockets, in addition to the codes that `@reference/postgres` knows. */
 const UNREACHABLE_CODES = new Set([

@@ -1,5 +1,5 @@
 import { AppError, type FieldError } from '@reference/errors'
-import { ConnectError, isLoginRefusal } from '@reference/postgres'
+import { ConnectError, isLoginRefusal, isServerUnable } from '@reference/postgres'
 
 /** The database cannot be reached, or has no tables of the queue yet. */
 export function jobsUnavailable(cause?: unknown): AppError {
@@ -78,6 +78,15 @@ export function isConnectionError(error: unknown): boolean {
       CONNECTION_CODES.has(codeOf(each)) ||
       CONNECTION_MESSAGES.test(each.message),
   )
+}
+
+/** A lock that was not free, the time limit of a statement, a server that became read-only, and conflicts at each attempt. */
+const NOT_NOW_CODES: ReadonlySet<unknown> = new Set(['55P03', '57014', '25006', '40001', '40P01'])
+
+/** Whether the same call may succeed later: Postgres cannot be reached, or it reports that it cannot do its work now. */
+export function isUnavailable(error: unknown): boolean {
+  if (isConnectionError(error)) return true
+  return causesOf(error).some((each) => isServerUnable(each) || NOT_NOW_CODES.has(codeOf(each)))
 }
 
 /** Whether jsonb refused text: U+0000 (22P05) or half of a surrogate pair (22P02). */

@@ -1,7 +1,7 @@
 import { delay, settlesWithin } from '@reference/async'
 import type { PgBoss } from 'pg-boss'
 import { CALL_TIMEOUT_MS } from './connection.ts'
-import { codeOf, isConnectionError, jobsUnavailable } from './errors.ts'
+import { codeOf, isUnavailable, jobsUnavailable } from './errors.ts'
 import type { JobsLogger } from './options.ts'
 
 export interface LifecycleOptions {
@@ -47,7 +47,8 @@ export class Lifecycle {
   /**
    * Runs a call on the queue.
    *
-   * @throws AppError `JOBS_UNAVAILABLE` when the queue is not started or the database cannot be reached; what the call throws
+   * @throws AppError `JOBS_UNAVAILABLE` when the queue is not started or the database cannot be reached or cannot work now; what the
+   *   call throws
    */
   async run<T>(call: () => Promise<T>): Promise<T> {
     // A call right after the start of the process waits for the first attempt. While later attempts run, calls fail at once.
@@ -56,7 +57,7 @@ export class Lifecycle {
     try {
       return await call()
     } catch (error) {
-      throw isConnectionError(error) ? jobsUnavailable(error) : error
+      throw isUnavailable(error) ? jobsUnavailable(error) : error
     }
   }
 
