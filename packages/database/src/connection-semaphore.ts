@@ -100,6 +100,11 @@ export class ConnectionSemaphore {
     })
   }
 
+  /** Fails every request that waits; later ones are served. */
+  failWaiting(error: Error): void {
+    for (const waiter of this.#waiters) waiter.fail(error)
+  }
+
   /** Takes the slots of a request if they are free. */
   #tryGrant(request: PermitRequest): Permit | undefined {
     if (request === 'slot') {

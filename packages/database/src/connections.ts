@@ -1,10 +1,15 @@
+import { postgresServer } from '@reference/postgres'
 import { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
 import { isBrokenConnection, isLostConnection, isReadOnlyServer } from './errors.ts'
+import { Reachability } from './reachability.ts'
 import { isForgottenStatement } from './repeat.ts'
 import { createWatchdog, type Watchdog } from './watchdog.ts'
 
 /** How long statements in flight may take to finish when their connection is closed. */
 export const CLOSE_TIMEOUT_MS = 5000
+
+/** After this silence a new connection shows whether the server is slow or gone, and must be answered within the same time. */
+const QUIET_MS = 2000
 
 /** The connections of a pool by their number. Each is created when it is first used, and again after it was dropped. */
 export class Connections {
@@ -14,16 +19,39 @@ export class Connections {
   readonly #silenceMs: number
   readonly #watchdog: Watchdog
   readonly #onAbandoned: (() => void) | undefined
+  readonly #quietMs: number
+  readonly #reachability: Reachability
 
   /**
    * @param silenceMs how long a connection that owes an answer may be silent
    * @param onAbandoned called for each connection that was silent for longer
+   * @param onUnreachable called when the server answers no new connection either
    */
-  constructor(options: ConnectionOptions, silenceMs: number, onAbandoned: (() => void) | undefined) {
+  constructor(
+    options: ConnectionOptions,
+    silenceMs: number,
+    onAbandoned: (() => void) | undefined,
+    onUnreachable: (error: Error) => void,
+  ) {
     this.#options = options
     this.#silenceMs = silenceMs
-    this.#watchdog = createWatchdog(silenceMs)
+    this.#quietMs = Math.min(QUIET_MS, silenceMs / 4)
     this.#onAbandoned = onAbandoned
+    this.#reachability = new Reachability({
+      server: postgresServer(options.url),
+      timeoutMs: this.#quietMs,
+      onUnreachable: (error) => {
+        this.#giveUpSilent(error)
+        onUnreachable(error)
+      },
+    })
+    const onQuiet = () => this.#reachability.ask()
+    this.#watchdog = createWatchdog(silenceMs, { afterMs: this.#quietMs, onQuiet })
+  }
+
+  /** @throws `DB_UNAVAILABLE` at once while the server does not answer new connections */
+  throwIfUnreachable(): void {
+    this.#reachability.throwIfUnreachable()
   }
 
   at(index: number): Connection {
@@ -62,10 +90,20 @@ export class Connections {
   }
 
   async close(): Promise<void> {
+    this.#reachability.close()
     // One second is enough: the pool has waited for the statements in flight before.
     const ends = [...this.#current.values()].map((connection) => connection.end(1))
     await Promise.all([...ends, ...this.#ending])
     this.#watchdog.close()
+  }
+
+  /** Every connection that has owed an answer for as long as a new connection was given. */
+  #giveUpSilent(error: Error): void {
+    for (const [index, connection] of this.#current) {
+      if (connection.watch.silentMs < this.#quietMs) continue
+      this.#onAbandoned?.()
+      this.#drop(index, connection, () => connection.destroy(error))
+    }
   }
 
   #drop(index: number, connection: Connection, end: () => Promise<void>): void {

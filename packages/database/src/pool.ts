@@ -36,6 +36,8 @@ export interface Pool {
    * the server, so it is repeated, within the limits of a transaction. (A single statement can lose one if the role's default
    * isolation is `serializable`.)
    *
+   * When the server stops answering, also new connections, every statement fails within 5 s, and later ones at once.
+   *
    * @throws `DB_POOL_TIMEOUT`, `DB_UNAVAILABLE`, `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT` or `DB_CONFLICT` (all 503); the
    *   server's error; the signal's reason
    */
@@ -150,7 +152,8 @@ class PostgresPool implements Pool {
       onRefused: metrics?.refused,
     })
     const silenceMs = options.statementLimitMs + options.answerMarginMs
-    this.#connections = new Connections(options, silenceMs, metrics?.abandoned)
+    const onUnreachable = (error: Error) => this.#semaphore.failWaiting(databaseUnavailableError(error))
+    this.#connections = new Connections(options, silenceMs, metrics?.abandoned, onUnreachable)
     this.#sending = { prepare, cancels, metrics, beginTrace: createTracing(name, record) }
     this.#sender = new StatementSender(this.#connections, this.#plans, this.#sending)
   }
@@ -182,6 +185,7 @@ class PostgresPool implements Pool {
   ): Promise<Result> {
     const { signal, attempts = REPEAT_LIMITS.attempts } = options
     const attempt = async ({ unprepared }: Attempt) => {
+      this.#connections.throwIfUnreachable()
       const permit = await this.#semaphore.acquire({ exclusive: 1 }, signal)
       const [index = 0] = permit.connections
       const settings = unprepared ? { ...options, prepare: false } : options
@@ -196,6 +200,7 @@ class PostgresPool implements Pool {
     work: (parts: Transaction[]) => Promise<Result>,
     options: SnapshotOptions = {},
   ): Promise<Result> {
+    this.#connections.throwIfUnreachable()
     const permit = await this.#semaphore.acquire({ exclusive: connections }, options.signal)
     const opened = openSnapshot(this.#begin, permit.connections, options, work)
     return releaseAfter(permit, opened, options.signal)
@@ -231,6 +236,7 @@ class PostgresPool implements Pool {
     raw: boolean,
   ): Promise<unknown[]> {
     signal?.throwIfAborted()
+    this.#connections.throwIfUnreachable()
     const { text, bind, readOnly } = statement.compiled()
     const bound = { label: statement.name, text, values: bind(params), readOnly, raw }
     // The usual case: a slot is free, and no promise is created for the wait.

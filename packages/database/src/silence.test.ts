@@ -4,6 +4,7 @@ import { migrate } from '@reference/shop'
 import { insertUser, userById } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
+import { withClient } from './client.ts'
 import { type Database, type DatabaseOptions, statement } from './index.ts'
 import { open, openOn } from './testing/open.ts'
 
@@ -216,6 +217,44 @@ t.test('a refused login is a 503 with the error of the server as its cause', asy
     await t.rejects(database.ready(), expected)
   }
 })
+
+t.test(
+  'a command whose server answers no more fails, although its statement has no time limit',
+  async (t) => {
+    const { link } = await hangable(t)
+    const work = withClient(
+      link.url,
+      'test',
+      async (client) => {
+        await client`select 1`
+        link.hang()
+        await client`select 1`
+      },
+      200,
+    )
+    await t.rejects(work, unavailable)
+  },
+)
+
+t.test(
+  'when nothing answers, later statements fail at once, until a new connection is answered',
+  async (t) => {
+    const { link, database } = await hangable(t, { poolMax: 1, pipelineDepth: 1, poolTimeoutMs: 60_000 })
+    const { primary } = database
+    await primary.ping()
+    link.hang()
+    // The first one waits for its answer, the others for a place.
+    const waiting = Array.from({ length: 5 }, (_, n) => primary.run(userById, { id: n + 1 }))
+    await Promise.all(waiting.map((outcome) => t.rejects(outcome, unavailable)))
+    await t.rejects(primary.run(userById, { id: 1 }), { ...unavailable, cause: { message: /nor|neither/ } })
+    t.equal(primary.stats().waiting, 0)
+    await link.mend()
+    await until(
+      'it answers again',
+      tries(() => primary.ping()),
+    )
+  },
+)
 
 t.test('a database without its tables answers a ping and is not ready', async (t) => {
   const { url } = await testDatabase(t, { from: 'empty' })

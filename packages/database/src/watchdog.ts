@@ -21,12 +21,20 @@ export interface Watch {
   setLimit(ms?: number): void
   /** Shortens the limit until the next answer, as for a statement that was cancelled. */
   hurry(ms: number): void
+  /** How long an answer has been due, in whole ticks; 0 when none is due. */
+  readonly silentMs: number
   end(): void
+}
+
+export interface Quiet {
+  readonly afterMs: number
+  /** Called at each tick in which an answer has been due for so long on some connection. */
+  onQuiet(): void
 }
 
 const LONGEST_TICK_MS = 1000
 
-export function createWatchdog(limitMs: number): Watchdog {
+export function createWatchdog(limitMs: number, quiet?: Quiet): Watchdog {
   const tickMs = Math.max(1, Math.min(LONGEST_TICK_MS, limitMs / 10))
   const watched = new Set<ConnectionWatch>()
   let timer: NodeJS.Timeout | undefined
@@ -35,6 +43,12 @@ export function createWatchdog(limitMs: number): Watchdog {
       // The timer does not keep the process alive; the sockets do, as long as there is something to watch.
       timer ??= setInterval(() => {
         for (const each of watched) each.tick()
+        if (quiet === undefined) return
+        for (const each of watched) {
+          if (each.silentMs < quiet.afterMs) continue
+          quiet.onQuiet()
+          break
+        }
       }, tickMs).unref()
       const end = () => {
         watched.delete(watch)
@@ -93,6 +107,10 @@ class ConnectionWatch implements Watch {
 
   hurry(ms: number): void {
     this.#limitTicks = Math.min(this.#limitTicks, this.#silentTicks + this.#ticks(ms))
+  }
+
+  get silentMs(): number {
+    return this.#due === 0 ? 0 : this.#silentTicks * this.#options.tickMs
   }
 
   end(): void {

@@ -30,7 +30,8 @@ export async function linkTo(t: { teardown(fn: () => unknown): unknown }, url: s
     server = createServer({ allowHalfOpen: true }, (near) => {
       keep(near)
       if (mode === 'slam') near.end()
-      if (mode === 'hang') near.resume()
+      // A connection that was never forwarded ends with its client.
+      if (mode === 'hang') near.on('end', () => near.end()).resume()
       if (mode !== 'pass') return
       const far = connect(Number(target.port), target.hostname)
       keep(far)
