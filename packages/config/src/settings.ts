@@ -78,6 +78,11 @@ export const settings = {
     maximum: 600_000,
     fallback: 10_000,
   }),
+  DIAGNOSTICS_DIR: text(/^\/\S*$/, 'an absolute path', {
+    description:
+      'Folder for a report when the process crashes, and for a heap snapshot (which contains secrets) near the heap limit. Off unless set.',
+    fallback: undefined,
+  }),
 
   DATABASE_URL: postgresUrl({
     description: 'Postgres, usually through PgBouncer. Required.',

@@ -49,5 +49,6 @@ export function runSettings(config: Config) {
     port: config.port,
     shutdownDelayMs: config.shutdownDelayMs,
     closeTimeoutMs: config.shutdownTimeoutMs,
+    diagnosticsDir: config.diagnosticsDir,
   } satisfies RunOptions
 }

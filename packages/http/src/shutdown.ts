@@ -3,6 +3,7 @@ import { delay } from '@reference/async'
 import { getStandardOutput } from '@reference/cli'
 import closeWithGrace from 'close-with-grace'
 import type { Connections } from './connections.ts'
+import { type Diagnostics, startDiagnostics } from './diagnostics.ts'
 import type { App } from './types.ts'
 
 export interface RunOptions {
@@ -12,6 +13,8 @@ export interface RunOptions {
   shutdownDelayMs?: number
   /** How long requests in flight and `onClose` may take after the delay, before the process exits without waiting. */
   closeTimeoutMs?: number
+  /** Where reports of crashes and a heap snapshot near the limit are written; unset: nowhere. */
+  diagnosticsDir?: string | undefined
   /** Closes the resources of the service (pools, caches); called when the last request is answered. */
   onClose?: () => unknown
 }
@@ -44,6 +47,7 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
   const { host, port, shutdownDelayMs = 0, closeTimeoutMs = 10_000, onClose } = options
   process.on('exit', endBlockedThreads)
   logWarnings(app)
+  const diagnostics = startDiagnostics(options.diagnosticsDir, app.log)
   const internalPort = await openOrExit(app, options, () => app.operations.listen(host))
   const address = await openOrExit(app, options, () => app.listen({ host, port }))
   const limitMs = shutdownDelayMs + closeTimeoutMs
@@ -59,7 +63,7 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
     async ({ err, signal }) => {
       const deadline = performance.now() + limitMs
       try {
-        if (err) app.log.fatal({ err }, 'uncaught error: closing')
+        if (err) logCrash(app, diagnostics, err)
         else app.log.info({ signal }, 'shutdown begins')
         app.lifecycle.drain()
         if (!err) await serveUnready(app, shutdownDelayMs)
@@ -76,6 +80,11 @@ export async function runServer(app: App, options: RunOptions): Promise<Running>
     },
   )
   return { address, internalPort }
+}
+
+function logCrash(app: App, diagnostics: Diagnostics, err: Error): void {
+  app.log.fatal({ err }, 'uncaught error: closing')
+  diagnostics.reportError(err)
 }
 
 /** Waits for the promises that subscribers of `reference:http.closed` add, such as the last export of a tracer. */

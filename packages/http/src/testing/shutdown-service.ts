@@ -12,6 +12,7 @@ const {
   REQUEST_LOG,
   HTTP_FAST_PATH,
   FIFO = '',
+  DIAGNOSTICS_DIR,
 } = process.env
 const app = await createServer({
   service: 'fixture',
@@ -49,6 +50,11 @@ app.post('/body', async ({ body }) => {
   return { keys: Object.keys(body as object).length }
 })
 
+app.get('/fill-the-heap', () => {
+  const kept: object[] = []
+  for (;;) kept.push(new Array(1000).fill({ kept: kept.length }))
+})
+
 app.get('/warn', async () => {
   for (let n = 0; n < 2000; n++) process.emitWarning(`${n} ${'x'.repeat(100)}`)
   return {}
@@ -80,6 +86,7 @@ const running = await runServer(app, {
   port: Number(PORT),
   shutdownDelayMs: Number(DELAY_MS),
   closeTimeoutMs: Number(CLOSE_TIMEOUT_MS),
+  diagnosticsDir: DIAGNOSTICS_DIR,
   onClose: async () => {
     process.send?.('closing')
     process.disconnect?.()

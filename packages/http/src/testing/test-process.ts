@@ -20,7 +20,7 @@ export interface ServiceProcess {
 
 export interface ProcessOptions {
   stdout?: 'pipe' | number
-  stderr?: 'inherit' | number
+  stderr?: 'inherit' | 'ignore' | number
   /** Its limit of open files. */
   maxFiles?: number
 }
