@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { action, EXIT_CODES, flag, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
 import { dashboardFiles } from './dashboards.ts'
+import { faultFiles } from './faults.ts'
 import { figureFiles } from './figures.ts'
 import type { GeneratedFiles } from './generated-files.ts'
 import { settingsFiles } from './settings.ts'
@@ -10,6 +11,7 @@ const SOURCES: Readonly<Record<string, () => GeneratedFiles>> = {
   settings: settingsFiles,
   dashboards: dashboardFiles,
   figures: figureFiles,
+  faults: faultFiles,
 }
 
 await runCommand(
@@ -20,7 +22,8 @@ await runCommand(
     options: { check: flag({ help: 'write nothing; fail when a file is not current' }) },
     details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts and bench/baselines
 dashboards  infra/grafana/dashboards, from infra/grafana/src
-figures     docs/images/peers.svg and the figures of docs/TUNING.md, from bench/baselines`,
+figures     docs/images/peers.svg and the figures of docs/TUNING.md, from bench/baselines
+faults      the tables of docs/FAULTS.md, from tests/faults/recorded.json`,
     run({ check }, names) {
       const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))
       if (unknown.length > 0) throw new UsageError(`Nothing to generate is called ${unknown.join(', ')}`)

@@ -111,18 +111,19 @@ class TcpProxy implements FaultProxy {
   }
 
   async #stopListening(): Promise<void> {
-    const server = this.#server
+    // Its `close` event would wait for every connection, also for one whose client does not end.
+    this.#server?.close()
     this.#server = undefined
-    const closed = server && new Promise((resolve) => server.close(resolve))
     for (const path of this.#paths) path.destroy()
-    await closed
+    await new Promise((resolve) => setImmediate(resolve))
   }
 
   #accept(client: Socket): void {
     const { kind } = this.#fault
     client.on('error', () => {})
     if (kind === 'reset') client.resetAndDestroy()
-    else if (kind === 'slam') client.end()
+    // Its data is read, so that it closes when the client has ended too.
+    else if (kind === 'slam') client.resume().end()
     else {
       // A half-open path is one of the past: new connections are whole.
       const fault = kind === 'half-open' ? NONE : this.#fault
