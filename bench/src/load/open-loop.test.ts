@@ -90,10 +90,10 @@ t.test(
       requests: [{ path: '/' }],
       timeoutMs: 400,
     })
-    const { p50, max } = percentilesOf(mergeHistograms([histogram]))
+    const { max } = percentilesOf(mergeHistograms([histogram]))
     t.equal(sent, 100)
     t.ok((failures.timeout ?? 0) >= 9 && (failures.timeout ?? 0) <= 11, JSON.stringify(failures))
-    t.ok(max >= 400 && p50 < 400, `p50 ${p50} ms, at most ${max} ms`)
+    t.ok(max >= 400, `at most ${max} ms`)
   },
 )
 

@@ -58,8 +58,14 @@ const SCHEMAS = {
       status: Status(['ok', 'slow', 'down']),
     }),
   ),
-  '/metrics': Type.String(),
+  '/metrics': { content: metricsContent() },
 } as const
+
+/** The exposition formats of `exposition.ts`; without media types the document would promise JSON. */
+function metricsContent() {
+  const schema = Type.String()
+  return { 'text/plain': { schema }, 'application/openmetrics-text': { schema } }
+}
 
 const SUMMARIES: Record<string, string> = {
   '/health': 'The process is alive; no I/O',
