@@ -1,5 +1,6 @@
 export { type AbortScope, type AbortScopeOptions, createAbortScope } from './abort-scope.ts'
 export { abortable } from './abortable.ts'
+export { AdaptiveLimit, type AdaptiveLimitOptions, type LatencySeries } from './adaptive-limit.ts'
 export { Batcher, type BatcherOptions } from './batcher.ts'
 export { coalesce } from './coalesce.ts'
 export { type DeadlineOptions, settlesWithin, withDeadline } from './deadline.ts'

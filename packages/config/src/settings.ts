@@ -309,6 +309,19 @@ export const settings = {
     description: '/docs and /openapi.json. Default: off in production, else on.',
     fallback: undefined,
   }),
+  CONCURRENCY_LIMIT: onOff({
+    description:
+      'Refuse requests with 503 before they do any work when more are in flight than the latency allows; reports first, then writes, then reads.',
+    fallback: true,
+    tuning: { section: GUIDE.monitoring, scenario: 'concurrency-limit', naive: 'off' },
+  }),
+  CONCURRENCY_LIMIT_MAX: integer({
+    description: 'Requests in flight at most, whatever the latency; above it 503.',
+    unit: 'requests',
+    minimum: 1,
+    maximum: 100_000,
+    fallback: 1000,
+  }),
   RATE_LIMIT_RPS: integer({
     description:
       'Requests per second for each client address, counted over all processes with Redis; above it 429. Off unless set.',

@@ -1,3 +1,4 @@
+import { delay } from '@reference/async'
 import t from 'tap'
 import { ConnectionSemaphore } from './connection-semaphore.ts'
 
@@ -44,7 +45,7 @@ t.test('an abort ends the wait with its reason and takes no slot', async (t) => 
   const semaphore = new ConnectionSemaphore(options)
   const held = await semaphore.acquire({ exclusive: 2 })
   const leaving = new AbortController()
-  const left = semaphore.acquire('slot', leaving.signal)
+  const left = semaphore.acquire('slot', { signal: leaving.signal })
   const stayed = semaphore.acquire('slot')
   leaving.abort(new Error('left'))
   await t.rejects(left, { message: 'left' })
@@ -52,7 +53,7 @@ t.test('an abort ends the wait with its reason and takes no slot', async (t) => 
   held.release()
   await stayed
   t.equal(semaphore.inUse, 1)
-  await t.rejects(semaphore.acquire('slot', leaving.signal), { message: 'left' })
+  await t.rejects(semaphore.acquire('slot', { signal: leaving.signal }), { message: 'left' })
 })
 
 t.test('single statements do not overtake a transaction that waits for a whole connection', async (t) => {
@@ -76,7 +77,7 @@ t.test('when the first waiter aborts, the next ones are served', async (t) => {
   const semaphore = new ConnectionSemaphore({ ...options, connections: 2 })
   await semaphore.acquire('slot')
   const leaving = new AbortController()
-  const big = semaphore.acquire({ exclusive: 2 }, leaving.signal)
+  const big = semaphore.acquire({ exclusive: 2 }, { signal: leaving.signal })
   const small = semaphore.acquire('slot')
   leaving.abort()
   await t.rejects(big)
@@ -149,11 +150,95 @@ t.test('a wait that ends in a refusal is timed, and the refusal is reported', as
   await t.rejects(semaphore.acquire('slot'))
   t.same(events.splice(0), ['waited', 'timeout'])
   const leaving = new AbortController()
-  const left = semaphore.acquire('slot', leaving.signal)
+  const left = semaphore.acquire('slot', { signal: leaving.signal })
   leaving.abort(new Error('left'))
   await t.rejects(left)
   t.same(events.splice(0), ['waited'], 'an abort is not a refusal')
   semaphore.close(new Error('closed'))
   await t.rejects(semaphore.acquire('slot'), { message: 'closed' })
   t.same(events, ['closed'])
+})
+
+/** Requests that keep their permit for `serviceMs`, and how they ended. */
+function serveSlowly(semaphore: ConnectionSemaphore, serviceMs: number) {
+  const served: number[] = []
+  const refused: string[] = []
+  return {
+    served,
+    refused,
+    async request(signal?: AbortSignal) {
+      const since = performance.now()
+      try {
+        const permit = await semaphore.acquire('slot', { signal })
+        served.push(performance.now() - since)
+        setTimeout(permit.release, serviceMs)
+      } catch (error) {
+        refused.push((error as { code: string }).code)
+      }
+    },
+  }
+}
+
+t.test(
+  'in a queue that does not empty, requests are refused in their turn, and the others wait for a short time',
+  async (t) => {
+    const reasons: string[] = []
+    const semaphore = new ConnectionSemaphore({
+      ...options,
+      connections: 1,
+      onRefused: (reason) => reasons.push(reason),
+    })
+    const load = serveSlowly(semaphore, 5)
+    // Three times as many as are served.
+    const sent: Promise<void>[] = []
+    for (const end = performance.now() + 2_000; performance.now() < end; await delay(5)) {
+      for (let n = 0; n < 3; n++) sent.push(load.request())
+    }
+    const late = load.served.slice(-50)
+    await Promise.all(sent)
+    t.ok(load.served.length > 100, `${load.served.length} served`)
+    t.ok(load.refused.length > load.served.length / 2, `${load.refused.length} refused`)
+    t.same(new Set(load.refused), new Set(['DB_POOL_TIMEOUT']))
+    t.same(new Set(reasons), new Set(['overload']))
+    // Without refusals the last ones would wait for more than a second.
+    t.ok(Math.max(...late) < 600, `${Math.round(Math.max(...late))} ms`)
+  },
+)
+
+t.test('the waiters of a long stall are served when it ends', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
+  const held = await semaphore.acquire('slot')
+  const load = serveSlowly(semaphore, 1)
+  const sent = Array.from({ length: 50 }, () => load.request())
+  await delay(800)
+  held.release()
+  await Promise.all(sent)
+  t.same([load.served.length, load.refused.length], [50, 0])
+})
+
+t.test('the last waiter of a queue that did not empty is served', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
+  const held = await semaphore.acquire('slot')
+  const load = serveSlowly(semaphore, 700)
+  const sent = Array.from({ length: 5 }, () => load.request())
+  await delay(150)
+  held.release()
+  await Promise.all(sent)
+  t.same([load.served.length, load.refused.length], [2, 3])
+})
+
+t.test('an urgent request is served before all that wait', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
+  const held = await semaphore.acquire({ exclusive: 1 })
+  const order: string[] = []
+  const use = async (name: string, urgent: boolean) => {
+    const permit = await semaphore.acquire('slot', { urgent })
+    order.push(name)
+    permit.release()
+  }
+  const all = [use('first', false), use('second', false), use('urgent', true)]
+  t.equal(semaphore.waiting, 3)
+  held.release()
+  await Promise.all(all)
+  t.same(order, ['urgent', 'first', 'second'])
 })

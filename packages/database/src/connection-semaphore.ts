@@ -3,8 +3,8 @@ import { poolTimeoutError } from './errors.ts'
 /** One slot in the pipeline of a connection, or `exclusive` whole connections. */
 export type PermitRequest = 'slot' | { readonly exclusive: number }
 
-/** Why a request was refused: the wait was too long, or the pool is closing. */
-export type Refusal = 'timeout' | 'closed'
+/** Why a request was refused: the wait was too long, the queue did not empty and a younger request took its turn, or the pool is closing. */
+export type Refusal = 'timeout' | 'overload' | 'closed'
 
 /** The right to send on these connections, which are numbered from 0, until `release()`. */
 export interface Permit {
@@ -26,8 +26,24 @@ export interface ConnectionSemaphoreOptions {
   readonly onRefused?: ((reason: Refusal) => void) | undefined
 }
 
+/**
+ * CoDel (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012), in the form for requests of Maurer ("Fail at Scale",
+ * ACM Queue 13(8), 2015): once each request that is served has waited longer than the target for a whole interval, the queue is a
+ * standing one, and each request that has waited longer than the target is refused.
+ */
+const TARGET_MS = 100
+const INTERVAL_MS = 500
+
+export interface AcquireOptions {
+  /** Aborting it ends the wait. */
+  readonly signal?: AbortSignal | undefined
+  /** Before all requests that wait and are not urgent: a readiness check must not fail because the service is busy. Default `false`. */
+  readonly urgent?: boolean | undefined
+}
+
 interface Waiter {
   readonly request: PermitRequest
+  readonly since: number
   grant(permit: Permit): void
   fail(error: unknown, refusal?: Refusal): void
 }
@@ -41,14 +57,22 @@ interface Waiter {
  * transaction takes a whole connection, beginning with the highest number.
  *
  * Waiters are served in the order of their arrival. A single statement does not overtake: otherwise a transaction that needs an
- * idle connection would starve.
+ * idle connection would starve. For the same reason the youngest waiter is not served first under overload.
+ *
+ * A queue that does not empty makes every caller wait for as long as the limit allows, and many have left when their turn comes. So a
+ * waiter is refused in its turn when it has waited for more than 100 ms in a queue that has not been shorter for 500 ms, unless it is
+ * the last one. A burst, or the end of a long lock, is served as before.
  */
 export class ConnectionSemaphore {
   readonly #options: ConnectionSemaphoreOptions
   /** Slots taken, for each connection. */
   readonly #loads: number[]
   readonly #waiters = new Set<Waiter>()
+  /** Served before the others, and never refused in their favour. */
+  readonly #urgentWaiters = new Set<Waiter>()
   #usedSlots = 0
+  /** Since when each waiter that was served had waited longer than the target. */
+  #standingSince: number | undefined
   #closed: Error | undefined
   #onIdle: (() => void) | undefined
 
@@ -63,21 +87,21 @@ export class ConnectionSemaphore {
   }
 
   get waiting(): number {
-    return this.#waiters.size
+    return this.#waiters.size + this.#urgentWaiters.size
   }
 
   /** A permit, if one is free and no request waits for one. The hot path: it creates no promise. */
   tryAcquire(request: PermitRequest): Permit | undefined {
-    return this.#waiters.size > 0 || this.#closed !== undefined ? undefined : this.#tryGrant(request)
+    return this.waiting > 0 || this.#closed !== undefined ? undefined : this.#tryGrant(request)
   }
 
   /**
    * Waits for a permit. Several connections are taken all at once, so two such requests cannot deadlock.
    *
-   * @throws `DB_POOL_TIMEOUT` after `timeoutMs`; the reason of `close`; the signal's reason; RangeError for a request that is
+   * @throws `DB_POOL_TIMEOUT` after `timeoutMs`, or earlier in a standing queue; the reason of `close`; the signal's reason; RangeError for a request that is
    *   larger than the pool
    */
-  async acquire(request: PermitRequest, signal?: AbortSignal): Promise<Permit> {
+  async acquire(request: PermitRequest, { signal, urgent = false }: AcquireOptions = {}): Promise<Permit> {
     const { name, connections, onRefused } = this.#options
     if (this.#closed !== undefined) {
       onRefused?.('closed')
@@ -87,13 +111,15 @@ export class ConnectionSemaphore {
     if (request !== 'slot' && request.exclusive > connections) {
       throw new RangeError(`Pool ${name} has ${connections} connections, not ${request.exclusive}`)
     }
-    return this.tryAcquire(request) ?? this.#wait(request, signal)
+    return (
+      this.tryAcquire(request) ?? this.#wait(request, signal, urgent ? this.#urgentWaiters : this.#waiters)
+    )
   }
 
   /** Refuses every waiter and every later request; resolves when the last permit is released. */
   close(reason: Error): Promise<void> {
     this.#closed = reason
-    for (const waiter of this.#waiters) waiter.fail(reason, 'closed')
+    for (const waiter of [...this.#urgentWaiters, ...this.#waiters]) waiter.fail(reason, 'closed')
     if (this.#usedSlots === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onIdle = resolve
@@ -158,41 +184,72 @@ export class ConnectionSemaphore {
 
   #serveWaiters(): void {
     if (this.#closed !== undefined) return
+    for (const waiter of this.#urgentWaiters) if (!this.#serve(waiter)) return
+    if (this.#waiters.size === 0) return
+    const now = performance.now()
+    this.#noteDelay(now)
     for (const waiter of this.#waiters) {
-      const permit = this.#tryGrant(waiter.request)
-      if (permit === undefined) return
-      waiter.grant(permit)
+      if (this.#isOverdue(waiter, now)) {
+        waiter.fail(poolTimeoutError(this.#options.name, Math.round(now - waiter.since)), 'overload')
+        continue
+      }
+      if (!this.#serve(waiter)) return
     }
   }
 
-  #wait(request: PermitRequest, signal: AbortSignal | undefined): Promise<Permit> {
+  #serve(waiter: Waiter): boolean {
+    const permit = this.#tryGrant(waiter.request)
+    if (permit !== undefined) waiter.grant(permit)
+    return permit !== undefined
+  }
+
+  /** Between half the target and the target nothing changes: while waiters are refused, the first one has waited about that long. */
+  #noteDelay(now: number): void {
+    const [first] = this.#waiters
+    if (first === undefined) return
+    const waitedMs = now - first.since
+    if (waitedMs <= TARGET_MS / 2) this.#standingSince = undefined
+    else if (waitedMs > TARGET_MS) this.#standingSince ??= now
+  }
+
+  #isOverdue({ since }: Waiter, now: number): boolean {
+    if (this.#standingSince === undefined || now - this.#standingSince < INTERVAL_MS) return false
+    return now - since > TARGET_MS && this.#waiters.size > 1
+  }
+
+  #wait(request: PermitRequest, signal: AbortSignal | undefined, queue: Set<Waiter>): Promise<Permit> {
     const { name, timeoutMs, onWaited, onRefused } = this.#options
     return new Promise((resolve, reject) => {
-      const startedAt = performance.now()
-      const onTimeout = () => waiter.fail(poolTimeoutError(name, timeoutMs), 'timeout')
-      const onAbort = () => waiter.fail(signal?.reason)
+      const since = performance.now()
+      const leaveQueue = (error: unknown, refusal?: Refusal) => {
+        waiter.fail(error, refusal)
+        // The next waiter may need fewer connections than this one did.
+        this.#serveWaiters()
+      }
+      const onTimeout = () => leaveQueue(poolTimeoutError(name, timeoutMs), 'timeout')
+      const onAbort = () => leaveQueue(signal?.reason)
       const timer = setTimeout(onTimeout, timeoutMs)
       const leave = () => {
-        this.#waiters.delete(waiter)
+        queue.delete(waiter)
+        if (this.#waiters.size === 0) this.#standingSince = undefined
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
-        onWaited?.((performance.now() - startedAt) / 1000)
+        onWaited?.((performance.now() - since) / 1000)
       }
       const waiter: Waiter = {
         request,
+        since,
         grant(permit) {
           leave()
           resolve(permit)
         },
-        fail: (error, refusal) => {
+        fail(error, refusal) {
           leave()
           if (refusal !== undefined) onRefused?.(refusal)
           reject(error)
-          // The next waiter may need fewer connections than this one did.
-          this.#serveWaiters()
         },
       }
-      this.#waiters.add(waiter)
+      queue.add(waiter)
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   }

@@ -130,7 +130,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     },
     async ready(signal) {
       try {
-        await primary.run(HAS_TABLES, {}, { signal })
+        await primary.run(HAS_TABLES, {}, { signal, urgent: true })
       } catch (error) {
         // Another search_path looks like missing tables.
         if (!isDatabaseUnavailable(error)) await checkSessions?.()

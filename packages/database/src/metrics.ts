@@ -93,7 +93,7 @@ export function createDatabaseMetrics(registry: Registry): DatabaseMetrics {
   }
 }
 
-const REFUSALS: readonly Refusal[] = ['timeout', 'closed']
+const REFUSALS: readonly Refusal[] = ['timeout', 'overload', 'closed']
 const REPEAT_REASONS: readonly RepeatReason[] = ['serialization', 'deadlock', 'stale_plan']
 
 function byReason<Reason extends string>(
@@ -136,7 +136,7 @@ function registerCounters(registry: Registry) {
   return {
     refused: counter(
       'db_pool_refused_total',
-      'Statements and transactions that were never sent: no connection within the wait limit, or the pool was closing',
+      'Statements and transactions that were never sent: no connection within the wait limit, a queue that did not empty, or the pool was closing',
       'pool',
       'reason',
     ),

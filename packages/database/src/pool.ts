@@ -21,6 +21,8 @@ import {
 
 export interface RunOptions {
   signal?: AbortSignal | undefined
+  /** Sent before all that waits for a connection: for a readiness check, which must not fail because the service is busy. */
+  urgent?: boolean | undefined
 }
 
 export interface SnapshotOptions extends RunOptions {
@@ -159,7 +161,7 @@ class PostgresPool implements Pool {
   }
 
   run<Params extends object, Row>(statement: Statement<Params, Row>, params: Params, options?: RunOptions) {
-    return this.#execute(statement, params, options?.signal, false) as Promise<Row[]>
+    return this.#execute(statement, params, options, false) as Promise<Row[]>
   }
 
   async first<Params extends object, Row>(
@@ -167,7 +169,7 @@ class PostgresPool implements Pool {
     params: Params,
     options?: RunOptions,
   ) {
-    const [row] = await this.#execute(statement, params, options?.signal, false)
+    const [row] = await this.#execute(statement, params, options, false)
     return row as Row | undefined
   }
 
@@ -176,17 +178,17 @@ class PostgresPool implements Pool {
     params: Params,
     options?: RunOptions,
   ) {
-    return firstBytes(await this.#execute(statement, params, options?.signal, true))
+    return firstBytes(await this.#execute(statement, params, options, true))
   }
 
   async transaction<Result>(
     work: (tx: Transaction) => Promise<Result>,
     options: TransactionOptions = {},
   ): Promise<Result> {
-    const { signal, attempts = REPEAT_LIMITS.attempts } = options
+    const { signal, waitSignal = signal, attempts = REPEAT_LIMITS.attempts } = options
     const attempt = async ({ unprepared }: Attempt) => {
       this.#connections.throwIfUnreachable()
-      const permit = await this.#semaphore.acquire({ exclusive: 1 }, signal)
+      const permit = await this.#semaphore.acquire({ exclusive: 1 }, { signal: waitSignal })
       const [index = 0] = permit.connections
       const settings = unprepared ? { ...options, prepare: false } : options
       return releaseAfter(permit, this.#begin(index, settings, work), signal)
@@ -201,7 +203,7 @@ class PostgresPool implements Pool {
     options: SnapshotOptions = {},
   ): Promise<Result> {
     this.#connections.throwIfUnreachable()
-    const permit = await this.#semaphore.acquire({ exclusive: connections }, options.signal)
+    const permit = await this.#semaphore.acquire({ exclusive: connections }, { signal: options.signal })
     const opened = openSnapshot(this.#begin, permit.connections, options, work)
     return releaseAfter(permit, opened, options.signal)
   }
@@ -214,7 +216,7 @@ class PostgresPool implements Pool {
   }
 
   async ping(signal?: AbortSignal) {
-    await this.run(PING, {}, { signal })
+    await this.run(PING, {}, { signal, urgent: true })
   }
 
   stats(): PoolFigures {
@@ -232,9 +234,10 @@ class PostgresPool implements Pool {
   async #execute<Params extends object, Row>(
     statement: Statement<Params, Row>,
     params: Params,
-    signal: AbortSignal | undefined,
+    options: RunOptions | undefined,
     raw: boolean,
   ): Promise<unknown[]> {
+    const signal = options?.signal
     signal?.throwIfAborted()
     this.#connections.throwIfUnreachable()
     const { text, bind, readOnly } = statement.compiled()
@@ -243,7 +246,7 @@ class PostgresPool implements Pool {
     const attempt = ({ unprepared }: Attempt) => {
       const permit = this.#semaphore.tryAcquire('slot')
       if (permit !== undefined) return this.#send(permit, bound, unprepared, signal)
-      const acquired = this.#semaphore.acquire('slot', signal)
+      const acquired = this.#semaphore.acquire('slot', options)
       return acquired.then((granted) => this.#send(granted, bound, unprepared, signal))
     }
     return this.#repeated(attempt, signal, REPEAT_LIMITS)

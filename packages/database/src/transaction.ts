@@ -23,6 +23,11 @@ export interface Transaction {
 export interface TransactionOptions {
   /** An abort ends the wait for a connection and rolls back. On the cancellable pool it also stops the statement in flight. */
   signal?: AbortSignal | undefined
+  /**
+   * In place of `signal` for the wait for a connection: an abort ends the wait, and a transaction that has begun runs to its end. For
+   * writes, whose client must not leave the outcome open.
+   */
+  waitSignal?: AbortSignal | undefined
   readOnly?: boolean
   /** Default `read committed`. The higher levels make conflicts common: the work then runs again, see `attempts`. */
   isolation?: 'read committed' | 'repeatable read' | 'serializable'

@@ -11,8 +11,17 @@ export interface Written<Result> {
 /** The statements of one write, inside its transaction. */
 export type Change<Result> = (tx: Transaction) => Promise<Written<Result>>
 
-/** Resolves when the change has committed and its stale keys have been passed to `deliver`. */
-export type Write = <Result>(change: Change<Result>) => Promise<Result>
+export interface WaitOptions {
+  /** An abort before the transaction has begun ends the wait for a connection; a transaction that has begun runs to its end. */
+  readonly waitSignal?: AbortSignal | undefined
+}
+
+/**
+ * Resolves when the change has committed and its stale keys have been passed to `deliver`.
+ *
+ * @throws the reason of `waitSignal`, when nothing was written
+ */
+export type Write = <Result>(change: Change<Result>, options?: WaitOptions) => Promise<Result>
 
 export interface WriteOptions {
   /** Inserts the stale keys into `cache_outbox`, so that every registered cache gets them, also after a crash. */
@@ -29,12 +38,16 @@ export interface WriteOptions {
  * the outbox, the invalidation is tried once, and only in the cache of this process.
  */
 export function createWrite(database: Database, { outbox, deliver }: WriteOptions): Write {
-  return async (change) => {
-    const { result, staleKeys, rows } = await database.primary.transaction(async (tx) => {
-      const { result, staleKeys } = await change(tx)
-      if (!outbox || staleKeys.length === 0) return { result, staleKeys, rows: [] }
-      return { result, staleKeys, rows: await tx.run(outboxInsert, { keys: [...staleKeys] }) }
-    })
+  return async (change, { waitSignal } = {}) => {
+    const written = await database.primary.transaction(
+      async (tx) => {
+        const { result, staleKeys } = await change(tx)
+        if (!outbox || staleKeys.length === 0) return { result, staleKeys, rows: [] }
+        return { result, staleKeys, rows: await tx.run(outboxInsert, { keys: [...staleKeys] }) }
+      },
+      { waitSignal },
+    )
+    const { result, staleKeys, rows } = written
     if (staleKeys.length > 0) await deliver?.(staleKeys, rows)
     return result
   }

@@ -26,6 +26,7 @@ export function serverSettings(config: Config, { version }: { readonly version: 
     rateLimitExempt: config.rateLimitExempt,
     // One proxy, our own: entries further left in x-forwarded-for come from the client.
     trustProxy: config.trustProxy ? 1 : false,
+    overload: { concurrency: config.concurrencyLimit && { maximum: config.concurrencyLimitMax } },
     outgoingConnections: outgoingConnections(config),
     maxConnectionsPerAddress: config.trustProxy ? undefined : config.connectionsPerAddress,
     sendTimeoutMs: config.sendTimeoutMs,

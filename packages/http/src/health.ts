@@ -55,8 +55,10 @@ export function createHealth(options: {
   systems: readonly Dependency[]
   checkTimeoutMs: number
   lifecycle: Lifecycle
+  /** A row of the service itself, while it is overloaded. */
+  overload?: () => Readiness['checks'][number] | undefined
 }): Health {
-  const { dependencies, systems, checkTimeoutMs, lifecycle } = options
+  const { dependencies, systems, checkTimeoutMs, lifecycle, overload } = options
   const checkDependencies = coalesce(() => checkAll(dependencies, checkTimeoutMs))
   const checkServices = coalesce(() => checkAll([...dependencies, ...systems], checkTimeoutMs))
   return {
@@ -64,10 +66,12 @@ export function createHealth(options: {
       if (lifecycle.draining) {
         return { status: 'down', checks: [{ name: 'shutdown', status: 'down', latencyMs: 0 }] }
       }
-      const checks = (await checkDependencies()).map(({ dependency, ms, failure }) => {
+      const checks: Readiness['checks'] = (await checkDependencies()).map(({ dependency, ms, failure }) => {
         const status: CheckStatus = failure === undefined ? 'ok' : dependency.required ? 'down' : 'degraded'
         return { name: dependency.name, status, latencyMs: ms, ...failure }
       })
+      const own = overload?.()
+      if (own !== undefined) checks.push(own)
       return { status: worst(checks.map(({ status }) => status)), checks }
     },
     async services() {

@@ -8,6 +8,7 @@ export {
   sendJson,
   shortReply,
 } from './cached-reply.ts'
+export { clientSignal } from './client-signal.ts'
 export {
   type CursorColumn,
   createKeysetCursor,
@@ -39,4 +40,4 @@ export { createServer, type ServerOptions } from './server.ts'
 export { createSharedReplies, type SharedReplies } from './shared-replies.ts'
 export { type Running, type RunOptions, runServer } from './shutdown.ts'
 export type { TracedLine, TracedRequest } from './tracing.ts'
-export type { App, Scope } from './types.ts'
+export type { App, Priority, Scope } from './types.ts'

@@ -1,10 +1,24 @@
 import { monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
+import type { Registry } from '@prometheus-io/client'
 import { AppError } from '@reference/errors'
+import type { FastifyReply, onRequestHookHandler, RouteOptions } from 'fastify'
+import {
+  ConcurrencyLimiter,
+  type ConcurrencyOptions,
+  createOverloadMetrics,
+  type OverloadMetrics,
+  type OverloadReason,
+  type RouteLoad,
+} from './concurrency.ts'
+import type { Readiness } from './health.ts'
+import { sendRefusal } from './problems.ts'
 import type { App } from './types.ts'
 
 export interface OverloadOptions {
   /** Above this mean delay of the event loop, in two successive seconds, calls are refused; 0 turns this off. */
   maxEventLoopDelayMs?: number
+  /** The limit of requests in flight; `false`: none. */
+  concurrency?: ConcurrencyOptions | false
 }
 
 /** The interval of the measurement, and how long the delay must exceed its limit before calls are refused. */
@@ -54,15 +68,79 @@ export function watchOverload({ maxEventLoopDelayMs = 1000 }: OverloadOptions): 
   }
 }
 
-/** Answers 503 with `retry-after` while the event loop cannot keep up. */
-export function addOverload(app: App, overload: Overload): void {
-  const lasts = createDurationCheck()
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (!overload.isLate || request.routeOptions.config.operational) return done()
-    if (!lasts(performance.now(), overload.delayMs)) return done()
-    done(new AppError('OVERLOADED', 503, 'The service is overloaded', { retryAfterSeconds: 1, expose: true }))
-  })
-  app.addHook('onClose', async () => overload.close())
+/** A refusal is the same error each time: capturing its stack would be the larger part of what it costs. */
+const OVERLOADED = new AppError('OVERLOADED', 503, 'The service is overloaded', {
+  retryAfterSeconds: 1,
+  expose: true,
+})
+
+/** `/ready` reports an overload for this long after the last refusal. */
+const REPORTED_MS = 10_000
+
+/** Refuses requests of the routes that are passed to the guard; closed with the app. */
+export function addOverload(
+  app: App,
+  delay: Overload,
+  registry: Registry | undefined,
+  options: OverloadOptions = {},
+): OverloadGuard {
+  app.addHook('onClose', async () => delay.close())
+  return new OverloadGuard(delay, options, registry)
+}
+
+/**
+ * Refuses requests before they do any work: when too many are in flight (`concurrency.ts`), and while the event loop is late.
+ * Operational calls are not refused.
+ */
+class OverloadGuard {
+  readonly #delay: Overload
+  readonly #limiter: ConcurrencyLimiter | undefined
+  readonly #metrics: OverloadMetrics | undefined
+  readonly #lasts = createDurationCheck()
+  #lastRefusalAt = Number.NEGATIVE_INFINITY
+
+  constructor(delay: Overload, { concurrency = {} }: OverloadOptions, registry: Registry | undefined) {
+    this.#delay = delay
+    this.#limiter = concurrency === false ? undefined : new ConcurrencyLimiter(concurrency)
+    this.#metrics = registry && createOverloadMetrics(registry, this.#limiter)
+  }
+
+  /** Adds the first hook of a route: before its token, its rate limit and its body. */
+  protect(route: RouteOptions): void {
+    if (route.config?.operational) return
+    const load = this.#limiter?.route(route)
+    const priority = load?.priority ?? 'read'
+    const refuseOverload: onRequestHookHandler = (request, reply, done) => {
+      const reason = this.#reasonToRefuse(load, reply)
+      if (reason === undefined) return done()
+      this.#lastRefusalAt = performance.now()
+      this.#metrics?.refused(priority, reason)
+      sendRefusal(OVERLOADED, request, reply)
+    }
+    route.onRequest = [refuseOverload, ...[route.onRequest ?? []].flat()]
+  }
+
+  /**
+   * The row for `/ready` during an overload. It is no reason to be unready: an overload meets all replicas alike, and the first to leave
+   * would pass its requests on to the others.
+   */
+  readonly check = (): Readiness['checks'][number] | undefined => {
+    if (performance.now() - this.#lastRefusalAt > REPORTED_MS) return undefined
+    const figures = this.#limiter?.figures
+    const limit = figures === undefined ? '' : `: ${figures.inFlight} in flight, limit ${figures.limit}`
+    return {
+      name: 'overload',
+      status: 'degraded',
+      latencyMs: 0,
+      error: OVERLOADED.code,
+      reason: `requests are refused${limit}`,
+    }
+  }
+
+  #reasonToRefuse(load: RouteLoad | undefined, reply: FastifyReply): OverloadReason | undefined {
+    if (this.#delay.isLate && this.#lasts(performance.now(), this.#delay.delayMs)) return 'event_loop'
+    return load === undefined || this.#limiter?.admit(load, reply) !== false ? undefined : 'limit'
+  }
 }
 
 /** Without a sample the event loop was blocked for the whole interval. */

@@ -96,6 +96,26 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   reply.send(Buffer.from(JSON.stringify(body)))
 }
 
+/**
+ * {@link sendProblem} for a request that is refused in its first hook, past Fastify's reply: no hook of a reply runs, and head and body
+ * are one write. Under overload most replies are refusals, and what they cost is missing for the others.
+ */
+export function sendRefusal(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  const { body, retryAfterSeconds = 1 } = toProblem(error, request.id, request.raw.url)
+  logFailure(request.log, error, body, request)
+  keepConnection(request.raw, reply)
+  const text = JSON.stringify(body)
+  reply.hijack()
+  reply.raw.writeHead(body.status, {
+    ...reply.getHeaders(),
+    'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
+    'retry-after': String(retryAfterSeconds),
+    'content-length': Buffer.byteLength(text),
+  })
+  reply.raw.end(text)
+}
+
 /** The part of a URL before its query; a query may contain secrets, which must be neither repeated nor logged. */
 export function pathOf(url: string): string {
   const end = url.indexOf('?')
@@ -125,13 +145,15 @@ function fieldsOf(error: Thrown): readonly FieldError[] | undefined {
   return undefined
 }
 
-/** A 503 with `retry-after` is shed load, logged in one line without stack; any other 5xx is a fault. */
+/** A 503 with `retry-after` is shed load, logged without stack and folded; any other 5xx is a fault. */
 function logFailure(log: FastifyBaseLogger, thrown: unknown, body: Problem, request: FastifyRequest): void {
   const where = { method: request.method, path: body.instance, status: body.status, code: body.code }
   const expected =
     body.status === 503 && (thrown as Partial<Thrown> | undefined)?.retryAfterSeconds !== undefined
-  if (expected) log.warn({ ...where, reason: reasonOf(thrown as Error) }, 'request refused')
-  else log.error({ ...where, err: thrown }, 'request failed')
+  if (expected) {
+    const reason = () => ({ ...where, reason: reasonOf(thrown as Error) })
+    request.server.refusals.refused(log, body.code, reason)
+  } else log.error({ ...where, err: thrown }, 'request failed')
 }
 
 /** Includes the cause, which says why a system cannot be reached. */

@@ -32,6 +32,7 @@ import { pathOf, sendProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import { addRateLimit, createRequestLimit, type RequestLimit, refusalOf } from './rate-limit.ts'
 import { RateLimiter, type SharedCounts } from './rate-limiter.ts'
+import { addRefusalLog } from './refusal-log.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import { createTracing } from './tracing.ts'
@@ -147,6 +148,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
         })
   const app = createFastify(options, { logger, requestIds, tracker, hot, rateLimit })
   app.decorate('lifecycle', lifecycle)
+  addRefusalLog(app)
   const { maxConnections = connectionLimit(options.outgoingConnections ?? 0) } = options
   const { maxConnectionsPerAddress: maxPerAddress, sendTimeoutMs } = options
   app.decorate(
@@ -174,6 +176,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
     app.log.warn('AUTH is token, but no token is configured: every call that needs a token is refused')
   }
   const check = createAuth(authTokens, authFailuresOf(app, options))
+  const guard = addOverload(app, overload, registry, options.overload)
   app.addHook('onRoute', (route) => {
     allowed.add(route)
     // Before hooks of this package are added: hooks of a service keep a route with Fastify.
@@ -181,6 +184,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
     makeStrict(route)
     admitBodies(route, budget)
     if (auth === 'token') protect(route, check)
+    guard.protect(route)
   })
 
   const beginTrace = createTracing()
@@ -192,12 +196,11 @@ export async function createServer(options: ServerOptions): Promise<App> {
     else if (traced) traced.run(proceed)
     else done()
   })
-  addOverload(app, overload)
   if (rateLimit) addRateLimit(app, rateLimit)
   app.addHook('onRequest', (request, reply, done) => done(refuseEarly(request, reply, allowed)))
   if (compression) await addCompression(app)
   if (options.docs !== false) addDocs(app, { service, version, auth: auth === 'token' })
-  const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle })
+  const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle, overload: guard.check })
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   if (hot) addHotRoutes(app, hot, registry)
   return app

@@ -8,9 +8,16 @@ import type {
 } from 'fastify'
 import type { HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import type { RefusalLog } from './refusal-log.ts'
 
 /** The scope that a token grants when `auth` is `token`; `admin` implies `write`. */
 export type Scope = 'write' | 'admin'
+
+/**
+ * Which requests are refused first under overload, the last one first: replies that are usually in the cache, other reads, writes, reports.
+ * Operational calls are never refused, and hot routes answer before the limit.
+ */
+export type Priority = 'cached' | 'read' | 'write' | 'report'
 
 /** A Fastify instance whose handlers get their types from TypeBox schemas. */
 export type App = FastifyInstance<
@@ -29,6 +36,8 @@ declare module 'fastify' {
     operational?: boolean
     /** `false`: requests are not counted by the rate limit. */
     rateLimit?: false
+    /** Default: `cached` for a `GET` with a hot route, `read` for another one, `write` for other methods. */
+    priority?: Priority
     /** Answers the plain case of a `GET` before Fastify; see `hot-reply.ts`. */
     hot?: HotRoute
   }
@@ -38,5 +47,6 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     lifecycle: Lifecycle
+    refusals: RefusalLog
   }
 }

@@ -1,5 +1,6 @@
 import { mustExist } from '@reference/errors'
 import {
+  clientSignal,
   createKeysetCursor,
   createSharedReplies,
   type Encoding,
@@ -62,18 +63,18 @@ export function createOrderPages({
       encoding: ENCODINGS[stored[0] ?? 0] ?? 'identity',
       bytes: stored.subarray(1),
     }),
-    load: async (key: string) => {
+    load: async (key: string, { signal }) => {
       const { encoding, ...query } = JSON.parse(key) as PageKey
-      return compress(encoding, Buffer.from(JSON.stringify(await read(query))))
+      return compress(encoding, Buffer.from(JSON.stringify(await read(query, signal))))
     },
   })
 
-  function read({ userId, status, limit = 50, after }: OrdersQuery) {
+  function read({ userId, status, limit = 50, after }: OrdersQuery, signal?: AbortSignal) {
     const from = after === undefined ? NEWEST_ORDER : ORDER_CURSOR.decode(after)
     const statement = ordersPage({ userId, status })
     return readPage(
       limit,
-      (rows) => database.replica.run(statement, { userId, status, limit: rows, ...from }),
+      (rows) => database.replica.run(statement, { userId, status, limit: rows, ...from }, { signal }),
       ORDER_CURSOR.encode,
     )
   }
@@ -106,8 +107,10 @@ export function createOrderPages({
 
     async send(request: FastifyRequest, reply: FastifyReply, query: OrdersQuery) {
       const { userId, status, limit, after } = query
-      if (ttlMs === 0)
-        return sendShared(reply, JSON.stringify([userId, status, limit, after]), () => read(query))
+      if (ttlMs === 0) {
+        const key = JSON.stringify([userId, status, limit, after])
+        return sendShared(reply, key, (signal) => read(query, signal), clientSignal(reply))
+      }
       if (after !== undefined) ORDER_CURSOR.decode(after)
       const accepted = config.compression ? request.headers['accept-encoding'] : undefined
       const wanted = negotiate(accepted)

@@ -126,6 +126,18 @@ export const node: Dashboard = {
             ],
           ],
         },
+        {
+          title: 'Overload: requests in flight, their limit, refusals',
+          about: 'Reports are refused first, then writes, then reads; operational calls and hot routes never',
+          queries: [
+            ['sum by (service, instance) (http_concurrency_in_flight)', 'in flight {{service}} {{instance}}'],
+            ['sum by (service, instance) (http_concurrency_limit)', 'limit {{service}} {{instance}}'],
+            [
+              'sum by (service, priority) (rate(http_overload_refused_total[$__rate_interval]))',
+              'refused {{service}} {{priority}} /s',
+            ],
+          ],
+        },
       ],
     },
   ],

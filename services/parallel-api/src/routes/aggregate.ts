@@ -20,6 +20,7 @@ export function aggregateRoute(app: App, { aggregate, config }: Context): void {
   app.get(
     '/aggregate',
     {
+      config: { priority: 'report' },
       schema: {
         tags: ['parallel'],
         summary: 'The newest orders, each with its user and product, fetched from the reference-api',
@@ -40,7 +41,7 @@ export function aggregateRoute(app: App, { aggregate, config }: Context): void {
           request.log.warn({ orders: leftOut }, 'orders with unknown values were left out')
         return { items }
       }
-      return forClient(request, (signal) => send(reply, String(limit), read, signal))
+      return forClient(reply, (signal) => send(reply, String(limit), read, signal))
     },
   )
 }

@@ -80,6 +80,7 @@ export function allRoute(app: App, { database, config, deadlines }: AllContext):
   app.get(
     '/all',
     {
+      config: { priority: 'report' },
       schema: {
         tags: ['parallel'],
         summary: 'Users, orders and products, fetched in parallel',
@@ -90,7 +91,7 @@ export function allRoute(app: App, { database, config, deadlines }: AllContext):
     (request, reply) => {
       const { limit = 100, partial = false } = request.query
       const read = (signal: AbortSignal) => fetchLists(limit, partial, signal)
-      return forClient(request, (signal) => send(reply, `${limit} ${partial}`, read, signal))
+      return forClient(reply, (signal) => send(reply, `${limit} ${partial}`, read, signal))
     },
   )
 }

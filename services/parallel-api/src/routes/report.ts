@@ -40,6 +40,7 @@ export function reportRoute(app: App, { reports, reportCache }: Context): void {
   app.get(
     '/report',
     {
+      config: { priority: 'report' },
       schema: {
         tags: ['parallel'],
         summary: 'Orders and revenue by category and day, over all orders',
@@ -63,7 +64,7 @@ export function reportRoute(app: App, { reports, reportCache }: Context): void {
           })
           return sendJson(reply, json)
         }
-        return sendJson(reply, await forClient(request, (signal) => reports.run(engine, signal)))
+        return sendJson(reply, await forClient(reply, (signal) => reports.run(engine, signal)))
       } catch (error) {
         if (error instanceof DeadlineError)
           throw new AppError('REPORT_TIMED_OUT', 504, `The report ${error.message}`, { expose: true })

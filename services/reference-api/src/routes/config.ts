@@ -1,5 +1,5 @@
 import { mustExist } from '@reference/errors'
-import { type App, hotKey, ProblemSchema, sendCached } from '@reference/http'
+import { type App, clientSignal, hotKey, ProblemSchema, sendCached } from '@reference/http'
 import { settingEntry } from '@reference/shop/settings/cache'
 import { Setting } from '@reference/shop/settings/model'
 import { putSetting } from '@reference/shop/settings/queries'
@@ -43,10 +43,13 @@ export function configRoutes(app: App, { cached, write, config }: Context): void
     async (request, reply) => {
       const { key } = request.params
       const valueJson = JSON.stringify(request.body.value)
-      const { created, ...setting } = await write(async (tx) => {
-        const put = mustExist(await tx.first(putSetting, { key, valueJson }))
-        return { result: put, staleKeys: [settings.keyOf(key)] }
-      })
+      const { created, ...setting } = await write(
+        async (tx) => {
+          const put = mustExist(await tx.first(putSetting, { key, valueJson }))
+          return { result: put, staleKeys: [settings.keyOf(key)] }
+        },
+        { waitSignal: clientSignal(reply) },
+      )
       if (config.cacheL1) {
         // Load the new value after the reply, so that no request has to wait for the database. A read that fails, as during a
         // shutdown, costs the next reader that wait.

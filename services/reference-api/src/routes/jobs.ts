@@ -1,5 +1,5 @@
 import type { Transaction } from '@reference/database'
-import { type App, IdempotencyHeaders, ProblemSchema, sendStored } from '@reference/http'
+import { type App, clientSignal, IdempotencyHeaders, ProblemSchema, sendStored } from '@reference/http'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
@@ -47,7 +47,7 @@ export function jobRoutes(app: App, { jobs, write, once, config }: Context): voi
         const body = JSON.stringify({ status: 'processing', jobId })
         return { result: { status: 202, headers: { location: `/jobs/${jobId}` }, body }, staleKeys: [] }
       })
-      const stored = await write(enqueue)
+      const stored = await write(enqueue, { waitSignal: clientSignal(reply) })
       if (config.backgroundJobs) jobs.wake(processData)
       return sendStored(reply, stored)
     },

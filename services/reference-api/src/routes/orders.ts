@@ -2,6 +2,7 @@ import { isForeignKeyViolation } from '@reference/database'
 import {
   type App,
   Cursor,
+  clientSignal,
   created,
   hotRow,
   Id,
@@ -84,7 +85,7 @@ export function orderRoutes(app: App, context: Context): void {
         }
         return { result: created(`/orders/${order.id}`, order), staleKeys: [orders.keyOf(order.id)] }
       })
-      const stored = await write(insert).catch((error: unknown) => {
+      const stored = await write(insert, { waitSignal: clientSignal(reply) }).catch((error: unknown) => {
         throw isForeignKeyViolation(error, 'orders_user_id_users_id_fk')
           ? referenceMissing(['userId'], error)
           : error

@@ -1,5 +1,6 @@
 import {
   type App,
+  clientSignal,
   createSharedReplies,
   hotRow,
   ID_CURSOR,
@@ -36,8 +37,10 @@ export function productRoutes(app: App, { database, cached, config }: Context): 
     { schema: { tags: ['products'], querystring: PageQuery, response: { 200: page(Product) } } },
     ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
-      const read = (rows: number) => database.replica.run(productsPage, { after: from, limit: rows })
-      return sendPage(reply, `${limit} ${from}`, () => readPage(limit, read, ID_CURSOR.encode))
+      const read = (signal: AbortSignal) => (rows: number) =>
+        database.replica.run(productsPage, { after: from, limit: rows }, { signal })
+      const readShared = (signal: AbortSignal) => readPage(limit, read(signal), ID_CURSOR.encode)
+      return sendPage(reply, `${limit} ${from}`, readShared, clientSignal(reply))
     },
   )
 }

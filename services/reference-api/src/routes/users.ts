@@ -7,6 +7,7 @@ import {
 import { mustExist } from '@reference/errors'
 import {
   type App,
+  clientSignal,
   created,
   createSharedReplies,
   hotRow,
@@ -50,8 +51,10 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
     { schema: { tags: ['users'], querystring: PageQuery, response: { 200: page(User) } } },
     ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
-      const read = (rows: number) => database.replica.run(usersPage, { after: from, limit: rows })
-      return sendPage(reply, `${limit} ${from}`, () => readPage(limit, read, ID_CURSOR.encode))
+      const read = (signal: AbortSignal) => (rows: number) =>
+        database.replica.run(usersPage, { after: from, limit: rows }, { signal })
+      const readShared = (signal: AbortSignal) => readPage(limit, read(signal), ID_CURSOR.encode)
+      return sendPage(reply, `${limit} ${from}`, readShared, clientSignal(reply))
     },
   )
 
@@ -72,7 +75,10 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
         // A 404 for this id may be cached.
         return { result: created(`/users/${user.id}`, user), staleKeys: [users.keyOf(user.id)] }
       })
-      return sendStored(reply, await write(insert).catch(refuseTakenEmail))
+      return sendStored(
+        reply,
+        await write(insert, { waitSignal: clientSignal(reply) }).catch(refuseTakenEmail),
+      )
     },
   )
 
@@ -87,14 +93,17 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
         response: { 200: User, 404: ProblemSchema, 409: ProblemSchema },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { id } = request.params
       const { email = null, name = null } = request.body
-      return write(async (tx) => {
-        const user = checkedUser(await tx.first(updateUser, { id, email, name }))
-        if (user === undefined) throw notFound('user')
-        return { result: user, staleKeys: [users.keyOf(id)] }
-      }).catch((error: unknown) => {
+      return write(
+        async (tx) => {
+          const user = checkedUser(await tx.first(updateUser, { id, email, name }))
+          if (user === undefined) throw notFound('user')
+          return { result: user, staleKeys: [users.keyOf(id)] }
+        },
+        { waitSignal: clientSignal(reply) },
+      ).catch((error: unknown) => {
         // What was sent is valid: the row itself is from before the check.
         if (isCheckViolation(error)) throw rowNotRepresentable('user', id, error)
         return refuseTakenEmail(error)
@@ -114,11 +123,14 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
     },
     async (request, reply) => {
       const { id } = request.params
-      await write(async (tx) => {
-        const deleted = await tx.first(deleteUser, { id })
-        if (deleted === undefined) throw notFound('user')
-        return { result: undefined, staleKeys: [users.keyOf(id)] }
-      }).catch((error: unknown) => {
+      await write(
+        async (tx) => {
+          const deleted = await tx.first(deleteUser, { id })
+          if (deleted === undefined) throw notFound('user')
+          return { result: undefined, staleKeys: [users.keyOf(id)] }
+        },
+        { waitSignal: clientSignal(reply) },
+      ).catch((error: unknown) => {
         throw isForeignKeyViolation(error) ? userHasOrders(error) : error
       })
       return reply.code(204).send(null)
