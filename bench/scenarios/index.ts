@@ -1,6 +1,7 @@
 import type { Scenario } from '../src/run/scenario.ts'
 import { all } from './all.ts'
 import { autoPipelining } from './auto-pipelining.ts'
+import { concurrencyLimit } from './concurrency-limit.ts'
 import { dbBatching } from './db-batching.ts'
 import { encodings, encodingsBr, encodingsZstd } from './encodings.ts'
 import { health } from './health.ts'
@@ -51,6 +52,7 @@ export const scenarios: readonly Scenario[] = [
   responseSchemas,
   requestLogging,
   metrics,
+  concurrencyLimit,
   traces,
   upstreamKeepAlive,
   processData,

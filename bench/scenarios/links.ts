@@ -26,6 +26,7 @@ export const LINKS = {
     docs: 'docs/OPERATIONS.md#nginx',
   },
   outbox: { code: 'packages/cache/src/outbox.ts', docs: 'packages/cache/README.md#how-it-stays-correct' },
+  overload: { code: 'packages/http/src/concurrency.ts', docs: 'packages/http/README.md#overload' },
   parallelFetch: {
     code: 'packages/async/src/fetch-all.ts',
     docs: 'services/parallel-api/README.md#structured-fetch',

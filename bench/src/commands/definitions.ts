@@ -51,6 +51,7 @@ export function commands(signal: AbortSignal): Record<string, Command> & { run: 
     scale: scale(signal),
     'break-even': breakEven(signal),
     profile: profile(signal),
+    overload: overload(signal),
     ...tools(signal),
   }
 }
@@ -84,6 +85,7 @@ function run(signal: AbortSignal): Command {
   pnpm bench list            scenarios, variants and switches
   pnpm bench baseline        every configured system: response time against its threshold
   pnpm bench break-even      the rate with the cache on and off against its hit ratio
+  pnpm bench overload        goodput and latency at up to three times the rate of saturation
   pnpm bench infra           pgbench and redis-benchmark against the stack
   pnpm bench floor           each path beside the least work that could answer it
   pnpm bench peers           our services beside Go with gin and FastAPI
@@ -280,6 +282,28 @@ function profile(signal: AbortSignal): Command {
       return unlessInterrupted(signal, () =>
         module.profile({ ...values, scenario, durationMs, dataset }, signal),
       )
+    },
+  })
+}
+
+function overload(signal: AbortSignal): Command {
+  return action({
+    summary:
+      'Raise the rate to three times that of saturation, with callers that give up: goodput and latency with and without the limit.',
+    positionals: { placeholder: '[CALL…]', help: 'read, write, report; all of them without any' },
+    options: {
+      'phase-ms': integer({ help: 'duration of each rate', minimum: 1000, fallback: 5000 }),
+      from: texts({ placeholder: 'FILE', help: 'show these results instead of measuring; may be repeated' }),
+      chart: text({ placeholder: 'FILE', help: 'also write the curves as SVG' }),
+      ...OUT,
+      ...DATASET,
+    },
+    details:
+      'Exit code 1 when a goal is missed: goodput of 80 % of the peak, p99 below four times the normal one, normal again within 2 s.',
+    async run({ users, products, orders, 'phase-ms': phaseMs, ...values }, calls) {
+      const module = await import('./overload.ts')
+      const dataset = { users, products, orders }
+      return unlessInterrupted(signal, () => module.overload({ ...values, phaseMs, dataset }, calls, signal))
     },
   })
 }

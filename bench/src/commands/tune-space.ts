@@ -35,6 +35,7 @@ export const TRADE_OFFS: ReadonlySet<string> = new Set([
   'COMPRESSION',
   'CACHE_PAGE_TTL_MS',
   'CACHE_OUTBOX',
+  'CONCURRENCY_LIMIT',
   'RESPONSE_SCHEMAS',
   'METRICS',
   'REQUEST_LOG',

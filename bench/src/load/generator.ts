@@ -5,12 +5,14 @@
  */
 import { spawnSync } from 'node:child_process'
 import { type ClosedLoopOptions, type ClosedLoopResult, closedLoop } from './closed-loop.ts'
+import { type ImpatientOptions, type ImpatientResult, impatientLoop } from './impatient-loop.ts'
 import { KeepAliveLoop, type KeepAliveOptions, type SliceResult } from './keep-alive-loop.ts'
 import { type OpenLoopOptions, type OpenLoopResult, openLoop } from './open-loop.ts'
 
 export type Job =
   | { readonly kind: 'closed'; readonly options: ClosedLoopOptions }
   | { readonly kind: 'open'; readonly options: OpenLoopOptions }
+  | { readonly kind: 'impatient'; readonly options: ImpatientOptions }
   | { readonly kind: 'slice'; readonly options: SliceOptions }
 
 interface SliceOptions {
@@ -22,6 +24,7 @@ interface SliceOptions {
 interface Results {
   readonly closed: ClosedLoopResult
   readonly open: OpenLoopResult
+  readonly impatient: ImpatientResult
   readonly slice: SliceResult
 }
 
@@ -29,7 +32,7 @@ export type JobResult<Kind extends Job['kind']> = Results[Kind] & {
   /** Share of the time for which the generator's event loop was busy, 0–1. */
   readonly utilisation: number
 }
-type AnyResult = JobResult<'closed'> | JobResult<'open'> | JobResult<'slice'>
+type AnyResult = { [Kind in Job['kind']]: JobResult<Kind> }[Job['kind']]
 
 export type ToGenerator =
   | { readonly id: number; readonly job: Job }
@@ -60,6 +63,7 @@ async function perform(job: Job): Promise<AnyResult> {
 function start(job: Job): Promise<Results[Job['kind']]> {
   if (job.kind === 'closed') return closedLoop(job.options)
   if (job.kind === 'open') return openLoop(job.options)
+  if (job.kind === 'impatient') return impatientLoop(job.options)
   const loop = loops.get(job.options.loop)
   if (loop === undefined) throw new Error('this loop is closed')
   return loop.run(job.options.durationMs)

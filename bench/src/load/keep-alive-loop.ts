@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplyReader } from './reply-reader.ts'
-import type { Request } from './request.ts'
+import { encodeRequest, type Request } from './request.ts'
 
 export interface KeepAliveOptions {
   /** Such as `http://127.0.0.1:8000`. */
@@ -51,7 +51,7 @@ export class KeepAliveLoop {
   constructor({ origin, connections, requests, replyLimitMs = REPLY_LIMIT_MS }: KeepAliveOptions) {
     this.#origin = new URL(origin)
     this.#replyLimitMs = replyLimitMs
-    const encoded = requests.map((request) => encode(request, this.#origin.host))
+    const encoded = requests.map((request) => encodeRequest(request, this.#origin.host))
     this.#requests = Array.from({ length: connections }, (_, i) => {
       const share = encoded.filter((_, k) => k % connections === i)
       return share.length > 0 ? share : encoded
@@ -191,10 +191,4 @@ class Connection {
     this.#waiting = false
     this.#onIdle?.()
   }
-}
-
-function encode({ path, method = 'GET', headers = {}, body = '' }: Request, host: string): Buffer {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  const length = body === '' ? '' : `content-length: ${Buffer.byteLength(body)}\r\n`
-  return Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${lines.join('')}${length}\r\n${body}`)
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { BenchError } from '../errors.ts'
 import type { ClosedLoopOptions } from './closed-loop.ts'
 import type { FromGenerator, Job, JobResult, Reaped, ToGenerator } from './generator.ts'
+import type { ImpatientOptions } from './impatient-loop.ts'
 import type { KeepAliveOptions } from './keep-alive-loop.ts'
 import type { OpenLoopOptions } from './open-loop.ts'
 
@@ -12,6 +13,8 @@ export interface Load {
   readonly pid: number
   closed(options: ClosedLoopOptions): Promise<JobResult<'closed'>>
   open(options: OpenLoopOptions): Promise<JobResult<'open'>>
+  /** An open loop of callers that give up. */
+  impatient(options: ImpatientOptions): Promise<JobResult<'impatient'>>
   /** A closed loop for slices, whose connections stay open until `close()`. */
   slices(options: KeepAliveOptions): SliceLoad
   /** Sets the processes and containers that the generator ends if this process is killed. */
@@ -66,6 +69,7 @@ export function startLoad(): Load {
     pid: child.pid ?? 0,
     closed: (options) => perform({ kind: 'closed', options }),
     open: (options) => perform({ kind: 'open', options }),
+    impatient: (options) => perform({ kind: 'impatient', options }),
     slices(options) {
       const loop = ids++
       post({ keepLoop: loop, options })

@@ -15,6 +15,8 @@ type Body = 'none' | 'length' | 'chunked'
 export class ReplyReader {
   /** Whether the status of the reply was 2xx. */
   succeeded = false
+  /** Whether it was 503. */
+  unavailable = false
   #body: Body = 'none'
   /** Bytes of the body to come. */
   #left = 0
@@ -45,6 +47,7 @@ export class ReplyReader {
     this.#kept = undefined
     // `HTTP/1.1 200`
     this.succeeded = bytes[9] === ZERO + 2
+    this.unavailable = bytes[9] === ZERO + 5 && bytes[11] === ZERO + 3
     if (!isLengthAt(bytes, this.#position)) this.#position = findLength(bytes, end)
     if (this.#position === 0) {
       this.#body = 'chunked'

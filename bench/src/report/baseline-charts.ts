@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { renderAblation } from './ablation-chart.ts'
 import { renderBreakEven } from './break-even-chart.ts'
-import { readBreakEven, readResults } from './results-file.ts'
+import { renderOverloadChart } from './overload-chart.ts'
+import { readBreakEven, readOverload, readResults } from './results-file.ts'
 
 /**
  * The committed charts, drawn from the committed results.
@@ -14,5 +15,6 @@ export function baselineCharts(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/images/ablation.svg', renderAblation(readResults(baseline('2-cores.json')), { standalone: true })],
     ['docs/images/break-even.svg', renderBreakEven(readBreakEven(baseline('break-even.json')))],
+    ['docs/images/overload.svg', renderOverloadChart(readOverload(baseline('overload.json')))],
   ])
 }

@@ -7,6 +7,7 @@ import { BenchError } from '../errors.ts'
 import { BREAK_EVEN_SCHEMA, type BreakEvenResults } from './break-even-schema.ts'
 import { DUET_SCHEMA, type DuetResults } from './duet-schema.ts'
 import { renderReport } from './html.ts'
+import { OVERLOAD_SCHEMA, type OverloadResults } from './overload-schema.ts'
 import { SCALE_SCHEMA, type ScaleResults } from './scale-schema.ts'
 import { RESULTS_SCHEMA, type Results } from './schema.ts'
 
@@ -16,10 +17,11 @@ const SCHEMAS = {
   peers: { schema: DUET_SCHEMA, name: 'duet-results.schema.json' },
   scale: { schema: SCALE_SCHEMA, name: 'the schema of bench scale' },
   'break-even': { schema: BREAK_EVEN_SCHEMA, name: 'the schema of bench break-even' },
+  overload: { schema: OVERLOAD_SCHEMA, name: 'the schema of bench overload' },
 } as const
 
 type Kind = keyof typeof SCHEMAS
-type ResultsOfKind = DuetResults | ScaleResults | BreakEvenResults
+type ResultsOfKind = DuetResults | ScaleResults | BreakEvenResults | OverloadResults
 
 const RESULTS_FOLDER = fileURLToPath(new URL('../../results', import.meta.url))
 
@@ -78,6 +80,12 @@ export function validateResults(file: string): void {
 /** @throws BenchError when the file cannot be read or does not hold results of `bench break-even` */
 export function readBreakEven(file: string): BreakEvenResults {
   const { schema, name } = SCHEMAS['break-even']
+  return checkWith(schema, name, readJson(file), file)
+}
+
+/** @throws BenchError when the file cannot be read or does not hold results of `bench overload` */
+export function readOverload(file: string): OverloadResults {
+  const { schema, name } = SCHEMAS.overload
   return checkWith(schema, name, readJson(file), file)
 }
 

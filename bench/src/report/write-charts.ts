@@ -1,7 +1,9 @@
-/** Draws the committed charts again from the committed results: `node bench/src/report/write-charts.ts`. */
+/** Draws the committed charts, and writes the table of the overload, again from the committed results: `node bench/src/report/write-charts.ts`. */
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
+import { overloadPage } from '../overload/page.ts'
 import { baselineCharts } from './baseline-charts.ts'
 import { writeFile } from './results-file.ts'
 
 for (const [path, svg] of baselineCharts()) writeFile(join(REPOSITORY_ROOT, path), svg)
+for (const [path, text] of overloadPage()) writeFile(join(REPOSITORY_ROOT, path), text)
