@@ -159,6 +159,9 @@ t.test('a wait that ends in a refusal is timed, and the refusal is reported', as
   t.same(events, ['closed'])
 })
 
+/** Shorter than by default, so that the tests are short. */
+const QUICK = { targetMs: 100, intervalMs: 500 }
+
 /** Requests that keep their permit for `serviceMs`, and how they ended. */
 function serveSlowly(semaphore: ConnectionSemaphore, serviceMs: number) {
   const served: number[] = []
@@ -186,6 +189,7 @@ t.test(
     const semaphore = new ConnectionSemaphore({
       ...options,
       connections: 1,
+      ...QUICK,
       onRefused: (reason) => reasons.push(reason),
     })
     const load = serveSlowly(semaphore, 5)
@@ -206,7 +210,7 @@ t.test(
 )
 
 t.test('the waiters of a long stall are served when it ends', async (t) => {
-  const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
+  const semaphore = new ConnectionSemaphore({ ...options, ...QUICK, connections: 1 })
   const held = await semaphore.acquire('slot')
   const load = serveSlowly(semaphore, 1)
   const sent = Array.from({ length: 50 }, () => load.request())
@@ -217,7 +221,7 @@ t.test('the waiters of a long stall are served when it ends', async (t) => {
 })
 
 t.test('the last waiter of a queue that did not empty is served', async (t) => {
-  const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
+  const semaphore = new ConnectionSemaphore({ ...options, ...QUICK, connections: 1 })
   const held = await semaphore.acquire('slot')
   const load = serveSlowly(semaphore, 700)
   const sent = Array.from({ length: 5 }, () => load.request())

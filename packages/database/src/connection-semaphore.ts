@@ -21,6 +21,10 @@ export interface ConnectionSemaphoreOptions {
   /** How many connections are filled evenly before further ones are used. */
   readonly spread: number
   readonly timeoutMs: number
+  /** The longest wait of a request that is served while the queue does not empty; default 500. */
+  readonly targetMs?: number
+  /** For how long each request that is served must have waited longer before others are refused; default 2,000. */
+  readonly intervalMs?: number
   /** Receives the seconds of each wait, whether it ended with a permit, a refusal or an abort. */
   readonly onWaited?: ((seconds: number) => void) | undefined
   readonly onRefused?: ((reason: Refusal) => void) | undefined
@@ -31,8 +35,8 @@ export interface ConnectionSemaphoreOptions {
  * ACM Queue 13(8), 2015): once each request that is served has waited longer than the target for a whole interval, the queue is a
  * standing one, and each request that has waited longer than the target is refused.
  */
-const TARGET_MS = 100
-const INTERVAL_MS = 500
+const TARGET_MS = 500
+const INTERVAL_MS = 2_000
 
 export interface AcquireOptions {
   /** Aborting it ends the wait. */
@@ -60,8 +64,9 @@ interface Waiter {
  * idle connection would starve. For the same reason the youngest waiter is not served first under overload.
  *
  * A queue that does not empty makes every caller wait for as long as the limit allows, and many have left when their turn comes. So a
- * waiter is refused in its turn when it has waited for more than 100 ms in a queue that has not been shorter for 500 ms, unless it is
- * the last one. A burst, or the end of a long lock, is served as before.
+ * waiter is refused in its turn when it has waited for more than 500 ms in a queue that has not been shorter for 2 s, unless it is
+ * the last one. A burst, or the end of a long lock, is served as before. These times are a second line: `packages/http` limits the
+ * requests in flight, so the queue of a service grows as long as that only without this limit, or behind a slow transaction.
  */
 export class ConnectionSemaphore {
   readonly #options: ConnectionSemaphoreOptions
@@ -207,14 +212,16 @@ export class ConnectionSemaphore {
   #noteDelay(now: number): void {
     const [first] = this.#waiters
     if (first === undefined) return
+    const { targetMs = TARGET_MS } = this.#options
     const waitedMs = now - first.since
-    if (waitedMs <= TARGET_MS / 2) this.#standingSince = undefined
-    else if (waitedMs > TARGET_MS) this.#standingSince ??= now
+    if (waitedMs <= targetMs / 2) this.#standingSince = undefined
+    else if (waitedMs > targetMs) this.#standingSince ??= now
   }
 
   #isOverdue({ since }: Waiter, now: number): boolean {
-    if (this.#standingSince === undefined || now - this.#standingSince < INTERVAL_MS) return false
-    return now - since > TARGET_MS && this.#waiters.size > 1
+    const { targetMs = TARGET_MS, intervalMs = INTERVAL_MS } = this.#options
+    if (this.#standingSince === undefined || now - this.#standingSince < intervalMs) return false
+    return now - since > targetMs && this.#waiters.size > 1
   }
 
   #wait(request: PermitRequest, signal: AbortSignal | undefined, queue: Set<Waiter>): Promise<Permit> {
