@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { type OutgoingHttpHeaders, STATUS_CODES } from 'node:http'
 import { AppError, type FieldError } from '@reference/errors'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { keepConnection } from './kept-connection.ts'
@@ -103,11 +103,11 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
 export function sendRefusal(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   const { body, retryAfterSeconds = 1 } = toProblem(error, request.id, request.raw.url)
   logFailure(request.log, error, body, request)
-  keepConnection(request.raw, reply)
+  keepConnection(request, reply)
   const text = JSON.stringify(body)
   reply.hijack()
   reply.raw.writeHead(body.status, {
-    ...reply.getHeaders(),
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
     'content-type': PROBLEM_TYPE,
     'cache-control': 'no-store',
     'retry-after': String(retryAfterSeconds),

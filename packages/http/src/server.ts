@@ -32,7 +32,7 @@ import { pathOf, sendProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import { addRateLimit, createRequestLimit, type RequestLimit, refusalOf } from './rate-limit.ts'
 import { RateLimiter, type SharedCounts } from './rate-limiter.ts'
-import { addRefusalLog } from './refusal-log.ts'
+import { addRefusalLog, type RefusalLog } from './refusal-log.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import { createTracing } from './tracing.ts'
@@ -108,6 +108,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     operations: Operations
     connections: Connections
+    refusals: RefusalLog
   }
 }
 

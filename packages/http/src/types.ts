@@ -8,7 +8,6 @@ import type {
 } from 'fastify'
 import type { HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
-import type { RefusalLog } from './refusal-log.ts'
 
 /** The scope that a token grants when `auth` is `token`; `admin` implies `write`. */
 export type Scope = 'write' | 'admin'
@@ -47,6 +46,5 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     lifecycle: Lifecycle
-    refusals: RefusalLog
   }
 }
