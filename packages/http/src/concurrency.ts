@@ -16,8 +16,8 @@ export interface ConcurrencyOptions {
  */
 const MIN_REQUESTS = 64
 const MAX_REQUESTS = 1_000
-/** A burst of this many requests is taken, before there is any latency to follow. */
-const INITIAL_REQUESTS = 256
+/** A burst of this many requests is taken: it waits for its turn, and is an overload only if it lasts. */
+const INITIAL_REQUESTS = 1_000
 const SLACK_MS = 10
 
 /**
