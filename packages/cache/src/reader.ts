@@ -252,8 +252,9 @@ export class Reader<K, V> {
    * granted.
    *
    * @param takeOver take the lease even from a holder whose lease has not expired
+   * @param attempt 2 and more after replies with a value that is not the one that the read has judged
    */
-  async #acquire(reads: readonly Read<K, V>[], takeOver: boolean): Promise<LeaseOutcome[]> {
+  async #acquire(reads: readonly Read<K, V>[], takeOver: boolean, attempt = 1): Promise<LeaseOutcome[]> {
     const { leases, leaseMs } = this.#options
     if (!leases) return reads.map(() => 'granted')
     const { tier2 } = this.#tiers.shared as RedisSide
@@ -263,8 +264,12 @@ export class Reader<K, V> {
     const replies = await tier2.acquire(reads, { token, leaseMs, takeOver })
     const outcomes = reads.map((read, index) => this.#applyLeaseReply(read, token, replies[index]))
     for (let index = 0; index < reads.length; index++) {
-      while (outcomes[index] === 'changed')
-        outcomes[index] = (await this.#acquire([reads[index] as Read<K, V>], takeOver))[0] as LeaseOutcome
+      if (outcomes[index] !== 'changed') continue
+      // A server whose every reply is another unusable value is none.
+      outcomes[index] =
+        attempt === MAX_ATTEMPTS
+          ? 'unavailable'
+          : ((await this.#acquire([reads[index] as Read<K, V>], takeOver, attempt + 1))[0] as LeaseOutcome)
     }
     return outcomes
   }
@@ -288,10 +293,12 @@ export class Reader<K, V> {
     for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_MAX_MS)) {
       await read.pause(pauseMs)
       // A lease outlives any load. After the time of a whole lease several holders have failed in turn: take the lease over.
-      const [outcome] = await this.#acquire([read], performance.now() > takeOverAt)
+      const takesOver = performance.now() > takeOverAt
+      const [outcome] = await this.#acquire([read], takesOver)
       if (outcome === 'settled') return
-      if (outcome === 'unavailable') return this.#bypassAll([read], false)
       if (outcome === 'granted') return read.leaveBatch(() => this.#load(read))
+      // A server that refuses even to take a lease over does not keep to its script.
+      if (outcome === 'unavailable' || takesOver) return this.#bypassAll([read], false)
     }
   }
 

@@ -81,11 +81,12 @@ class RedisTier {
     return this.#inBatches(requests, async (batch) => {
       const [{ key } = { key: '' }] = batch
       try {
-        return await this.#onOwner<(Buffer | null)[]>(key, async (redis) =>
+        const replies = await this.#onOwner<readonly unknown[]>(key, async (redis) =>
           batch.length === 1
             ? [await redis.getBuffer(toRedis(key))]
-            : redis.mgetBuffer(batch.map((request) => toRedis(request.key))),
+            : listOf(await redis.mgetBuffer(batch.map((request) => toRedis(request.key)))),
         )
+        return batch.map((_, index) => storedBytes(replies[index]))
       } catch (error) {
         // A value of another Redis type counts as nothing stored, as in the reply of MGET.
         return batch.map(() => (isWrongType(error) ? null : undefined))
@@ -105,7 +106,7 @@ class RedisTier {
         const replies = await this.#runScript(batch, (redis, keys) =>
           redis.leaseAcquireBuffer(keys.length, ...keys, ...args, ...judged),
         )
-        return replies.map(toAcquired)
+        return batch.map((_, index) => toAcquired(listOf(replies)[index]))
       } catch {
         return batch.map(() => undefined)
       }
@@ -126,7 +127,7 @@ class RedisTier {
         const replies = await this.#runScript(batch, (redis, keys) =>
           redis.leaseFill(keys.length, ...keys, ...args),
         )
-        return replies.map((reply) => reply === 1)
+        return listOf(replies).map((reply) => reply === 1)
       } catch {
         return batch.map(() => true)
       }
@@ -215,8 +216,24 @@ class RedisTier {
   }
 }
 
-/** The bits are those of the script `leaseAcquire`. */
-function toAcquired(reply: Buffer | number): Acquired {
-  if (typeof reply !== 'number') return { kind: 'value', bytes: reply }
+/**
+ * The reply to a command for several keys. A server that answers with anything else is none.
+ *
+ * @throws TypeError
+ */
+function listOf<T>(replies: readonly T[]): readonly T[] {
+  if (!Array.isArray(replies)) throw new TypeError('a list was expected from Redis')
+  return replies
+}
+
+/** Undefined for a reply that is neither bytes nor nothing. */
+function storedBytes(reply: unknown): Buffer | null | undefined {
+  return Buffer.isBuffer(reply) || reply === null ? reply : undefined
+}
+
+/** The bits are those of the script `leaseAcquire`. Undefined for a reply that is none of its own. */
+function toAcquired(reply: unknown): Acquired | undefined {
+  if (Buffer.isBuffer(reply)) return { kind: 'value', bytes: reply }
+  if (typeof reply !== 'number') return undefined
   return { kind: reply & 1 ? 'granted' : 'held', judgedIsThere: (reply & 2) > 0 }
 }
