@@ -13,7 +13,7 @@ import { capacity, reads } from './load.ts'
  */
 const FILES = [
   { name: 'front' },
-  { name: 'images' },
+  { name: 'images', long: true },
   { name: 'replicas' },
   { name: 'slot', long: true },
   { name: 'stores', long: true },
