@@ -27,6 +27,7 @@ async function withSecrets<T>(use: (folder: string) => Promise<T>): Promise<T> {
     for (const name of [
       'postgres',
       'reference',
+      'reference_api',
       'pgbouncer',
       'pgbouncer_stats',
       'redis',
