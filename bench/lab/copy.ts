@@ -1,4 +1,3 @@
-import { startRedis } from '@reference/local-stack'
 import type { ServiceName } from '@reference/shop/services'
 import { closedSlice, since } from '../src/duet/sides.ts'
 import type { Slice } from '../src/duet/slice.ts'
@@ -8,8 +7,8 @@ import type { Request } from '../src/load/request.ts'
 import type { Bench } from '../src/run/bench.ts'
 import { type Counters, readCounters, totalsBetween } from '../src/stack/counters.ts'
 import { exactCpuMsOf } from '../src/stack/process-stats.ts'
-import { type Build, type Server, startServer } from '../src/stack/server.ts'
-import { type BenchStack, withRedis } from '../src/stack/stack.ts'
+import { type Server, startServer } from '../src/stack/server.ts'
+import { type BenchStack, withOwnRedis } from '../src/stack/stack.ts'
 import type { LoadSettings, SideName } from './protocol.ts'
 import { coldReads, hotIds, MIX, type Workload } from './workloads.ts'
 
@@ -36,7 +35,6 @@ export interface PacedSlice extends OpenLoopResult {
 export class Copy {
   readonly name: SideName
   readonly #bench: Bench
-  readonly #build: Build
   readonly #stack: BenchStack
   readonly #databaseUrl: string
   #processes = new AsyncDisposableStack()
@@ -51,10 +49,9 @@ export class Copy {
   #counters: Counters | undefined
   #readsSincePurge = 0
 
-  private constructor(name: SideName, bench: Bench, build: Build, stack: BenchStack, databaseUrl: string) {
+  private constructor(name: SideName, bench: Bench, stack: BenchStack, databaseUrl: string) {
     this.name = name
     this.#bench = bench
-    this.#build = build
     this.#stack = stack
     this.#databaseUrl = databaseUrl
   }
@@ -62,19 +59,13 @@ export class Copy {
   /** Makes the database and the Redis of a copy. `first` uses those of the stack. */
   static async create(
     name: SideName,
-    { bench, build, first }: { bench: Bench; build: Build; first: boolean },
+    { bench, first }: { bench: Bench; first: boolean },
     resources: AsyncDisposableStack,
   ): Promise<{ copy: Copy; redisPid: number | undefined }> {
     const { stack } = bench
-    if (first || stack.redis === undefined) {
-      const databaseUrl = first ? stack.databaseUrl : await stack.copy(`lab_${name}`, 'SELECT 1')
-      return { copy: new Copy(name, bench, build, stack, databaseUrl), redisPid: stack.pids[1] }
-    }
-    const databaseUrl = await stack.copy(`lab_${name}`, 'SELECT 1')
-    const redis = resources.adopt(await startRedis(), (server) => server.stop())
-    const own = withRedis(stack, redis.url)
-    resources.defer(() => own.redis?.disconnect())
-    return { copy: new Copy(name, bench, build, own, databaseUrl), redisPid: redis.pid }
+    const databaseUrl = first ? stack.databaseUrl : await stack.copy(`lab_${name}`, 'SELECT 1')
+    const own = first ? stack : await withOwnRedis(stack, resources)
+    return { copy: new Copy(name, bench, own, databaseUrl), redisPid: own.pids[1] }
   }
 
   /**
@@ -108,9 +99,9 @@ export class Copy {
     cores: readonly number[],
     settings: Readonly<Record<string, string>>,
   ): Promise<Server> {
-    const { folder, signal } = this.#bench
+    const { folder, build, signal } = this.#bench
     const environment = { ...this.#stack.environment, DATABASE_URL: this.#databaseUrl, ...settings }
-    const started = await startServer({ service, environment, cores, folder, signal, build: this.#build })
+    const started = await startServer({ service, environment, cores, folder, build, signal })
     return this.#processes.adopt(started, (server) => server.stop())
   }
 

@@ -1,4 +1,5 @@
 import { orderOf } from '../src/duet/order.ts'
+import { COMPILE_REQUESTS } from '../src/duet/sides.ts'
 import { rateOf, type Slice, sumOf } from '../src/duet/slice.ts'
 import { rounded } from '../src/stats/rounded.ts'
 import { VALIDITY_LIMITS } from '../src/stats/validity.ts'
@@ -25,8 +26,6 @@ interface LabOptions {
   readonly signal: AbortSignal
 }
 
-/** Requests until V8 has optimised what a request runs through, as in the benchmark. */
-const WARM_UP_REQUESTS = 30_000
 const WARM_UP_SLICE_MS = 200
 /** Pairs of slices of the closed loop in a turn. */
 const PAIRS = 4
@@ -174,10 +173,10 @@ export class Lab {
     if (this.#workload.shape === 'paced') return
     const loads = sides.map((side) => ({ side, ms: 0, answered: 0 }))
     const needsMore = ({ ms, answered }: (typeof loads)[number]) =>
-      ms < warmUpMs && answered < WARM_UP_REQUESTS
+      ms < warmUpMs && answered < COMPILE_REQUESTS
     while (loads.some(needsMore) && !this.#isOutdated) {
       const least = Math.min(
-        ...loads.map(({ ms, answered }) => Math.max(ms / warmUpMs, answered / WARM_UP_REQUESTS)),
+        ...loads.map(({ ms, answered }) => Math.max(ms / warmUpMs, answered / COMPILE_REQUESTS)),
       )
       board.update({ phase: 'warming', message: `Warming up: ${Math.round(least * 100)} %` })
       for (const load of loads.filter(needsMore)) {

@@ -58,8 +58,8 @@ async function withServers(
     const { stack, load } = bench
     await using resources = new AsyncDisposableStack()
     board.update({ message: 'Making a second copy of the database' })
-    const shipped = await Copy.create('shipped', { bench, build, first: true }, resources)
-    const yours = await Copy.create('yours', { bench, build, first: false }, resources)
+    const shipped = await Copy.create('shipped', { bench, first: true }, resources)
+    const yours = await Copy.create('yours', { bench, first: false }, resources)
     const redisPids = [shipped.redisPid, yours.redisPid].flatMap((pid) => pid ?? [])
     const impossible = redisPids.length < 2 ? { redis: 'There is no Redis on this machine' } : {}
     wanted.setImpossible(impossible)

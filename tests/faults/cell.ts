@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '@reference/local-stack'
+import { KINDS, type RecordedCell } from '@reference/tools/recorded-faults'
 import { call } from './call.ts'
-import { type Counted, KINDS, type Kind, Ledger, Load } from './load.ts'
+import { type Counted, type Kind, Ledger, Load } from './load.ts'
 import type { Program } from './program.ts'
 import type { FaultStack } from './stack.ts'
 
@@ -38,15 +39,8 @@ export interface Expected {
   readonly fails?: Kind
 }
 
-export interface CellResult {
+export interface CellResult extends RecordedCell {
   readonly system: System
-  readonly fault: string
-  readonly heldMs: number
-  readonly outcomes: Readonly<Record<string, Readonly<Record<string, number>>>>
-  readonly slowestMs: Readonly<Record<string, number>>
-  readonly recoveryMs: number
-  readonly acknowledged: number
-  readonly exit: number | string | null
   /** What is not as it should be. */
   readonly problems: readonly string[]
 }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { KINDS } from '@reference/tools/recorded-faults'
 import { call, type Outcome, type Reply } from './call.ts'
 import type { FaultStack } from './stack.ts'
 
-export const KINDS = ['health', 'cached read', 'list', 'write', 'job', 'aggregate'] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Counted {

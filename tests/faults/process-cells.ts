@@ -1,6 +1,6 @@
+import { KINDS } from '@reference/tools/recorded-faults'
 import type { Orders } from './agent.ts'
 import type { Cell, Expected } from './cell.ts'
-import { KINDS } from './load.ts'
 import type { StartOptions } from './program.ts'
 import { type FaultStack, HOSTS } from './stack.ts'
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { KINDS } from '@reference/tools/recorded-faults'
 import { type Cell, type Expected, restart } from './cell.ts'
-import { KINDS } from './load.ts'
 import { type FaultStack, HOSTS } from './stack.ts'
 
 const others = KINDS.filter((kind) => kind !== 'job')

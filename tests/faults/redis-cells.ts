@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { KINDS } from '@reference/tools/recorded-faults'
 import type { Cell, Expected } from './cell.ts'
-import { KINDS } from './load.ts'
 import { answers, movedName, path, withoutName, wrongBytes } from './network.ts'
 import type { FaultStack } from './stack.ts'
 import { HOSTS } from './stack.ts'

@@ -1,5 +1,5 @@
+import { KINDS } from '@reference/tools/recorded-faults'
 import type { Cell, Expected } from './cell.ts'
-import { KINDS } from './load.ts'
 import { answers, path, withoutName, wrongBytes } from './network.ts'
 import { HOSTS } from './stack.ts'
 

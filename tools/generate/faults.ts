@@ -2,38 +2,19 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import type { GeneratedFiles } from './generated-files.ts'
+import { KINDS, type RecordedCell, type RecordedFaults } from './recorded-faults.ts'
 import { replaceBetween } from './replace-between.ts'
 
-/** A cell as tests/faults/run.ts writes it. */
-interface Cell {
-  readonly system: string
-  readonly fault: string
-  readonly heldMs: number
-  readonly outcomes: Readonly<Record<string, Readonly<Record<string, number>>>>
-  readonly slowestMs: Readonly<Record<string, number>>
-  readonly recoveryMs: number
-  readonly acknowledged: number
-  readonly exit: number | string | null
-}
-
-interface Recorded {
-  readonly node: string
-  readonly cores: number
-  readonly date: string
-  readonly cells: readonly Cell[]
-}
-
 const FILE = 'docs/FAULTS.md'
-const KINDS = ['health', 'cached read', 'list', 'write', 'job', 'aggregate']
 
 /** The table of docs/FAULTS.md, from the recorded run. */
 export function faultFiles(): GeneratedFiles {
   const read = (path: string) => readFileSync(join(REPOSITORY_ROOT, path), 'utf8')
-  const recorded = JSON.parse(read('tests/faults/recorded.json')) as Recorded
+  const recorded = JSON.parse(read('tests/faults/recorded.json')) as RecordedFaults
   return new Map([[FILE, replaceBetween(read(FILE), 'faults', tableOf(recorded))]])
 }
 
-function tableOf({ node, cores, date, cells }: Recorded): string {
+function tableOf({ node, cores, date, cells }: RecordedFaults): string {
   const writes = cells.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
   const summary = `${cells.length} cells, recorded on ${date} with Node ${node} on ${cores} cores: ${writes.toLocaleString('en')} acknowledged writes,
 each present exactly once.`
@@ -45,7 +26,7 @@ each present exactly once.`
   return `${summary}\n\n${tables.join('\n')}`
 }
 
-function rowOf(cell: Cell): string {
+function rowOf(cell: RecordedCell): string {
   const kinds = KINDS.map((kind) => replies(cell.outcomes[kind] ?? {}, cell.slowestMs[kind] ?? 0))
   const exit = cell.exit === null ? '' : ` (exit ${cell.exit})`
   return `| ${cell.fault}${exit} | ${seconds(cell.heldMs)} | ${kinds.join(' | ')} | ${seconds(cell.recoveryMs)} | ${cell.acknowledged} |`

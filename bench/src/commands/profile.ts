@@ -2,6 +2,7 @@ import { pathToFileURL } from 'node:url'
 import { EXIT_CODES, REPOSITORY_ROOT, UsageError } from '@reference/cli'
 import { freePort } from '@reference/local-stack'
 import { scenarios as allScenarios } from '../../scenarios/index.ts'
+import { COMPILE_REQUESTS } from '../duet/sides.ts'
 import { allocationTree, type CpuProfile, callTree, type HeapNode, shares } from '../profile/call-tree.ts'
 import { Inspector } from '../profile/inspector.ts'
 import { renderProfile } from '../profile/page.ts'
@@ -39,7 +40,6 @@ interface Profiled {
 const SAMPLE_US = 200
 /** Mean distance of two sampled allocations. */
 const SAMPLED_BYTES = 32_768
-const WARM_UP_REQUESTS = 30_000
 const WARM_UP_LIMIT_MS = 15_000
 
 /**
@@ -108,7 +108,7 @@ async function profileVariant(
   const inspector = await Inspector.connect(port)
   processes.defer(() => inspector.close())
   const began = performance.now()
-  for (let answered = 0; answered < WARM_UP_REQUESTS && performance.now() - began < WARM_UP_LIMIT_MS; ) {
+  for (let answered = 0; answered < COMPILE_REQUESTS && performance.now() - began < WARM_UP_LIMIT_MS; ) {
     answered += (await load.run(500)).answered
     bench.signal.throwIfAborted()
   }

@@ -19,7 +19,7 @@ export interface OpenSide extends Side {
  * `/health` fell from 46 to 17 µs a request over the first 46,000 requests, that of a cached user from 127 to 23 µs over the first
  * 35,000 (one boot each).
  */
-const COMPILE_REQUESTS = 30_000
+export const COMPILE_REQUESTS = 30_000
 
 interface HttpSideOptions {
   readonly connections: number

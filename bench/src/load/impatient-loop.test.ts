@@ -1,25 +1,13 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
 import t from 'tap'
+import { listen } from '../../testing/listen.ts'
 import { mergeHistograms } from '../stats/histogram.ts'
 import { impatientLoop } from './impatient-loop.ts'
-
-async function listen(t: { teardown(undo: () => void): void }, listener: RequestListener) {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-}
 
 const OPTIONS = { ratePerSecond: 200, durationMs: 1000, patienceMs: 5_000 }
 const paths = (...names: string[]) => names.map((path) => ({ path }))
 
 t.test('counts each reply by what the caller got', async (t) => {
-  const origin = await listen(t, (request, response) => {
+  const { origin } = await listen(t, (request, response) => {
     if (request.url === '/lost') request.socket.destroy()
     else response.writeHead(Number(request.url?.slice(1))).end('x')
   })
@@ -33,7 +21,7 @@ t.test('counts each reply by what the caller got', async (t) => {
 
 t.test('a caller whose patience has ended closes its connection, and the others are answered', async (t) => {
   let left = 0
-  const origin = await listen(t, (request, response) => {
+  const { origin } = await listen(t, (request, response) => {
     if (request.url === '/quick') response.end('x')
     else response.on('close', () => left++)
   })
@@ -53,7 +41,7 @@ t.test('a request that waits does not delay the ones that follow it', async (t) 
   let seen = 0
   let mostAtOnce = 0
   let atOnce = 0
-  const origin = await listen(t, (_request, response) => {
+  const { origin } = await listen(t, (_request, response) => {
     seen++
     mostAtOnce = Math.max(mostAtOnce, ++atOnce)
     setTimeout(() => {

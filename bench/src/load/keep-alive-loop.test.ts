@@ -1,31 +1,13 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import t from 'tap'
+import { listen } from '../../testing/listen.ts'
 import { KeepAliveLoop } from './keep-alive-loop.ts'
 import { ReplyReader } from './reply-reader.ts'
-
-interface Scope {
-  teardown(undo: () => void): void
-}
 
 /** Runs slices until one fails: the client learns a moment later that a server closed a connection. */
 async function untilRejected(run: () => Promise<unknown>): Promise<never> {
   while (true) await run()
-}
-
-async function listen(t: Scope, listener: RequestListener) {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  let opened = 0
-  server.on('connection', () => {
-    opened++
-  })
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, opened: () => opened }
 }
 
 t.test('slices keep their connections, count replies and send every request', async (t) => {

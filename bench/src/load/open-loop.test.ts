@@ -1,24 +1,9 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import t from 'tap'
+import { listen } from '../../testing/listen.ts'
 import { curveOf, mergeHistograms, percentilesOf } from '../stats/histogram.ts'
 import { closedLoop, isSteady } from './closed-loop.ts'
 import { openLoop } from './open-loop.ts'
-
-interface Scope {
-  teardown(undo: () => void): void
-}
-
-async function listen(t: Scope, listener: RequestListener): Promise<string> {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-}
 
 /** Answers at once, except for one stall of a second after `afterRequests` requests. */
 function stallsOnce(afterRequests: number): RequestListener {
@@ -31,7 +16,7 @@ function stallsOnce(afterRequests: number): RequestListener {
 }
 
 t.test('the open loop shows a stall of one second in p99, a closed loop hides it', async (t) => {
-  const origin = await listen(t, stallsOnce(100))
+  const { origin } = await listen(t, stallsOnce(100))
   const open = await openLoop({ origin, ratePerSecond: 200, durationMs: 3000, requests: [{ path: '/' }] })
   const histogram = mergeHistograms([open.histogram])
   const { p99, max } = percentilesOf(histogram)
@@ -48,7 +33,7 @@ t.test('the open loop shows a stall of one second in p99, a closed loop hides it
   const until = performance.now() + 2500
   while (performance.now() < until) {
     const began = performance.now()
-    await (await fetch(again)).arrayBuffer()
+    await (await fetch(again.origin)).arrayBuffer()
     asked++
     if (performance.now() - began > 500) slow.push(performance.now() - began)
   }
@@ -58,7 +43,7 @@ t.test('the open loop shows a stall of one second in p99, a closed loop hides it
 
 t.test('failed requests and lost connections are counted as errors', async (t) => {
   let count = 0
-  const origin = await listen(t, (request, response) => {
+  const { origin } = await listen(t, (request, response) => {
     count++
     if (count % 10 === 0) request.socket.destroy()
     else response.writeHead(count % 10 === 5 ? 503 : 200).end()
@@ -80,7 +65,7 @@ t.test(
   'a request that gets no reply within its limit counts as a timeout, and delays no other',
   async (t) => {
     let count = 0
-    const origin = await listen(t, (_request, response) => {
+    const { origin } = await listen(t, (_request, response) => {
       if (++count % 10 !== 0) response.end()
     })
     const { sent, failures, histogram } = await openLoop({
@@ -106,19 +91,19 @@ t.test('requests are spread over replicas, and go to the others when one is dead
     })
   const [first, second] = [await count(0), await count(1)]
   const load = { ratePerSecond: 200, durationMs: 500, requests: [{ path: '/' }] }
-  const both = await openLoop({ ...load, origin: first, otherOrigins: [second] })
+  const both = await openLoop({ ...load, origin: first.origin, otherOrigins: [second.origin] })
   t.same([both.sent, both.errors], [100, 0])
   t.ok(
     counts.every((each) => each >= 30),
     `each gets its part: ${counts}`,
   )
-  const one = await openLoop({ ...load, origin: 'http://127.0.0.1:1', otherOrigins: [second] })
+  const one = await openLoop({ ...load, origin: 'http://127.0.0.1:1', otherOrigins: [second.origin] })
   t.ok((one.failures.connection ?? 0) > 0 && one.errors < 60, `${one.errors} of 100 failed`)
 })
 
 t.test('replies are counted by x-cache, requests are sent in order', async (t) => {
   const paths: string[] = []
-  const origin = await listen(t, (request, response) => {
+  const { origin } = await listen(t, (request, response) => {
     paths.push(`${request.method} ${request.url}`)
     response.setHeader('x-cache', request.url === '/a' ? 'l1' : 'miss').end()
   })
@@ -131,7 +116,7 @@ t.test('replies are counted by x-cache, requests are sent in order', async (t) =
 t.test('the closed loop counts replies and failures', async (t) => {
   let count = 0
   const seen = new Set<string | undefined>()
-  const origin = await listen(t, (request, response) => {
+  const { origin } = await listen(t, (request, response) => {
     seen.add(request.url)
     response.writeHead(++count % 50 === 0 ? 500 : 200).end('x'.repeat(100))
   })
@@ -153,7 +138,7 @@ t.test('warm-up ends when two quarters of a second have similar rates', async (t
 })
 
 t.test('the curve ends at the highest percentile that the samples support', async (t) => {
-  const origin = await listen(t, (_request, response) => response.end())
+  const { origin } = await listen(t, (_request, response) => response.end())
   const { histogram } = await openLoop({
     origin,
     ratePerSecond: 500,

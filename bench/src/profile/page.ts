@@ -1,6 +1,5 @@
-import { DARK_COLOURS, LIGHT_COLOURS } from '../report/chart.ts'
 import { escapeHtml } from '../report/format.ts'
-import { REPORT_STYLE } from '../report/html-style.ts'
+import { htmlDocument } from '../report/html-document.ts'
 import { type Frame, heaviest, type Origin, shares } from './call-tree.ts'
 
 /** What a profile of one variant under load shows. */
@@ -28,28 +27,15 @@ const ORIGINS: Readonly<Record<Origin, { readonly label: string; readonly colour
 
 /** The profile as one HTML file without network access: flame graphs that can be searched and zoomed, and tables. */
 export function renderProfile({ title, facts, cpu, allocations }: ProfileReport): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(title)}</title>
-<style>:root{${LIGHT_COLOURS}}@media (prefers-color-scheme:dark){:root{${DARK_COLOURS}}}
-${REPORT_STYLE}${STYLE}</style>
-</head>
-<body>
-<header><h1>${escapeHtml(title)}</h1><p class="meta">${facts.map(escapeHtml).join('<br>')}</p></header>
+  const body = `<header><h1>${escapeHtml(title)}</h1><p class="meta">${facts.map(escapeHtml).join('<br>')}</p></header>
 <main>
 ${section('CPU time', 'Each box is a function; its width is its share of the CPU time, callees included. A box lies below its caller. Activate a box to zoom, Escape to zoom out.', cpu, 'cpu')}
 ${table('Functions with the most time of their own', cpu)}
 ${section('Allocations', 'The same for sampled allocations, in bytes, those included that were collected since. They are what the garbage collector works for.', allocations, 'allocations')}
 ${table('Functions that allocate most', allocations)}
 </main>
-<script>${SCRIPT}</script>
-</body>
-</html>
-`
+<script>${SCRIPT}</script>`
+  return htmlDocument({ title, style: STYLE, body })
 }
 
 function section(title: string, text: string, tree: Frame, id: string): string {

@@ -1,7 +1,7 @@
 import { renderAblation } from './ablation-chart.ts'
-import { DARK_COLOURS, LIGHT_COLOURS, seriesColour } from './chart.ts'
+import { seriesColour } from './chart.ts'
 import { escapeHtml, number, times } from './format.ts'
-import { REPORT_STYLE } from './html-style.ts'
+import { htmlDocument } from './html-document.ts'
 import { renderLatencies, renderThroughputAgainstLatency, throughputLegend } from './latency-charts.ts'
 import { MACHINE_LEGEND, renderMachine } from './machine-chart.ts'
 import type { ComparisonResult, Results, ScenarioResult, VariantResult } from './schema.ts'
@@ -13,18 +13,7 @@ const SLICES = '25 to 400 ms (a second for loads at a fixed rate)'
 /** The results as one HTML file without network access: charts, tables, proofs, method. */
 export function renderReport(results: Results): string {
   const { complete, warnings, scenarios } = results
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${TITLE}</title>
-<style>:root{${LIGHT_COLOURS}}@media (prefers-color-scheme:dark){:root{${DARK_COLOURS}}}
-${REPORT_STYLE}</style>
-</head>
-<body>
-<header>
+  const body = `<header>
 ${heading(results)}
 <p class="meta">${machineLines(results).map(escapeHtml).join('<br>')}</p>
 ${complete ? '' : '<p class="warning">Interrupted: these are the results so far.</p>'}
@@ -37,10 +26,8 @@ ${scenarios.map(renderScenario).join('\n')}
 ${refusals(results)}
 ${section('The machine during the run', 'Processor time that the benchmark did not use itself, for each boot. All variants of a scenario are loaded in turns of a fraction of a second, so that other programs meet all of them alike: they widen the intervals and do not move them.', (width) => renderMachine(results, { width }), legend(MACHINE_LEGEND))}
 ${method(results)}
-</main>
-</body>
-</html>
-`
+</main>`
+  return htmlDocument({ title: TITLE, body })
 }
 
 /** The first sentence of the report: what all tunings together are worth. */

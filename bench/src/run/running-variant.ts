@@ -1,10 +1,9 @@
 import { join } from 'node:path'
-import { startRedis } from '@reference/local-stack'
 import type { ServiceName } from '@reference/shop/services'
 import type { Request } from '../load/request.ts'
 import { bundleFolder, type Server, startServer } from '../stack/server.ts'
 import type { Sidecar, SidecarKind } from '../stack/sidecar.ts'
-import { type BenchStack, withRedis } from '../stack/stack.ts'
+import { type BenchStack, withOwnRedis } from '../stack/stack.ts'
 import { startTraceReceiver } from '../stack/trace-receiver.ts'
 import type { Bench } from './bench.ts'
 import type { Scenario, Variant } from './scenario.ts'
@@ -34,7 +33,7 @@ export async function startVariant(
   processes: AsyncDisposableStack,
 ): Promise<RunningVariant> {
   const { placement, folder, build, signal } = bench
-  const stack = variant.ownRedis ? await startOwnRedis(bench.stack, processes) : bench.stack
+  const stack = variant.ownRedis ? await withOwnRedis(bench.stack, processes) : bench.stack
   const databaseUrl = variant.database
     ? await stack.copy(variant.database.name, variant.database.change)
     : stack.databaseUrl
@@ -91,15 +90,6 @@ function tracing(
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_TRACES_SAMPLER_ARG: String(tracesKept),
   }
-}
-
-/** A Redis that the variant may empty without emptying the caches of the variants beside it. */
-async function startOwnRedis(stack: BenchStack, processes: AsyncDisposableStack): Promise<BenchStack> {
-  if (stack.redis === undefined) return stack
-  const server = processes.adopt(await startRedis(), stop)
-  const own = withRedis(stack, server.url)
-  processes.defer(() => own.redis?.disconnect())
-  return own
 }
 
 async function stop(process: { stop(): Promise<unknown> }): Promise<void> {

@@ -1,4 +1,4 @@
-import { prepareDatabase, startStack } from '@reference/local-stack'
+import { prepareDatabase, startRedis, startStack } from '@reference/local-stack'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { BenchError } from '../errors.ts'
@@ -83,14 +83,23 @@ export async function startBenchStack(options: {
   }
 }
 
-/** The same stack with another Redis. The caller disconnects `redis`. */
-export function withRedis(stack: BenchStack, redisUrl: string): BenchStack {
-  return {
-    ...stack,
-    redisUrl,
-    environment: { ...stack.environment, REDIS_URL: redisUrl },
-    redis: new Redis(redisUrl, { maxRetriesPerRequest: 1 }),
-  }
+/**
+ * The same stack with a Redis of its own, which may be emptied without emptying the caches of other services; without Redis, the stack
+ * itself.
+ *
+ * @param processes end the Redis
+ */
+export async function withOwnRedis(stack: BenchStack, processes: AsyncDisposableStack): Promise<BenchStack> {
+  if (stack.redis === undefined) return stack
+  const server = processes.adopt(await startRedis(), async (started) => {
+    await started.stop()
+  })
+  const redis = processes.adopt(new Redis(server.url, { maxRetriesPerRequest: 1 }), (each) =>
+    each.disconnect(),
+  )
+  const environment = { ...stack.environment, REDIS_URL: server.url }
+  const [postmaster = 0] = stack.pids
+  return { ...stack, redisUrl: server.url, environment, redis, pids: [postmaster, server.pid] }
 }
 
 /** Builds statistics and the visibility map; otherwise autovacuum does so during the first measurements. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { faultProxy, testRedis, until } from '@reference/local-stack'
+import { changedBytes, faultProxy, testRedis, until } from '@reference/local-stack'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { createCache } from './index.ts'
@@ -65,16 +65,7 @@ t.test('changed bytes anywhere in the answers of a Redis leave the cache able to
   let id = 0
   const property = fc.asyncProperty(changes, async (flips) => {
     await proxy.set({ kind: 'reset' })
-    await proxy.set({
-      kind: 'change',
-      change(bytes, at) {
-        for (const [place, mask] of flips) {
-          const index = place - at
-          const byte = bytes[index]
-          if (byte !== undefined) bytes[index] = byte ^ mask
-        }
-      },
-    })
+    await proxy.set(changedBytes(flips))
     for (let n = 0; n < 20; n++) await items.get(++id)
     await proxy.set({ kind: 'reset' })
     await proxy.set({ kind: 'none' })

@@ -143,10 +143,9 @@ export class RedisNode {
       this.#failure = undefined
     })
     // Keep only message and code: an error of ioredis holds its command, and that of a failed login holds the password.
-    this.#data.on('error', ({ message, code }: NodeJS.ErrnoException) => {
-      this.#failure = Object.assign(new Error(message || code), code !== undefined && { code })
-    })
     this.#data.on('error', (error: NodeJS.ErrnoException) => {
+      const { message, code } = error
+      this.#failure = Object.assign(new Error(message || code), code !== undefined && { code })
       this.#noteRefusal(error)
     })
     this.#recover()

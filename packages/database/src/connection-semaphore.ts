@@ -124,7 +124,7 @@ export class ConnectionSemaphore {
   /** Refuses every waiter and every later request; resolves when the last permit is released. */
   close(reason: Error): Promise<void> {
     this.#closed = reason
-    for (const waiter of [...this.#urgentWaiters, ...this.#waiters]) waiter.fail(reason, 'closed')
+    for (const waiter of this.#allWaiters) waiter.fail(reason, 'closed')
     if (this.#usedSlots === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onIdle = resolve
@@ -133,7 +133,11 @@ export class ConnectionSemaphore {
 
   /** Fails every request that waits; later ones are served. */
   failWaiting(error: Error): void {
-    for (const waiter of this.#waiters) waiter.fail(error)
+    for (const waiter of this.#allWaiters) waiter.fail(error)
+  }
+
+  get #allWaiters(): Waiter[] {
+    return [...this.#urgentWaiters, ...this.#waiters]
   }
 
   /** Takes the slots of a request if they are free. */

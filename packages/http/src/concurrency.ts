@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 import { AdaptiveLimit, type LatencySeries } from '@reference/async'
 import type { FastifyReply, RouteOptions } from 'fastify'
+import { onlyReads } from './route-hooks.ts'
 import type { Priority } from './types.ts'
 
 export interface ConcurrencyOptions {
@@ -16,9 +17,8 @@ export interface ConcurrencyOptions {
  * capacity while the machine stalled.
  */
 const MIN_REQUESTS = 256
+/** The limit begins here: a burst waits for its turn, and is an overload only if it lasts. */
 const MAX_REQUESTS = 1_000
-/** A burst of this many requests is taken: it waits for its turn, and is an overload only if it lasts. */
-const INITIAL_REQUESTS = 1_000
 const SLACK_MS = 50
 
 /**
@@ -54,7 +54,7 @@ export class ConcurrencyLimiter {
   #inFlight = 0
 
   constructor({ minimum = MIN_REQUESTS, maximum = MAX_REQUESTS }: ConcurrencyOptions) {
-    this.#limit = new AdaptiveLimit({ minimum, maximum, initial: INITIAL_REQUESTS, slackMs: SLACK_MS })
+    this.#limit = new AdaptiveLimit({ minimum, maximum, initial: maximum, slackMs: SLACK_MS })
   }
 
   get figures(): ConcurrencyFigures {
@@ -94,7 +94,7 @@ export class ConcurrencyLimiter {
 
 /** A `GET` that has a hot route is usually answered from the cache. */
 function defaultPriority(method: RouteOptions['method'], config: RouteOptions['config']): Priority {
-  if (![method].flat().every((name) => name === 'GET' || name === 'HEAD')) return 'write'
+  if (!onlyReads(method)) return 'write'
   return config?.hot === undefined ? 'read' : 'cached'
 }
 

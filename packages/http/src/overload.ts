@@ -12,6 +12,7 @@ import {
 } from './concurrency.ts'
 import type { Readiness } from './health.ts'
 import { sendRefusal } from './problems.ts'
+import { withFirst } from './route-hooks.ts'
 import type { App } from './types.ts'
 
 export interface OverloadOptions {
@@ -117,7 +118,7 @@ class OverloadGuard {
       this.#metrics?.refused(priority, reason)
       sendRefusal(OVERLOADED, request, reply)
     }
-    route.onRequest = [refuseOverload, ...[route.onRequest ?? []].flat()]
+    route.onRequest = withFirst(refuseOverload, route.onRequest)
   }
 
   /**

@@ -35,6 +35,7 @@ import { RateLimiter, type SharedCounts } from './rate-limiter.ts'
 import { addRefusalLog, type RefusalLog } from './refusal-log.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
+import { onlyReads, withFirst } from './route-hooks.ts'
 import { createTracing } from './tracing.ts'
 import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
@@ -298,9 +299,7 @@ function refuseEarly(
 
 /** Counts the bodies of a route that takes one, after its tokens are checked. */
 function admitBodies(route: RouteOptions, budget: BodyBudget): void {
-  if ([route.method].flat().every((method) => method === 'GET' || method === 'HEAD')) return
-  const existing = route.preParsing ?? []
-  route.preParsing = [budget.admit, ...(Array.isArray(existing) ? existing : [existing])]
+  if (!onlyReads(route.method)) route.preParsing = withFirst(budget.admit, route.preParsing)
 }
 
 function requestLimitOf(options: ServerOptions): RequestLimit | undefined {
@@ -344,8 +343,7 @@ function notFound(request: FastifyRequest, reply: FastifyReply, allowed: Allowed
 function protect(route: RouteOptions, check: ReturnType<typeof createAuth>): void {
   const scope = route.config?.scope
   if (!scope) return
-  const existing = route.onRequest ?? []
-  route.onRequest = [check(scope), ...(Array.isArray(existing) ? existing : [existing])]
+  route.onRequest = withFirst(check(scope), route.onRequest)
   const schema: FastifySchema = route.schema ?? {}
   schema.security = [{ bearer: [] }]
   route.schema = schema

@@ -2,6 +2,7 @@ import type { AppError, FieldError } from '@reference/errors'
 import type { FastifySchemaValidationError, preValidationHookHandler, RouteOptions } from 'fastify'
 import { fieldName, textFault } from './json-body.ts'
 import { invalid, MAX_FIELD_ERRORS } from './problems.ts'
+import { withFirst } from './route-hooks.ts'
 
 /**
  * Ajv's options: values are neither coerced nor silently removed, and all faults are reported, up to
@@ -36,9 +37,8 @@ export function makeStrict(route: RouteOptions): void {
   const { schema } = route
   if (!schema || schema.hide || route.config?.operational) return
   forbidUnknown(schema.querystring)
-  const existing = route.preValidation ?? []
   const convert = createConversion(schema.params, schema.querystring)
-  route.preValidation = [convert, ...(Array.isArray(existing) ? existing : [existing])]
+  route.preValidation = withFirst(convert, route.preValidation)
 }
 
 /** Turns Ajv's errors into a 400 that names each field. */

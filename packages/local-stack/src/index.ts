@@ -21,7 +21,7 @@ export {
   testDatabase,
   testRedis,
 } from './testing/databases-and-redis.ts'
-export { type Fault, type FaultProxy, faultProxy } from './testing/fault-proxy.ts'
+export { changedBytes, type Fault, type FaultProxy, faultProxy } from './testing/fault-proxy.ts'
 export { type Link, linkTo } from './testing/link.ts'
 export { startService, type TestService, until } from './testing/service.ts'
 export { startTlsPostgres, type TlsPostgres, usualRules } from './testing/tls-postgres.ts'

@@ -1,4 +1,4 @@
-import { faultProxy, testDatabase } from '@reference/local-stack'
+import { changedBytes, faultProxy, testDatabase } from '@reference/local-stack'
 import fc from 'fast-check'
 import t from 'tap'
 import { failBoth, openNodePostgres, openPostgresJs } from './testing/both-drivers.ts'
@@ -138,16 +138,7 @@ t.test('changed bytes anywhere in the answers of a Postgres leave both drivers a
   })
   for (const [driver, each] of Object.entries(open)) {
     const property = fc.asyncProperty(changes, async (flips) => {
-      await proxy.set({
-        kind: 'change',
-        change(bytes, at) {
-          for (const [place, mask] of flips) {
-            const index = place - at
-            const byte = bytes[index]
-            if (byte !== undefined) bytes[index] = byte ^ mask
-          }
-        },
-      })
+      await proxy.set(changedBytes(flips))
       const { run, end } = each(through)
       // A changed length makes a driver wait for the rest: in the services the watchdog ends that.
       await settlesWithin(run(statement), 300)

@@ -43,6 +43,20 @@ export interface FaultProxy {
 
 const NONE: Fault = { kind: 'none' }
 
+/** Changes single bytes of a server: each at its place in the connection, by XOR with a mask. */
+export function changedBytes(changes: readonly (readonly [place: number, mask: number])[]): Fault {
+  return {
+    kind: 'change',
+    change(bytes, at) {
+      for (const [place, mask] of changes) {
+        const index = place - at
+        const byte = bytes[index]
+        if (byte !== undefined) bytes[index] = byte ^ mask
+      }
+    },
+  }
+}
+
 /** A proxy in front of any server of this machine; ends with the test. */
 export async function faultProxy(
   t: TestScope,
