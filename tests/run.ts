@@ -7,8 +7,9 @@ import { isDockerTest, withTestServers } from './test-servers.ts'
 
 const HELP = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
 
-Starts one Postgres and one Redis for all tests, creates a migrated and seeded template database, and runs the test files of
-packages, services, bench, tests and tools with tap. The last line is "N passed, N failed" and counts the tests at the top level of
+Run all tests that need no Docker engine, or those of some files or folders, on a temporary Postgres and Redis. One Postgres and one
+Redis serve all tests, with a migrated and seeded template database. The files are those of packages, services, bench, tests and
+tools, run by tap. The last line is "N passed, N failed" and counts the tests at the top level of
 a file, not assertions. Skipped tests are listed above it with their reasons. Tests that need a Docker engine run in pnpm
 test:compose, pnpm test:prod and pnpm test:observability.
 

@@ -44,7 +44,7 @@ export const LINKS = {
     docs: 'services/parallel-api/README.md#shared-reads',
   },
   storedReplies: { code: 'services/reference-api/src/order-pages.ts', docs: 'docs/TUNING.md#apis' },
-  switches: { code: 'packages/config/src/settings.ts', docs: 'README.md#every-switch' },
+  switches: { code: 'packages/config/src/settings.ts', docs: 'docs/SETTINGS.md#every-switch' },
   tier1: { code: 'packages/cache/src/tier1.ts', docs: 'packages/cache/README.md#the-life-of-a-read' },
   tier2: { code: 'packages/cache/src/tier2.ts', docs: 'packages/cache/README.md#the-life-of-a-read' },
   traces: { code: 'packages/telemetry/src/register.ts', docs: 'docs/OBSERVABILITY.md#traces' },

@@ -4,6 +4,7 @@ import { scenarios as allScenarios } from '@reference/bench/scenarios'
 import { fallbackOf, settings } from '@reference/config'
 import { SERVICES } from '@reference/shop/services'
 import t from 'tap'
+import { anchorsOf } from './anchors.ts'
 
 const root = join(import.meta.dirname, '../..')
 const pages = async () => {
@@ -17,17 +18,21 @@ const pages = async () => {
   return found.sort((a, b) => a.path.localeCompare(b.path))
 }
 
-t.test('every link to a file has a target', async (t) => {
-  for (const { path, text } of await pages()) {
+t.test('every link to a file has a target, and so has its anchor', async (t) => {
+  const all = await pages()
+  const anchors = new Map(all.map(({ path, text }) => [path, anchorsOf(text)]))
+  for (const { path, text } of all) {
     for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
-      const [file = ''] = target.split('#')
-      if (file === '' || /^[a-z]+:/.test(file)) continue
-      const to = normalize(join(root, dirname(path), file))
-      const there = await access(to).then(
+      if (/^[a-z]+:/.test(target)) continue
+      const [file = '', anchor] = target.split('#')
+      const to = file === '' ? path : relative(root, normalize(join(root, dirname(path), file)))
+      const there = await access(join(root, to)).then(
         () => true,
         () => false,
       )
-      t.ok(there, `${path} → ${relative(root, to)}`)
+      t.ok(there, `${path} → ${to}`)
+      if (anchor !== undefined && to.endsWith('.md'))
+        t.ok(anchors.get(to)?.has(anchor), `${path} → ${to}#${anchor}`)
     }
   }
 })

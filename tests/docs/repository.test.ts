@@ -58,3 +58,16 @@ t.test('the licence is the one that package.json names', async (t) => {
   t.equal(JSON.parse(read('package.json')).license, 'MIT')
   t.match(read('LICENSE'), /^MIT License/)
 })
+
+t.test('the badges of the README show the versions and the licence of package.json', async (t) => {
+  const { devDependencies, license } = JSON.parse(read('package.json'))
+  const badges = [
+    ...read('README.md').matchAll(/\[!\[([^\]]+)\]\(https:\/\/[^)]+\/badge\/([^-]+)-([^-]+)-\w+\)\]/g),
+  ]
+  t.same(
+    badges.map(([, text = '']) => text),
+    [`Node ${devDependencies.node}`, `TypeScript ${devDependencies.typescript}`, `Licence ${license}`],
+  )
+  for (const [, text = '', subject, value] of badges)
+    t.equal(`${subject} ${value}`.toLowerCase(), text.toLowerCase())
+})

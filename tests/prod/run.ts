@@ -28,8 +28,8 @@ const FILES = [
 
 const HELP = `pnpm test:prod [part of a file's name …] [--long]
 
-Starts a production of its own from docker-compose.prod.yml on a free port of 127.0.0.1, injects faults under load,
-and removes it. Needs a Docker engine with compose. Without a name it runs the files of CI, in about seven minutes on two
+Start a production of its own from docker-compose.prod.yml on a free port of 127.0.0.1, inject faults under load, and
+remove it. Needs a Docker engine with compose. Without a name it runs the files of CI, in about seven minutes on two
 cores; with --long also faults of the data stores, interrupted deploys and the throughput. The last line is
 "N passed, N failed".
 `

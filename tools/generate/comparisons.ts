@@ -33,12 +33,21 @@ const DEFAULT_SET = 'bench/baselines/2-cores.json'
 const SWITCHES = 'bench/baselines/2-cores-switches.json'
 const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
-/** The table of README.md: every comparison of the default set, the largest effect first. Undefined where the benchmark was removed. */
+/** The line of README.md below the chart: all tunings together. Undefined where the benchmark was removed. */
+export function ablationSentence(): string | undefined {
+  const [results] = readRuns()
+  const naive = results?.scenarios.find(({ name }) => name === 'naive')?.comparisons[0]
+  if (results === undefined || naive === undefined) return undefined
+  return `With every tuning as shipped: **${ratioText(naive.effect.ratio)}** (95 % interval ${boundsOf(naive.effect)}) as many requests a second as with none. ${machineOf(results)}
+([all figures](${DEFAULT_SET})).
+`
+}
+
+/** A table of every comparison of the default set, the largest effect first. Undefined where the benchmark was removed. */
 export function ablationTable(): string | undefined {
   const runs = readRuns()
   const [results] = runs
   if (results === undefined) return undefined
-  const { cores, cpuModel, memoryBytes, node, postgres, redis } = results.fingerprint
   const rows = results.scenarios.flatMap(({ name, title, comparisons }) =>
     comparisons.map((comparison) => ({ title, ...(measured(runs, name, comparison.variant) ?? comparison) })),
   )
@@ -49,12 +58,17 @@ export function ablationTable(): string | undefined {
       const cells = verdict === 'refused' ? ['not measured', ''] : [ratioOf(effect), boundsOf(effect)]
       return `| ${[what, ...cells].join(' | ')} |\n`
     })
-  return `Measured with \`${results.command}\` on ${cores} cores of an ${cpuModel} with ${Math.round(memoryBytes / 2 ** 30)} GiB, Node ${node.replace('v', '')}, Postgres ${postgres},
-Redis ${redis}, everything on one machine ([all figures](${DEFAULT_SET})). As ratios, with the 95 % interval over boots of fresh processes:
+  return `${machineOf(results)}. As ratios, with the 95 % interval over boots of fresh processes:
 
 | with the tuning against without it | ratio | interval |
 |---|---:|---|
 ${lines.join('')}`
+}
+
+function machineOf({ command, fingerprint }: Results): string {
+  const { cores, cpuModel, memoryBytes, node, postgres, redis } = fingerprint
+  return `Measured with \`${command}\` on ${cores} cores of
+an ${cpuModel} with ${Math.round(memoryBytes / 2 ** 30)} GiB, Node ${node.replace('v', '')}, Postgres ${postgres}, Redis ${redis}, everything on one machine`
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
-import { ablationTable, withComparisons } from './comparisons.ts'
+import { ablationSentence, ablationTable, withComparisons } from './comparisons.ts'
 import {
   baselinePath,
   boundText,
@@ -16,48 +16,68 @@ import type { GeneratedFiles } from './generated-files.ts'
 import { peersChart } from './peers-chart.ts'
 import { replaceBetween } from './replace-between.ts'
 
+const README = 'README.md'
 const TUNING = 'docs/TUNING.md'
 const CHART = 'docs/images/peers.svg'
+/** The sides of `pnpm bench peers` beside ours. */
+const OTHERS: Readonly<Record<string, string>> = { go: 'Go with gin', fastapi: 'FastAPI' }
 
-/** The charts and figures of docs/TUNING.md, from the committed results of the benchmark. */
+/** The charts and figures of README.md and docs/TUNING.md, from the committed results of the benchmark. */
 export function figureFiles(): GeneratedFiles {
   const [floor, peers] = [readBaseline('floor'), readBaseline('peers')]
-  const tuning = withComparisons(readFileSync(join(REPOSITORY_ROOT, TUNING), 'utf8'))
-  if (floor === undefined || peers === undefined) return new Map([[TUNING, tuning]])
+  const tuning = withAblation(withComparisons(read(TUNING)), ablationTable())
+  const readme = withAblation(read(README), ablationSentence())
+  if (floor === undefined || peers === undefined) {
+    return new Map([
+      [TUNING, tuning],
+      [README, readme],
+    ])
+  }
+  const tables = `${pathTable(floor, peers)}\n${startTable(floor, peers)}\n${versionsOf(peers)}`
   return new Map([
     [CHART, peersChart(peers)],
-    [TUNING, replaceBetween(tuning, 'beside', `${pathTable(floor, peers)}\n${startTable(floor, peers)}`)],
+    [TUNING, replaceBetween(tuning, 'beside', tables)],
+    [README, replaceBetween(readme, 'peers', sentence(peers))],
   ])
 }
 
-/** README.md with its measured figures. */
-export function withFigures(readme: string): string {
-  const [ablation, peers] = [ablationTable(), readBaseline('peers')]
-  const measured = ablation === undefined ? readme : replaceBetween(readme, 'ablation', ablation)
-  return peers === undefined ? measured : replaceBetween(measured, 'peers', sentence(peers))
+const read = (path: string) => readFileSync(join(REPOSITORY_ROOT, path), 'utf8')
+
+function withAblation(document: string, content: string | undefined): string {
+  return content === undefined ? document : replaceBetween(document, 'ablation', content)
 }
 
+/** The least and the greatest ratio to each of the others. */
 function sentence(peers: DuetResults): string {
-  const { fingerprint, versions } = peers
-  const clauses = ['cached-user', 'user-from-postgres', 'all', 'all-not-shared'].flatMap((name) => {
-    const row = peers.rows.find((each) => each.name === name)
-    const [go, fastapi] = [intervalOf(row, 'go'), intervalOf(row, 'fastapi')]
-    if (row === undefined || go === undefined || fastapi === undefined) return []
-    return `- \`${row.title}\`: ${against(go)} as many requests a second as Go, ${against(fastapi)} as many as FastAPI`
+  const clauses = Object.entries(OTHERS).map(([side, name]) => {
+    const ratios = peers.rows
+      .flatMap((row) => {
+        const interval = intervalOf(row, side)
+        return interval === undefined ? [] : [{ title: row.title, interval }]
+      })
+      .toSorted((a, b) => a.interval.ratio - b.interval.ratio)
+    const ends = [ratios.at(0), ratios.at(-1)].flatMap((end) =>
+      end === undefined ? [] : [`${against(end.interval)} (\`${end.title}\`)`],
+    )
+    return `against ${name} from ${ends.join(' to ')}`
   })
-  const machine = `${fingerprint.cores} cores of an ${fingerprint.cpuModel}`
-  const others = ['Go (gin)', 'FastAPI'].flatMap((name) => versions[name] ?? []).join('; ')
+  const versions = Object.values(peers.versions).flatMap((all) => all.split(', '))
+  const named = versions.filter((version) => /^(go\d|gin |fastapi )/.test(version))
   return `![Requests a second of ours, Go and FastAPI on one core, by path](${CHART})
 
-${clauses.join('\n')}
+Requests a second on one core, ours divided by theirs: ${clauses.join(',\n')}. Versions: ${named.join(', ')}.
+`
+}
 
-Each server has one core to itself while it is loaded. In brackets: the 95 % interval. Node ${fingerprint.node.replace('v', '')}; ${others};
-${machine} ([all figures](${baselinePath('peers')})).
+function versionsOf({ fingerprint, versions }: DuetResults): string {
+  const others = ['Go (gin)', 'FastAPI'].flatMap((name) => versions[name] ?? []).join('; ')
+  return `Each server has one core to itself while it is loaded. Node ${fingerprint.node.replace('v', '')}; ${others};
+${fingerprint.cores} cores of an ${fingerprint.cpuModel} ([all figures](../${baselinePath('peers')})).
 `
 }
 
 function against(interval: Interval): string {
-  return `**${ratioText(interval.ratio)}**${bounds(interval)}`
+  return `**${ratioText(interval.ratio)}**`
 }
 
 /** A row for each path of either run. */

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { action, EXIT_CODES, flag, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
+import { commandFiles } from './commands.ts'
 import { dashboardFiles } from './dashboards.ts'
 import { faultFiles } from './faults.ts'
 import { figureFiles } from './figures.ts'
@@ -9,6 +10,7 @@ import { settingsFiles } from './settings.ts'
 
 const SOURCES: Readonly<Record<string, () => GeneratedFiles>> = {
   settings: settingsFiles,
+  commands: commandFiles,
   dashboards: dashboardFiles,
   figures: figureFiles,
   faults: faultFiles,
@@ -20,9 +22,10 @@ await runCommand(
     summary: 'Write every file that is generated from another.',
     positionals: { placeholder: `${Object.keys(SOURCES).join('|')} …`, help: 'all of them unless given' },
     options: { check: flag({ help: 'write nothing; fail when a file is not current' }) },
-    details: `settings    .env.example and the tables of README.md, from packages/config/src/settings.ts and bench/baselines
+    details: `settings    .env.example and the tables of docs/SETTINGS.md, from packages/config/src/settings.ts
+commands    the tables of docs/COMMANDS.md, from package.json and the help of each script
 dashboards  infra/grafana/dashboards, from infra/grafana/src
-figures     docs/images/peers.svg and the figures of docs/TUNING.md, from bench/baselines
+figures     docs/images/peers.svg and the figures of README.md and docs/TUNING.md, from bench/baselines
 faults      the tables of docs/FAULTS.md, from tests/faults/recorded.json`,
     run({ check }, names) {
       const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))

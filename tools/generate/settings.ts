@@ -3,20 +3,17 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { environmentExample, settingTable, tuningTable } from '@reference/config'
 import { SERVICES } from '@reference/shop/services'
-import { withFigures } from './figures.ts'
 import type { GeneratedFiles } from './generated-files.ts'
 import { replaceBetween } from './replace-between.ts'
 
+const PAGE = 'docs/SETTINGS.md'
 const ALL = Object.values(SERVICES)
 
-/** `.env.example`, and README.md with its tables of settings and its figures. */
+/** `.env.example`, and docs/SETTINGS.md with its tables. */
 export function settingsFiles(): GeneratedFiles {
-  const readme = withFigures(readFileSync(join(REPOSITORY_ROOT, 'README.md'), 'utf8'))
+  const page = replaceBetween(readFileSync(join(REPOSITORY_ROOT, PAGE), 'utf8'), 'tunings', tuningTable(ALL))
   return new Map([
     ['.env.example', environmentExample(ALL)],
-    [
-      'README.md',
-      replaceBetween(replaceBetween(readme, 'tunings', tuningTable(ALL)), 'settings', settingTable(ALL)),
-    ],
+    [PAGE, replaceBetween(page, 'settings', settingTable(ALL))],
   ])
 }

@@ -80,7 +80,7 @@ function renderScenario(scenario: ScenarioResult): string {
   const rate = variants.find(({ summary }) => summary.latency)?.summary.latency?.ratePerSecond
   return `<section id="${escapeHtml(name)}">
 <h2>${escapeHtml(title)}</h2>
-<p>${escapeHtml(about)} <span class="meta">Guide: ${escapeHtml(guide)}. ${connections} caller${connections === 1 ? '' : 's'} in the closed loop${rate ? `; open loop at ${number(rate)} requests/s` : ''}.</span></p>
+<p>${escapeHtml(about)} <span class="meta">Recommended in the tuning guide (docs/TUNING.md) under ${escapeHtml(guide)}. ${connections} caller${connections === 1 ? '' : 's'} in the closed loop${rate ? `; open loop at ${number(rate)} requests/s` : ''}.</span></p>
 ${comparisons.map(verdictLine).join('\n')}
 <div class="scroll"><table>
 <thead><tr><th></th><th>requests/s</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>errors</th><th>SQL</th><th>Redis</th><th>reply</th><th>CPU max.</th><th>CPU fixed</th><th>RSS</th><th>boots</th></tr>

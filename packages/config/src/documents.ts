@@ -21,25 +21,22 @@ function environmentEntry([name, setting]: [string, Setting], services: Services
   const tuning = setting.tuning
   const lines = [`# ${setting.description}${only}`, `#   ${setting.expects}${unitOf(setting)}`]
   if (tuning !== undefined) {
-    lines.push(
-      `#   guide: ${tuning.section}; untuned: ${tuning.naive}; shown by: pnpm bench ${tuning.scenario}`,
-    )
+    lines.push(`#   untuned: ${tuning.naive}; shown by: pnpm bench ${tuning.scenario}`)
   }
   return `${lines.join('\n')}\n# ${name}=${defaultOf(name, setting, services).value}\n`
 }
 
-/** A Markdown table of the tuning switches: default, effect, section of the guide, and the scenario that shows the effect. */
+/** A Markdown table of the tuning switches: default, effect, and the scenario that shows the effect. */
 export function tuningTable(services: Services): string {
-  const head = '| switch | default | untuned | what it does | guide | shown by |\n|---|---|---|---|---|---|\n'
+  const head = '| switch | default | untuned | what it does | shown by |\n|---|---|---|---|---|\n'
   const body = ROWS.flatMap(([name, setting]) => {
     if (setting.tuning === undefined) return []
-    const { section, scenario, naive } = setting.tuning
+    const { scenario, naive } = setting.tuning
     const cells = [
       `\`${name}\``,
       defaultCell(name, setting, services),
       naive,
       setting.description,
-      section,
       `\`bench ${scenario}\``,
     ]
     return [`| ${cells.join(' | ')} |`]

@@ -15,10 +15,8 @@ export interface ServiceDefinition {
   readonly ownSettings?: readonly string[]
 }
 
-/** The purpose of a tuning switch: its section of the guide, its benchmark scenario, and its value in an untuned application. */
+/** The purpose of a tuning switch: its benchmark scenario, and its value in an untuned application. */
 export interface Tuning {
-  /** Heading of the performance tuning guide that the switch implements. */
-  readonly section: string
   /** Benchmark scenario that shows its effect, as in `pnpm bench <scenario>`. */
   readonly scenario: string
   /** The value of an application without this tuning, as text of the environment. */

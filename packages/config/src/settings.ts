@@ -4,18 +4,6 @@ import { Type } from 'typebox'
 import { integer, list, oneOf, onOff, pem, postgresUrl, type Setting, text, url } from './setting.ts'
 import { systemsSettings } from './systems-settings.ts'
 
-const GUIDE = {
-  pools: 'API Performance › Connection Pooling',
-  caching: 'API Performance › Caching Strategy',
-  compression: 'API Performance › Response Compression',
-  concurrency: 'API Performance › Go API Optimization › Concurrency',
-  tasks: 'API Performance › Background Tasks',
-  pgbouncer: 'Database Performance › PostgreSQL › Connection Pooling',
-  redis: 'Redis Cluster Optimization › Connection Pooling',
-  monitoring: 'Production Considerations › Monitoring Production Performance',
-  serialisation: 'API Performance › FastAPI Optimization',
-} as const
-
 const AUTH_TOKEN = Type.Object({
   name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
@@ -32,8 +20,8 @@ const ADDRESS_RANGE = Type.Refine(Type.String(), (text) => {
 })
 
 /**
- * Every setting of the services, one row each, keyed by its environment variable. `.env.example`, the tables of the README and
- * the switches of the benchmark are made from it.
+ * Every setting of the services, one row each, keyed by its environment variable. `.env.example`, the tables of
+ * docs/SETTINGS.md and the switches of the benchmark are made from it.
  */
 export const settings = {
   HOST: text(/^\S+$/, 'an address to listen on', {
@@ -111,7 +99,7 @@ export const settings = {
     minimum: 1,
     maximum: 500,
     fallback: ({ defaults }) => defaults.DB_POOL_MAX,
-    tuning: { section: GUIDE.pools, scenario: 'pool-size', naive: '1' },
+    tuning: { scenario: 'pool-size', naive: '1' },
   }),
   DB_POOL_TIMEOUT_MS: integer({
     description: 'How long a query may wait for a connection before the request is answered with 503.',
@@ -123,12 +111,12 @@ export const settings = {
   DB_PREPARE: onOff({
     description: 'Prepare hot statements in the server.',
     fallback: true,
-    tuning: { section: GUIDE.pgbouncer, scenario: 'prepared-statements', naive: 'off' },
+    tuning: { scenario: 'prepared-statements', naive: 'off' },
   }),
   DB_BATCHING: onOff({
     description: 'Read single rows that are asked for at the same time by one statement.',
     fallback: true,
-    tuning: { section: GUIDE.pools, scenario: 'db-batching', naive: 'off' },
+    tuning: { scenario: 'db-batching', naive: 'off' },
   }),
 
   REDIS_URL: url(['redis:', 'rediss:'], {
@@ -184,7 +172,7 @@ export const settings = {
   REDIS_AUTO_PIPELINING: onOff({
     description: 'Send the commands of one event-loop turn to Redis in one write.',
     fallback: true,
-    tuning: { section: GUIDE.redis, scenario: 'auto-pipelining', naive: 'off' },
+    tuning: { scenario: 'auto-pipelining', naive: 'off' },
   }),
 
   CACHE_PREFIX: text(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/, 'letters, digits and _.:-, 64 at most', {
@@ -195,12 +183,12 @@ export const settings = {
   CACHE_L1: onOff({
     description: 'Cache tier 1, in the process.',
     fallback: true,
-    tuning: { section: GUIDE.caching, scenario: 'user-by-id', naive: 'off' },
+    tuning: { scenario: 'user-by-id', naive: 'off' },
   }),
   CACHE_L2: onOff({
     description: 'Cache tier 2, in Redis.',
     fallback: true,
-    tuning: { section: GUIDE.caching, scenario: 'user-by-id', naive: 'off' },
+    tuning: { scenario: 'user-by-id', naive: 'off' },
   }),
   CACHE_L1_MAX_BYTES: integer({
     description: 'Memory bound of tier 1.',
@@ -229,7 +217,7 @@ export const settings = {
     minimum: 0,
     maximum: 3_600_000,
     fallback: 1000,
-    tuning: { section: GUIDE.caching, scenario: 'order-page', naive: '0' },
+    tuning: { scenario: 'order-page', naive: '0' },
   }),
   RESPONSE_CACHE_TTL_SECONDS: integer({
     description: 'How long the reply of a report with cached=true is reused.',
@@ -241,23 +229,23 @@ export const settings = {
   CACHE_OUTBOX: onOff({
     description: 'Record invalidations in the write’s own transaction, so that none is lost.',
     fallback: true,
-    tuning: { section: GUIDE.caching, scenario: 'user-update', naive: 'off' },
+    tuning: { scenario: 'user-update', naive: 'off' },
   }),
 
   COMPRESSION: onOff({
     description: 'Compress replies of 1,000 bytes and more.',
     fallback: true,
-    tuning: { section: GUIDE.compression, scenario: 'order-page', naive: 'off' },
+    tuning: { scenario: 'order-page', naive: 'off' },
   }),
   HTTP_FAST_PATH: onOff({
     description: 'Answer replies that are ready at once (health, tier-1 hits, stored pages) before Fastify.',
     fallback: true,
-    tuning: { section: GUIDE.caching, scenario: 'user-by-id', naive: 'off' },
+    tuning: { scenario: 'user-by-id', naive: 'off' },
   }),
   RESPONSE_SCHEMAS: onOff({
     description: 'Serialise replies by their schema: undeclared properties are dropped.',
     fallback: true,
-    tuning: { section: GUIDE.serialisation, scenario: 'response-schemas', naive: 'off' },
+    tuning: { scenario: 'response-schemas', naive: 'off' },
   }),
   BODY_LIMIT_BYTES: integer({
     description: 'Largest request body; above it 413.',
@@ -270,12 +258,12 @@ export const settings = {
     description:
       'One log line for each request and each attempt of a job. Errors and the requests of kept traces are logged either way.',
     fallback: false,
-    tuning: { section: GUIDE.monitoring, scenario: 'request-logging', naive: 'on' },
+    tuning: { scenario: 'request-logging', naive: 'on' },
   }),
   METRICS: onOff({
     description: 'Prometheus metrics at /metrics.',
     fallback: true,
-    tuning: { section: GUIDE.monitoring, scenario: 'metrics', naive: 'off' },
+    tuning: { scenario: 'metrics', naive: 'off' },
   }),
   TRUST_PROXY: onOff({
     description:
@@ -313,7 +301,7 @@ export const settings = {
     description:
       'Refuse requests with 503 before they do any work when more are in flight than the latency allows; reports first, then writes, then reads.',
     fallback: true,
-    tuning: { section: GUIDE.monitoring, scenario: 'concurrency-limit', naive: 'off' },
+    tuning: { scenario: 'concurrency-limit', naive: 'off' },
   }),
   CONCURRENCY_LIMIT_MAX: integer({
     description: 'Requests in flight at most, whatever the latency; above it 503.',
@@ -368,18 +356,18 @@ export const settings = {
   HTTP_KEEP_ALIVE: onOff({
     description: 'Keep connections to the upstream open between requests.',
     fallback: true,
-    tuning: { section: GUIDE.pools, scenario: 'upstream-keep-alive', naive: 'off' },
+    tuning: { scenario: 'upstream-keep-alive', naive: 'off' },
   }),
   PARALLEL_FETCH: onOff({
     description: 'Fetch the parts of /all and /aggregate in parallel instead of one after the other.',
     fallback: true,
-    tuning: { section: GUIDE.concurrency, scenario: 'all', naive: 'off' },
+    tuning: { scenario: 'all', naive: 'off' },
   }),
   SHARED_READS: onOff({
     description:
       'Let identical calls for pages, /all and /aggregate that arrive at the same time share one read. Other calls gain nothing.',
     fallback: true,
-    tuning: { section: GUIDE.concurrency, scenario: 'shared-reads', naive: 'off' },
+    tuning: { scenario: 'shared-reads', naive: 'off' },
   }),
   WORKER_THREADS: integer({
     description: 'Threads for CPU work; 0 does it on the main thread. Default: one less than the cores.',
@@ -387,13 +375,13 @@ export const settings = {
     minimum: 0,
     maximum: 256,
     fallback: () => Math.max(1, availableParallelism() - 1),
-    tuning: { section: GUIDE.tasks, scenario: 'report', naive: '0' },
+    tuning: { scenario: 'report', naive: '0' },
   }),
   BACKGROUND_JOBS: onOff({
     description:
       'Do the work of POST /process-data in a background job; off: in the request, before its reply.',
     fallback: true,
-    tuning: { section: GUIDE.tasks, scenario: 'process-data', naive: 'off' },
+    tuning: { scenario: 'process-data', naive: 'off' },
   }),
   JOB_HANDLERS: onOff({
     description: 'Also handle background jobs in this process; off beside worker processes.',

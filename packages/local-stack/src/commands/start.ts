@@ -6,7 +6,7 @@ import { say } from './terminal.ts'
 await runCommand(
   'pnpm start',
   action({
-    summary: 'Run both APIs as pnpm dev does, without reloading.',
+    summary: 'Run both APIs as pnpm dev does, without reloading; --built runs the bundles of production.',
     options: {
       ...SERVICE_OPTIONS,
       built: flag({ help: 'from dist/, as in production; runs pnpm build first' }),
