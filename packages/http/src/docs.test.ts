@@ -1,7 +1,7 @@
 import { AppError } from '@reference/errors'
 import t from 'tap'
 import { Type } from 'typebox'
-import { type App, Id, IdParams, PageQuery, ProblemSchema, page } from './index.ts'
+import { type App, described, Id, IdParams, PageQuery, ProblemSchema, page, problem } from './index.ts'
 import { testServer } from './testing/test-server.ts'
 
 const User = Type.Object({ id: Id, name: Type.String({ examples: ['Ada'] }) })
@@ -49,13 +49,13 @@ t.test('/openapi.json is OpenAPI 3.1 with integers, limits, examples and problem
 
 t.test('a documented problem has its media type and an example of its status', async (t) => {
   const { get } = await testServer(t, {}, (app) => {
-    const response = { 200: User, 404: ProblemSchema, 503: ProblemSchema }
+    const response = { 200: described('The user', User), 404: problem('No such user'), 503: ProblemSchema }
     app.get('/users/:id', { schema: { params: IdParams, response } }, async () => {
       throw new AppError('USER_NOT_FOUND', 404, 'There is no such user')
     })
   })
-  const example = (status: number, title: string) => ({
-    description: title,
+  const example = (status: number, title: string, description = title) => ({
+    description,
     content: {
       'application/problem+json': { schema: { required: /code/, examples: [{ status, title }] } },
       'application/json': undefined,
@@ -63,7 +63,13 @@ t.test('a documented problem has its media type and an example of its status', a
   })
   t.match(((await (await get('/openapi.json')).json()) as { paths: object }).paths, {
     '/users/{id}': {
-      get: { responses: { 404: example(404, 'Not Found'), 503: example(503, 'Service Unavailable') } },
+      get: {
+        responses: {
+          200: { description: 'The user' },
+          404: example(404, 'Not Found', 'No such user'),
+          503: example(503, 'Service Unavailable'),
+        },
+      },
     },
   })
   t.equal((await get('/users/1')).headers.get('content-type'), 'application/problem+json')
@@ -77,7 +83,7 @@ for (const path of ['/docs', '/docs/']) {
     t.match(response.headers.get('content-type'), /^text\/html/)
     t.notMatch(response.headers.get('content-security-policy'), /upgrade-insecure-requests/)
     const html = await response.text()
-    const files = [...html.matchAll(/(?:src|href|data-document)="([^"]+)"/g)].map(
+    const files = [...html.matchAll(/(?:src|href|data-document)="(?!data:)([^"]+)"/g)].map(
       ([, file]) => new URL(file ?? '', `${url}${path}`),
     )
     t.equal(files.length, 5)
@@ -91,6 +97,26 @@ for (const path of ['/docs', '/docs/']) {
   })
 }
 
+t.test('/ leads to the page, also behind a proxy that serves the API below a path', async (t) => {
+  const { url, get } = await testServer(t, {}, routes)
+  const response = await get('/')
+  t.equal(response.status, 302)
+  const location = response.headers.get('location') ?? ''
+  t.equal(new URL(location, `${url}/`).pathname, '/docs')
+  t.equal(new URL(location, 'http://proxy/shop/').pathname, '/shop/docs')
+})
+
+t.test(
+  'the document has the title and the introduction of the service, and its own calls before those of operators',
+  async (t) => {
+    const { get } = await testServer(t, { title: 'Shop', description: 'Sells *things*.' }, routes)
+    const { info, paths } = (await (await get('/openapi.json')).json()) as { info: object; paths: object }
+    t.same(info, { title: 'Shop', description: 'Sells *things*.', version: '1.2.3' })
+    t.same(Object.keys(paths), ['/users/{id}', '/users', '/health', '/services', '/ready'])
+    t.match(await (await get('/docs')).text(), '<title>Shop</title>')
+  },
+)
+
 t.test('response schemas filter the reply, unless they are switched off', async (t) => {
   const shaped = await testServer(t, { responseSchemas: true }, routes)
   t.same(await (await shaped.get('/users/1')).json(), { id: 1, name: 'Ada' })
@@ -101,10 +127,11 @@ t.test('response schemas filter the reply, unless they are switched off', async 
 t.test('without docs neither the page nor its files nor the document exist', async (t) => {
   const { get } = await testServer(t, { docs: false }, routes)
   for (const path of [
+    '/',
     '/docs',
     '/docs/',
     '/openapi.json',
-    '/docs/static/start.js',
+    '/docs/static/docs.js',
     '/docs/static/swagger-ui.css',
   ]) {
     const response = await get(path)

@@ -1,32 +1,30 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { openApiOf } from './openapi.ts'
+import { type ApiInfo, openApiOf } from './openapi.ts'
 import { negotiate, type Precompressed, precompress } from './precompressed.ts'
 import type { App } from './types.ts'
 
-/** The files of Swagger UI that the page loads, and where they are. */
+const CSS = 'text/css; charset=utf-8'
+const JS = 'text/javascript; charset=utf-8'
+
+/** The files that the page loads, and where they are: those of Swagger UI, and ours, which adapt it to phones and to dark screens. */
 const FILES: Readonly<Record<string, { readonly type: string; readonly path: () => string }>> = {
   'swagger-ui.css': {
-    type: 'text/css; charset=utf-8',
+    type: CSS,
     path: () => import.meta.resolve('@fastify/swagger-ui/static/swagger-ui.css'),
   },
   'swagger-ui-bundle.js': {
-    type: 'text/javascript; charset=utf-8',
+    type: JS,
     path: () => import.meta.resolve('@fastify/swagger-ui/static/swagger-ui-bundle.js'),
   },
-  'favicon-32x32.png': {
-    type: 'image/png',
-    path: () => import.meta.resolve('@fastify/swagger-ui/static/favicon-32x32.png'),
-  },
+  'docs.css': { type: CSS, path: () => new URL('./docs-page/docs.css', import.meta.url).href },
+  'docs.js': { type: JS, path: () => new URL('./docs-page/docs.js', import.meta.url).href },
 }
 
-const START_FILE = 'start.js'
-
-/** No badge of an online validator: the page must work without a network. */
-const START = `const page = document.getElementById('swagger-ui')
-SwaggerUIBundle({ domNode: page, url: page.dataset.document, deepLinking: true, validatorUrl: null })
-`
+/** A pair of brackets, for any API. */
+const ICON =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='none' stroke='%230b6e99' stroke-width='4' stroke-linecap='round' stroke-linejoin='round'%3E%3Cpath d='M11 6 3 16l8 10M21 6l8 10-8 10'/%3E%3C/svg%3E"
 
 const CONTENT_SECURITY_POLICY =
   "default-src 'self'; base-uri 'self'; frame-ancestors 'self'; img-src 'self' data:; object-src 'none'; script-src-attr 'none'"
@@ -36,12 +34,9 @@ const CACHE_CONTROL = 'public, max-age=3600'
 
 /**
  * Adds `/openapi.json` (OpenAPI 3.1) and `/docs`, whose files are part of the package, so that both work offline. The first request
- * loads what they need: few processes ever serve one.
+ * loads what they need: few processes ever serve one. `/` leads to the page.
  */
-export function addDocs(
-  app: App,
-  { service, version, auth }: { service: string; version: string; auth: boolean },
-): void {
+export function addDocs(app: App, api: ApiInfo): void {
   const routes: RouteOptions[] = []
   app.addHook('onRoute', (route) => {
     routes.push(route)
@@ -50,26 +45,24 @@ export function addDocs(
 
   let document: Promise<string> | undefined
   app.get('/openapi.json', options, async (_request, reply) => {
-    document ??= openApiOf(routes, { service, version, auth })
+    document ??= openApiOf(routes, api)
     reply.type('application/json; charset=utf-8')
     return document
   })
+  // Relative, since a proxy may serve this API below a path of its own.
+  app.get('/', options, (_request, reply) => reply.redirect('./docs', 302))
   for (const path of ['/docs', '/docs/']) {
     app.get(path, options, (_request, reply) => {
-      // Relative, since a proxy may serve this API below a path of its own.
       const html =
         path === '/docs'
-          ? pageOf(service, './docs/static', './openapi.json')
-          : pageOf(service, './static', '../openapi.json')
+          ? pageOf(api.title, './docs/static', './openapi.json')
+          : pageOf(api.title, './static', '../openapi.json')
       reply
         .type('text/html; charset=utf-8')
         .header('content-security-policy', CONTENT_SECURITY_POLICY)
         .send(html)
     })
   }
-  app.get(`/docs/static/${START_FILE}`, options, (_request, reply) => {
-    reply.type('text/javascript; charset=utf-8').send(START)
-  })
   for (const [name, { type, path }] of Object.entries(FILES)) {
     const load = once(async () => precompress(await readFile(fileURLToPath(path()))))
     app.get(`/docs/static/${name}`, { ...options, compress: false }, async (request, reply) => {
@@ -107,14 +100,17 @@ function pageOf(title: string, folder: string, document: string): string {
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>${title}</title>
-<link rel="icon" type="image/png" href="${folder}/favicon-32x32.png">
+<link rel="icon" type="image/svg+xml" href="${ICON}">
 <link rel="stylesheet" href="${folder}/swagger-ui.css">
+<link rel="stylesheet" href="${folder}/docs.css">
 </head>
 <body>
-<div id="swagger-ui" data-document="${document}"></div>
+<main id="swagger-ui" data-document="${document}"></main>
 <script src="${folder}/swagger-ui-bundle.js"></script>
-<script src="${folder}/${START_FILE}"></script>
+<script src="${folder}/docs.js"></script>
 </body>
 </html>
 `

@@ -1,7 +1,17 @@
 import { STATUS_CODES } from 'node:http'
 import Fastify, { type FastifySchema, type RouteOptions } from 'fastify'
 import { PROBLEM_TYPE } from './problems.ts'
-import { ProblemSchema } from './schemas.ts'
+import { ProblemSchema, REPLY_DESCRIPTION } from './schemas.ts'
+
+/** What the OpenAPI document says about the whole API. */
+export interface ApiInfo {
+  readonly title: string
+  /** Markdown. */
+  readonly description: string | undefined
+  readonly version: string
+  /** Some calls need a bearer token. */
+  readonly auth: boolean
+}
 
 /**
  * Writes the OpenAPI document of routes. `@fastify/swagger` collects the routes of a server while they are added, so a second
@@ -11,7 +21,7 @@ import { ProblemSchema } from './schemas.ts'
  */
 export async function openApiOf(
   routes: readonly RouteOptions[],
-  { service, version, auth }: { service: string; version: string; auth: boolean },
+  { title, description, version, auth }: ApiInfo,
 ): Promise<string> {
   const { default: swagger } = await import('@fastify/swagger')
   const app = Fastify({ exposeHeadRoutes: false })
@@ -20,12 +30,15 @@ export async function openApiOf(
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: service, version },
-      ...(auth && { components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } }),
+      info: { title, version, ...(description !== undefined && { description }) },
+      ...(auth && { components: { securitySchemes: { bearer: BEARER } } }),
     },
     transform: ({ schema, url }) => ({ schema: withProblems(schema), url }),
   })
-  for (const { method, url, schema, config } of routes) {
+  const isOperational = ({ config }: RouteOptions) => Number(config?.operational === true)
+  for (const { method, url, schema, config } of routes.toSorted(
+    (a, b) => isOperational(a) - isOperational(b),
+  )) {
     if (method === 'HEAD') continue
     app.route({ method, url, ...(schema && { schema }), ...(config && { config }), handler: () => {} })
   }
@@ -35,23 +48,33 @@ export async function openApiOf(
   return document
 }
 
+const BEARER = { type: 'http', scheme: 'bearer', description: 'One of AUTH_TOKENS' } as const
+
 /**
  * Adds the problem reply, which every call may send, to each route. A status that a route documents with
- * {@link ProblemSchema} gets the media type and an example of that status.
+ * {@link ProblemSchema} or `problem()` gets the media type and an example of that status.
  */
 function withProblems(schema: FastifySchema): FastifySchema {
   if (schema?.hide) return schema
   const named = Object.entries((schema?.response ?? {}) as Record<string, unknown>).map(
-    ([status, response]) => [status, response === ProblemSchema ? problemResponse(Number(status)) : response],
+    ([status, response]) => [
+      status,
+      isProblem(response) ? problemResponse(Number(status), response[REPLY_DESCRIPTION]) : response,
+    ],
   )
-  return { ...schema, response: { default: problemResponse(400), ...Object.fromEntries(named) } }
+  const others = problemResponse(400, 'Any other error, as a problem of RFC 9457')
+  return { ...schema, response: { ...Object.fromEntries(named), default: others } }
 }
 
-function problemResponse(status: number) {
+function isProblem(response: unknown): response is { readonly [REPLY_DESCRIPTION]?: string } {
+  const { properties } = (response ?? {}) as { readonly properties?: unknown }
+  return properties === ProblemSchema.properties
+}
+
+function problemResponse(status: number, description: string | undefined) {
   const title = STATUS_CODES[status] ?? 'Problem'
   const schema = status === 400 ? ProblemSchema : { ...ProblemSchema, examples: [exampleOf(status, title)] }
-  const description = status === 400 ? 'A problem (RFC 9457)' : title
-  return { description, content: { [PROBLEM_TYPE]: { schema } } }
+  return { description: description ?? title, content: { [PROBLEM_TYPE]: { schema } } }
 }
 
 /** The example's code only resembles the real ones, which differ from call to call. */

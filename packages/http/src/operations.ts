@@ -12,6 +12,7 @@ import { type HotRequest, hotHead } from './hot-reply.ts'
 import { PROBLEM_TYPE, pathOf, toProblem } from './problems.ts'
 import { protocolFault } from './protocol.ts'
 import type { RequestIds } from './request-id.ts'
+import { described } from './schemas.ts'
 import type { App } from './types.ts'
 
 interface Answer {
@@ -67,11 +68,41 @@ function metricsContent() {
   return { 'text/plain': { schema }, 'application/openmetrics-text': { schema } }
 }
 
-const SUMMARIES: Record<string, string> = {
-  '/health': 'The process is alive; no I/O',
-  '/ready': 'One row for each dependency; 503 when a required one is unavailable, or shutdown has begun',
-  '/services': 'How fast every configured system answers',
-  '/metrics': 'Prometheus text, or OpenMetrics when the scraper accepts it',
+type Path = keyof typeof SCHEMAS
+type Documented = Pick<FastifySchema, 'operationId' | 'summary' | 'description' | 'response'>
+
+const DOCUMENTATION: Readonly<Record<Path, Documented>> = {
+  '/health': {
+    operationId: 'getHealth',
+    summary: 'Whether the process is alive',
+    description: 'Does no I/O: for liveness probes.',
+    response: { 200: described('The process answers', SCHEMAS['/health']) },
+  },
+  '/ready': {
+    operationId: 'getReadiness',
+    summary: 'Whether the service can answer requests',
+    description: 'One row for each dependency: for readiness probes and load balancers.',
+    response: {
+      200: described('Every required dependency answers; another one may be `degraded`', SCHEMAS['/ready']),
+      503: described('A required dependency is unavailable, or shutdown has begun', SCHEMAS['/ready']),
+    },
+  },
+  '/services': {
+    operationId: 'listServices',
+    summary: 'How fast every configured system answers',
+    description: 'One command of its protocol for each, with the time above which it counts as slow.',
+    response: { 200: described('A row for each system', SCHEMAS['/services']) },
+  },
+  '/metrics': {
+    operationId: 'getMetrics',
+    summary: 'The metrics of this process',
+    response: {
+      200: {
+        description: 'Prometheus text, or OpenMetrics when the scraper accepts it',
+        ...SCHEMAS['/metrics'],
+      },
+    },
+  },
 }
 
 /**
@@ -99,13 +130,13 @@ export function addOperations(
   return { listen: (host) => listen(server, host, internalPort) }
 }
 
-function callsOf(health: Health, registry: Registry | undefined): Map<string, Call> {
+function callsOf(health: Health, registry: Registry | undefined): Map<Path, Call> {
   const json = (value: unknown, status = 200): Answer => ({
     status,
     type: JSON_TYPE,
     body: JSON.stringify(value),
   })
-  const calls = new Map<string, Call>([
+  const calls = new Map<Path, Call>([
     ['/health', async () => ({ status: 200, type: JSON_TYPE, body: ALIVE })],
     ['/services', async () => json(await health.services())],
     [
@@ -122,11 +153,9 @@ function callsOf(health: Health, registry: Registry | undefined): Map<string, Ca
   return calls
 }
 
-function addRoute(app: App, path: string, call: Call): void {
+function addRoute(app: App, path: Path, call: Call): void {
   const config = { operational: true, rateLimit: false as const }
-  const answer = SCHEMAS[path as keyof typeof SCHEMAS]
-  const response = path === '/ready' ? { 200: answer, 503: answer } : { 200: answer }
-  const schema: FastifySchema = { tags: ['operations'], summary: SUMMARIES[path] ?? path, response }
+  const schema: FastifySchema = { tags: ['operations'], ...DOCUMENTATION[path] }
   if (path === '/health') {
     // Without a promise or serialiser: probes and load balancers call it all day.
     const hot = { head: hotHead({ 'content-type': JSON_TYPE, 'cache-control': 'no-store' }), body: ALIVE }
@@ -148,7 +177,7 @@ const METHODS = 'GET, HEAD'
 const INTERNAL_CONNECTIONS = 32
 
 /** A server without Fastify, which answers even when the public one is overloaded. Its problems are the same. */
-function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds): Server {
+function createInternalServer(calls: ReadonlyMap<string, Call>, requestIds: RequestIds): Server {
   const server = createServer(
     { keepAliveTimeout: 65_000, requireHostHeader: false },
     async (request, response) => {
@@ -176,7 +205,7 @@ function createInternalServer(calls: Map<string, Call>, requestIds: RequestIds):
   return server
 }
 
-async function answer(request: IncomingMessage, calls: Map<string, Call>): Promise<Answer> {
+async function answer(request: IncomingMessage, calls: ReadonlyMap<string, Call>): Promise<Answer> {
   const fault = protocolFault(request)
   if (fault) throw fault
   const path = decodePath(request.url ?? '/')

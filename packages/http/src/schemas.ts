@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 
 /** The largest id that fits Postgres' `integer`. */
 export const MAX_ID = 2_147_483_647
@@ -36,3 +36,16 @@ export const ProblemSchema = Type.Object(
     ],
   },
 )
+
+/** The keyword under which a schema keeps the description of its reply, apart from that of its value. */
+export const REPLY_DESCRIPTION = 'x-response-description'
+
+/** The schema of a reply, with the meaning of the reply for readers of the OpenAPI document. */
+export function described<T extends TSchema>(description: string, schema: T): T {
+  return { ...schema, [REPLY_DESCRIPTION]: description }
+}
+
+/** The schema of an error reply, with the cause of the error for readers of the OpenAPI document. */
+export function problem(description: string): typeof ProblemSchema {
+  return described(description, ProblemSchema)
+}

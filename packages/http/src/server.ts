@@ -25,6 +25,7 @@ import { createLifecycle } from './lifecycle.ts'
 import { createLogController, createLogger, watchOutput } from './logging.ts'
 import { createRequestMetrics } from './metrics.ts'
 import { connectionLimit } from './open-files.ts'
+import type { ApiInfo } from './openapi.ts'
 import { addOperations, type Operations } from './operations.ts'
 import { addOverload, type OverloadOptions, watchOverload } from './overload.ts'
 import { inOrder } from './pipeline.ts'
@@ -41,8 +42,12 @@ import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
 
 export interface ServerOptions {
-  /** The name of the service, in each log line and as the title of its OpenAPI document. */
+  /** The name of the service, in each log line. */
   service: string
+  /** The title of the OpenAPI document and of `/docs`; the name of the service unless given. */
+  title?: string
+  /** The introduction of the OpenAPI document and of `/docs`, in Markdown. */
+  description?: string
   /** The version of the service, in each log line, its OpenAPI document and `build_info`. */
   version: string
   /** The running revision, for `build_info`. */
@@ -201,11 +206,15 @@ export async function createServer(options: ServerOptions): Promise<App> {
   if (rateLimit) addRateLimit(app, rateLimit)
   app.addHook('onRequest', (request, reply, done) => done(refuseEarly(request, reply, allowed)))
   if (compression) await addCompression(app)
-  if (options.docs !== false) addDocs(app, { service, version, auth: auth === 'token' })
+  if (options.docs !== false) addDocs(app, infoOf(options))
   const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle, overload: guard.check })
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   if (hot) addHotRoutes(app, hot, registry)
   return app
+}
+
+function infoOf({ service, title = service, description, version, auth }: ServerOptions): ApiInfo {
+  return { title, description, version, auth: auth === 'token' }
 }
 
 function createFastify(

@@ -6,6 +6,7 @@ import { createSystems, systemSettings } from '@reference/systems'
 import manifest from '../package.json' with { type: 'json' }
 import { createContext, type Deadlines } from './context.ts'
 import { dependenciesOf } from './dependencies.ts'
+import { INTRODUCTION } from './introduction.ts'
 import { aggregateRoute } from './routes/aggregate.ts'
 import { allRoute } from './routes/all.ts'
 import { reportRoute } from './routes/report.ts'
@@ -31,6 +32,7 @@ export async function createApp(
   const systems = createSystems(systemSettings(config))
   const app = await createServer({
     ...serverSettings(config, manifest),
+    ...INTRODUCTION,
     // Asked when the server listens: the context is made after it.
     sharedCounts: () => context.cache.counts,
     // The context needs the server's logger and is made after it; no check runs before the server listens.

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { openApiFaults } from '@reference/http/testing/openapi'
 import { startService, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
 import { createGet } from './testing/get.ts'
@@ -92,7 +93,9 @@ t.test('documents its calls and counts them', async (t) => {
   for (const path of ['/all', '/aggregate', '/report', '/users/{id}']) t.ok(body.paths[path]?.get, path)
   const { properties } = body.paths['/aggregate'].get.responses['200'].content['application/json'].schema
   t.ok(properties.items.items.properties.user.properties.email)
-  t.equal((await get('/docs')).status < 400, true)
+  t.same(openApiFaults(body), [])
+  t.match(body.info, { title: 'Parallel API', description: /cancels/ })
+  t.equal((await get('/docs')).status, 200)
   await get('/all?limit=1')
   const { text } = await get('/metrics')
   for (const name of [

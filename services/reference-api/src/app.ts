@@ -5,6 +5,7 @@ import { createProbes, probeSettings } from '@reference/probes'
 import { SHOP_TABLES } from '@reference/shop'
 import { createSystems, systemSettings } from '@reference/systems'
 import { assemble } from './assemble.ts'
+import { INTRODUCTION } from './introduction.ts'
 import { configRoutes } from './routes/config.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { orderRoutes } from './routes/orders.ts'
@@ -26,6 +27,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     jobsRequired: false,
     dependencies: [...probes.dependencies, ...systems.dependencies],
     systems: probes.nodes,
+    introduction: INTRODUCTION,
   })
   for (const addRoutes of ROUTES) addRoutes(app, context)
   if (config.jobHandlers) context.handleJobs()

@@ -10,6 +10,8 @@ export interface AssembleOptions {
   /** Systems beside the data stores and the job queue. */
   readonly dependencies?: readonly Dependency[]
   readonly systems?: ServerOptions['systems']
+  /** The head of the OpenAPI document. */
+  readonly introduction?: Pick<ServerOptions, 'title' | 'description'>
 }
 
 export interface Assembled {
@@ -21,11 +23,12 @@ export interface Assembled {
 /** What the API and the worker process have in common: a server with `/health`, `/ready` and `/metrics`, and the context. */
 export async function assemble(
   config: Config,
-  { jobsRequired, dependencies = [], systems }: AssembleOptions,
+  { jobsRequired, dependencies = [], systems, introduction }: AssembleOptions,
 ): Promise<Assembled> {
   const registry = config.metrics ? new Registry() : undefined
   const app = await createServer({
     ...serverSettings(config, manifest),
+    ...introduction,
     // Asked when the server listens: the context is made after it.
     sharedCounts: () => context.cache.counts,
     dependencies: [...dependenciesOf(config, () => context, { jobsRequired }), ...dependencies],

@@ -1,4 +1,4 @@
-import { type App, createSharedReplies, ProblemSchema } from '@reference/http'
+import { type App, createSharedReplies, described, problem } from '@reference/http'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AggregatedOrder } from '../aggregate.ts'
@@ -23,13 +23,15 @@ export function aggregateRoute(app: App, { aggregate, config }: Context): void {
       config: { priority: 'report' },
       schema: {
         tags: ['parallel'],
-        summary: 'The newest orders, each with its user and product, fetched from the reference-api',
+        operationId: 'aggregateOrders',
+        summary: 'The newest orders, each with its user and product',
+        description: 'Orders, users and products are fetched over HTTP from the reference-api.',
         querystring: Query,
         response: {
-          200: Type.Object({ items: Type.Array(AggregatedOrder) }),
-          502: ProblemSchema,
-          503: ProblemSchema,
-          504: ProblemSchema,
+          200: described('The orders', Type.Object({ items: Type.Array(AggregatedOrder) })),
+          502: problem('The reference-api is unavailable, or its reply is not usable'),
+          503: problem('The reference-api failed so often that calls of it are suspended'),
+          504: problem('The reference-api did not answer in time'),
         },
       },
     },

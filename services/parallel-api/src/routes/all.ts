@@ -1,6 +1,6 @@
 import { fetchAll, fetchPartial, type Part, PartFailedError } from '@reference/async'
 import type { Database, JsonList } from '@reference/database'
-import { type App, createSharedReplies, ProblemSchema } from '@reference/http'
+import { type App, createSharedReplies, described, problem } from '@reference/http'
 import { Order } from '@reference/shop/orders/model'
 import { ordersJson } from '@reference/shop/orders/queries'
 import { Product } from '@reference/shop/products/model'
@@ -83,9 +83,11 @@ export function allRoute(app: App, { database, config, deadlines }: AllContext):
       config: { priority: 'report' },
       schema: {
         tags: ['parallel'],
+        operationId: 'listAll',
         summary: 'Users, orders and products, fetched in parallel',
+        description: 'The first list that fails cancels the others, down to their statements in Postgres.',
         querystring: Query,
-        response: { 200: All, 502: ProblemSchema },
+        response: { 200: described('The lists', All), 502: problem('A list could not be fetched') },
       },
     },
     (request, reply) => {

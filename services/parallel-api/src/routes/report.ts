@@ -1,6 +1,6 @@
 import { DeadlineError } from '@reference/async'
 import { AppError } from '@reference/errors'
-import { type App, ProblemSchema, sendJson } from '@reference/http'
+import { type App, described, problem, sendJson } from '@reference/http'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { forClient } from '../for-client.ts'
@@ -43,12 +43,14 @@ export function reportRoute(app: App, { reports, reportCache }: Context): void {
       config: { priority: 'report' },
       schema: {
         tags: ['parallel'],
+        operationId: 'getReport',
         summary: 'Orders and revenue by category and day, over all orders',
+        description: 'Fetched in parallel and computed in worker threads; `engine=sql` lets Postgres add up.',
         querystring: Query,
         response: {
-          200: Type.Object({ engine: Engines, rows: Type.Array(Row) }),
-          503: ProblemSchema,
-          504: ProblemSchema,
+          200: described('The report', Type.Object({ engine: Engines, rows: Type.Array(Row) })),
+          503: problem('Too many reports wait'),
+          504: problem('The report was not computed in time'),
         },
       },
     },

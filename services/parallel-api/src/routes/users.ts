@@ -1,5 +1,5 @@
 import { AppError } from '@reference/errors'
-import { type App, hotRow, IdParams, ProblemSchema, sendCached, shortReply } from '@reference/http'
+import { type App, described, hotRow, IdParams, problem, sendCached, shortReply } from '@reference/http'
 import { User } from '@reference/shop/users/model'
 import type { Context } from '../context.ts'
 
@@ -12,9 +12,11 @@ export function userRoute(app: App, { users }: Context): void {
       config: hotRow(users),
       schema: {
         tags: ['users'],
-        summary: 'One user; `x-cache` names its source: l1, l2, miss or off',
+        operationId: 'getUser',
+        summary: 'One user',
+        description: 'The header `x-cache` names the source: `l1`, `l2`, `miss` or `off`.',
         params: IdParams,
-        response: { 200: User, 404: ProblemSchema },
+        response: { 200: described('The user', User), 404: problem('There is no such user') },
       },
     },
     (request, reply) => sendCached(reply, users, request.params.id, noSuchUser),

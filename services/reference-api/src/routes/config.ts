@@ -1,5 +1,5 @@
 import { mustExist } from '@reference/errors'
-import { type App, clientSignal, hotKey, ProblemSchema, sendCached } from '@reference/http'
+import { type App, clientSignal, described, hotKey, problem, sendCached } from '@reference/http'
 import { settingEntry } from '@reference/shop/settings/cache'
 import { Setting } from '@reference/shop/settings/model'
 import { putSetting } from '@reference/shop/settings/queries'
@@ -23,7 +23,13 @@ export function configRoutes(app: App, { cached, write, config }: Context): void
     '/config/:key',
     {
       config: { scope: 'admin', ...hotKey(settings, KEY) },
-      schema: { tags: ['config'], params: KeyParams, response: { 200: Setting, 404: ProblemSchema } },
+      schema: {
+        tags: ['config'],
+        operationId: 'getSetting',
+        summary: 'One setting of the application',
+        params: KeyParams,
+        response: { 200: described('The setting', Setting), 404: problem('There is no such setting') },
+      },
     },
     (request, reply) => sendCached(reply, settings, request.params.key, () => notFound('setting')),
   )
@@ -34,10 +40,14 @@ export function configRoutes(app: App, { cached, write, config }: Context): void
       config: { scope: 'admin' },
       schema: {
         tags: ['config'],
-        description: '201 when the key is new, else 200.',
+        operationId: 'putSetting',
+        summary: 'Create or change a setting',
         params: KeyParams,
         body: NewValue,
-        response: { 200: Setting, 201: Setting },
+        response: {
+          200: described('The changed setting', Setting),
+          201: described('The new setting', Setting),
+        },
       },
     },
     async (request, reply) => {

@@ -1,5 +1,5 @@
 import type { Transaction } from '@reference/database'
-import { type App, clientSignal, IdempotencyHeaders, ProblemSchema, sendStored } from '@reference/http'
+import { type App, clientSignal, described, IdempotencyHeaders, problem, sendStored } from '@reference/http'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { notFound } from '../errors.ts'
@@ -34,11 +34,15 @@ export function jobRoutes(app: App, { jobs, write, once, config }: Context): voi
       config: { scope: 'write' },
       schema: {
         tags: ['jobs'],
-        description:
-          'Any JSON object. The answer is sent once the job is stored; `GET /jobs/{jobId}` reports its state.',
+        operationId: 'processData',
+        summary: 'Process a JSON object in a background job',
+        description: 'The reply is sent once the job is stored. `GET /jobs/{id}` reports its state.',
         headers: IdempotencyHeaders,
         body: Type.Record(Type.String(), Type.Unknown(), { examples: [{ hello: 'world' }] }),
-        response: { 202: Accepted, 422: ProblemSchema },
+        response: {
+          202: described('The job is stored; `location` has its path', Accepted),
+          422: problem('The idempotency-key was used with another body'),
+        },
       },
     },
     async (request, reply) => {
@@ -57,7 +61,13 @@ export function jobRoutes(app: App, { jobs, write, once, config }: Context): voi
     '/jobs/:id',
     {
       config: { scope: 'write' },
-      schema: { tags: ['jobs'], params: JobParams, response: { 200: JobStatus, 404: ProblemSchema } },
+      schema: {
+        tags: ['jobs'],
+        operationId: 'getJob',
+        summary: 'The state of a job',
+        params: JobParams,
+        response: { 200: described('The job', JobStatus), 404: problem('There is no such job') },
+      },
     },
     async (request) => {
       const status = await jobs.get(request.params.id)

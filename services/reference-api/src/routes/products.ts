@@ -2,12 +2,13 @@ import {
   type App,
   clientSignal,
   createSharedReplies,
+  described,
   hotRow,
   ID_CURSOR,
   IdParams,
   PageQuery,
-  ProblemSchema,
   page,
+  problem,
   readPage,
   sendCached,
   shortReply,
@@ -27,14 +28,28 @@ export function productRoutes(app: App, { database, cached, config }: Context): 
     {
       ...shortReply,
       config: hotRow(products),
-      schema: { tags: ['products'], params: IdParams, response: { 200: Product, 404: ProblemSchema } },
+      schema: {
+        tags: ['products'],
+        operationId: 'getProduct',
+        summary: 'One product',
+        params: IdParams,
+        response: { 200: described('The product', Product), 404: problem('There is no such product') },
+      },
     },
     (request, reply) => sendCached(reply, products, request.params.id, () => notFound('product')),
   )
 
   app.get(
     '/products',
-    { schema: { tags: ['products'], querystring: PageQuery, response: { 200: page(Product) } } },
+    {
+      schema: {
+        tags: ['products'],
+        operationId: 'listProducts',
+        summary: 'A page of products, by id',
+        querystring: PageQuery,
+        response: { 200: described('A page; `next` is null on the last one', page(Product)) },
+      },
+    },
     ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (signal: AbortSignal) => (rows: number) =>

@@ -10,13 +10,14 @@ import {
   clientSignal,
   created,
   createSharedReplies,
+  described,
   hotRow,
   ID_CURSOR,
   IdempotencyHeaders,
   IdParams,
   PageQuery,
-  ProblemSchema,
   page,
+  problem,
   readPage,
   sendCached,
   sendStored,
@@ -32,7 +33,12 @@ import { emailTaken, notFound, userHasOrders } from '../errors.ts'
 const NewUser = Type.Object({ email: Email, name: PersonName }, { additionalProperties: false })
 const UserPatch = Type.Partial(NewUser, { additionalProperties: false, minProperties: 1 })
 
-export function userRoutes(app: App, { database, cached, write, once, config }: Context): void {
+export function userRoutes(app: App, context: Context): void {
+  addReads(app, context)
+  addWrites(app, context)
+}
+
+function addReads(app: App, { database, cached, config }: Context): void {
   const users = cached(userEntry)
   const sendPage = createSharedReplies(config.sharedReads)
 
@@ -41,14 +47,29 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
     {
       ...shortReply,
       config: hotRow(users),
-      schema: { tags: ['users'], params: IdParams, response: { 200: User, 404: ProblemSchema } },
+      schema: {
+        tags: ['users'],
+        operationId: 'getUser',
+        summary: 'One user',
+        description: 'The header `x-cache` names the source: `l1`, `l2`, `miss` or `off`.',
+        params: IdParams,
+        response: { 200: described('The user', User), 404: problem('There is no such user') },
+      },
     },
     (request, reply) => sendCached(reply, users, request.params.id, () => notFound('user')),
   )
 
   app.get(
     '/users',
-    { schema: { tags: ['users'], querystring: PageQuery, response: { 200: page(User) } } },
+    {
+      schema: {
+        tags: ['users'],
+        operationId: 'listUsers',
+        summary: 'A page of users, by id',
+        querystring: PageQuery,
+        response: { 200: described('A page; `next` is null on the last one', page(User)) },
+      },
+    },
     ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (signal: AbortSignal) => (rows: number) =>
@@ -57,6 +78,10 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
       return sendPage(reply, `${limit} ${from}`, readShared, clientSignal(reply))
     },
   )
+}
+
+function addWrites(app: App, { cached, write, once }: Context): void {
+  const users = cached(userEntry)
 
   app.post(
     '/users',
@@ -64,9 +89,15 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
       config: { scope: 'write' },
       schema: {
         tags: ['users'],
+        operationId: 'createUser',
+        summary: 'Create a user',
         headers: IdempotencyHeaders,
         body: NewUser,
-        response: { 201: User, 409: ProblemSchema, 422: ProblemSchema },
+        response: {
+          201: described('The new user; `location` has its path', User),
+          409: problem('Another user has this email'),
+          422: problem('The idempotency-key was used with another body'),
+        },
       },
     },
     async (request, reply) => {
@@ -88,9 +119,15 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
       config: { scope: 'write' },
       schema: {
         tags: ['users'],
+        operationId: 'updateUser',
+        summary: 'Change the email or the name of a user',
         params: IdParams,
         body: UserPatch,
-        response: { 200: User, 404: ProblemSchema, 409: ProblemSchema },
+        response: {
+          200: described('The changed user', User),
+          404: problem('There is no such user'),
+          409: problem('Another user has this email'),
+        },
       },
     },
     async (request, reply) => {
@@ -117,8 +154,14 @@ export function userRoutes(app: App, { database, cached, write, once, config }: 
       config: { scope: 'write' },
       schema: {
         tags: ['users'],
+        operationId: 'deleteUser',
+        summary: 'Delete a user without orders',
         params: IdParams,
-        response: { 204: Type.Null(), 404: ProblemSchema, 409: ProblemSchema },
+        response: {
+          204: described('The user is deleted', Type.Null()),
+          404: problem('There is no such user'),
+          409: problem('The user has orders'),
+        },
       },
     },
     async (request, reply) => {

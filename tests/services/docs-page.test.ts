@@ -1,0 +1,44 @@
+import { findChromium, launchChromium } from '@reference/bench/testing/chromium'
+import { startService, testDatabase } from '@reference/local-stack'
+import t from 'tap'
+
+const chromium = findChromium()
+const NEEDS_CHROMIUM = chromium === undefined && 'needs Chromium (CHROMIUM_PATH)'
+/** The background of Swagger UI's dark style is this dark, or darker. */
+const DARK = /^rgb\((?:[0-5]?\d), (?:[0-5]?\d), (?:[0-5]?\d)\)$/
+
+t.test('/docs in Chromium', { skip: NEEDS_CHROMIUM }, async (t) => {
+  const { url: DATABASE_URL } = await testDatabase(t)
+  const url = await startService(t, 'reference-api', { DATABASE_URL }).listening()
+  const browser = await launchChromium(chromium ?? '')
+  t.teardown(() => browser.close())
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const width of [390, 1280]) {
+      await t.test(`an operation can be tried, and fits, ${colorScheme}, ${width} px`, async (t) => {
+        const page = await browser.newPage({ colorScheme, viewport: { width, height: 844 } })
+        const faults: string[] = []
+        page.on('pageerror', ({ message }) => faults.push(message))
+        page.on('console', (line) => line.type() === 'error' && faults.push(line.text()))
+        page.on('request', (request) => request.url().startsWith(url) || faults.push(request.url()))
+        await page.goto(url)
+        const operation = page.locator('#operations-users-getUser')
+        await operation.locator('.opblock-summary-control').click()
+        await operation.getByRole('button', { name: 'Try it out' }).click()
+        await operation.locator('input').first().fill('42')
+        await operation.getByRole('button', { name: 'Execute' }).click()
+        await operation.locator('.live-responses-table', { hasText: '"id": 42' }).waitFor()
+
+        t.equal(new URL(page.url()).pathname, '/docs', '/ leads to the page')
+        t.equal(await page.title(), 'Reference API')
+        t.equal(await page.evaluate('document.documentElement.scrollWidth'), width, 'nothing is cut off')
+        const ground = String(
+          await page.evaluate('getComputedStyle(document.documentElement).backgroundColor'),
+        )
+        t.equal(DARK.test(ground), colorScheme === 'dark', ground)
+        t.same(faults, [], 'no error, and no request to another origin')
+        await page.close()
+      })
+    }
+  }
+})
