@@ -29,6 +29,11 @@ t.test('/docs in Chromium', { skip: NEEDS_CHROMIUM }, async (t) => {
         await operation.getByRole('button', { name: 'Execute' }).click()
         await operation.locator('.live-responses-table', { hasText: '"id": 42' }).waitFor()
 
+        await operation.getByRole('tab', { name: 'Schema' }).first().click()
+        const documented = operation.locator('.response-col_description', { has: page.locator('.model-box') })
+        const { width: room = 0 } = (await documented.first().boundingBox()) ?? {}
+        t.ok(room > width / 2, `the schema of a reply has ${room} px`)
+
         t.equal(new URL(page.url()).pathname, '/docs', '/ leads to the page')
         t.equal(await page.title(), 'Reference API')
         t.equal(await page.evaluate('document.documentElement.scrollWidth'), width, 'nothing is cut off')

@@ -48,7 +48,11 @@ export async function openApiOf(
   return document
 }
 
-const BEARER = { type: 'http', scheme: 'bearer', description: 'One of AUTH_TOKENS' } as const
+const BEARER = {
+  type: 'http',
+  scheme: 'bearer',
+  description: 'A token whose SHA-256 is in AUTH_TOKENS',
+} as const
 
 /**
  * Adds the problem reply, which every call may send, to each route. A status that a route documents with

@@ -10,7 +10,6 @@ SwaggerUIBundle({
   url: page.dataset.document,
   deepLinking: true,
   displayRequestDuration: true,
-  persistAuthorization: true,
   defaultModelsExpandDepth: -1,
   operationsSorter: 'alpha',
   // No badge of an online validator: the page must work without a network.
