@@ -16,7 +16,10 @@ t.test('the Redis Cluster comes back whole after down and up with other addresse
     ])
   const up = async () => {
     await stack.compose(['up', '--detach', '--wait', '--wait-timeout', '120', ...nodes], 150)
-    await stack.compose(['run', '--rm', '--no-deps', 'redis-cluster'])
+    await stack.compose(['run', '--rm', '--no-deps', 'redis-cluster']).catch(async (error: Error) => {
+      const views = nodes.map(async (node) => `${node}:\n${await cli(node, 'CLUSTER NODES')}`)
+      throw new Error(`${error.message}\n${(await Promise.all(views)).join('\n')}`, { cause: error })
+    })
   }
   const isWhole = async () => {
     for (const node of nodes) {

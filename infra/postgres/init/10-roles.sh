@@ -48,7 +48,7 @@ CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 \c reference
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
--- statement_timeout and idle_in_transaction_session_timeout of `reference` are set on the role by the migrations
+-- The time limits of `reference` are set on the role by the migrations
 -- (packages/database/src/migrate.ts), so that local-stack and every other server have them too.
 ALTER ROLE pgbouncer SET statement_timeout = '5s';
 

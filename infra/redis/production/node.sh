@@ -31,21 +31,8 @@ cluster-allow-replica-migration no
 dir /data
 CONFIG
 
-# A container may return with another address. After all of them did, no node knows the others. Each one
-# contacts the others by name until all respond.
-introduce() {
-  export REDISCLI_AUTH=$admin
-  for _ in {1..60}; do
-    sleep 1
-    for peer in $PEERS; do
-      [[ $peer == "$NODE" ]] && continue
-      address=$(getent ahostsv4 "$peer" | awk 'NR == 1 { print $1 }') || true
-      [[ -z $address ]] || redis-cli --user admin --no-auth-warning -t 1 CLUSTER MEET "$address" 6379 >/dev/null 2>&1 || true
-    done
-    [[ $(redis-cli --user admin --no-auth-warning CLUSTER NODES 2>/dev/null | grep -c ' connected') -lt $(wc -w <<<"$PEERS") ]] || break
-  done
-}
-# A new node waits for create-cluster.sh instead, which accepts only nodes that know no other node.
-[[ ! -s /data/nodes.conf ]] || introduce &
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/../rejoin.sh"
+REDISCLI_AUTH=$admin keep_joined redis-cli --user admin --no-auth-warning -t 2 &
 
 exec docker-entrypoint.sh /tmp/node.conf
