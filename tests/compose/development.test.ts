@@ -60,6 +60,7 @@ t.test(
     await t.test("the role's limits hold through PgBouncer", async (t) => {
       t.equal((await psql('pgbouncer', '6432', 'SHOW statement_timeout')).trim(), '10s')
       t.equal((await psql('pgbouncer', '6432', 'SHOW idle_in_transaction_session_timeout')).trim(), '10s')
+      t.equal((await psql('pgbouncer', '6432', 'SHOW transaction_timeout')).trim(), '20s')
       await t.rejects(psql('pgbouncer', '6432', 'SELECT pg_sleep(30)'), { message: /statement timeout/ })
     })
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '@reference/local-stack'
 import { KINDS, type RecordedCell } from '@reference/tools/recorded-faults'
-import { call } from './call.ts'
+import { call, type Reply } from './call.ts'
 import { type Counted, type Kind, Ledger, Load } from './load.ts'
 import type { Program } from './program.ts'
 import type { FaultStack } from './stack.ts'
@@ -59,6 +59,8 @@ const CONNECTION_FAILURES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'no reply']
 const HEALTH_MS = 2_000
 const SERIES = 3
 const WARM_UP_MS = 300
+/** A transaction whose client vanished inside a statement holds the lock of its key for 20 s (`transaction_timeout`). */
+const RETRY_MS = 30_000
 
 export async function runCell(stack: FaultStack, cell: Cell): Promise<CellResult> {
   const name = `${cell.system}-${cell.fault}`.replaceAll(/[^A-Za-z0-9]+/g, '-')
@@ -167,7 +169,13 @@ async function ledgerProblems(stack: FaultStack, load: Load): Promise<string[]> 
 }
 
 async function retried(send: () => ReturnType<Load['sendOrder']>): Promise<void> {
-  await until('a write is acknowledged', async () => (await send()).outcome.startsWith('2'))
+  let last: Reply | undefined
+  await until('a write is acknowledged', async () => {
+    last = await send()
+    return last.outcome.startsWith('2')
+  }, RETRY_MS).catch((error: Error) => {
+    throw new Error(`${error.message}: ${last?.outcome} ${JSON.stringify(last?.body)}`, { cause: error })
+  })
 }
 
 /** A job whose worker died runs again within 60 s. */

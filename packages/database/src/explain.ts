@@ -9,6 +9,7 @@ import {
   type PlanNode,
   tablesWithoutIndex,
 } from './plan.ts'
+import { liftLimits } from './role-settings.ts'
 import type { Statement } from './statement.ts'
 
 export interface ExplainedStatement {
@@ -65,7 +66,7 @@ async function explainOne(
   let explained: ExplainedStatement | undefined
   await client
     .begin(async (tx) => {
-      await tx.unsafe('set local statement_timeout = 0')
+      await tx.unsafe(liftLimits('transaction'))
       explained = await explainIn(tx, statement, tables)
       throw ROLLBACK
     })

@@ -42,8 +42,9 @@ t.test('four migrations at once and one more leave one schema, with the limits o
     t.ok(definitions.includes(expected), expected)
   }
   const [timeouts] = await primary.sql<{ statement: string; idle: string }>`
-    select current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle`
-  t.same(timeouts, { statement: '10s', idle: '10s' })
+    select current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle,
+      current_setting('transaction_timeout') as transaction`
+  t.same(timeouts, { statement: '10s', idle: '10s', transaction: '20s' })
 })
 
 t.test('an unavailable server is DB_UNAVAILABLE', async (t) => {

@@ -1,7 +1,7 @@
 import type postgres from 'postgres'
 import { withClient } from './client.ts'
 import { applyMigrations } from './migration-steps.ts'
-import { ROLE_SETTINGS } from './role-settings.ts'
+import { liftLimits, ROLE_SETTINGS } from './role-settings.ts'
 
 /** An arbitrary number. Nothing else in this database locks it. */
 export const MIGRATION_LOCK = 7_202_611
@@ -20,7 +20,7 @@ export interface MigrateOptions {
 export async function migrate(options: MigrateOptions): Promise<void> {
   await withClient(options.url, 'migrate', async (client) => {
     // Building an index on a large table may take longer than a request may.
-    await client`set statement_timeout = 0`
+    await client.unsafe(liftLimits('session'))
     await client`select pg_advisory_lock(${MIGRATION_LOCK})`
     await applyMigrations(client, { migrationsFolder: options.migrationsFolder })
     await setRoleSettings(client)
@@ -38,9 +38,11 @@ export async function setRoleSettings(client: postgres.Sql): Promise<void> {
   const present = new Set(rows.map((row) => row.setting))
   for (const [name, value] of Object.entries(ROLE_SETTINGS)) {
     if (present.has(`${name}=${value}`)) continue
+    // No row for a setting that this version of Postgres does not have.
     const [line] = await client<{ line: string }[]>`
-      select format('alter role %I in database %I set %s = ', current_user, current_database(), ${name}::text)
-        || (select string_agg(quote_literal(item), ', ') from unnest(string_to_array(${value}::text, ', ')) as item) as line`
+      select format('alter role %I in database %I set %s = ', current_user, current_database(), name)
+        || (select string_agg(quote_literal(item), ', ') from unnest(string_to_array(${value}::text, ', ')) as item) as line
+      from pg_settings where lower(name) = lower(${name})`
     if (line !== undefined) await client.unsafe(line.line)
   }
 }

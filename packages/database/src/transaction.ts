@@ -4,6 +4,7 @@ import { type CancelOnAbort, cancelOnAbort } from './cancel.ts'
 import type { Connection } from './connection.ts'
 import { databaseUnavailableError, isBrokenConnection, isDatabaseUnavailable, translate } from './errors.ts'
 import { reasonToRepeat } from './repeat.ts'
+import { liftTransactionLimit } from './role-settings.ts'
 import type { Statement } from './statement.ts'
 import { queryOptions, type SendSettings } from './statement-sender.ts'
 import type { Watch } from './watchdog.ts'
@@ -38,7 +39,10 @@ export interface TransactionOptions {
   attempts?: number
   /** `false`: the statements of this transaction are not prepared, as after a stale plan. */
   prepare?: boolean
-  /** Replaces the role's `statement_timeout` for this transaction, by SET LOCAL, which works through PgBouncer. 0: no limit. */
+  /**
+   * Replaces the role's `statement_timeout` for this transaction, by SET LOCAL, which works through PgBouncer, and lifts the role's
+   * `transaction_timeout`. 0: no limit.
+   */
   statementTimeoutMs?: number
 }
 
@@ -288,7 +292,7 @@ function setupOf({ snapshot, statementTimeoutMs }: TransactionSettings): string 
   if (snapshot !== undefined)
     statements.push(`set transaction snapshot '${snapshot.replace(/[^0-9A-F-]/gi, '')}'`)
   if (statementTimeoutMs !== undefined)
-    statements.push(`set local statement_timeout = ${Math.ceil(statementTimeoutMs)}`)
+    statements.push(`set local statement_timeout = ${Math.ceil(statementTimeoutMs)}`, liftTransactionLimit())
   return statements.join('; ')
 }
 

@@ -1,4 +1,4 @@
-import { withClient } from '@reference/database'
+import { liftLimits, withClient } from '@reference/database'
 import type postgres from 'postgres'
 
 export interface SeedOptions extends Partial<Counts> {
@@ -49,7 +49,7 @@ export async function seed({ url, onProgress = () => {}, ...given }: SeedOptions
     const seeded = await client.begin((tx) => fill(tx, counts, onProgress))
     // Statistics and the visibility map: without them the first measured queries have other plans than later ones.
     if (seeded) {
-      await client`set statement_timeout = 0`
+      await client.unsafe(liftLimits('session'))
       await client`vacuum (analyze) users, products, orders`
     }
     return { seeded, ...counts }
@@ -61,8 +61,7 @@ async function fill(
   counts: Counts,
   onProgress: (progress: SeedProgress) => void,
 ): Promise<boolean> {
-  await tx`set local statement_timeout = 0`
-  await tx`set local idle_in_transaction_session_timeout = 0`
+  await tx.unsafe(liftLimits('transaction'))
   await tx`set local maintenance_work_mem = '256MB'`
   await tx`select pg_advisory_xact_lock(${SEED_LOCK})`
   const [found] = await tx<{ rows: boolean }[]>`
