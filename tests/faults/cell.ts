@@ -170,10 +170,14 @@ async function ledgerProblems(stack: FaultStack, load: Load): Promise<string[]> 
 
 async function retried(send: () => ReturnType<Load['sendOrder']>): Promise<void> {
   let last: Reply | undefined
-  await until('a write is acknowledged', async () => {
-    last = await send()
-    return last.outcome.startsWith('2')
-  }, RETRY_MS).catch((error: Error) => {
+  await until(
+    'a write is acknowledged',
+    async () => {
+      last = await send()
+      return last.outcome.startsWith('2')
+    },
+    RETRY_MS,
+  ).catch((error: Error) => {
     throw new Error(`${error.message}: ${last?.outcome} ${JSON.stringify(last?.body)}`, { cause: error })
   })
 }
