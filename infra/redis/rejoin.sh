@@ -15,7 +15,7 @@ keep_joined() {
     is_whole=0
     if repair_links "$@" && repair_replication "$@"; then is_whole=1; fi
     ((is_whole == was_whole)) || changed=$SECONDS was_whole=$is_whole
-    # Links may look whole for a moment after the start, before the first answers; and a node may be away for good.
+    # Links may look whole for a moment after the start, before the first answers; and a node may never return.
     if ((SECONDS - changed < (is_whole ? 10 : 120))); then pause=1; else pause=10; fi
   done
 }
