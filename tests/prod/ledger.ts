@@ -76,11 +76,16 @@ export function startLedger(
   }
 }
 
-/** Compares the rows of the database with the acknowledged writes, and every read with the database. */
+/**
+ * Compares the rows of the database with the acknowledged writes, and every read with the database.
+ *
+ * @param prefixes where the services are below the origin
+ */
 export async function audit(
   ledger: Ledger,
   origin: string,
   ask: (sql: string) => Promise<string>,
+  prefixes: readonly string[] = ['', '/parallel'],
 ): Promise<{ lost: string[]; stale: string[] }> {
   const lost: string[] = []
   const stale: string[] = []
@@ -91,7 +96,8 @@ export async function audit(
       lost.push(`user ${id} is ${name}, acknowledged was ${row.acknowledged}, sent ${row.sent}`)
     }
     // Read more often than there are replicas, from both APIs: each process has its own tier 1.
-    for (const path of [`/users/${id}`, `/parallel/users/${id}`]) {
+    for (const prefix of prefixes) {
+      const path = `${prefix}/users/${id}`
       for (let turn = 0; turn < 9; turn += 1) {
         const { status, body } = await send(origin, { path })
         const read = status === 200 ? (JSON.parse(body) as { name: string }).name : `status ${status}`

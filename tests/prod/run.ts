@@ -14,6 +14,7 @@ import { capacity, reads } from './load.ts'
 const FILES = [
   { name: 'front' },
   { name: 'images', long: true },
+  { name: 'fuzz', long: true },
   { name: 'replicas' },
   { name: 'slot', long: true },
   { name: 'stores', long: true },

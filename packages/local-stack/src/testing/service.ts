@@ -11,7 +11,7 @@ export interface TestService {
   /** Everything that it has printed so far. */
   readonly output: { readonly text: string }
   /** Resolves with its address, such as `http://127.0.0.1:41234`; rejects when it ended instead. */
-  listening(): Promise<string>
+  listening(timeoutMs?: number): Promise<string>
   /** Sends a signal and gives the exit code, null when the signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
@@ -25,26 +25,31 @@ const BUNDLES = {
   'reference-worker': 'reference-api/worker.js',
 } as const satisfies Record<keyof typeof PROCESSES, string>
 
-/**
- * Starts a service as in production, with `environment` and the PATH of this process; killed when the test ends.
- *
- * @param bundles a folder to which `pnpm build` has written; the service runs from its sources unless given
- */
+export interface ServiceOptions {
+  /** A folder to which `pnpm build` has written; the service runs from its sources unless given. */
+  readonly bundles?: string
+  /** Options of Node before the file, such as `--expose-gc`. */
+  readonly nodeOptions?: readonly string[]
+  /** Opens a channel for messages between the test and the process. */
+  readonly ipc?: boolean
+}
+
+/** Starts a service as in production, with `environment` and the PATH of this process; killed when the test ends. */
 export function startService(
   t: TestScope,
   service: keyof typeof PROCESSES,
   environment: Record<string, string>,
-  { bundles }: { bundles?: string } = {},
+  { bundles, nodeOptions = [], ipc = false }: ServiceOptions = {},
 ): TestService {
   const main =
     bundles === undefined ? join(REPOSITORY_ROOT, PROCESSES[service].main) : join(bundles, BUNDLES[service])
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [...nodeOptions, main], {
     env: { PATH: process.env.PATH, PORT: '0', WORKER_THREADS: '1', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc' as const] : [])],
   })
   const output = { text: '' }
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (part: Buffer) => {
+    stream?.on('data', (part: Buffer) => {
       output.text += part.toString()
     })
   }
@@ -56,11 +61,16 @@ export function startService(
     return child.exitCode
   }
   t.teardown(() => end('SIGKILL'))
-  const listening = () =>
-    until(`${service} listens`, () => {
-      if (child.exitCode !== null) throw new Error(`${service} ended with ${child.exitCode}: ${output.text}`)
-      return /http:\/\/127\.0\.0\.1:\d+/.exec(output.text)?.[0]
-    })
+  const listening = (timeoutMs?: number) =>
+    until(
+      `${service} listens`,
+      () => {
+        if (child.exitCode !== null)
+          throw new Error(`${service} ended with ${child.exitCode}: ${output.text}`)
+        return /http:\/\/127\.0\.0\.1:\d+/.exec(output.text)?.[0]
+      },
+      timeoutMs,
+    )
   return { child, output, listening, end }
 }
 

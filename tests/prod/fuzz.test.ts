@@ -1,0 +1,62 @@
+import { startService } from '@reference/local-stack'
+import type { Arbitrary } from 'fast-check'
+import t from 'tap'
+import { runCampaign } from '../fuzz/campaign.ts'
+import { bytesOfConversation, conversation } from '../fuzz/conversations.ts'
+import { readApi } from '../fuzz/openapi.ts'
+import { runRawCampaign } from '../fuzz/raw-campaign.ts'
+import { type FuzzRequest, requestOf } from '../fuzz/requests.ts'
+import { report, theProduction } from './production.ts'
+
+// The fuzz of tests/fuzz, through nginx.
+
+const SEED = Number(process.env.FUZZ_SEED ?? 1)
+const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 3000)
+
+const { origin, authorization } = theProduction()
+const target = { host: '127.0.0.1', port: Number(new URL(origin).port) }
+const valid = authorization.authorization.replace('Bearer ', '')
+
+t.setTimeout(880_000)
+
+/** The document comes from a process of the same source: in production it may be closed to the outside. */
+async function apiOf(service: 'reference-api' | 'parallel-api') {
+  const { listening, end } = startService(t, service, { DATABASE_URL: 'postgres://a:b@127.0.0.1:1/none' })
+  const api = await readApi(await listening())
+  await end('SIGTERM')
+  return api
+}
+
+/** nginx serves the parallel-api below a path of its own. */
+const below = (prefix: string, requests: Arbitrary<FuzzRequest>) =>
+  requests.map((request) => ({
+    ...request,
+    target: request.target.replace(/^(http:\/\/[^/]+)?/, (authority) => authority + prefix),
+  }))
+
+/** HTTP/0.9, whose replies have no head: nginx answers it, the services do not. */
+const hasNoVersion = /^[A-Z]+ [^ \r\n]+\r?$|^\S*\r?\n/m
+
+for (const [service, prefix] of [
+  ['reference-api', ''],
+  ['parallel-api', '/parallel'],
+] as const) {
+  t.test(`fuzzed requests to the ${service} through nginx`, async (t) => {
+    const api = await apiOf(service)
+    const requests = below(prefix, requestOf(api.operations, { valid, others: ['Bearer wrong', ''] }))
+    const count = Math.ceil(REQUESTS * (service === 'reference-api' ? 0.6 : 0.2))
+    const { summary, failure } = await runCampaign({ target, api, requests, count, seed: SEED })
+    t.equal(failure, undefined)
+    t.ok(summary.refused <= summary.requests * 0.05, `${summary.refused} refused`)
+    report(`${service}: ${summary.requests} fuzzed requests through nginx, ${summary.refused} refused`)
+  })
+}
+
+t.test('raw conversations with nginx', async (t) => {
+  const api = await apiOf('reference-api')
+  const conversations = conversation.filter((one) => !hasNoVersion.test(bytesOfConversation(one)))
+  const count = Math.ceil(REQUESTS * 0.2)
+  const { summary, failure } = await runRawCampaign({ target, api, conversations, count, seed: SEED })
+  t.equal(failure, undefined)
+  report(`${summary.requests} raw conversations with nginx: ${JSON.stringify([...summary.answers].sort())}`)
+})
