@@ -11,8 +11,15 @@ import { type Target, Wires } from './wire.ts'
 /** The most requests of one batch. */
 const BATCH = 60
 
-/** Batches of one round; a round has its own seed. */
+/** The most batches of one round; a round has its own seed. */
 const ROUND = 25
+
+/** The batches that send about this number of requests: those of half the size, each request sent twice. */
+export const batchesFor = (requests: number, largest = BATCH): number =>
+  Math.min(ROUND, Math.max(1, Math.ceil(requests / largest)))
+
+/** Default of `concurrency`. */
+const IN_FLIGHT = 16
 
 /** Default of `settleMs`: longer than a page of orders is stored. */
 const SETTLE_MS = 3000
@@ -25,6 +32,8 @@ export interface CampaignOptions {
   readonly twin?: Target
   /** The longest time that two equal requests may be answered differently after a write. */
   readonly settleMs?: number
+  /** Requests in flight at the same time. */
+  readonly concurrency?: number
   /** The number of requests to send, at least. */
   readonly count: number
   readonly seed: number
@@ -58,12 +67,12 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
       const property = fc.asyncProperty(batch, (sent) => run.batch(sent))
       const details = await fc.check(property, {
         seed: seed + round,
-        numRuns: ROUND,
+        numRuns: batchesFor(count - run.summary.requests),
         interruptAfterTimeLimit: ROUND_LIMIT_MS,
       })
       if (!details.failed) continue
-      const shrunk = `FUZZ_SEED=${seed + round}, found after ${run.summary.requests} requests and shrunk ${details.numShrinks} times`
-      return { summary: run.summary, failure: `${(details.errorInstance as Error).message}\n${shrunk}` }
+      const found = `FUZZ_SEED=${seed + round}, found after ${run.summary.requests} requests and shrunk ${details.numShrinks} times`
+      return { summary: run.summary, failure: failureText(details.errorInstance as Error, run.first, found) }
     }
     return { summary: run.summary, failure: undefined }
   } finally {
@@ -71,7 +80,16 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   }
 }
 
+/** The shrunk fault, and the first line of the one that was found first, where shrinking has led to another one. */
+export function failureText({ message }: Error, first: Error | undefined, found: string): string {
+  const [before = ''] = (first?.message ?? '').split('\n')
+  const [kind = ''] = before.split(/[:"]/)
+  return `${message}\n${found}${message.startsWith(kind) ? '' : `; at first: ${before}`}`
+}
+
 class Run {
+  /** What was found before shrinking. */
+  first: Error | undefined
   readonly summary: Summary = { requests: 0, refused: 0, answers: new Map() }
   readonly #options: CampaignOptions
   readonly #patience = new Patience()
@@ -93,18 +111,21 @@ class Run {
 
   /** @throws an error that names the request whose reply is wrong */
   async batch(requests: readonly FuzzRequest[]): Promise<void> {
+    const { concurrency = IN_FLIGHT } = this.#options
     try {
       await inFlight(
         requests.filter((request) => !isSafe(request)),
         (request) => this.#change(request),
+        concurrency,
       )
-      await inFlight(requests.filter(isSafe), (request) => this.#read(request))
+      await inFlight(requests.filter(isSafe), (request) => this.#read(request), concurrency)
       await this.#wires.probe().catch((error: Error) => {
         throw new Error(
           `${error.message}\nafter\n${requests.map((request) => this.#paste(request)).join('\n')}`,
         )
       })
     } catch (error) {
+      this.first ??= error as Error
       this.#patience.shorten()
       this.close()
       throw error

@@ -1,8 +1,9 @@
-/** Requests or connections in flight at the same time. */
-const IN_FLIGHT = 16
-
-/** Does the work for each item, for several at the same time; waits for all work in flight before it throws the first error. */
-export async function inFlight<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+/** Does the work for each item, for `limit` of them at the same time; waits for all work in flight before it throws the first error. */
+export async function inFlight<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  limit: number,
+): Promise<void> {
   let next = 0
   const errors: unknown[] = []
   const worker = async () => {
@@ -10,6 +11,6 @@ export async function inFlight<T>(items: readonly T[], work: (item: T) => Promis
       await work(items[next++] as T).catch((error: unknown) => errors.push(error))
     }
   }
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
+  await Promise.all(Array.from({ length: limit }, worker))
   if (errors.length > 0) throw errors[0]
 }

@@ -44,9 +44,13 @@ export interface Operation {
   readonly responses: Readonly<Record<string, Response>>
 }
 
+export const PROBLEM = 'application/problem+json'
+
 /** What an OpenAPI document says. */
 export interface Api {
   readonly operations: readonly Operation[]
+  /** Calls reach the service through nginx, which has limits of its own. */
+  readonly throughNginx?: boolean
   /** The faults of a value by a schema of this document; empty for a valid value. */
   faults(schema: Schema, value: unknown): string[]
 }

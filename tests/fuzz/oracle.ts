@@ -1,28 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
-import type { Api, Operation, Schema } from './openapi.ts'
+import { type Api, type Operation, PROBLEM, type Schema } from './openapi.ts'
+import { type Asked, failureFaults } from './refusals.ts'
 import { headerOf, type Reply } from './replies.ts'
 
-/** What was asked, as far as the judgement of the reply depends on it. */
-export interface Asked {
-  readonly operation: Operation | undefined
-  readonly method: string
-}
-
-const PROBLEM = 'application/problem+json'
-
-/**
- * A refusal by design: a 503 with `retry-after`, or the 504 of a call whose deadline has passed on a busy machine. Any other 5xx is a fault,
- * and a campaign counts refusals, which must be few.
- */
-export const isRefusal = (reply: Reply): boolean =>
-  (reply.status === 503 && headerOf(reply, 'retry-after') !== undefined) || reply.status === 504
+/** A 5xx: one that is no fault (`failureFaults`) refuses the call for now. A campaign counts refusals, which must be few. */
+export const isRefusal = ({ status }: Reply): boolean => status >= 500
 
 /**
  * Statuses that any operation may answer, by what HTTP or the server itself found wrong; the document has them as `default`. Every
  * other status has to be named by its operation.
  */
-const COMMON_STATUSES = [400, 401, 403, 408, 413, 415, 417, 429, 431, 503]
+const COMMON_STATUSES = [400, 401, 403, 408, 413, 415, 417, 429, 431]
 
 /** Headers of a reply that a status must have. */
 const REQUIRED_HEADERS: Readonly<Record<number, string>> = {
@@ -39,14 +28,19 @@ const INTERNALS = /\n\s+at |node_modules|file:\/\/\/|\.ts:\d|\bFST_ERR|\bERR_[A-
 /** The faults of a reply to one request; empty for a correct one. */
 export function faultsOf(reply: Reply, { operation, method }: Asked, api: Api): string[] {
   const { status } = reply
-  const isReadiness = operation?.path === '/ready' && status === 503
-  if (status >= 500 && !isRefusal(reply) && !isReadiness)
-    return [`answered ${status}: ${textOf(reply).slice(0, 500)}`]
   const faults = headerFaults(reply, method)
+  if (isRefusal(reply)) {
+    const failures = failureFaults(
+      reply,
+      { operation, method, text: method === 'HEAD' ? '' : textOf(reply) },
+      api,
+    )
+    if (failures.length > 0) return [...failures, ...faults]
+  }
   if (method === 'HEAD' || status === 204) return faults
   const body = decoded(reply)
   if (typeof body === 'string') return [...faults, body]
-  if (status >= 400 && !isReadiness) faults.push(...problemFaults(reply, body, api))
+  if (status >= 400 && !isReadiness(reply, operation)) faults.push(...problemFaults(reply, body, api))
   else
     faults.push(
       ...(INTERNALS.test(body.toString('latin1')) && operation !== undefined
@@ -56,6 +50,10 @@ export function faultsOf(reply: Reply, { operation, method }: Asked, api: Api): 
   if (operation !== undefined) faults.push(...documentFaults(reply, body, { operation, method }, api))
   return faults
 }
+
+/** `/ready` has the same body with each status. */
+const isReadiness = (reply: Reply, operation: Operation | undefined) =>
+  operation?.path === '/ready' && reply.status === 503
 
 function headerFaults(reply: Reply, method: string): string[] {
   const faults: string[] = []
@@ -105,6 +103,7 @@ function documentFaults(
   // Another method of the path, or another path: the spelling of a parameter may lead to either.
   if (method !== operation.method || status === 404 || status === 405) return []
   const response = operation.responses[status]
+  if (response === undefined && isRefusal(reply)) return []
   if (response === undefined)
     return COMMON_STATUSES.includes(status) ? [] : [`the document does not name ${status}`]
   const type = headerOf(reply, 'content-type') ?? ''

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { pasteable, type Summary } from './campaign.ts'
+import { batchesFor, failureText, pasteable, type Summary } from './campaign.ts'
 import {
   bytesOfConversation,
   conversation,
@@ -14,9 +14,14 @@ import { Patience, ROUND_LIMIT_MS } from './patience.ts'
 import type { Reply } from './replies.ts'
 import type { Target } from './wire.ts'
 
-/** Conversations of one batch, and batches of one round. */
+/**
+ * Conversations at the same time, most of which wait for the end of their connection. Each has up to eight requests in flight, and from 256
+ * in flight on a service may refuse some.
+ */
+const IN_FLIGHT = 24
+
+/** The most conversations of one batch. */
 const BATCH = 40
-const ROUND = 25
 
 export interface RawCampaignOptions {
   readonly target: Target
@@ -38,18 +43,23 @@ export async function runRawCampaign(
   const summary: Summary = { requests: 0, refused: 0, answers: new Map() }
   const patience = new Patience()
   const batch = fc.array(conversations, { minLength: 1, maxLength: BATCH, size: 'max' })
+  let first: Error | undefined
   for (let round = 0; summary.requests < count; round++) {
+    const check = (one: RawConversation) => checkConversation(one, { ...options, patience }, summary)
     const property = fc.asyncProperty(batch, (batched) =>
-      inFlight(batched, (one) => checkConversation(one, { ...options, patience }, summary)),
+      inFlight(batched, check, IN_FLIGHT).catch((error: Error) => {
+        first ??= error
+        throw error
+      }),
     )
     const details = await fc.check(property, {
       seed: seed + round,
-      numRuns: ROUND,
+      numRuns: batchesFor(count - summary.requests, BATCH / 2),
       interruptAfterTimeLimit: ROUND_LIMIT_MS,
     })
     if (!details.failed) continue
-    const shrunk = `FUZZ_SEED=${seed + round}, found after ${summary.requests} conversations and shrunk ${details.numShrinks} times`
-    return { summary, failure: `${(details.errorInstance as Error).message}\n${shrunk}` }
+    const found = `FUZZ_SEED=${seed + round}, found after ${summary.requests} conversations and shrunk ${details.numShrinks} times`
+    return { summary, failure: failureText(details.errorInstance as Error, first, found) }
   }
   return { summary, failure: undefined }
 }

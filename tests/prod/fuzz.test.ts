@@ -24,7 +24,7 @@ async function apiOf(service: 'reference-api' | 'parallel-api') {
   const { listening, end } = startService(t, service, { DATABASE_URL: 'postgres://a:b@127.0.0.1:1/none' })
   const api = await readApi(await listening())
   await end('SIGTERM')
-  return api
+  return { ...api, throughNginx: true }
 }
 
 /** nginx serves the parallel-api below a path of its own. */

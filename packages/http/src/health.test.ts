@@ -49,6 +49,7 @@ t.test('/ready is 503 with the failing row, and recovers', async (t) => {
   const { get } = await testServer(t, { dependencies: [dependency('postgres', () => check())] })
   const response = await get('/ready')
   t.equal(response.status, 503)
+  t.equal(response.headers.get('retry-after'), '1')
   const text = await response.text()
   t.match(JSON.parse(text), {
     status: 'down',

@@ -143,7 +143,7 @@ function callsOf(health: Health, registry: Registry | undefined): Map<Path, Call
       '/ready',
       async () => {
         const readiness = await health.ready()
-        return json(readiness, readiness.status === 'down' ? 503 : 200)
+        return readiness.status === 'down' ? { ...json(readiness, 503), headers: RETRY } : json(readiness)
       },
     ],
   ])
@@ -166,10 +166,14 @@ function addRoute(app: App, path: Path, call: Call): void {
     return
   }
   app.get(path, { config, schema }, async (request, reply) => {
-    const { status, type, body } = await call(request.headers.accept)
-    return reply.code(status).header('content-type', type).header('cache-control', 'no-store').send(body)
+    const { status, type, body, headers = {} } = await call(request.headers.accept)
+    reply.headers({ ...headers, 'content-type': type, 'cache-control': 'no-store' })
+    return reply.code(status).send(body)
   })
 }
+
+/** Each 503 has it: a client or a proxy may ask again. */
+const RETRY = { 'retry-after': '1' }
 
 const METHODS = 'GET, HEAD'
 
@@ -224,8 +228,11 @@ function decodePath(url: string): string {
 }
 
 function problemAnswer(thrown: unknown, requestId: string, url: string | undefined): Answer {
-  const { body } = toProblem(thrown, requestId, url)
-  const headers = body.status === 405 ? { allow: METHODS } : {}
+  const { body, retryAfterSeconds } = toProblem(thrown, requestId, url)
+  const headers = {
+    ...(body.status === 405 && { allow: METHODS }),
+    ...(retryAfterSeconds !== undefined && { 'retry-after': String(Math.ceil(retryAfterSeconds)) }),
+  }
   return { status: body.status, type: PROBLEM_TYPE, body: JSON.stringify(body), headers }
 }
 

@@ -15,5 +15,5 @@ export function threadCrashed(cause: unknown): AppError {
 }
 
 export function poolClosed(): AppError {
-  return new AppError('WORKER_POOL_CLOSED', 503, 'The worker pool is closed')
+  return new AppError('WORKER_POOL_CLOSED', 503, 'The worker pool is closed', { retryAfterSeconds: 1 })
 }

@@ -128,7 +128,7 @@ t.test('close waits for the tasks in the pool and refuses new ones', async (t) =
   const pool = open(t)
   const running = pool.run<number>(50, { name: 'spin' })
   const closing = pool.close()
-  await t.rejects(pool.run('late'), { code: 'WORKER_POOL_CLOSED', statusCode: 503 })
+  await t.rejects(pool.run('late'), { code: 'WORKER_POOL_CLOSED', statusCode: 503, retryAfterSeconds: 1 })
   t.ok((await running) > 0)
   await closing
 })
