@@ -12,7 +12,11 @@ import { parallelReads, referenceReads, startLeavers } from './traffic.ts'
 const SHARE_OF_CAPACITY = 0.6
 /** The part of the reads that goes to the parallel-api, whose calls cost many statements each. */
 const PARALLEL_SHARE = 0.04
-const LEAVERS_PER_SECOND = 20
+/** Clients that leave, as a share of the requests; at most as many as a test process can send beside them. */
+const LEAVERS_SHARE = 0.2
+const MOST_LEAVERS_PER_SECOND = 20
+/** Of a short run, at most: each collects the garbage of both processes. */
+const SAMPLES = 12
 
 export interface Soak {
   /** Of the reference-api and of the parallel-api. */
@@ -29,17 +33,31 @@ export interface Soak {
   readonly stale: readonly string[]
 }
 
+/** The load before the first sample: connections are opened, code is compiled, caches are filled. */
+const WARM_UP_SECONDS = 4
+
+interface SoakOptions {
+  readonly seconds: number
+  /** The load; a share of the capacity that is measured first unless given. */
+  readonly requestsPerSecond?: number
+  /** Modules that both services load before their own. */
+  readonly imports?: readonly string[]
+}
+
 /** Both services, with a database and a Redis of their own, under a steady load for the time given. */
 export async function soak(
   t: TestScope,
-  { seconds, imports = [] }: { seconds: number; imports?: readonly string[] },
+  { seconds, requestsPerSecond, imports = [] }: SoakOptions,
 ): Promise<Soak> {
   const { services, origins, stores, sql } = await start(t, imports)
-  const most = await capacity(origins.reference, referenceReads, { warmUpMs: 2000, forMs: 2000 })
-  const ratePerSecond = Math.max(50, Math.round(most * SHARE_OF_CAPACITY))
-  const leavers = startLeavers(origins.reference, LEAVERS_PER_SECOND)
+  const ratePerSecond = requestsPerSecond ?? (await shareOfCapacity(origins))
+  await loadFor(WARM_UP_SECONDS, origins, ratePerSecond)
+  const leavers = startLeavers(
+    origins.reference,
+    Math.min(MOST_LEAVERS_PER_SECOND, ratePerSecond * LEAVERS_SHARE),
+  )
   const ledger = startLedger(origins.reference, {}, { pauseMs: 150 })
-  const sampler = startSampler(services, stores, Math.min(10, seconds / 20))
+  const sampler = startSampler(services, stores, Math.min(10, seconds / SAMPLES))
   const halves: LoadResult[] = []
   for (let half = 0; half < 2; half++) halves.push(await loadFor(seconds / 2, origins, ratePerSecond))
   const samples = await sampler.stop()
@@ -64,6 +82,11 @@ export async function soak(
     lost: audits.flatMap(({ lost }) => lost),
     stale: audits.flatMap(({ stale }) => stale),
   }
+}
+
+async function shareOfCapacity({ reference }: Origins): Promise<number> {
+  const most = await capacity(reference, referenceReads, { warmUpMs: 4000, forMs: 4000 })
+  return Math.max(50, Math.round(most * SHARE_OF_CAPACITY))
 }
 
 interface Origins {

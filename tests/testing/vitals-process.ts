@@ -13,7 +13,7 @@ if (isMainThread && process.send !== undefined) {
 
 async function vitals(): Promise<Vitals> {
   // Objects with a finalizer, such as sockets and buffers, are freed by the collection after the one that found them.
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     globalThis.gc?.()
     await nextTurn()
   }
