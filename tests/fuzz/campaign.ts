@@ -88,7 +88,7 @@ export function failureText({ message }: Error, first: Error | undefined, found:
 }
 
 class Run {
-  /** What was found before shrinking. */
+  /** The fault that was found first, before shrinking. */
   first: Error | undefined
   readonly summary: Summary = { requests: 0, refused: 0, answers: new Map() }
   readonly #options: CampaignOptions

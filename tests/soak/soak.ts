@@ -16,7 +16,7 @@ const PARALLEL_SHARE = 0.04
 const LEAVERS_SHARE = 0.2
 const MOST_LEAVERS_PER_SECOND = 20
 /** Of a short run, at most: each collects the garbage of both processes. */
-const SAMPLES = 12
+const SAMPLES = 10
 
 export interface Soak {
   /** Of the reference-api and of the parallel-api. */
