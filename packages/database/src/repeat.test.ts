@@ -79,8 +79,8 @@ t.test('two transactions that deadlock both succeed', async (t) => {
       return rename(tx, second)
     })
   await Promise.all([renameBoth(1, 2), renameBoth(2, 1)])
-  t.equal(runs, 3)
-  t.equal(await repeats(registry, 'deadlock'), 1)
+  t.ok(runs >= 3, 'one of them ran again')
+  t.equal(await repeats(registry, 'deadlock'), runs - 2)
 })
 
 t.test('a conflict at commit is repeated as well', async (t) => {

@@ -41,7 +41,11 @@ t.test('a malformed URL is answered with a problem', async (t) => {
     t.equal(response.headers.get('content-type'), 'application/problem+json')
     t.match(await body(response), { code: 'MALFORMED_URL', requestId: response.headers.get('x-request-id') })
   }
-  for (const target of ['//', '*', '/\\', 'http://x/users/0', '/users/0#a']) {
+  for (const target of ['*', '*/users/1', 'ftp://x/']) {
+    const answer = await raw(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    t.match(answer, /^HTTP\/1.1 400 .*"MALFORMED_URL"/s, target)
+  }
+  for (const target of ['//', '/\\', 'http://x/users/0', '/users/0#a']) {
     const answer = await raw(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
     t.match(answer, /^HTTP\/1.1 40\d .*application\/problem\+json/s, target)
   }

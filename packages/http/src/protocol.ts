@@ -7,6 +7,9 @@ const CONTINUE = /(?:^|\W)100-continue(?:\W|$)/i
 /** A name or an address, and perhaps a port. */
 const HOST = /^(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{0,5})?$/
 
+/** The absolute form of a request's target (RFC 9112, 3.2.2). */
+const ABSOLUTE = /^https?:\/\//i
+
 /** Whether the value of a Host header names a host. */
 export const isHost = (value: string): boolean => HOST.test(value)
 
@@ -17,6 +20,11 @@ export const isHost = (value: string): boolean => HOST.test(value)
  * @returns undefined for a valid request
  */
 export function protocolFault(raw: IncomingMessage): AppError | undefined {
+  const { url = '/', method } = raw
+  // The router takes the first character for the slash: it would find the route of `/` for `*`.
+  if (url[0] !== '/' && !ABSOLUTE.test(url) && !(url === '*' && method === 'OPTIONS')) {
+    return new AppError('MALFORMED_URL', 400, 'The target is neither a path nor an absolute URL')
+  }
   const hosts = countHosts(raw.rawHeaders)
   if (hosts > 1) return new AppError('HOST_REPEATED', 400, 'The request has more than one Host header')
   if (hosts === 0 && raw.httpVersion === '1.1') {
