@@ -59,6 +59,7 @@ t.test('no request leads to a 5xx, a crash, an undocumented reply or a leak', as
     // Small, so that bodies over the limit are cheap to send and tier 1 is full after the warm-up.
     BODY_LIMIT_BYTES: '65536',
     CACHE_L1_MAX_ENTRIES: '2000',
+    CACHE_L1_MAX_BYTES: `${4 << 20}`,
     CACHE_PAGE_TTL_MS: '200',
   }
   const reference = startObserved(t, 'reference-api', settings)

@@ -296,9 +296,9 @@ const EXTRA_HEADERS: readonly (readonly Header[])[] = [
 
 function headersOf(operation: Operation | undefined, { valid, others }: Tokens): fc.Arbitrary<Header[]> {
   const authorization = fc.oneof(
-    { weight: 16, arbitrary: fc.constant<Header[]>([['authorization', `Bearer ${valid}`]]) },
-    { weight: 1, arbitrary: fc.constantFrom(...others).map((value): Header[] => [['authorization', value]]) },
-    { weight: 1, arbitrary: fc.constant<Header[]>([]) },
+    { weight: 60, arbitrary: fc.constant<Header[]>([['authorization', `Bearer ${valid}`]]) },
+    ...others.map((value) => ({ weight: 1, arbitrary: fc.constant<Header[]>([['authorization', value]]) })),
+    { weight: 4, arbitrary: fc.constant<Header[]>([]) },
   )
   const host = fc.constant<Header>(['host', 'test'])
   const extras = fc.oneof(

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { Container } from '@reference/tools/prod'
 import { requestsOf } from '@reference/tools/prod'
 import t from 'tap'
+import { headerOf } from '../fuzz/replies.ts'
+import { Wires } from '../fuzz/wire.ts'
 import { holdsWithin, reads, send, startLoad } from './load.ts'
 import { report, theProduction } from './production.ts'
 
@@ -103,6 +105,27 @@ t.test('errors of nginx have the common shape, and security headers are set', as
   t.equal(response.headers.get('x-request-id'), 'from-outside-1')
   t.equal(response.headers.get('x-content-type-options'), 'nosniff')
   t.match(response.headers.get('content-security-policy'), "default-src 'none'")
+})
+
+t.test('a request that nginx itself refuses is a problem of its client, never a 5xx', async (t) => {
+  const wires = new Wires({ host: '127.0.0.1', port: Number(new URL(origin).port) })
+  t.teardown(() => wires.close())
+  for (const [head, status] of [
+    ['GET /%00 HTTP/1.1', 400],
+    ['GET /parallel/users/%00 HTTP/1.1', 400],
+    ['GET /users/1 HTTP/3.0', 400],
+    ['GET /users/1 HTTP/1.1\r\ntransfer-encoding: x', 400],
+    ['TRACE /users/1 HTTP/1.1', 405],
+    [`GET /${'a'.repeat(20_000)} HTTP/1.1`, 414],
+    [`GET /users/1 HTTP/1.1\r\nx-long: ${'a'.repeat(20_000)}`, 431],
+  ] as const) {
+    const reply = await wires.exchange(`${head}\r\nhost: test\r\n\r\n`, 'GET')
+    const name = head.slice(0, 60)
+    t.equal(reply.status, status, name)
+    t.equal(headerOf(reply, 'content-type'), 'application/problem+json', name)
+    t.equal(headerOf(reply, 'allow') !== undefined, status === 405, name)
+    t.match(JSON.parse(reply.body.toString()), { status, code: String, requestId: /^[0-9a-f]{32}$/ }, name)
+  }
 })
 
 t.test(

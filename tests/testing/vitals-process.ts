@@ -18,12 +18,12 @@ async function vitals(): Promise<Vitals> {
   // buffers, are freed by the next one.
   globalThis.gc?.()
   await nextTurn()
-  const { heapUsed, external, arrayBuffers, rss } = process.memoryUsage()
+  const { heapUsed, external, rss } = process.memoryUsage()
   const resources: Record<string, number> = {}
   for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
   return {
     heapBytes: heapUsed,
-    externalBytes: external + arrayBuffers,
+    externalBytes: external,
     rssBytes: rss,
     resources,
     ...descriptors(),

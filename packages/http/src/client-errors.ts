@@ -20,15 +20,24 @@ export function answerClientError(
   }
   const { body } = toProblem(clientProblem(error.code), requestId, undefined)
   const text = JSON.stringify(body)
+  const content = isToHead(error) ? '' : text
   socket.end(
     `HTTP/1.1 ${body.status} ${body.title}\r\ncontent-type: ${PROBLEM_TYPE}\r\nx-request-id: ${requestId}\r\n` +
-      `cache-control: no-store\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
+      `cache-control: no-store\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${content}`,
   )
   return body.status
 }
 
 /** The statuses of {@link answerClientError}. */
 export const CLIENT_ERROR_STATUSES = [400, 408, 431] as const
+
+/** Whether the refused bytes were a HEAD, whose reply has no body. Not known of one that came in several packets. */
+function isToHead({ rawPacket, bytesParsed = 0 }: Partial<ConnectionError>): boolean {
+  // The types have it as JSON; it is a buffer.
+  const bytes: unknown = rawPacket
+  const received = Buffer.isBuffer(bytes) ? bytes.toString('latin1', 0, bytesParsed) : ''
+  return /^\s*HEAD /.test(received.slice(received.lastIndexOf('\r\n\r\n') + 1))
+}
 
 function clientProblem(code: string): AppError {
   switch (code) {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError } from '@reference/errors'
 import t from 'tap'
 import type { Problem } from './problems.ts'
@@ -59,6 +60,30 @@ t.test('bytes that are not HTTP are answered with a problem', async (t) => {
   t.match(overflow, /^HTTP\/1.1 431 .*application\/problem\+json.*"code":"HEADERS_TOO_LARGE"/s)
   const long = await raw(`GET /${'a'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`)
   t.match(long, /^HTTP\/1.1 431 .*application\/problem\+json/s)
+})
+
+t.test('the refusal of a malformed HEAD has no body', async (t) => {
+  const { raw } = await testServer(t)
+  for (const head of ['HEAD /ü HTTP/1.1', 'HEAD /users/1 HTTP/1.1\r\nhost : x', 'HEAD /users/1 HTTP/3']) {
+    t.match(await raw(`${head}\r\n\r\n`), /^HTTP\/1.1 400 .*content-length: [1-9]\d*\r\n.*\r\n\r\n$/s, head)
+  }
+})
+
+t.test('bytes after the last request of a connection do not take its reply away', async (t) => {
+  const { raw } = await testServer(t, {}, (app) => {
+    app.get('/waits', async () => {
+      // The parser refuses the further bytes in this turn.
+      await nextTurn()
+      return { done: true }
+    })
+  })
+  for (const [head, headers] of [
+    ['GET /waits HTTP/1.0', ''],
+    ['GET /waits HTTP/1.1', 'host: x\r\nconnection: close\r\n'],
+  ] as const) {
+    const answer = await raw(`${head}\r\n${headers}\r\nGET /users/1 HTTP/1.1\r\nhost: x\r\n\r\n`)
+    t.match(answer, /^HTTP\/1.1 200 .*\{"done":true\}$/s, head)
+  }
 })
 
 t.test('a missing or repeated Host and an unknown expectation are answered with a problem', async (t) => {

@@ -75,6 +75,9 @@ export function createRequestTracker(options: {
     },
     refuse(error, socket) {
       const reply = replyOn(lifecycle.inFlight, socket)
+      const isAnswered = reply !== undefined || lastHot?.socket === socket
+      // Bytes after the last request of a connection are ignored (RFC 9112, 9.6); its reply, which closes the connection, must not be lost.
+      if (isAnswered && error.code === 'HPE_CLOSED_CONNECTION') return
       // A client would read the bytes of a second reply as the rest of the first.
       if (reply?.raw.headersSent || lastHot?.socket === socket) {
         socket.destroy()
