@@ -22,7 +22,7 @@ t.setTimeout(880_000)
 /** The document comes from a process of the same source: in production it may be closed to the outside. */
 async function apiOf(service: 'reference-api' | 'parallel-api') {
   const { listening, end } = startService(t, service, { DATABASE_URL: 'postgres://a:b@127.0.0.1:1/none' })
-  const api = await readApi(await listening())
+  const api = await readApi(await listening(90_000))
   await end('SIGTERM')
   return { ...api, throughNginx: true }
 }
