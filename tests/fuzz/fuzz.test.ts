@@ -13,6 +13,7 @@ const SEED = Number(process.env.FUZZ_SEED ?? 1)
 
 /** CI sends a few thousand, the nightly run 100,000: FUZZ_REQUESTS=100000 pnpm test tests/fuzz */
 const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 2500)
+const IS_LONG = REQUESTS > 20_000
 
 /** The parts of the requests that go to the parallel-api, and that are conversations over raw sockets. */
 const PARALLEL_SHARE = 0.15
@@ -45,7 +46,7 @@ const TOKENS = {
   ],
 }
 
-t.setTimeout(REQUESTS > 20_000 ? 3_600_000 : 280_000)
+t.setTimeout(IS_LONG ? 3_600_000 : 280_000)
 
 t.test('no request leads to a 5xx, a crash, an undocumented reply or a leak', async (t) => {
   const [database, redis] = [await testDatabase(t), await testRedis(t, { own: true })]
@@ -162,7 +163,20 @@ async function vitalsOf({ reference, plain, parallel }: Processes): Promise<Reco
   }
 }
 
-/** One line for each campaign and process, on standard error. */
+/** The number of replies by the last word of their label, the status, such as `200: 17, 404: 3`. */
+function byStatus(answers: Iterable<readonly [label: string, count: number]>): string {
+  const counts = new Map<string, number>()
+  for (const [label, count] of answers) {
+    const status = label.slice(-3)
+    counts.set(status, (counts.get(status) ?? 0) + count)
+  }
+  return [...counts]
+    .sort()
+    .map(([status, count]) => `${status}: ${count}`)
+    .join(', ')
+}
+
+/** One line for each campaign and process, on standard error; after a long run also for each method and path. */
 function report(
   summaries: Record<string, Summary>,
   {
@@ -172,13 +186,10 @@ function report(
   }: { seconds: number; before: Record<string, Vitals>; after: Record<string, Vitals> },
 ): void {
   for (const [name, { requests, refused, answers }] of Object.entries(summaries)) {
-    const byStatus = new Map<string, number>()
-    for (const [label, count] of answers) {
-      const status = label.slice(-3)
-      byStatus.set(status, (byStatus.get(status) ?? 0) + count)
-    }
-    const shown = [...byStatus].sort().map(([status, count]) => `${status}: ${count}`)
-    process.stderr.write(`fuzz of ${name}: ${requests} sent, ${refused} refused; ${shown.join(', ')}\n`)
+    process.stderr.write(`fuzz of ${name}: ${requests} sent, ${refused} refused; ${byStatus(answers)}\n`)
+    if (!IS_LONG || name === 'raw') continue
+    const calls = Map.groupBy(answers, ([label]) => label.slice(0, -4))
+    for (const [call, counts] of [...calls].sort()) process.stderr.write(`  ${call}  ${byStatus(counts)}\n`)
   }
   for (const [name, { heapBytes, rssBytes, sockets, files }] of Object.entries(after)) {
     const first = before[name] as Vitals
