@@ -30,10 +30,6 @@ export function protocolFault(raw: IncomingMessage): AppError | undefined {
   if (hosts === 0 && raw.httpVersion === '1.1') {
     return new AppError('HOST_MISSING', 400, 'A request of HTTP/1.1 needs a Host header')
   }
-  // Not a path, and a router takes it for `/`.
-  if (raw.url === '*' && raw.method !== 'OPTIONS') {
-    return new AppError('TARGET_INVALID', 400, 'The target * is for OPTIONS only')
-  }
   const { host, expect, 'transfer-encoding': coding } = raw.headers
   if (host !== undefined && !isHost(host)) {
     return new AppError('HOST_INVALID', 400, 'The Host header does not name a host')
