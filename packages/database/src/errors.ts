@@ -93,6 +93,11 @@ export function isNotSupported(error: unknown): boolean {
   return ['42883', '42501', '0A000'].includes(codeOf(error))
 }
 
+/** The table does not exist. */
+export function isMissingTable(error: unknown): boolean {
+  return codeOf(error) === '42P01'
+}
+
 /** A value of a parameter is not valid for its type or out of its range. */
 export function isDataException(error: unknown): boolean {
   return codeOf(error).startsWith('22')
@@ -103,9 +108,37 @@ export function isBrokenConnection(error: unknown): boolean {
   return BROKEN_CODES.has(codeOf(error))
 }
 
-/** Turns errors of the driver and the server that mean "not now" into a `DatabaseError`; returns other errors as they are. */
-export function translate(error: unknown): unknown {
+/** A statement names a table, column, type, schema or unique constraint that the database does not have. */
+const MISSING_OBJECTS = new Set(['42P01', '42703', '42704', '3F000', '42P10'])
+
+/**
+ * The schema lacks what a statement needs, usually because a migration is not applied. `code` is that of the server. It is no
+ * `AppError`, because the reply must not say more than `INTERNAL_ERROR`; the message is for the log.
+ */
+class SchemaMismatchError extends Error {
+  readonly code: string
+  readonly statement: string
+
+  constructor(statement: string, code: string, cause: Error) {
+    const remedy = 'If a migration is not applied, type: pnpm db:migrate'
+    super(`Statement ${statement} does not fit the schema: ${cause.message}. ${remedy}`, { cause })
+    this.name = 'SchemaMismatchError'
+    this.code = code
+    this.statement = statement
+  }
+}
+
+/**
+ * Turns errors of the driver and the server that mean "not now" into a `DatabaseError`, and gives errors about a missing part of the
+ * schema the name of the statement; returns other errors as they are.
+ *
+ * @param statement the name of the statement that failed
+ */
+export function translate(error: unknown, statement?: string): unknown {
   const code = codeOf(error)
+  if (MISSING_OBJECTS.has(code) && statement !== undefined && !(error instanceof SchemaMismatchError)) {
+    return new SchemaMismatchError(statement, code, error as Error)
+  }
   if (isLostConnection(error) || isReadOnlyServer(error) || isServerUnable(serverErrorOf(error))) {
     return databaseUnavailableError(error)
   }

@@ -13,7 +13,7 @@ export interface GrantOptions {
 
 /**
  * Lets the role of the services read and write the rows of the schemas, of future tables too, and nothing else: it cannot create,
- * change, empty or drop a table, and sees no other schema. Does nothing when both URLs name one role.
+ * change, empty or drop a table. It sees no other schema, except for the list of applied migrations, which it may read. Does nothing when both URLs name one role.
  *
  * Also gives the role its session settings, which it sets itself: only a superuser could do it for another role.
  */
@@ -24,6 +24,8 @@ export async function grantRows({ ownerUrl, url, schemas }: GrantOptions): Promi
     // Two deployments that grant at the same time would update the same rows of the catalog.
     await client`select pg_advisory_lock(${MIGRATION_LOCK})`
     for (const schema of schemas) await grantIn(client, schema, role)
+    await client`grant usage on schema drizzle to ${client(role)}`
+    await client`grant select on drizzle.__drizzle_migrations to ${client(role)}`
   })
   await withClient(url, 'grant', setRoleSettings)
 }

@@ -2,11 +2,11 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestScope, testDatabase, until } from '@reference/local-stack'
-import { MIGRATIONS_FOLDER, migrate, TABLES } from '@reference/shop'
+import { MIGRATIONS, MIGRATIONS_FOLDER, migrate, TABLES } from '@reference/shop'
 import { getTableName } from 'drizzle-orm'
 import postgres from 'postgres'
 import t from 'tap'
-import { createDatabase } from './index.ts'
+import { createDatabase, createMigrationCheck } from './index.ts'
 import { applyMigrations } from './migration-steps.ts'
 import { TEST_POOL_SIZES } from './testing/open.ts'
 
@@ -59,7 +59,7 @@ const connect = (t: TestScope, url: string) => {
 
 /** A database with the migrations up to `tag`, as an earlier release left it. */
 async function migratedTo(t: TestScope, tag: string) {
-  const { url, superuserUrl } = await testDatabase(t, { from: 'empty' })
+  const database = await testDatabase(t, { from: 'empty' })
   const migrationsFolder = await mkdtemp(join(tmpdir(), 'migrations-'))
   t.teardown(() => rm(migrationsFolder, { recursive: true }))
   await cp(MIGRATIONS_FOLDER, migrationsFolder, { recursive: true })
@@ -67,10 +67,86 @@ async function migratedTo(t: TestScope, tag: string) {
   const journal: { entries: { tag: string }[] } = JSON.parse(await readFile(file, 'utf8'))
   const entries = journal.entries.slice(0, journal.entries.findIndex((entry) => entry.tag === tag) + 1)
   await writeFile(file, JSON.stringify({ ...journal, entries }))
-  const sql = connect(t, url)
+  const sql = connect(t, database.url)
   await applyMigrations(sql, { migrationsFolder })
-  return { url, superuserUrl, sql }
+  return { ...database, migrationsFolder, sql }
 }
+
+t.test('migrate returns the names of what it applied, a migration that was merged late too', async (t) => {
+  const { url, sql } = await migratedTo(t, '0000_tables')
+  const later = MIGRATIONS.map(({ name }) => name).slice(1)
+  t.same(await migrate({ url }), { applied: later, changed: [] })
+  t.same(await migrate({ url }), { applied: [], changed: [] })
+
+  const late = MIGRATIONS.find(({ name }) => name === '0003_cache_registrations')
+  await sql`drop table cache_registrations`
+  await sql`delete from drizzle.__drizzle_migrations where created_at = ${late?.createdAt ?? 0}`
+  await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', ${Date.now() * 2})`
+  t.match(await migrate({ url }), { applied: ['0003_cache_registrations'] })
+})
+
+t.test('a changed file of an applied migration is reported, and an empty custom one refused', async (t) => {
+  const { migrationsFolder, sql } = await migratedTo(t, '0001_row_checks')
+  const file = join(migrationsFolder, '0001_row_checks.sql')
+  await writeFile(file, `${await readFile(file, 'utf8')}\n-- reviewed\n`)
+  t.same(await applyMigrations(sql, { migrationsFolder }), { applied: [], changed: ['0001_row_checks'] })
+
+  const journalFile = join(migrationsFolder, 'meta/_journal.json')
+  const journal = JSON.parse(await readFile(journalFile, 'utf8'))
+  journal.entries.push({ idx: 2, version: '7', when: Date.now(), tag: '0002_custom', breakpoints: true })
+  await writeFile(journalFile, JSON.stringify(journal))
+  const custom = join(migrationsFolder, '0002_custom.sql')
+  await writeFile(custom, '-- Custom SQL migration file, put your code below! --\n')
+  await t.rejects(applyMigrations(sql, { migrationsFolder }), {
+    code: 'MIGRATION_IS_EMPTY',
+    message: /0002_custom has no statement yet/,
+  })
+  await writeFile(custom, 'create table custom (id int);')
+  t.match(await applyMigrations(sql, { migrationsFolder }), { applied: ['0002_custom'] })
+})
+
+t.test('the check of migrations names those that are missing, until none is', async (t) => {
+  const { url, apiUrl, superuserUrl, sql } = await migratedTo(t, '0001_row_checks')
+  const superuser = connect(t, superuserUrl)
+  const database = createDatabase({ url: apiUrl, poolSizes: TEST_POOL_SIZES, applicationName: 'check' })
+  t.teardown(() => database.close())
+  const reported: (readonly string[])[] = []
+  const check = createMigrationCheck({
+    database,
+    migrations: MIGRATIONS,
+    onUnapplied: (names) => reported.push(names),
+  })
+  await check()
+  t.same(reported, [], 'a list that the role may not read is not reported')
+
+  await superuser`grant usage on schema drizzle to reference_api`
+  await superuser`grant select on drizzle.__drizzle_migrations to reference_api`
+  const names = ['0002_validate_row_checks', '0003_cache_registrations']
+  const missing = { code: 'MIGRATIONS_NOT_APPLIED', publicReason: `not applied: ${names.join(', ')}` }
+  await t.rejects(check(), missing)
+  await t.rejects(check(), missing)
+  t.same(reported, [names], 'once')
+
+  await migrate({ url })
+  await check()
+  await sql`delete from drizzle.__drizzle_migrations`
+  await check()
+  t.pass('it is not read again')
+})
+
+t.test(
+  'without a list of migrations all are missing, and an unavailable server is not reported',
+  async (t) => {
+    const checkOf = (url: string) => {
+      const database = createDatabase({ url, poolSizes: TEST_POOL_SIZES, applicationName: 'check' })
+      t.teardown(() => database.close())
+      return createMigrationCheck({ database, migrations: MIGRATIONS, onUnapplied: () => {} })
+    }
+    const { url } = await testDatabase(t, { from: 'empty' })
+    await t.rejects(checkOf(url)(), { message: /0000_tables, .*0003_cache_registrations/ })
+    await checkOf('postgres://app@127.0.0.1:1/none')()
+  },
+)
 
 t.test('rows that break a new check stop its validation with the query that finds them', async (t) => {
   const { url, sql } = await migratedTo(t, '0000_tables')

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { withClient } from './client.ts'
-import { applyMigrations } from './migration-steps.ts'
+import { applyMigrations, type MigrationOutcome } from './migration-steps.ts'
 import { liftLimits, ROLE_SETTINGS } from './role-settings.ts'
 
 /** An arbitrary number. Nothing else in this database locks it. */
@@ -17,13 +17,14 @@ export interface MigrateOptions {
  * Brings the database to the newest schema; does nothing when it has that schema. Several processes may call it at
  * once: one works, the others wait for its lock and then find nothing to do.
  */
-export async function migrate(options: MigrateOptions): Promise<void> {
-  await withClient(options.url, 'migrate', async (client) => {
+export async function migrate(options: MigrateOptions): Promise<MigrationOutcome> {
+  return withClient(options.url, 'migrate', async (client) => {
     // Building an index on a large table may take longer than a request may.
     await client.unsafe(liftLimits('session'))
     await client`select pg_advisory_lock(${MIGRATION_LOCK})`
-    await applyMigrations(client, { migrationsFolder: options.migrationsFolder })
+    const outcome = await applyMigrations(client, { migrationsFolder: options.migrationsFolder })
     await setRoleSettings(client)
+    return outcome
   })
 }
 

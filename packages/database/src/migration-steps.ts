@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { delay } from '@reference/async'
 import { AppError } from '@reference/errors'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
@@ -35,26 +37,65 @@ export class RowsBreakCheckError extends AppError<'MIGRATION_ROWS_BREAK_CHECK'> 
   }
 }
 
+/** What `migrate()` did, by the names of the migrations. */
+export interface MigrationOutcome {
+  /** Applied now, in this order. */
+  readonly applied: readonly string[]
+  /** Applied before with another text: their change has no effect on this database. */
+  readonly changed: readonly string[]
+}
+
+/** The text of the file that `drizzle-kit generate --custom` writes. Recorded as applied, its later statements would never run. */
+const PLACEHOLDER = '-- Custom SQL migration file, put your code below! --'
+
+/** A custom migration has no statement yet. */
+const migrationIsEmpty = (name: string) =>
+  new AppError(
+    'MIGRATION_IS_EMPTY',
+    500,
+    `The migration ${name} has no statement yet: write it, or remove its comment to apply it as it is`,
+  )
+
 /**
  * Applies the migrations that the database lacks, each in its own transaction, and records them in Drizzle's table. Drizzle's
- * migrator applies all of them in one transaction: a lock of the first would be held until the last has ended.
+ * migrator applies all of them in one transaction: a lock of the first would be held until the last has ended. It also skips a
+ * migration that is older than the newest applied one, such as that of a branch that was merged late.
  *
+ * @throws `MIGRATION_IS_EMPTY`
  * @throws RowsBreakCheckError
  */
 export async function applyMigrations(
   client: postgres.Sql,
   options: { migrationsFolder: string; lockTimeoutMs?: number; lockAttempts?: number },
-): Promise<void> {
+): Promise<MigrationOutcome> {
   const { migrationsFolder, lockTimeoutMs = LOCK_TIMEOUT_MS, lockAttempts = LOCK_ATTEMPTS } = options
   await client`create schema if not exists drizzle`
   await client`
     create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`
-  const [last] = await client<{ at: string | null }[]>`
-    select max(created_at)::text as at from drizzle.__drizzle_migrations`
+  const rows = await client<{ at: string; hash: string }[]>`
+    select created_at::text as at, hash from drizzle.__drizzle_migrations`
+  const hashes = new Map(rows.map(({ at, hash }) => [Number(at), hash]))
+  const names = namesOf(migrationsFolder)
+  const [applied, changed]: [string[], string[]] = [[], []]
   for (const migration of readMigrationFiles({ migrationsFolder })) {
-    if (migration.folderMillis <= Number(last?.at ?? 0)) continue
+    const name = names.get(migration.folderMillis) ?? String(migration.folderMillis)
+    const hash = hashes.get(migration.folderMillis)
+    if (hash !== undefined) {
+      if (hash !== migration.hash) changed.push(name)
+      continue
+    }
+    if (migration.sql.join('').trim() === PLACEHOLDER) throw migrationIsEmpty(name)
     await applyWhenUnlocked(client, migration, lockTimeoutMs, lockAttempts)
+    applied.push(name)
   }
+  return { applied, changed }
+}
+
+/** The names of the migrations by their time, which identifies them in Drizzle's table. */
+function namesOf(migrationsFolder: string): Map<number, string> {
+  const text = readFileSync(join(migrationsFolder, 'meta', '_journal.json'), 'utf8')
+  const { entries } = JSON.parse(text) as { entries: { when: number; tag: string }[] }
+  return new Map(entries.map(({ when, tag }) => [when, tag]))
 }
 
 async function applyWhenUnlocked(

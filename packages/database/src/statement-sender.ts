@@ -80,7 +80,7 @@ export class StatementSender {
           return rows
         } catch (error) {
           this.#dropAfter(error, index, connection, plans)
-          if (!mayRepeat || signal?.aborted || !isBrokenConnection(error)) throw translate(error)
+          if (!mayRepeat || signal?.aborted || !isBrokenConnection(error)) throw translate(error, label)
           mayRepeat = false
         } finally {
           watch.answered()

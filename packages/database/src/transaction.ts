@@ -198,7 +198,7 @@ class TransactionRun {
       return rows
     } catch (error) {
       trace?.end(error)
-      throw translate(error)
+      throw translate(error, statement.name)
     } finally {
       metrics?.queried(statement.name, (performance.now() - startedAt) / 1000)
     }

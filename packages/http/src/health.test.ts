@@ -44,6 +44,28 @@ t.test('/ready has a row for each dependency', async (t) => {
   })
 })
 
+t.test('/ready has a degraded row for a condition that does not hold, and /services has none', async (t) => {
+  let check: () => Promise<void> = async () => {
+    throw Object.assign(new Error('a secret'), { code: 'TOO_OLD', publicReason: 'older than that' })
+  }
+  const { get } = await testServer(t, {
+    dependencies: [dependency('postgres', fine)],
+    conditions: [{ name: 'age', check: () => check() }],
+  })
+  const response = await get('/ready')
+  t.equal(response.status, 200)
+  t.match(await response.json(), {
+    status: 'degraded',
+    checks: [
+      { name: 'postgres', status: 'ok' },
+      { name: 'age', status: 'degraded', error: 'TOO_OLD', reason: 'older than that' },
+    ],
+  })
+  t.match(await (await get('/services')).json(), { length: 1 })
+  check = fine
+  t.match(await (await get('/ready')).json(), { status: 'ok', checks: { length: 1 } })
+})
+
 t.test('/ready is 503 with the failing row, and recovers', async (t) => {
   let check: () => Promise<void> = unavailable
   const { get } = await testServer(t, { dependencies: [dependency('postgres', () => check())] })

@@ -12,6 +12,13 @@ export interface Dependency {
   check(signal: AbortSignal): Promise<void>
 }
 
+/** A condition of the service itself. `/ready` has a degraded row for it while it does not hold; `/services` never has. */
+export interface Condition {
+  name: string
+  /** Rejects while the condition does not hold. */
+  check(signal: AbortSignal): Promise<void>
+}
+
 export type CheckStatus = 'ok' | 'degraded' | 'down'
 
 export interface Readiness {
@@ -53,25 +60,30 @@ interface Outcome {
 export function createHealth(options: {
   dependencies: readonly Dependency[]
   systems: readonly Dependency[]
+  conditions?: readonly Condition[]
   checkTimeoutMs: number
   lifecycle: Lifecycle
   /** A row of the service itself, while it is overloaded. */
   overload?: () => Readiness['checks'][number] | undefined
 }): Health {
-  const { dependencies, systems, checkTimeoutMs, lifecycle, overload } = options
+  const { dependencies, systems, conditions = [], checkTimeoutMs, lifecycle, overload } = options
+  const own = conditions.map((condition) => ({ ...condition, required: false, thresholdMs: 0 }))
   const checkDependencies = coalesce(() => checkAll(dependencies, checkTimeoutMs))
+  const checkConditions = coalesce(() => checkAll(own, checkTimeoutMs))
   const checkServices = coalesce(() => checkAll([...dependencies, ...systems], checkTimeoutMs))
   return {
     async ready() {
       if (lifecycle.draining) {
         return { status: 'down', checks: [{ name: 'shutdown', status: 'down', latencyMs: 0 }] }
       }
-      const checks: Readiness['checks'] = (await checkDependencies()).map(({ dependency, ms, failure }) => {
+      const [outcomes, ownOutcomes] = await Promise.all([checkDependencies(), checkConditions()])
+      const unmet = ownOutcomes.filter(({ failure }) => failure !== undefined)
+      const checks: Readiness['checks'] = [...outcomes, ...unmet].map(({ dependency, ms, failure }) => {
         const status: CheckStatus = failure === undefined ? 'ok' : dependency.required ? 'down' : 'degraded'
         return { name: dependency.name, status, latencyMs: ms, ...failure }
       })
-      const own = overload?.()
-      if (own !== undefined) checks.push(own)
+      const overloaded = overload?.()
+      if (overloaded !== undefined) checks.push(overloaded)
       return { status: worst(checks.map(({ status }) => status)), checks }
     },
     async services() {

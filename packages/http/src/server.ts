@@ -17,7 +17,7 @@ import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
 import { Connections } from './connections.ts'
 import { addDocs } from './docs.ts'
-import { createHealth, type Dependency } from './health.ts'
+import { type Condition, createHealth, type Dependency } from './health.ts'
 import { addHotRoutes, HotRoutes } from './hot-routes.ts'
 import { createJsonBodyParser } from './json-body.ts'
 import { discardBody, hasBody, KEEP_ALIVE_MS } from './kept-connection.ts'
@@ -89,6 +89,8 @@ export interface ServerOptions {
   dependencies?: readonly Dependency[]
   /** Further systems that only `/services` checks. */
   systems?: readonly Dependency[]
+  /** Conditions of the service itself that `/ready` checks. */
+  conditions?: readonly Condition[]
   /** The time limit of each check. */
   checkTimeoutMs?: number
   overload?: OverloadOptions
@@ -124,7 +126,7 @@ declare module 'fastify' {
  */
 export async function createServer(options: ServerOptions): Promise<App> {
   const { service, version, compression = true, auth = 'off', authTokens = [] } = options
-  const { dependencies = [], systems = [], checkTimeoutMs = 2000, registry, internalPort } = options
+  const { registry, internalPort } = options
   const { logLevel = 'info', logStream, requestLog = false } = options
   const lifecycle = createLifecycle()
   const stream = logStream ?? getStandardOutput()
@@ -207,10 +209,19 @@ export async function createServer(options: ServerOptions): Promise<App> {
   app.addHook('onRequest', (request, reply, done) => done(refuseEarly(request, reply, allowed)))
   if (compression) await addCompression(app)
   if (options.docs !== false) addDocs(app, infoOf(options))
-  const health = createHealth({ dependencies, systems, checkTimeoutMs, lifecycle, overload: guard.check })
+  const health = createHealth({ ...healthOptions(options), lifecycle, overload: guard.check })
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   if (hot) addHotRoutes(app, hot, registry)
   return app
+}
+
+function healthOptions({
+  dependencies = [],
+  systems = [],
+  conditions = [],
+  checkTimeoutMs = 2000,
+}: ServerOptions) {
+  return { dependencies, systems, conditions, checkTimeoutMs }
 }
 
 function infoOf({ service, title = service, description, version, auth }: ServerOptions): ApiInfo {

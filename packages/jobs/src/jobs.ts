@@ -199,9 +199,9 @@ class JobQueue implements Jobs {
     this.#workers.add({ definition, handler: handler as JobHandler, options })
   }
 
-  migrate(): Promise<void> {
+  async migrate(): Promise<void> {
     const { directUrl, databaseUrl } = this.#options
-    return migrateJobs({ directUrl: directUrl ?? databaseUrl })
+    await migrateJobs({ directUrl: directUrl ?? databaseUrl })
   }
 
   async ready(signal?: AbortSignal): Promise<void> {

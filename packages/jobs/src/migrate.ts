@@ -20,12 +20,13 @@ export interface MigrateJobsOptions {
  * Creates or upgrades the queue's tables (schema `pgboss`) under pg-boss's own advisory lock, so that any number of processes
  * may call it at once. Resolves when the indexes that are built in the background exist, too.
  *
+ * @returns whether it changed the tables, and their version
  * @throws AppError `WAIT_TIMED_OUT` when the indexes do not exist within `timeoutMs`
  */
 export async function migrateJobs({
   directUrl,
   timeoutMs = INDEX_TIMEOUT_MS,
-}: MigrateJobsOptions): Promise<void> {
+}: MigrateJobsOptions): Promise<{ changed: boolean; version: number | null }> {
   const errors: Error[] = []
   const connection = createConnection({
     url: directUrl,
@@ -45,11 +46,14 @@ export async function migrateJobs({
   })
   boss.on('error', (error) => errors.push(error))
   try {
+    const before = (await boss.isInstalled()) ? await boss.schemaVersion() : null
     await boss.start()
     await until('the indexes of the job tables exist', () => areIndexesBuilt(boss, errors), {
       timeoutMs,
       intervalMs: INDEX_POLL_MS,
     })
+    const version = await boss.schemaVersion()
+    return { changed: version !== before, version }
   } finally {
     await boss.stop({ graceful: true, timeout: STOP_TIMEOUT_MS })
     await connection.close()

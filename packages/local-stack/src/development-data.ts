@@ -17,26 +17,49 @@ export interface Rows {
   orders: number
 }
 
+/** The folder that `pnpm db:generate` writes. */
+export const MIGRATIONS_FOLDER = join(REPOSITORY_ROOT, 'packages', 'shop', 'migrations')
+
+/**
+ * Migrates every table, the job queue's too, by `pnpm db:migrate`.
+ *
+ * @param url as the owner of the tables
+ * @param options as for `prepareDatabase`
+ * @returns what the command printed: a line for each migration that it applied
+ * @throws when the command fails, with its output
+ */
+export function migrateDatabase(url: string, { apiUrl, signal }: PrepareOptions = {}): Promise<string> {
+  const roles =
+    apiUrl === undefined ? { DATABASE_URL: url } : { DATABASE_URL: apiUrl, DATABASE_OWNER_URL: url }
+  return run(roles, signal, 'services/reference-api/src/commands/migrate.ts')
+}
+
+interface PrepareOptions {
+  /** The role of the services, which may then read and write rows. */
+  readonly apiUrl?: string
+  /** Ends the command that runs. */
+  readonly signal?: AbortSignal | undefined
+  /** Receives what the migration printed. */
+  readonly onMigrated?: (lines: string) => void
+}
+
 /**
  * Migrates every table, the job queue's too, and seeds empty tables. Like a deployment it runs the commands of the packages
  * that own the tables, so this package need not know them.
  *
  * @param url as the owner of the tables
- * @param options.apiUrl the role of the services, which may then read and write rows
- * @param options.signal ends the command that runs
  * @returns the last line of the seed
  * @throws when a command fails, with its output
  */
 export async function prepareDatabase(
   url: string,
   rows?: Rows,
-  { apiUrl, signal }: { apiUrl?: string; signal?: AbortSignal | undefined } = {},
+  options: PrepareOptions = {},
 ): Promise<string> {
-  const roles =
-    apiUrl === undefined ? { DATABASE_URL: url } : { DATABASE_URL: apiUrl, DATABASE_OWNER_URL: url }
-  await run(roles, signal, 'services/reference-api/src/commands/migrate.ts')
+  const lines = await migrateDatabase(url, options)
+  options.onMigrated?.(lines)
   const counts = Object.entries(rows ?? {}).flatMap(([name, count]) => [`--${name}`, `${count}`])
-  return run({ DATABASE_URL: url }, signal, 'packages/shop/src/commands/seed.ts', ...counts)
+  return run({ DATABASE_URL: url }, options.signal, 'packages/shop/src/commands/seed.ts', ...counts)
 }
 
 async function run(

@@ -1,6 +1,7 @@
 export { type Cached, createCached } from './cache-entry.ts'
 export { dataStores } from './data-stores.ts'
 export { MIGRATIONS_FOLDER, migrate } from './migrate.ts'
+export { MIGRATIONS } from './migrations.ts'
 export { POOLS } from './pools.ts'
 export { SHOP_TABLES, TABLES } from './schema.ts'
 export { type SeedProgress, seed } from './seed.ts'

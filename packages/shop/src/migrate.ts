@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { migrate as migrateDatabase } from '@reference/database'
+import { type MigrationOutcome, migrate as migrateDatabase } from '@reference/database'
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../migrations', import.meta.url))
 
@@ -8,6 +8,6 @@ export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../migrations', import.m
  *
  * @param options.url Postgres itself, not PgBouncer
  */
-export async function migrate({ url }: { url: string }): Promise<void> {
-  await migrateDatabase({ url, migrationsFolder: MIGRATIONS_FOLDER })
+export function migrate({ url }: { url: string }): Promise<MigrationOutcome> {
+  return migrateDatabase({ url, migrationsFolder: MIGRATIONS_FOLDER })
 }

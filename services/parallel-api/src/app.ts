@@ -38,6 +38,7 @@ export async function createApp(
     // The context needs the server's logger and is made after it; no check runs before the server listens.
     dependencies: [...dependenciesOf(config, () => context), ...probes.dependencies, ...systems.dependencies],
     systems: probes.nodes,
+    conditions: [{ name: 'migrations', check: (signal) => context.migrationsApplied(signal) }],
     ...(overload && { overload }),
     ...(registry && { registry }),
   })
@@ -50,6 +51,7 @@ export async function createApp(
 
   // Check the settings of the database sessions at start, not only when a readiness probe connects.
   void context.database.ready().catch(() => {})
+  void context.migrationsApplied().catch(() => {})
 
   const close = async () => {
     await Promise.all([context.close(), probes.close(), systems.close()])

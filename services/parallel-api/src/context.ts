@@ -4,13 +4,15 @@ import type { Config } from '@reference/config'
 import {
   createDatabase,
   createInstallationReader,
+  createMigrationCheck,
   createOutboxStore,
   type Database,
   databaseSettings,
+  warnOfMigrations,
   warnOfSettings,
 } from '@reference/database'
 import type { App } from '@reference/http'
-import { createCached, POOLS } from '@reference/shop'
+import { createCached, MIGRATIONS, POOLS } from '@reference/shop'
 import { userEntry } from '@reference/shop/users/cache'
 import type { User } from '@reference/shop/users/model'
 import { createWorkerPool } from '@reference/threads'
@@ -59,6 +61,8 @@ export interface Context {
   readonly reports: Reports
   readonly reportCache: ReportCache
   readonly users: Namespace<number, User>
+  /** Rejects with the names of the migrations that the database lacks. */
+  migrationsApplied(signal?: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -129,6 +133,11 @@ export function createContext(config: Config, options: ContextOptions): Context 
     reports,
     reportCache,
     users: createCached(cache, { database, config })(userEntry),
+    migrationsApplied: createMigrationCheck({
+      database,
+      migrations: MIGRATIONS,
+      onUnapplied: (names) => warnOfMigrations(logger, names),
+    }),
     async close() {
       await Promise.all([workers.close(), cache.close(), upstream.close()])
       await database.close()

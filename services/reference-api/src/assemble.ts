@@ -32,6 +32,7 @@ export async function assemble(
     // Asked when the server listens: the context is made after it.
     sharedCounts: () => context.cache.counts,
     dependencies: [...dependenciesOf(config, () => context, { jobsRequired }), ...dependencies],
+    conditions: [{ name: 'migrations', check: (signal) => context.migrationsApplied(signal) }],
     ...(systems && { systems }),
     ...(registry && { registry }),
   })

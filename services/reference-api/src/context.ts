@@ -5,17 +5,19 @@ import {
   createDatabase,
   createIdempotencyStore,
   createInstallationReader,
+  createMigrationCheck,
   createOutboxStore,
   createWrite,
   type Database,
   databaseSettings,
   type Transaction,
   type Write,
+  warnOfMigrations,
   warnOfSettings,
 } from '@reference/database'
 import { type App, createOnce, type Once } from '@reference/http'
 import { createJobs, type Jobs, jobsSettings } from '@reference/jobs'
-import { type Cached, createCached, POOLS } from '@reference/shop'
+import { type Cached, createCached, MIGRATIONS, POOLS } from '@reference/shop'
 import { createWorkerPool, type WorkerPool } from '@reference/threads'
 import { JOBS } from './jobs/index.ts'
 
@@ -39,6 +41,8 @@ export interface Context {
   handleJobs(): void
   /** Before the server listens: waits for Redis for a short time, and starts the first connection to the database. */
   warmUp(): Promise<void>
+  /** Rejects with the names of the migrations that the database lacks. */
+  migrationsApplied(signal?: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -93,12 +97,18 @@ export function createContext(config: Config, { logger, registry }: ContextOptio
       deliver: (staleKeys, rows) => cache.deliver(staleKeys, rows),
     }),
     once: createOnce(createIdempotencyStore(database)),
+    migrationsApplied: createMigrationCheck({
+      database,
+      migrations: MIGRATIONS,
+      onUnapplied: (names) => warnOfMigrations(logger, names),
+    }),
     handleJobs() {
       for (const job of JOBS) job.work(context)
     },
     async warmUp() {
       // Check the settings of the database sessions at start, not only when a readiness probe connects.
       void database.ready().catch(() => {})
+      void context.migrationsApplied().catch(() => {})
       await cache.whenUsable(CACHE_WARM_UP_MS)
     },
     async close() {

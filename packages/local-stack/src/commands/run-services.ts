@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { CommandError, flag, getStandardOutput, oneOf, port } from '@reference/cli'
 import { withVaultSecretsOrExit } from '@reference/systems'
-import { keptDataDir, prepareDatabase } from '../development-data.ts'
+import { keptDataDir, MIGRATIONS_FOLDER, migrateDatabase, prepareDatabase } from '../development-data.ts'
+import { watchMigrations } from '../migrations-watch.ts'
 import { claimRun } from '../running.ts'
 import { findFreePair, isHealthy, requirePort, type Service, startService } from '../services.ts'
 import { startStack } from '../stack.ts'
@@ -23,7 +24,7 @@ parallel-api listens on 9001, and with INTERNAL_PORT=9100 on 9101. UPSTREAM_URL 
 
 With DATABASE_URL set, both services use that server as it is (migrate before: pnpm db:migrate), with REDIS_URL or
 REDIS_CLUSTER_NODES if set, else without cache tier 2. Without it, the command starts, migrates and seeds a Postgres, and
-starts a Redis unless one of these two is set.
+starts a Redis unless one of these two is set. pnpm dev also applies each migration that is added while it runs.
 
 Exit code 0 after Ctrl-C, 1 when a service ended or could not start, 64 for a wrong argument, 75 when Vault is
 unavailable, 78 for a wrong setting.
@@ -83,10 +84,12 @@ export async function runServices(values: ServiceFlags, run: Run): Promise<numbe
 class OpenedParts {
   readonly services: Service[] = []
   readonly servers: (() => Promise<void>)[] = []
+  readonly watches: (() => Promise<void>)[] = []
   readonly claims: (() => Promise<void>)[] = []
 
   async close(): Promise<void> {
     if (this.services.length > 0 || this.servers.length > 0) say('stopping …')
+    await Promise.all(this.watches.map((close) => close()))
     await Promise.all(this.services.map(({ stop }) => stop()))
     await Promise.all(this.servers.map((stop) => stop()))
     await Promise.all(this.claims.map((release) => release()))
@@ -139,8 +142,23 @@ async function startServers(
     redis: plan.ownRedis,
   })
   opened.servers.push(stack.stop)
-  say(`migrated and seeded: ${await prepareDatabase(stack.databaseUrl, undefined, { apiUrl: stack.apiUrl })}`)
+  const roles = { apiUrl: stack.apiUrl }
+  const seeded = await prepareDatabase(stack.databaseUrl, undefined, { ...roles, onMigrated: sayMigrated })
+  say(`seeded: ${seeded}`)
+  if (run.watch) {
+    const watching = watchMigrations({
+      folder: MIGRATIONS_FOLDER,
+      migrate: async () => sayMigrated(await migrateDatabase(stack.databaseUrl, roles)),
+      onFailure: (error) => say(`not migrated: ${(error as Error).message}`),
+    })
+    opened.watches.push(watching.close)
+  }
   return { ...stack.env, DATABASE_URL: stack.apiUrl, DATABASE_OWNER_URL: stack.databaseUrl }
+}
+
+/** Reports each migration that was applied, by name. */
+function sayMigrated(lines: string): void {
+  for (const line of lines.split('\n')) say(`migrations: ${line}`)
 }
 
 /** A clone has one Postgres, which one run at a time uses. */

@@ -7,7 +7,7 @@ import { SERVICES } from '@reference/shop/services'
 import { withVaultSecretsOrExit } from '@reference/systems'
 
 const DETAILS = `
-Does nothing when the schema is the newest. Several may run at once.
+Prints the name of each migration that it applies, or that there is nothing to apply. Several may run at once.
 Connects to DATABASE_OWNER_URL, else to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL. With DATABASE_OWNER_URL
 the user of the other URLs gets the right to read and write rows, and no other.
 Exit code 0, 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
@@ -23,10 +23,18 @@ await runCommand(
         SERVICES['reference-api'],
         await withVaultSecretsOrExit(),
       )
-      await migrate({ url: ownerUrl })
-      await migrateJobs({ directUrl: ownerUrl })
+      const { applied, changed } = await migrate({ url: ownerUrl })
+      const jobs = await migrateJobs({ directUrl: ownerUrl })
       await grantRows({ ownerUrl, url, schemas: ['public', JOBS_SCHEMA] })
-      process.stdout.write('The schema is the newest.\n')
+      const lines = applied.map((name) => `applied ${name}`)
+      if (jobs.changed) lines.push(`applied the tables of the job queue, version ${jobs.version}`)
+      if (lines.length === 0) lines.push('nothing to apply: the schema is the newest')
+      lines.push(
+        ...changed.map(
+          (name) => `unchanged ${name}: its file was changed after it was applied here, without effect`,
+        ),
+      )
+      process.stdout.write(`${lines.join('\n')}\n`)
       return 0
     },
   }),
