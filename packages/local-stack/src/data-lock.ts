@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { commandOf } from '@reference/cli'
 import { localStackError } from './errors.ts'
-import { commandOf } from './running.ts'
 
 /** How long a Postgres may take to stop after its parent was killed. */
 const STOP_LIMIT_MS = 20_000

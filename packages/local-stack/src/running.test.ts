@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { commandOf, startOf } from '@reference/cli'
 import t from 'tap'
 import { awaitFreeData } from './data-lock.ts'
 import { startPostgres, throwAwaySettings } from './postgres.ts'
-import { claimRun, commandOf, startOf } from './running.ts'
+import { claimRun } from './running.ts'
 import { serverFolder, serverUser } from './server-user.ts'
 
 const run = { command: 'pnpm start', services: 'reference-api on http://127.0.0.1:8000' }

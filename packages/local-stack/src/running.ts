@@ -1,7 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { startOf } from '@reference/cli'
 import { localStackError } from './errors.ts'
 
 /** Identifies a process, even when a later one gets the same id. */
@@ -48,36 +47,6 @@ async function readRun(file: string): Promise<Run | undefined> {
     return { pid: Number(pid), startedAt, command, services }
   } catch {
     // No file, or an incomplete one.
-    return undefined
-  }
-}
-
-/** The start time of a process, in the format of the system; undefined without such a process. */
-export function startOf(pid: number): string | undefined {
-  // The 22nd field. The second field is a name, which may contain blanks and parentheses.
-  const fields = fromProc(pid, 'stat')?.split(') ').at(-1)?.split(' ')
-  return fields?.[19] ?? ps(pid, 'lstart')
-}
-
-/** The command line of a process; undefined without such a process. */
-export const commandOf = (pid: number): string | undefined =>
-  fromProc(pid, 'cmdline')?.replaceAll('\0', ' ').trim() ?? ps(pid, 'args')
-
-function fromProc(pid: number, file: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
-  } catch {
-    return undefined
-  }
-}
-
-function ps(pid: number, column: string): string | undefined {
-  if (process.platform === 'linux') return undefined
-  try {
-    return (
-      execFileSync('ps', ['-p', String(pid), '-o', `${column}=`], { encoding: 'utf8' }).trim() || undefined
-    )
-  } catch {
     return undefined
   }
 }

@@ -21,7 +21,7 @@ export function runFile(file: URL, args: readonly string[], env: NodeJS.ProcessE
   })
 }
 
-/** An environment of these variables and `PATH`, so that no other setting of the caller reaches the process. */
+/** An environment of these variables and `PATH`: no other setting of the caller and no development stack reaches the process. */
 export function withPath(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, ...env }
+  return { PATH: process.env.PATH, LOCAL_STACKS_FOLDER: '/nonexistent', ...env }
 }

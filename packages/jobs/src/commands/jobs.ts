@@ -11,6 +11,7 @@ import {
   SettingsError,
   text,
   UsageError,
+  withDevelopmentStack,
 } from '@reference/cli'
 import { readSettings } from '@reference/config'
 import { codeOf } from '../errors.ts'
@@ -22,7 +23,8 @@ const DETAILS = `
 Dead letters are jobs that failed for good; they are kept for 30 days. retry and cancel print a line for each id, and an
 error with one id does not stop the others.
 
-The database is that of DATABASE_URL; DATABASE_URL_FILE names a file that holds it.
+The database is that of DATABASE_URL; DATABASE_URL_FILE names a file that holds it. Without either it is that of the pnpm dev,
+pnpm start or pnpm stack that runs in this clone.
 Exit code 0, 1 when the command failed for an id or the database does not answer, 64 for wrong arguments, 78 for wrong
 settings.
 `
@@ -76,8 +78,10 @@ export const jobsCommand: Group = {
 if (import.meta.main) await runCommand('pnpm ops jobs', jobsCommand)
 
 async function withJobs(use: (jobs: Jobs) => Promise<number>): Promise<number> {
-  const { DATABASE_URL: databaseUrl } = readSettings(['DATABASE_URL'])
-  if (databaseUrl === undefined) throw new SettingsError('DATABASE_URL must be set')
+  const { DATABASE_URL: databaseUrl } = readSettings(['DATABASE_URL'], withDevelopmentStack())
+  if (databaseUrl === undefined) {
+    throw new SettingsError('DATABASE_URL must be set, or pnpm dev or pnpm stack run in this clone')
+  }
   // Loaded late: pg-boss takes a second to load on a busy machine, and wrong arguments do not need it.
   const { createJobs } = await import('../jobs.ts')
   const jobs = createJobs({

@@ -1,8 +1,14 @@
 import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { until } from '@reference/async'
+import { REPOSITORY_ROOT } from '@reference/cli'
+import { runFile } from '@reference/cli/testing'
 import postgres from 'postgres'
 import t from 'tap'
 import { runScript } from '../testing/run-script.ts'
+
+const MIGRATE = pathToFileURL(join(REPOSITORY_ROOT, 'services/reference-api/src/commands/migrate.ts'))
 
 for (const name of ['dev', 'start', 'stack']) {
   t.test(`${name} prints help, and names a wrong argument`, async (t) => {
@@ -21,14 +27,24 @@ for (const name of ['dev', 'start', 'stack']) {
   })
 }
 
-t.test('stack prints the lines to export and stops its servers at Ctrl-C', async (t) => {
-  const stack = runScript('stack', ['--redis', 'off'])
+t.test('stack prints the lines to export, db:migrate finds it, and Ctrl-C stops its servers', async (t) => {
+  const environment = { ...process.env, LOCAL_STACKS_FOLDER: t.testdir({}) }
+  const stack = runScript('stack', ['--redis', 'off'], environment)
   t.teardown(() => stack.child.kill('SIGKILL'))
   await until('the stack runs', () => stack.output.stderr.includes('Ctrl-C'), { timeoutMs: 60_000 })
   const url = /^export DATABASE_URL='(.*)'$/m.exec(stack.output.stdout)?.[1] ?? ''
   t.notMatch(stack.output.stdout, 'REDIS')
   const sql = postgres(url, { max: 1, connect_timeout: 5 })
   t.same(await sql`SELECT 1 AS one`, [{ one: 1 }])
+  const migrate = () => runFile(MIGRATE, [], { ...environment, DATABASE_URL: '' })
+  const first = await migrate()
+  t.match(first, {
+    code: 0,
+    stdout: /^applied 0000_tables$/m,
+    stderr: /the database is that of pnpm stack \(process \d+\)/,
+  })
+  t.match(await sql`SELECT count(*) FROM users`, [{ count: '0' }])
+  t.match(await migrate(), { code: 0, stdout: 'nothing to apply: the schema is the newest\n' })
   await sql.end()
   stack.child.kill('SIGINT')
   t.equal(await stack.ended, 0)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { CommandError, flag, getStandardOutput, oneOf, port } from '@reference/cli'
+import { announceStack, CommandError, flag, getStandardOutput, oneOf, port } from '@reference/cli'
 import { withVaultSecretsOrExit } from '@reference/systems'
 import { keptDataDir, MIGRATIONS_FOLDER, migrateDatabase, prepareDatabase } from '../development-data.ts'
 import { watchMigrations } from '../migrations-watch.ts'
@@ -153,7 +153,9 @@ async function startServers(
     })
     opened.watches.push(watching.close)
   }
-  return { ...stack.env, DATABASE_URL: stack.apiUrl, DATABASE_OWNER_URL: stack.databaseUrl }
+  const settings = { ...stack.env, DATABASE_URL: stack.apiUrl, DATABASE_OWNER_URL: stack.databaseUrl }
+  opened.claims.push(await announceStack({ command: run.command, settings }))
+  return settings
 }
 
 /** Reports each migration that was applied, by name. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { action, flag, oneOf, port, runCommand, text, UsageError } from '@reference/cli'
+import { action, announceStack, flag, oneOf, port, runCommand, text, UsageError } from '@reference/cli'
 import { prepareDatabase } from '../development-data.ts'
 import { type StackOptions, startStack } from '../stack.ts'
 import { onInterrupt, say } from './terminal.ts'
@@ -43,8 +43,10 @@ async function runStack(options: StackOptions, seed: boolean): Promise<number> {
     interruption.release()
     throw error
   })
+  const { databaseUrl, apiUrl } = stack
+  const settings = { ...stack.env, DATABASE_URL: apiUrl, DATABASE_OWNER_URL: databaseUrl }
+  const endAnnouncement = await announceStack({ command: 'pnpm stack', settings })
   try {
-    const { databaseUrl, apiUrl } = stack
     if (seed) say(`# ${await prepareDatabase(databaseUrl, undefined, { apiUrl })}`)
     for (const [name, value] of Object.entries(stack.env)) process.stdout.write(`export ${name}='${value}'\n`)
     if (seed)
@@ -54,6 +56,7 @@ async function runStack(options: StackOptions, seed: boolean): Promise<number> {
     await interruption.signal
     return 0
   } finally {
+    await endAnnouncement()
     await stack.stop()
     interruption.release()
   }

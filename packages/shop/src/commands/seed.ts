@@ -12,7 +12,8 @@ await runCommand(
   action({
     summary: 'Fill an empty database with the same rows each time.',
     options: { users: rows('users'), products: rows('products'), orders: rows('orders') },
-    details: `Connects to DATABASE_OWNER_URL, else DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL, which needs its tables (pnpm db:migrate). Does
+    details: `Connects to DATABASE_OWNER_URL, else DATABASE_DIRECT_URL (past PgBouncer), else DATABASE_URL, else to the database of the pnpm dev, pnpm
+start or pnpm stack that runs in this clone. It needs its tables (pnpm db:migrate). Does
 nothing when there are rows. Exit code 0, 1 when it failed, 64 for wrong arguments, 78 without a URL.`,
     async run(counts) {
       const url = ownerUrl()

@@ -1,4 +1,4 @@
-import { action, runCommand } from '@reference/cli'
+import { action, runCommand, withDevelopmentStack } from '@reference/cli'
 import { loadConfigOrExit } from '@reference/config'
 import { grantRows } from '@reference/database'
 import { JOBS_SCHEMA, migrateJobs } from '@reference/jobs'
@@ -8,7 +8,8 @@ import { withVaultSecretsOrExit } from '@reference/systems'
 
 const DETAILS = `
 Prints the name of each migration that it applies, or that there is nothing to apply. Several may run at once.
-Connects to DATABASE_OWNER_URL, else to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL. With DATABASE_OWNER_URL
+Connects to DATABASE_OWNER_URL, else to DATABASE_DIRECT_URL (past PgBouncer), else to DATABASE_URL. Without any of them it
+finds the database of the pnpm dev, pnpm start or pnpm stack that runs in this clone. With DATABASE_OWNER_URL
 the user of the other URLs gets the right to read and write rows, and no other.
 Exit code 0, 1 when it failed, 64 for wrong arguments, 78 for wrong settings.
 `
@@ -21,7 +22,7 @@ await runCommand(
     async run() {
       const { databaseDirectUrl: url, databaseOwnerUrl: ownerUrl = url } = loadConfigOrExit(
         SERVICES['reference-api'],
-        await withVaultSecretsOrExit(),
+        await withVaultSecretsOrExit(withDevelopmentStack()),
       )
       const { applied, changed } = await migrate({ url: ownerUrl })
       const jobs = await migrateJobs({ directUrl: ownerUrl })
