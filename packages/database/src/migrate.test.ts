@@ -100,7 +100,7 @@ t.test('a changed file of an applied migration is reported, and an empty custom 
   t.match(await applyMigrations(sql, { migrationsFolder }), { applied: ['0002_custom'] })
 })
 
-t.test('the check of migrations names those that are missing, until none is', async (t) => {
+t.test('the check of migrations names the missing ones, until none is missing', async (t) => {
   const { url, apiUrl, superuserUrl, sql } = await migratedTo(t, '0001_row_checks')
   const superuser = connect(t, superuserUrl)
   const database = createDatabase({ url: apiUrl, poolSizes: TEST_POOL_SIZES, applicationName: 'check' })
