@@ -15,7 +15,7 @@ t.test('a service on an older schema says what is missing in /ready and in its l
   await sql`alter table settings rename to former_settings`
 
   const service = startService(t, 'reference-api', { DATABASE_URL: apiUrl })
-  const call = createCall(await service.listening())
+  const call = createCall(await service.listening(60_000))
   const degraded = await call('GET', '/ready')
   t.equal(degraded.status, 200)
   t.equal(degraded.body.status, 'degraded')
