@@ -44,6 +44,11 @@ export const settings = {
     description: 'Least severity that is logged.',
     fallback: 'info',
   }),
+  LOG_FORMAT: oneOf(['json', 'pretty'], {
+    description:
+      'JSON lines, or lines for people. Default: pretty on a terminal outside of production, else json.',
+    fallback: undefined,
+  }),
   BUILD_COMMIT: text(/^[0-9A-Za-z._-]{1,64}$/, 'a revision', {
     description: 'The revision that runs, for the metric build_info; an image is built with it.',
     fallback: undefined,

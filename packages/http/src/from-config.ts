@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import type { Config } from '@reference/config'
 import type { ServerOptions } from './server.ts'
 import type { RunOptions } from './shutdown.ts'
@@ -13,6 +14,7 @@ export function serverSettings(config: Config, { version }: { readonly version: 
     version,
     commit: config.buildCommit,
     logLevel: config.logLevel,
+    logFormat: config.logFormat ?? (config.nodeEnv !== 'production' && isatty(1) ? 'pretty' : 'json'),
     requestLog: config.requestLog,
     bodyLimitBytes: config.bodyLimitBytes,
     compression: config.compression,

@@ -54,6 +54,8 @@ export interface ServerOptions {
   commit?: string | undefined
   /** pino's level, `silent` for none. */
   logLevel?: string
+  /** `pretty`: for people, without a stack of a warning, and equal warnings folded. Without effect on `logStream`. */
+  logFormat?: 'json' | 'pretty'
   /** Receives the log lines, for tests; standard output by default. */
   logStream?: { write(line: string): void }
   /** One line for each request. A 5xx, and a request whose trace is kept, are always logged. */
@@ -129,7 +131,7 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const { registry, internalPort } = options
   const { logLevel = 'info', logStream, requestLog = false } = options
   const lifecycle = createLifecycle()
-  const stream = logStream ?? getStandardOutput()
+  const stream = logStream ?? (await logOutput(options))
   const logger = createLogger({ service, version, level: logLevel, stream })
   if (logStream === undefined) watchOutput(getStandardOutput(), { logger, registry })
   const requestIds = createRequestIds()
@@ -213,6 +215,17 @@ export async function createServer(options: ServerOptions): Promise<App> {
   app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
   if (hot) addHotRoutes(app, hot, registry)
   return app
+}
+
+/** Standard output, in JSON lines or for people. */
+async function logOutput({ logFormat = 'json' }: ServerOptions): Promise<{ write(line: string): void }> {
+  const output = getStandardOutput()
+  if (logFormat === 'json') return output
+  // Production does not load it.
+  const { hasColours, PrettyLog } = await import('./pretty-log.ts')
+  const pretty = new PrettyLog({ output, colours: hasColours(process.env) })
+  process.on('exit', () => pretty.report())
+  return pretty
 }
 
 function healthOptions({

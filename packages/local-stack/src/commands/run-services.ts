@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import { isatty } from 'node:tty'
 import { announceStack, CommandError, flag, getStandardOutput, oneOf, port } from '@reference/cli'
+import type { Environment } from '@reference/config'
 import { withVaultSecretsOrExit } from '@reference/systems'
 import { keptDataDir, MIGRATIONS_FOLDER, migrateDatabase, prepareDatabase } from '../development-data.ts'
 import { watchMigrations } from '../migrations-watch.ts'
@@ -25,6 +27,8 @@ parallel-api listens on 9001, and with INTERNAL_PORT=9100 on 9101. UPSTREAM_URL 
 With DATABASE_URL set, both services use that server as it is (migrate before: pnpm db:migrate), with REDIS_URL or
 REDIS_CLUSTER_NODES if set, else without cache tier 2. Without it, the command starts, migrates and seeds a Postgres, and
 starts a Redis unless one of these two is set. pnpm dev also applies each migration that is added while it runs.
+
+On a terminal the logs are for people, with equal warnings folded; LOG_FORMAT=json or a pipe gives JSON lines.
 
 Exit code 0 after Ctrl-C, 1 when a service ended or could not start, 64 for a wrong argument, 75 when Vault is
 unavailable, 78 for a wrong setting.
@@ -70,7 +74,8 @@ export async function runServices(values: ServiceFlags, run: Run): Promise<numbe
     const servers = await startServers(plan, flags, run, opened)
     const print = (line: string) => output.write(`${line}\n`)
     for (const { name, url, env } of plan.services) {
-      opened.services.push(await startService({ name, url, ...run, print, env: withSettings(env, servers) }))
+      const settings = withSettings(env, { ...logSettings(env), ...servers })
+      opened.services.push(await startService({ name, url, ...run, print, env: settings }))
     }
     return await supervise(opened.services, interruption, run, () => print(welcome(plan, servers)))
   } finally {
@@ -78,6 +83,17 @@ export async function runServices(values: ServiceFlags, run: Run): Promise<numbe
     await output.flush(FLUSH_MS)
     interruption.release()
   }
+}
+
+/** On a terminal the services log for people: their own output is a pipe to this process. */
+function logSettings({
+  LOG_FORMAT,
+  LOG_FORMAT_FILE,
+  NODE_ENV,
+  NO_COLOR,
+}: Environment): Record<string, string> {
+  if (LOG_FORMAT || LOG_FORMAT_FILE || NODE_ENV === 'production' || !isatty(1)) return {}
+  return { LOG_FORMAT: 'pretty', ...(!NO_COLOR && { FORCE_COLOR: '1' }) }
 }
 
 /** What a run has opened, closed in the reverse order. */
