@@ -49,23 +49,28 @@ t.test('an error has its stack, a warning the message and code alone', async (t)
   t.match(take(), /WARN {2}not delivered connect ECONNREFUSED \(ECONNREFUSED\)\n$/)
 })
 
-t.test('equal warnings are one line and a number, also between others; errors are not folded', async (t) => {
-  const { log, write, take } = open()
-  for (let attempt = 1; attempt <= 5; attempt++) {
-    write({ level: 'warn', msg: 'unavailable', attempt, requestId: `r${attempt}`, err: UNAVAILABLE })
+t.test(
+  'equal warnings are one line and a number, also between others; errors of requests are not folded',
+  async (t) => {
+    const { log, write, take } = open()
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      write({ level: 'warn', msg: 'unavailable', attempt, requestId: `r${attempt}`, err: UNAVAILABLE })
+      write({ level: 'warn', msg: 'unavailable', pool: 'replica' })
+      write({ level: 'error', msg: 'lost', err: UNAVAILABLE })
+      write({ level: 'error', msg: 'failed', requestId: `r${attempt}` })
+    }
+    const lines = take().split('\n')
+    t.equal(lines.filter((line) => line.includes('unavailable')).length, 2)
+    t.equal(lines.filter((line) => line.includes(' lost ')).length, 1)
+    t.equal(lines.filter((line) => line.includes('failed')).length, 5)
+    log.report()
+    t.match(take(), /^4 × in 60 s: .*unavailable.*\n4 × in 60 s: .*pool=replica\n4 × in 60 s: .* lost /)
+    log.report()
     write({ level: 'warn', msg: 'unavailable', pool: 'replica' })
-    write({ level: 'error', msg: 'failed' })
-  }
-  const lines = take().split('\n')
-  t.equal(lines.filter((line) => line.includes('unavailable')).length, 2)
-  t.equal(lines.filter((line) => line.includes('failed')).length, 5)
-  log.report()
-  t.match(take(), /^4 × in 60 s: .*unavailable.*\n4 × in 60 s: .*pool=replica\n$/)
-  log.report()
-  write({ level: 'warn', msg: 'unavailable', pool: 'replica' })
-  t.match(take(), /^\d.*WARN.*pool=replica\n$/, 'printed again after an interval without it')
-  log.report()
-})
+    t.match(take(), /^\d.*WARN.*pool=replica\n$/, 'printed again after an interval without it')
+    log.report()
+  },
+)
 
 t.test('another text is printed as it is, and colours do not change the text', async (t) => {
   const { log, write, take } = open({ colours: true })

@@ -15,6 +15,7 @@ interface Entry {
   readonly time: number
   readonly msg?: string
   readonly err?: LoggedError
+  readonly requestId?: string
 }
 
 interface LoggedError {
@@ -43,9 +44,9 @@ const STYLES: Readonly<Record<string, Style>> = {
 }
 
 /**
- * Makes the JSON lines of pino readable on a terminal. A warning that repeats is printed once, then as a number every few seconds:
- * while Postgres is unavailable, several parts of a service warn twice a second. A warning has no stack, because it stands for an
- * expected state; an error has one.
+ * Makes the JSON lines of pino readable on a terminal. A warning or error that repeats is printed once, then as a number every few
+ * seconds: while Postgres is unavailable, several parts of a service warn twice a second. Errors of requests are never folded. A warning
+ * has no stack, because it stands for an expected state; an error has one.
  */
 export class PrettyLog {
   readonly #options: PrettyLogOptions
@@ -61,8 +62,7 @@ export class PrettyLog {
   write(line: string): void {
     const entry = parse(line)
     if (entry === undefined) this.#options.output.write(line)
-    else if (entry.level !== 'warn' || this.#isNew(entry))
-      this.#options.output.write(`${this.#format(entry)}\n`)
+    else if (!isFoldable(entry) || this.#isNew(entry)) this.#options.output.write(`${this.#format(entry)}\n`)
   }
 
   /** Prints the number of each warning that was repeated. Called every `foldMs`, and at the end. */
@@ -129,6 +129,11 @@ function parse(line: string): Entry | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A developer who repeats a request wants to see its error again. */
+function isFoldable({ level, requestId }: Entry): boolean {
+  return level === 'warn' || (level === 'error' && requestId === undefined)
 }
 
 function detailsOf(entry: object): [name: string, value: unknown][] {

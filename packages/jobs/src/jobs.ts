@@ -4,7 +4,7 @@ import type { Static, TSchema } from 'typebox'
 import { type Connection, createConnection } from './connection.ts'
 import { DEAD_LETTER_QUEUE, type JobDefinition } from './definition.ts'
 import { type EnqueueOptions, Enqueuer } from './enqueue.ts'
-import { jobsUnavailable } from './errors.ts'
+import { isUnavailable, jobsUnavailable } from './errors.ts'
 import { type ChangedJob, Inspector, type ListedJob, type ListOptions } from './inspect.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { createJobMetrics } from './metrics.ts'
@@ -261,7 +261,10 @@ function createBoss(options: JobsOptions, { db }: Connection): PgBoss {
 }
 
 function logEvents(boss: PgBoss, logger: JobsLogger | undefined): void {
-  boss.on('error', (error) => logger?.error({ err: error }, 'the job queue reported an error'))
+  boss.on('error', (error) => {
+    if (isUnavailable(error)) logger?.warn({ err: error }, 'the job queue cannot use its database now')
+    else logger?.error({ err: error }, 'the job queue reported an error')
+  })
   boss.on('warning', (warning) => logger?.warn({ warning }, 'the job queue reported a warning'))
 }
 
