@@ -4,6 +4,7 @@ import { relative, resolve } from 'node:path'
 import { EXIT_CODES, UsageError } from '@reference/cli'
 import { root, runTap } from './tap.ts'
 import { isDockerTest, withTestServers } from './test-servers.ts'
+import { watchTests } from './watch.ts'
 
 const HELP = `pnpm test [file, folder or part of a path …] [--option=of-tap …]
 
@@ -17,6 +18,8 @@ test:compose, pnpm test:prod and pnpm test:observability.
   pnpm test packages/cache       a folder
   pnpm test lease                files whose path contains "lease"
   pnpm test lease --grep=/stale/ tests by name
+  pnpm test lease --watch        again after each change of a source, on servers that stay up; without a name those
+                                 of each package that changes. A changed test file is run alone
 `
 
 /** Time limit of a file. The slowest ones take three minutes on two busy cores; a hang must not block the run. */
@@ -50,14 +53,13 @@ function findFiles(names: readonly string[]): string[] {
 
 /** Options of tap that this command cannot pass on, and why. */
 const UNSUPPORTED_OPTIONS: Readonly<Record<string, string>> = {
-  '--watch': 'the servers stop at the end of a run; repeat the command with the file that you work on',
   '--reporter': 'the results are counted from the output of the reporter `tap`',
   '--output-file': 'the results are counted from standard output',
 }
 
 function checkOptions(options: string[]): string[] {
   for (const option of options) {
-    const [name = ''] = option.replace(/^-w$/, '--watch').replace(/^-R.*/, '--reporter').split('=')
+    const [name = ''] = option.replace(/^-R.*/, '--reporter').split('=')
     const reason = UNSUPPORTED_OPTIONS[name]
     if (reason !== undefined) throw new UsageError(`No option ${name}: ${reason}`)
   }
@@ -70,17 +72,29 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const files = findFiles(given.filter((argument) => !argument.startsWith('-')))
-  const options = checkOptions(given.filter((argument) => argument.startsWith('-')))
-  return withTestServers((env) =>
-    runTap(files, {
-      // Tests often wait: with one job for each core a third of the processor stays idle.
-      jobs: Math.min(4, availableParallelism() + 1),
-      timeoutSeconds: FILE_TIMEOUT_SECONDS,
-      options,
-      env,
-    }),
-  )
+  const names = given.filter((argument) => !argument.startsWith('-'))
+  const files = findFiles(names)
+  const isWatch = (argument: string) => argument === '--watch' || argument === '-w'
+  const flags = given.filter((argument) => argument.startsWith('-'))
+  const options = checkOptions(flags.filter((flag) => !isWatch(flag)))
+  return withTestServers((env, renewTemplate) => {
+    const run = (chosen: readonly string[]) =>
+      runTap(chosen, {
+        // Tests often wait: with one job for each core a third of the processor stays idle.
+        jobs: Math.min(4, availableParallelism() + 1),
+        timeoutSeconds: FILE_TIMEOUT_SECONDS,
+        options,
+        env,
+      })
+    if (!flags.some(isWatch)) return run(files)
+    return watchTests({
+      named: names.length > 0 ? files : [],
+      all: () => findFiles([]),
+      run,
+      renewTemplate,
+      say: (line) => process.stdout.write(`${line}\n`),
+    })
+  })
 }
 
 try {

@@ -60,6 +60,7 @@ export async function runTap(
   })
   for await (const line of linesOf(tap.stdout)) report.line(line)
   const code = await ended
+  process.off('SIGINT', forward).off('SIGTERM', forward)
   report.end(code)
   const { passed, failed, skipped } = report.total
   if (skipped > 0 || report.skipped.length > 0) process.stdout.write(skippedText(skipped, report.skipped))

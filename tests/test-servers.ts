@@ -8,10 +8,12 @@ export function isDockerTest(path: string): boolean {
 /**
  * Starts one Postgres and one Redis for all test files of a run, with a migrated and seeded template database.
  *
- * @param work gets the environment for the test files
+ * @param work gets the environment for the test files, and a function that makes the template database anew
  * @returns what `work` returns, or 1 where there is no Redis
  */
-export async function withTestServers(work: (env: NodeJS.ProcessEnv) => Promise<number>): Promise<number> {
+export async function withTestServers(
+  work: (env: NodeJS.ProcessEnv, renewTemplate: () => Promise<void>) => Promise<number>,
+): Promise<number> {
   const stack = await startStack({
     // Test files run side by side, each with its own pools.
     postgres: { settings: { ...throwAwaySettings, max_connections: '400' } },
@@ -23,12 +25,14 @@ export async function withTestServers(work: (env: NodeJS.ProcessEnv) => Promise<
       )
       return 1
     }
-    await makeTemplate(stack.superuserUrl, templateDatabase)
-    return await work({
+    const renewTemplate = () => makeTemplate(stack.superuserUrl, templateDatabase)
+    await renewTemplate()
+    const env = {
       TEST_DATABASE_URL: stack.superuserUrl,
       TEST_TEMPLATE_DATABASE: templateDatabase,
       TEST_REDIS_URL: stack.redisUrl,
-    })
+    }
+    return await work(env, renewTemplate)
   } finally {
     await stack.stop()
   }

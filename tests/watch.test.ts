@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { until } from '@reference/async'
+import t from 'tap'
+import { root } from './tap.ts'
+import { filesFor } from './watch.ts'
+
+const ALL = [
+  'packages/http/src/health.test.ts',
+  'packages/http/src/server.test.ts',
+  'services/reference-api/src/service.test.ts',
+  'tests/report.test.ts',
+]
+
+t.test('the files to run are the named ones, or those of the packages that changed', async (t) => {
+  const all = () => ALL
+  const health = 'packages/http/src/health.test.ts'
+  t.same(filesFor(['packages/http/src/health.ts'], { named: [], all }), ALL.slice(0, 2))
+  t.same(filesFor(['tests/tap.ts', 'services/reference-api/src/app.ts'], { named: [], all }), ALL.slice(2))
+  t.same(filesFor([health], { named: [], all }), [health], 'a changed test file alone')
+  t.same(filesFor(['packages/async/src/until.ts'], { named: [health], all }), [health])
+  t.same(filesFor(['docs/x.ts'], { named: [], all }), [])
+  t.same(filesFor(['packages/http/src/health.ts'], { named: ['gone.test.ts'], all }), [], 'a deleted file')
+})
+
+t.test(
+  '--watch runs the named file, again after a change on the same servers, and ends at Ctrl-C',
+  async (t) => {
+    const name = `watched-${process.pid}`
+    const file = join(root, 'tests', `${name}.test.ts`)
+    const write = (title: string, value: number) =>
+      writeFileSync(
+        file,
+        `import t from 'tap'\nt.test('${title}', async (t) => { t.equal(${value}, 1, process.env.TEST_DATABASE_URL) })\n`,
+      )
+    t.teardown(() => rmSync(file, { force: true }))
+    write('first', 1)
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([key]) => !/^(_?TAP|NODE_OPTIONS)/.test(key)),
+    )
+    const child = spawn(process.execPath, ['tests/run.ts', '--watch', name], { cwd: root, env })
+    t.teardown(() => child.kill('SIGKILL'))
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+      })
+    }
+    const runs = () => output.split('waiting for a change').length - 1
+    await until('the first run has ended', () => runs() === 1, { timeoutMs: 120_000 })
+    t.match(output, /1 passed, 0 failed/)
+    write('second', 2)
+    await until('the second run has ended', () => runs() === 2, { timeoutMs: 60_000 })
+    t.match(output, /0 passed, 1 failed/)
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    child.kill('SIGINT')
+    t.equal(await ended, 0)
+  },
+)
