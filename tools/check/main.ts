@@ -14,8 +14,12 @@ interface Outcome {
   readonly output: string
 }
 
+/** What a run keeps for the next one. Without it the result is the same. */
+const CACHE = join('node_modules', '.cache')
+
 const CHECKS: Readonly<Record<string, Check>> = {
-  types: ['tsc', '--noEmit'],
+  // Without a change since the run before, 3 s of CPU time instead of 22.
+  types: ['tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', join(CACHE, 'types.tsbuildinfo')],
   lint: ['biome', 'check', '--error-on-warnings', '.'],
   generated: ['node', 'tools/generate/main.ts', '--check'],
   imports: importFaults,
@@ -81,5 +85,11 @@ function runTool([command, ...args]: readonly [string, ...string[]]): Promise<Ou
 /** The tools of this repository, also where the check was not started by pnpm. Colours as on the terminal. */
 function toolEnvironment(): NodeJS.ProcessEnv {
   const path = `${join(REPOSITORY_ROOT, 'node_modules', '.bin')}:${process.env.PATH}`
-  return { ...process.env, PATH: path, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) }
+  const compileCache = join(REPOSITORY_ROOT, CACHE, 'node')
+  return {
+    NODE_COMPILE_CACHE: compileCache,
+    ...process.env,
+    PATH: path,
+    ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
+  }
 }

@@ -28,7 +28,7 @@ const PACKAGE_ENTRY = /(^|\/)index\.ts$/
 
 /** Unused exports, files and dependencies, one line each. */
 export async function unusedFaults(): Promise<string[]> {
-  const options = ['--reporter', 'json', '--no-config-hints', '--no-exit-code']
+  const options = ['--reporter', 'json', '--no-config-hints', '--no-exit-code', '--cache']
   const { stdout } = await promisify(execFile)(join(REPOSITORY_ROOT, 'node_modules/.bin/knip'), options, {
     cwd: REPOSITORY_ROOT,
     maxBuffer: 64e6,
