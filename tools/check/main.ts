@@ -18,7 +18,7 @@ interface Outcome {
 const CACHE = join('node_modules', '.cache')
 
 const CHECKS: Readonly<Record<string, Check>> = {
-  // Without a change since the run before, 3 s of CPU time instead of 22.
+  // Without a change since the run before: 3 s of CPU time instead of 22.
   types: ['tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', join(CACHE, 'types.tsbuildinfo')],
   lint: ['biome', 'check', '--error-on-warnings', '.'],
   generated: ['node', 'tools/generate/main.ts', '--check'],
