@@ -40,5 +40,14 @@ if (majorOf(process.versions.node) < majorOf(devDependencies.node)) {
 } else {
   const path = resolve(file)
   process.argv = [process.execPath, path, ...args]
-  await import(pathToFileURL(path).href)
+  try {
+    await import(pathToFileURL(path).href)
+  } catch (error) {
+    const [, name] = /^Cannot find package '(.+?)'/.exec(error.message) ?? []
+    if (error.code !== 'ERR_MODULE_NOT_FOUND' || name === undefined) throw error
+    process.stderr.write(
+      `The package ${name} is not installed. Type:\n\n  ${pnpm} install\n\nWithout a network, packages that were installed on this machine before suffice: ${pnpm} install --offline\n`,
+    )
+    process.exitCode = 78
+  }
 }

@@ -32,6 +32,16 @@ t.test('on the pinned Node the script runs as if it had been started itself', as
   t.same(JSON.parse(stdout), { args: [join(clone, 'script.ts'), '--option', 'x y'], execArgv: [] })
 })
 
+t.test('a missing package is named, with the line to type', async (t) => {
+  const clone = cloneOf(t, process.versions.node)
+  writeFileSync(join(clone, 'script.ts'), "import 'absent-package'")
+  const { status, stdout, stderr } = run(clone)
+  t.match({ status, stdout }, { status: 78, stdout: '' })
+  t.match(stderr, /^The package absent-package is not installed.*\n {2}npx -y pnpm@1\.2\.3 install\n/s)
+  writeFileSync(join(clone, 'script.ts'), "import './absent.ts'")
+  t.match(run(clone), { status: 1, stderr: /ERR_MODULE_NOT_FOUND/ }, 'a missing file is a fault of the code')
+})
+
 t.test('an older Node is refused with what is missing and the line to type', async (t) => {
   const clone = cloneOf(t, '999.1.0')
   const refused = (what: RegExp) => {

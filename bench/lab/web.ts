@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommandError } from '@reference/cli'
+import { CommandError, holderOfPort } from '@reference/cli'
 import { BenchError } from '../src/errors.ts'
 import type { Board } from './board.ts'
 import { type CommandBody, type CommandName, checkCommand, isCommandName } from './protocol.ts'
@@ -93,7 +93,7 @@ async function listen(server: Server, port: number): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw new CommandError(
-      `Port ${port} of 127.0.0.1 is taken: another process listens there. To use another one, type: pnpm lab --port ${port + 1}`,
+      `Port ${port} of 127.0.0.1 is taken: ${holderOfPort(port) ?? 'another process'} listens there. To use another one, type: pnpm lab --port ${port + 1}`,
     )
   }
 }

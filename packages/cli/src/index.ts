@@ -4,6 +4,7 @@ export { CommandError, describeError, SettingsError, UsageError } from './errors
 export { EXIT_CODES } from './exit-codes.ts'
 export { flag, integer, type Option, oneOf, parseInteger, port, text, texts } from './options.ts'
 export { getStandardOutput, Output, type OutputOptions } from './output.ts'
+export { holderOfPort } from './port-holder.ts'
 export { commandOf, startOf } from './process-id.ts'
 export { REPOSITORY_ROOT } from './repository-root.ts'
 export { runCommand } from './run-command.ts'

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { delay } from '@reference/async'
-import { getStandardOutput } from '@reference/cli'
+import { getStandardOutput, holderOfPort } from '@reference/cli'
 import closeWithGrace from 'close-with-grace'
 import type { Connections } from './connections.ts'
 import { type Diagnostics, startDiagnostics } from './diagnostics.ts'
@@ -140,7 +140,9 @@ async function openOrExit<T>(app: App, options: RunOptions, open: () => Promise<
 
 function reasonOf(error: Error & { code?: string; port?: number; address?: string }): string {
   const place = `${error.address ?? ''}:${error.port ?? ''}`
-  if (error.code === 'EADDRINUSE') return `${place} is taken: another process listens there`
+  if (error.code === 'EADDRINUSE') {
+    return `${place} is taken: ${holderOfPort(error.port ?? 0) ?? 'another process'} listens there`
+  }
   if (error.code === 'EACCES') return `${place} is not allowed: ports below 1024 need a privilege`
   if (error.code === 'EADDRNOTAVAIL') return `${place} is not an address of this machine`
   return `cannot start: ${error.message}`

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { REPOSITORY_ROOT } from '@reference/cli'
+import { holderOfPort, REPOSITORY_ROOT } from '@reference/cli'
 import type { Environment } from '@reference/config'
 import { SERVICES, type ServiceName } from '@reference/shop/services'
 import { bundleOf } from './bundles.ts'
@@ -97,7 +97,7 @@ export async function requirePort(
   if (code === 'EADDRINUSE') {
     throw localStackError(
       'PORT_TAKEN',
-      `${place} is taken: another process listens there.\n${await remedy()}`,
+      `${place} is taken: ${holderOfPort(port) ?? 'another process'} listens there.\n${await remedy()}`,
     )
   }
   const message =

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { holderOfPort } from '@reference/cli'
 import { localStackError } from './errors.ts'
 import { freePort } from './free-port.ts'
 import type { GuardedServer } from './guard.ts'
@@ -15,9 +16,11 @@ interface Attempt {
   timeoutMs?: number
 }
 
+const START_LIMIT_MS = 60_000
+
 /** Starts a server and waits until it answers; an error carries the last lines of its log. */
 export async function startServer(attempt: Attempt): Promise<{ server: GuardedServer; port: number }> {
-  const { name, logFile, timeoutMs = 60_000 } = attempt
+  const { name, logFile, timeoutMs = START_LIMIT_MS } = attempt
   for (let attempts = 1; ; attempts++) {
     const port = attempt.port ?? (await freePort())
     const server = await attempt.start(port)
@@ -31,12 +34,31 @@ export async function startServer(attempt: Attempt): Promise<{ server: GuardedSe
       await delay(20)
     }
     const log = await readFile(logFile, 'utf8').catch(() => '')
-    if (ended.value && attempt.port === undefined && attempts < 5 && /address already in use/i.test(log))
-      continue
+    const isTaken = ended.value && /address already in use/i.test(log)
+    if (isTaken && attempt.port === undefined && attempts < 5) continue
     await server.stop()
-    const outcome = ended.value ? 'ended instead of starting' : `did not answer within ${timeoutMs / 1000} s`
-    throw localStackError('SERVER_START_FAILED', `${name} ${outcome} (port ${port}):\n${lastLines(log)}`)
+    if (isTaken) throw portTaken(name, port)
+    throw startFailed(attempt, port, ended.value, log)
   }
+}
+
+function startFailed(
+  { name, timeoutMs = START_LIMIT_MS }: Attempt,
+  port: number,
+  hasEnded: boolean,
+  log: string,
+): Error {
+  const outcome = hasEnded ? 'ended instead of starting' : `did not answer within ${timeoutMs / 1000} s`
+  return localStackError('SERVER_START_FAILED', `${name} ${outcome} (port ${port}):\n${lastLines(log)}`)
+}
+
+function portTaken(name: string, port: number): Error {
+  const remedy = `Choose another port, or none: ${name} then listens on a free one`
+  const holder = holderOfPort(port) ?? 'another process'
+  return localStackError(
+    'PORT_TAKEN',
+    `Port ${port}, which ${name} should listen on, is taken: ${holder} listens there.\n${remedy}`,
+  )
 }
 
 const lastLines = (log: string): string => log.trimEnd().split('\n').slice(-12).join('\n')
