@@ -44,9 +44,9 @@ t.test('a line has its time, level, message and details, and not what each line 
 t.test('an error has its stack, a warning the message and code alone', async (t) => {
   const { write, take } = open()
   write({ level: 'error', msg: 'request failed', err: UNAVAILABLE })
-  t.match(take(), /ERROR request failed connect ECONNREFUSED \(ECONNREFUSED\)\n {4}at x\.ts:1:1\n$/)
+  t.match(take(), /ERROR request failed: connect ECONNREFUSED \(ECONNREFUSED\)\n {4}at x\.ts:1:1\n$/)
   write({ level: 'warn', msg: 'not delivered', err: UNAVAILABLE })
-  t.match(take(), /WARN {2}not delivered connect ECONNREFUSED \(ECONNREFUSED\)\n$/)
+  t.match(take(), /WARN {2}not delivered: connect ECONNREFUSED \(ECONNREFUSED\)\n$/)
 })
 
 t.test(
@@ -54,17 +54,26 @@ t.test(
   async (t) => {
     const { log, write, take } = open()
     for (let attempt = 1; attempt <= 5; attempt++) {
-      write({ level: 'warn', msg: 'unavailable', attempt, requestId: `r${attempt}`, err: UNAVAILABLE })
+      write({
+        level: 'warn',
+        msg: 'unavailable',
+        attempt,
+        requestId: `r${attempt}`,
+        err: { ...UNAVAILABLE, message: `worker ${attempt}` },
+      })
       write({ level: 'warn', msg: 'unavailable', pool: 'replica' })
       write({ level: 'error', msg: 'lost', err: UNAVAILABLE })
       write({ level: 'error', msg: 'failed', requestId: `r${attempt}` })
     }
     const lines = take().split('\n')
     t.equal(lines.filter((line) => line.includes('unavailable')).length, 2)
-    t.equal(lines.filter((line) => line.includes(' lost ')).length, 1)
+    t.equal(lines.filter((line) => line.includes(' lost: ')).length, 1)
     t.equal(lines.filter((line) => line.includes('failed')).length, 5)
     log.report()
-    t.match(take(), /^4 × in 60 s: .*unavailable.*\n4 × in 60 s: .*pool=replica\n4 × in 60 s: .* lost /)
+    t.match(
+      take(),
+      /^4 × in 60 s: .*unavailable.*\n4 × in 60 s: .*pool=replica\n4 × in 60 s: .* lost: connect ECONNREFUSED \(ECONNREFUSED\)\n$/,
+    )
     log.report()
     write({ level: 'warn', msg: 'unavailable', pool: 'replica' })
     t.match(take(), /^\d.*WARN.*pool=replica\n$/, 'printed again after an interval without it')

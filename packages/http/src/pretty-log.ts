@@ -85,7 +85,7 @@ export class PrettyLog {
     const key = keyOf(entry)
     const known = this.#warnings.get(key)
     if (known !== undefined) known.repeated++
-    else this.#warnings.set(key, { line: this.#format(entry), repeated: 0 })
+    else this.#warnings.set(key, { line: this.#format(entry).split('\n', 1)[0] ?? '', repeated: 0 })
     this.#timer ??= setInterval(() => this.report(), this.#options.foldMs ?? FOLD_MS).unref()
     return known === undefined
   }
@@ -99,8 +99,8 @@ export class PrettyLog {
     ]
     const details = detailsOf(entry).map(([name, value]) => `${name}=${textOf(value)}`)
     if (details.length > 0) parts.push(this.#style('gray', details.join(' ')))
-    if (err !== undefined) parts.push(this.#formatError(err, level))
-    return parts.join(' ')
+    const line = parts.join(' ')
+    return err === undefined ? line : `${line}: ${this.#formatError(err, level)}`
   }
 
   #formatError({ message = '', code, stack = '' }: LoggedError, level: string): string {
@@ -145,7 +145,9 @@ function keyOf(entry: Entry): string {
   const texts = detailsOf(entry).filter(
     ([name, value]) => typeof value === 'string' && !NOT_COMPARED.has(name),
   )
-  return JSON.stringify([entry.msg, entry.err?.code, entry.err?.message, texts])
+  // The message of a warning may name a worker or an address; errors with one code may have different causes.
+  const { code, message } = entry.err ?? {}
+  return JSON.stringify([entry.msg, code, entry.level === 'warn' && code !== undefined ? '' : message, texts])
 }
 
 function textOf(value: unknown): string {

@@ -262,7 +262,9 @@ function createBoss(options: JobsOptions, { db }: Connection): PgBoss {
 
 function logEvents(boss: PgBoss, logger: JobsLogger | undefined): void {
   boss.on('error', (error) => {
-    if (isUnavailable(error)) logger?.warn({ err: error }, 'the job queue cannot use its database now')
+    // pg-boss passes a copy of the properties, which is no Error.
+    if (isUnavailable(Object.assign(new Error(error.message), error)))
+      logger?.warn({ err: error }, 'the job queue cannot use its database now')
     else logger?.error({ err: error }, 'the job queue reported an error')
   })
   boss.on('warning', (warning) => logger?.warn({ warning }, 'the job queue reported a warning'))
