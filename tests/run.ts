@@ -80,8 +80,7 @@ async function main(args: readonly string[]): Promise<number> {
   return withTestServers((env, renewTemplate) => {
     const run = (chosen: readonly string[]) =>
       runTap(chosen, {
-        // Tests often wait: with one job for each core a third of the processor stays idle.
-        jobs: Math.min(4, availableParallelism() + 1),
+        jobs: Math.min(4, availableParallelism()),
         timeoutSeconds: FILE_TIMEOUT_SECONDS,
         options,
         env,

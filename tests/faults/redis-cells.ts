@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { startTlsRedis, testCertificate } from '@reference/local-stack'
 import { KINDS } from '@reference/tools/recorded-faults'
-import type { Cell, Expected } from './cell.ts'
+import { type Cell, type Expected, restart } from './cell.ts'
 import { answers, movedName, path, withoutName, wrongBytes } from './network.ts'
 import type { FaultStack } from './stack.ts'
 import { HOSTS } from './stack.ts'
@@ -50,6 +51,28 @@ async function takeAllPlaces(stack: FaultStack) {
   }
 }
 
+/** The API starts with another Redis, whose certificate it verifies, and which expires. */
+function expiredCertificate(): Cell {
+  const ends: (() => unknown)[] = []
+  return {
+    ...cell('the TLS certificate has expired', 4_000, async ({ api }) => {
+      const redis = await startTlsRedis({ teardown: (end) => ends.push(end) })
+      await api.kill()
+      await api.start({
+        environment: { REDIS_URL: redis.url, REDIS_CA_FILE: testCertificate('authority.crt') },
+      })
+      await redis.present('expired')
+      return () => redis.present('server')
+    }),
+    // Its callers see the start.
+    expected: { unaffected: KINDS.filter((kind) => kind !== 'aggregate'), stops: true },
+    async restore({ api }) {
+      await restart(api)
+      for (const end of ends.reverse()) await end()
+    },
+  }
+}
+
 export const redisCells: readonly Cell[] = [
   cell('latency of 200 ms', 3_000, path('redis', { kind: 'latency', ms: 200 })),
   cell('jitter of up to 100 ms', 3_000, path('redis', { kind: 'latency', ms: 1, jitterMs: 100 })),
@@ -64,6 +87,7 @@ export const redisCells: readonly Cell[] = [
   cell('another protocol', 3_000, answers('redis', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))),
   cell('the name is gone', 3_000, withoutName('redis', 'cache.fault.test', HOSTS)),
   cell('the name moves to another address', 3_000, movedName('redis', 'cache.fault.test', HOSTS)),
+  expiredCertificate(),
   cell('refused writes (NOREPLICAS)', 3_000, setting('min-replicas-to-write', '5', '0')),
   cell('maxclients reached', 3_000, takeAllPlaces),
   cell('stands still (SIGSTOP)', 3_000, async ({ redisServer }) => {
