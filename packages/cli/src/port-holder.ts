@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { commandOf } from './process-id.ts'
 
 /** The state of a listening socket in /proc/net/tcp. */
 const LISTEN = '0A'
@@ -15,9 +14,9 @@ export function holderOfPort(port: number): string | undefined {
   const pid =
     sockets.size === 0 ? undefined : list('/proc').find((name) => /^\d+$/.test(name) && holds(name, sockets))
   if (pid === undefined) return undefined
-  const command = commandOf(Number(pid))
-  // Not more of it: further arguments may hold a secret.
-  return command ? `process ${pid} (${command.split(' ', 2).join(' ')})` : `process ${pid}`
+  // Not more of its command: further arguments may hold a secret.
+  const command = read(`/proc/${pid}/cmdline`).split('\0', 2).join(' ').trim()
+  return command ? `process ${pid} (${command})` : `process ${pid}`
 }
 
 function inodesOf(protocol: 'tcp' | 'tcp6', port: number): string[] {
