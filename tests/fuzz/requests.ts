@@ -38,8 +38,12 @@ export function requestOf(
   return fc.oneof(...known, { weight: 4, arbitrary: strayRequest(tokens) })
 }
 
+/** One of several, which shrinks to the first: the usual one. */
+const usually = <T>(...parts: { weight: number; arbitrary: fc.Arbitrary<T> }[]): fc.Arbitrary<T> =>
+  fc.oneof({ withCrossShrink: true }, ...parts)
+
 function operationRequest(operation: Operation, tokens: Tokens): fc.Arbitrary<FuzzRequest> {
-  const method = fc.oneof(
+  const method = usually(
     { weight: 20, arbitrary: fc.constant(operation.method) },
     { weight: 1, arbitrary: fc.constant(operation.method === 'GET' ? 'HEAD' : operation.method) },
     { weight: 1, arbitrary: fc.constantFrom('HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY') },
@@ -102,7 +106,7 @@ function parameterText({ name, schema, in: place }: Parameter): fc.Arbitrary<str
   // Values that come again: they find what an earlier request has created.
   const few = place === 'path' ? fc.sample(valid, { numRuns: 4, seed: 1 }) : []
   const learned = name === 'after' ? NEXT_PAGE : NEWEST
-  return fc.oneof(
+  return usually(
     { weight: 20, arbitrary: valid },
     ...few.map((value) => ({ weight: 2, arbitrary: fc.constant(value) })),
     { weight: name === 'id' || name === 'after' ? 4 : 0, arbitrary: fc.constant(learned) },
@@ -183,7 +187,7 @@ function pathOf({ path, parameters }: Operation): fc.Arbitrary<string> {
     let next = 0
     return path.replaceAll(/\{[^}]+\}/g, () => values[next++] ?? '')
   })
-  return fc.oneof(
+  return usually(
     { weight: 30, arbitrary: filled },
     {
       weight: 1,
@@ -226,7 +230,7 @@ function queryOf({ parameters }: Operation): fc.Arbitrary<string> {
       '%6cimit=2',
     ],
   )
-  const extras = fc.oneof(
+  const extras = usually(
     { weight: 12, arbitrary: fc.constant<string[]>([]) },
     { weight: 1, arbitrary: fc.array(extra, { minLength: 1, maxLength: 2 }) },
   )
@@ -295,13 +299,13 @@ const EXTRA_HEADERS: readonly (readonly Header[])[] = [
 ]
 
 function headersOf(operation: Operation | undefined, { valid, others }: Tokens): fc.Arbitrary<Header[]> {
-  const authorization = fc.oneof(
+  const authorization = usually(
     { weight: 60, arbitrary: fc.constant<Header[]>([['authorization', `Bearer ${valid}`]]) },
     ...others.map((value) => ({ weight: 1, arbitrary: fc.constant<Header[]>([['authorization', value]]) })),
     { weight: 4, arbitrary: fc.constant<Header[]>([]) },
   )
   const host = fc.constant<Header>(['host', 'test'])
-  const extras = fc.oneof(
+  const extras = usually(
     { weight: 3, arbitrary: fc.constant<Header[]>([]) },
     {
       weight: 2,
@@ -357,7 +361,7 @@ const MEDIA_TYPES: readonly string[] = [
 
 function contentOf({ body, method }: Operation): fc.Arbitrary<BodyContent> {
   const chunked = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 5 })
-  const framing = fc.oneof(
+  const framing = usually<BodyContent['framing']>(
     { weight: 5, arbitrary: fc.constant('length' as const) },
     { weight: 1, arbitrary: chunked },
   )
@@ -370,7 +374,7 @@ function contentOf({ body, method }: Operation): fc.Arbitrary<BodyContent> {
         body: text,
         framing,
       }))
-    return fc.oneof(
+    return usually(
       {
         weight: 15,
         arbitrary: fc.constant(method === 'DELETE' ? { ...NO_BODY, framing: 'length' } : NO_BODY),
@@ -378,19 +382,19 @@ function contentOf({ body, method }: Operation): fc.Arbitrary<BodyContent> {
       { weight: 1, arbitrary: some },
     )
   }
-  const type = fc.oneof(
+  const type = usually(
     { weight: 20, arbitrary: fc.constant<string | undefined>('application/json') },
     { weight: 2, arbitrary: fc.constantFrom(...MEDIA_TYPES) },
     { weight: 1, arbitrary: fc.constant(undefined) },
   )
-  const coding = fc.oneof(
+  const coding = usually(
     { weight: 30, arbitrary: fc.constant(undefined) },
     {
       weight: 1,
       arbitrary: fc.constantFrom('identity', 'gzip', 'br', 'deflate', 'x', '', 'gzip, gzip', 'IDENTITY'),
     },
   )
-  const text = fc.oneof(
+  const text = usually(
     { weight: 60, arbitrary: bodyText(body) },
     { weight: 1, arbitrary: fc.constant(`{"name":"${'x'.repeat(70_000)}"}`) },
   )

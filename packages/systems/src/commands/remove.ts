@@ -26,6 +26,7 @@ const EDITS: readonly { readonly files: string; readonly edits: readonly Edit[] 
     edits: [
       [/^import .*'@reference\/systems'\n/gm, ''],
       [/await withVaultSecretsOrExit\(\)/g, 'process.env'],
+      [/await withVaultSecretsOrExit\((\w+\(\))\)/g, '$1'],
       [/\n.*createSystems\(systemSettings\(.*\)\)/g, ''],
       [/,\s*\.\.\.systems\.dependencies/g, ''],
       [/, systems\.close\(\)/g, ''],
