@@ -73,7 +73,8 @@ t.test('a missing file for --compare is reported before the measurement', async 
 
 t.test(
   'a run with one switch off on real servers has proofs, valid results and a report',
-  { timeout: 400_000 },
+  // .ci/run has the benchmark itself.
+  { timeout: 400_000, skip: process.env.SLOW_TESTS === 'on' ? false : 'takes a minute: SLOW_TESTS=on' },
   async (t) => {
     const out = join(t.testdir({}), 'run.json')
     const args = [

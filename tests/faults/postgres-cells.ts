@@ -158,7 +158,7 @@ export const postgresCells: readonly Cell[] = [
   { ...cell('black hole', 8_000, path('postgres', { kind: 'black hole' })), isShort: true },
   cell('half-open', 15_000, path('postgres', { kind: 'half-open' }), silent),
   cell('requests arrive, answers do not', 8_000, path('postgres', { kind: 'deaf' })),
-  { ...cell('reset', 3_000, path('postgres', { kind: 'reset' })), isShort: true },
+  cell('reset', 3_000, path('postgres', { kind: 'reset' })),
   cell('closed at once, also new connections', 3_000, path('postgres', { kind: 'slam' })),
   cell('refused', 3_000, path('postgres', { kind: 'refused' })),
   cell('one byte a second', 15_000, path('postgres', { kind: 'trickle', bytesPerSecond: 1 }), silent),

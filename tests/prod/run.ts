@@ -18,7 +18,7 @@ const FILES = [
   { name: 'replicas' },
   { name: 'slot', long: true },
   { name: 'stores', long: true },
-  { name: 'releases' },
+  { name: 'releases', long: true },
   { name: 'commands', long: true },
   { name: 'synchronous', long: true },
   { name: 'throughput', long: true },
@@ -30,8 +30,8 @@ const FILES = [
 const HELP = `pnpm test:prod [part of a file's name …] [--long]
 
 Start a production of its own from docker-compose.prod.yml on a free port of 127.0.0.1, inject faults under load, and
-remove it. Needs a Docker engine with compose. Without a name it runs the files of CI, in about seven minutes on two
-cores; with --long also faults of the data stores, interrupted deploys and the throughput. The last line is
+remove it. Needs a Docker engine with compose. Without a name it runs the files of CI, in about four minutes on two
+cores; with --long also releases, faults of the data stores, interrupted deploys and the throughput. The last line is
 "N passed, N failed".
 `
 
