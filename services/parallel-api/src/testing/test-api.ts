@@ -44,9 +44,10 @@ export async function startApi(
   })
   const sql = postgres(database.superuserUrl, { max: 5, onnotice: () => {} })
   t.teardown(async () => {
+    // First, and at once: a test that has failed may hold a lock that the calls in flight wait for.
+    await sql.end({ timeout: 1 })
     await app.close()
     await close()
-    await sql.end()
   })
   const origin = await app.listen({ host: '127.0.0.1', port: 0 })
   const sessions = (condition: postgres.PendingQuery<postgres.Row[]>) => sql<{ query: string }[]>`
