@@ -9,14 +9,15 @@ export const responseSchemas: Scenario = {
   name: 'response-schemas',
   title: 'Serialising by schema',
   about:
-    'GET /users?limit=100: each reply is serialised from rows, by the compiled schema or by JSON.stringify.',
+    'GET /aggregate?limit=20 on parallel-api: each reply is serialised from objects, by the compiled schema or by JSON.stringify.',
   guide: 'API Performance › FastAPI Optimization',
   links: LINKS.responseSchemas,
-  service: 'reference-api',
+  service: 'parallel-api',
   inDefaultRun: false,
   primary: 'throughput',
-  connections: 16,
-  requests: () => [{ path: '/users?limit=100' }],
+  connections: 8,
+  requests: () => [{ path: '/aggregate?limit=20' }],
+  upstream: true,
   tuned: tuned([answers(200), startedWith('RESPONSE_SCHEMAS', undefined)], { environment: NOT_SHARED }),
   variants: [
     withSettings({ RESPONSE_SCHEMAS: 'off' }, 'response schemas', [answers(200)], {

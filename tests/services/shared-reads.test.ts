@@ -69,7 +69,7 @@ const ROUTES: readonly Route[] = [
     path: '/all?limit=20',
     writes: ['user', 'order', 'product'],
     version: inAll,
-    statement: 'orders_json',
+    statement: 'orders_page',
     countedBy: 'parallel',
   },
   {
@@ -77,7 +77,7 @@ const ROUTES: readonly Route[] = [
     path: '/all?limit=20&partial=true',
     writes: ['product', 'order', 'user'],
     version: inAll,
-    statement: 'orders_json',
+    statement: 'orders_page',
     countedBy: 'parallel',
   },
   {

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { REPOSITORY_ROOT } from '@reference/cli'
-import { ordersJson } from '@reference/shop/orders/queries'
-import { productsJson } from '@reference/shop/products/queries'
-import { userById, usersJson } from '@reference/shop/users/queries'
+import { NEWEST_ORDER, ordersPages } from '@reference/shop/orders/queries'
+import { productsPage } from '@reference/shop/products/queries'
+import { userById, usersPage } from '@reference/shop/users/queries'
 import { recordReplies } from '../../floor/recorded-replies.ts'
 import { ALL_LISTS, hotUsers, orderPages } from '../../scenarios/requests.ts'
 import { UNCACHED } from '../../scenarios/uncached.ts'
@@ -176,12 +176,16 @@ function redisRow(bench: Bench): GroupPlan['rows'][number] {
 }
 
 function allRows(bench: Bench): GroupPlan['rows'] {
-  const limit = { limit: 100 }
+  const lists = [
+    { statement: usersPage, params: { after: 0, limit: 100 } },
+    { statement: ordersPages.all, params: { ...NEWEST_ORDER, limit: 100 } },
+    { statement: productsPage, params: { after: 0, limit: 100 } },
+  ]
   const pgbench = pgbenchSide(bench, {
     connections: SESSIONS,
-    statements: [usersJson, ordersJson, productsJson].map((statement) => {
+    statements: lists.map(({ statement, params }) => {
       const { text, bind } = statement.compiled()
-      return { text, values: bind(limit) }
+      return { text, values: bind(params) }
     }),
   })
   const common = { connections: CONNECTIONS, requests: ALL_LISTS, sameBytes: true }

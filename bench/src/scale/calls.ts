@@ -78,7 +78,7 @@ export const CALL_GROUPS: readonly CallGroup[] = [
       {
         name: '3 lists of 100 rows (/all)',
         requests: () => ALL_LISTS,
-        statements: ['users_json', 'orders_json', 'products_json'],
+        statements: ['users_page', 'orders_page', 'products_page'],
       },
     ],
   },

@@ -79,3 +79,18 @@ t.test('an array that was written stays as it is when the next one is written', 
   encoder.encode(joined(7, 8, 9))
   t.equal(String(first), '[{"id":1},{"id":2},{"id":3}]')
 })
+
+t.test('a page is its rows, the last of them, and whether more follow', async (t) => {
+  const encoder = new JsonEncoder({ id: 'json', name: 'text' })
+  const rows = ['é', '', '"'].map((name, index) => ({ id: index + 1, name }))
+  const input = joined(...rows.flatMap(({ id, name }) => [id, ...textOf(name)]))
+  for (const limit of [1, 2, 3, 4]) {
+    const items = rows.slice(0, limit)
+    const { items: json, lastRow, hasMore } = encoder.encodePage(input, limit)
+    t.equal(String(json), JSON.stringify(items))
+    t.equal(lastRow, JSON.stringify(items.at(-1)))
+    t.equal(hasMore, limit < rows.length)
+  }
+  const { items, lastRow, hasMore } = encoder.encodePage(joined(), 2)
+  t.same({ items: String(items), lastRow, hasMore }, { items: '[]', lastRow: undefined, hasMore: false })
+})

@@ -13,6 +13,16 @@ export type MemberKind = 'json' | 'word' | 'text' | 'timestamp'
 /** Follows every value but the last one. No value contains it but `text`, whose end its length determines. */
 export const SEPARATOR = 0x1f
 
+/** A page as JSON. */
+export interface EncodedPage {
+  /** A JSON array of the rows. */
+  readonly items: Buffer
+  /** The JSON of the last row of the page. */
+  readonly lastRow: string | undefined
+  /** Whether there were more rows than the page has. */
+  readonly hasMore: boolean
+}
+
 interface Member {
   readonly kind: MemberKind
   /** What the JSON contains between the previous value and this one. */
@@ -48,25 +58,58 @@ export class JsonEncoder {
     this.#rowBytes = template + this.#end.bytes + WORD_BYTES + 2
   }
 
-  /** @param rows the values of all rows, each followed by the separator except the last; empty without rows */
+  /**
+   * Encodes rows.
+   *
+   * @param rows the values of all rows, each followed by the separator except the last; empty without rows
+   */
   encode(rows: Uint8Array): Buffer {
+    this.#writeRows(rows, Number.POSITIVE_INFINITY)
+    return this.#result()
+  }
+
+  /**
+   * Encodes the rows of a page.
+   *
+   * @param rows as {@link encode} takes them
+   * @param limit the number of rows of the page, at least 1; a row behind them is not encoded
+   */
+  encodePage(rows: Uint8Array, limit: number): EncodedPage {
+    const lastAt = this.#writeRows(rows, limit)
+    const lastRow =
+      lastAt === 0 ? undefined : Buffer.from(this.#output.subarray(lastAt, this.#to - 1)).toString()
+    return { items: this.#result(), lastRow, hasMore: this.#from < rows.length }
+  }
+
+  /** @returns where the last row starts in the output, or 0 without rows */
+  #writeRows(rows: Uint8Array, limit: number): number {
     this.#input = rows
     this.#from = 0
     this.#to = 0
     this.#reserve(0)
     this.#put(OPEN)
-    while (this.#from < rows.length) {
-      if (this.#from > 0) this.#put(COMMA)
-      this.#reserve(0)
-      for (const { kind, before } of this.#members) {
-        this.#writeWords(before)
-        if (kind === 'text') this.#escapeText()
-        else if (kind === 'timestamp') this.#copyTimestamp()
-        else this.#copyValue()
-      }
-      this.#writeWords(this.#end)
+    let lastAt = 0
+    for (let count = 0; count < limit && this.#from < rows.length; count++) {
+      if (count > 0) this.#put(COMMA)
+      lastAt = this.#to
+      this.#writeRow()
     }
     this.#put(CLOSE)
+    return lastAt
+  }
+
+  #writeRow(): void {
+    this.#reserve(0)
+    for (const { kind, before } of this.#members) {
+      this.#writeWords(before)
+      if (kind === 'text') this.#escapeText()
+      else if (kind === 'timestamp') this.#copyTimestamp()
+      else this.#copyValue()
+    }
+    this.#writeWords(this.#end)
+  }
+
+  #result(): Buffer {
     return Buffer.from(this.#output.subarray(0, this.#to))
   }
 

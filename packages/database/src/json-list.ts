@@ -1,18 +1,27 @@
-import { type AnyColumn, is, type SQL, sql } from 'drizzle-orm'
+import { type AnyColumn, is, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { PgColumn } from 'drizzle-orm/pg-core'
-import { JsonEncoder, type MemberKind, SEPARATOR } from './json-encoder.ts'
+import { type EncodedPage, JsonEncoder, type MemberKind, SEPARATOR } from './json-encoder.ts'
 import { limited } from './limited.ts'
 import { type Statement, type StatementOptions, statement } from './statement.ts'
 
 /** A statement that reads rows as one value. Read it with `Pool.bytes`, and write its JSON with `encode`. */
-export interface JsonList extends Statement<{ limit: number }, { rows: string }> {
+export interface JsonList<Params extends ListParams = ListParams>
+  extends Statement<Params, { rows: string }> {
   /** A JSON array, byte for byte what `JSON.stringify` makes of the same rows. No rows: `[]`. */
   encode(rows: Uint8Array): Buffer
+  /** The first `limit` rows as {@link encode} writes them, what the last of them is, and whether more rows follow. */
+  encodePage(rows: Uint8Array, limit: number): EncodedPage
 }
 
-interface JsonListOptions extends StatementOptions<{ limit: number }> {
-  /** A select of whole rows, in order. */
-  readonly rows: () => SQL
+/** The parameters of every list. */
+export interface ListParams {
+  /** The number of rows that are read. */
+  readonly limit: number
+}
+
+interface JsonListOptions<Params extends ListParams> extends StatementOptions<Params> {
+  /** A select of whole rows, in order; its parameters are placeholders. */
+  readonly rows: () => SQLWrapper
   /** The names of the JSON object, with their columns. An SQL expression must result in JSON text, and never in null. */
   readonly members: Readonly<Record<string, AnyColumn | SQL | PlainText>>
 }
@@ -23,12 +32,16 @@ interface JsonListOptions extends StatementOptions<{ limit: number }> {
  *
  * When Postgres wrote the JSON, three lists of 100 rows took 1.9 times as much of its CPU: `to_char` was 0.3 of the orders, and
  * the names of the members in a `format` 0.14. Rows as messages take 0.84 of the CPU of Postgres, and 1.9 times that of Node.
+ * Pages of 50 users: 1.36 times the requests a second (1.21–1.43, one boot, slices in turns) of rows as messages.
  */
-export function jsonList(name: string, { rows, members, ...options }: JsonListOptions): JsonList {
+export function jsonList<Params extends ListParams>(
+  name: string,
+  { rows, members, ...options }: JsonListOptions<Params>,
+): JsonList<Params> {
   const parts = Object.entries(members).map(([member, value]) => ({ member, ...partOf(value) }))
   const encoder = new JsonEncoder(Object.fromEntries(parts.map(({ member, kind }) => [member, kind])))
   const separator = sql.raw(`E'\\x${SEPARATOR.toString(16)}'`)
-  const list = statement<{ limit: number }, { rows: string }>(
+  const list = statement<Params, { rows: string }>(
     name,
     () => {
       const values = sql.join(
@@ -40,7 +53,11 @@ export function jsonList(name: string, { rows, members, ...options }: JsonListOp
     },
     options,
   )
-  return { ...list, encode: (bytes) => encoder.encode(bytes) }
+  return {
+    ...list,
+    encode: (bytes) => encoder.encode(bytes),
+    encodePage: (bytes, limit) => encoder.encodePage(bytes, limit),
+  }
 }
 
 /** A column whose text needs no escapes in JSON, such as one of a few words that a check constraint names. */

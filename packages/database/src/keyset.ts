@@ -9,7 +9,8 @@ export interface KeysetColumn {
 export interface Keyset {
   /** The rows behind the cursor. Each sort column is a parameter with the name that `keyset` was given for it. */
   readonly behind: SQL
-  readonly order: SQL[]
+  /** The sort columns, for `order by`. */
+  readonly order: SQL
 }
 
 /**
@@ -26,7 +27,7 @@ export function keyset(columns: Readonly<Record<string, KeysetColumn>>, directio
   const comparison = direction === 'asc' ? sql`>` : sql`<`
   return {
     behind: sql`${tuple(sortColumns)} ${comparison} ${tuple(values)}`,
-    order: sortColumns.map(direction === 'asc' ? asc : desc),
+    order: sql.join(sortColumns.map(direction === 'asc' ? asc : desc), sql`, `),
   }
 }
 

@@ -33,7 +33,7 @@ export {
 } from './idempotency.ts'
 export type { Lifecycle } from './lifecycle.ts'
 export type { OverloadOptions } from './overload.ts'
-export { Cursor, Limit, type Page, PageQuery, page, readPage } from './page.ts'
+export { Cursor, Limit, type PageEncoder, PageQuery, page, readPage } from './page.ts'
 export { type Encoding, negotiate, precompress } from './precompressed.ts'
 export { described, Id, IdParams, ProblemSchema, problem } from './schemas.ts'
 export { createServer, type ServerOptions } from './server.ts'

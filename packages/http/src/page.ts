@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { KeysetCursor } from './cursor.ts'
 
 /** The `limit` of lists: the number of rows of a page. */
 export const Limit = Type.Optional(
@@ -20,25 +21,32 @@ export const page = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>
     next: Type.Union([Type.String(), Type.Null()], { description: '`after` of the next page' }),
   })
 
-/** One page of a keyset list, and the cursor of the next one. */
-export interface Page<Row> {
-  readonly items: Row[]
-  /** Null on the last page. */
-  readonly next: string | null
+/** Writes rows, in the form in which they were read, as JSON: `JsonList` of `@reference/database`. */
+export interface PageEncoder {
+  encodePage(
+    rows: Uint8Array,
+    limit: number,
+  ): { readonly items: Buffer; readonly lastRow: string | undefined; readonly hasMore: boolean }
 }
 
 /**
- * Reads one page. One row more than asked is read, which shows without counting whether there is a next page.
+ * Reads one page of a keyset list as its JSON. One row more than asked is read, which shows without counting whether there is a
+ * next page. No row becomes an object, except the last one for its cursor.
  *
- * @param read resolves with at most `limit` rows
+ * @param limit the number of rows of the page
+ * @param read resolves with at most as many rows as it is asked for, in the form that the encoder takes
+ * @param cursor writes the position of the last row
+ * @returns the reply `{ items, next }`
  */
-export async function readPage<Row>(
+export async function readPage<Position>(
   limit: number,
-  read: (limit: number) => Promise<Row[]>,
-  cursorOf: (row: Row) => string,
-): Promise<Page<Row>> {
-  const rows = await read(limit + 1)
-  const items = rows.slice(0, limit)
-  const last = items.at(-1)
-  return { items, next: rows.length > limit && last !== undefined ? cursorOf(last) : null }
+  read: (rows: number) => Promise<Uint8Array>,
+  encoder: PageEncoder,
+  cursor: Pick<KeysetCursor<Position>, 'encode'>,
+): Promise<Buffer> {
+  const { items, lastRow, hasMore } = encoder.encodePage(await read(limit + 1), limit)
+  const next = hasMore && lastRow !== undefined ? cursor.encode(JSON.parse(lastRow) as Position) : null
+  return Buffer.concat([ITEMS, items, Buffer.from(`,"next":${JSON.stringify(next)}}`)])
 }
+
+const ITEMS = Buffer.from('{"items":')

@@ -65,7 +65,7 @@ export function createOrderPages({
     }),
     load: async (key: string, { signal }) => {
       const { encoding, ...query } = JSON.parse(key) as PageKey
-      return compress(encoding, Buffer.from(JSON.stringify(await read(query, signal))))
+      return compress(encoding, await read(query, signal))
     },
   })
 
@@ -74,8 +74,9 @@ export function createOrderPages({
     const statement = ordersPage({ userId, status })
     return readPage(
       limit,
-      (rows) => database.replica.run(statement, { userId, status, limit: rows, ...from }, { signal }),
-      ORDER_CURSOR.encode,
+      (rows) => database.replica.bytes(statement, { userId, status, limit: rows, ...from }, { signal }),
+      statement,
+      ORDER_CURSOR,
     )
   }
 

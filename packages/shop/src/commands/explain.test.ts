@@ -40,7 +40,7 @@ t.test(
     t.equal(next?.id, 1001, 'no id was used up')
 
     const one = await run(['orders_page_by_user', '--plan'], env)
-    t.match(one, { code: 0, stdout: /^orders_page_by_user\n {2}Limit .*\n[\s\S]*Buffers: shared hit/ })
+    t.match(one, { code: 0, stdout: /^orders_page_by_user\n {2}Aggregate .*\n[\s\S]*Buffers: shared hit/ })
 
     await sql`drop index orders_user_id_idx, orders_user_id_created_at_idx`
     const dropped = await run(['orders_page_by_user', 'user_by_id'], env)

@@ -1,6 +1,7 @@
 import type { Pool } from '@reference/database'
 import t from 'tap'
 import { open } from '../testing/open.ts'
+import { rowsOf } from '../testing/rows.ts'
 import type { Order } from './model.ts'
 import {
   insertOrder,
@@ -8,7 +9,7 @@ import {
   type OrderCursor,
   type OrderFilter,
   orderById,
-  ordersJson,
+  ordersByIds,
   ordersPage,
 } from './queries.ts'
 
@@ -39,7 +40,7 @@ async function idsOfPages(pool: Pool, filter: OrderFilter, limit: number) {
   const ids: number[] = []
   let cursor: OrderCursor | undefined = NEWEST_ORDER
   while (cursor !== undefined) {
-    const rows: Order[] = await pool.run(ordersPage(filter), { ...filter, ...cursor, limit })
+    const rows: Order[] = await rowsOf(pool, ordersPage(filter), { ...filter, ...cursor, limit })
     ids.push(...rows.map(({ id }) => id))
     const last: Order | undefined = rows.at(-1)
     cursor = rows.length < limit ? undefined : last
@@ -71,7 +72,13 @@ t.test('a list is byte for byte what JSON.stringify makes', async (t) => {
   const { primary } = (await open(t)).database
   await primary.sql`update orders set created_at = '2030-01-01 00:00:00.01Z' where id = 2`
   const limit = 50
-  const rows = await primary.run(ordersPage({}), { ...NEWEST_ORDER, limit })
-  t.equal(String(ordersJson.encode(await primary.bytes(ordersJson, { limit }))), JSON.stringify(rows))
-  t.equal(String(ordersJson.encode(await primary.bytes(ordersJson, { limit: 0 }))), '[]')
+  const page = ordersPage({})
+  const newest = await primary.sql<{
+    id: number
+  }>`select id from orders order by created_at desc, id desc limit ${limit}`
+  const ids = newest.map(({ id }) => id)
+  const rows = await primary.run(ordersByIds, { ids })
+  rows.sort((one, other) => ids.indexOf(one.id) - ids.indexOf(other.id))
+  t.equal(String(page.encode(await primary.bytes(page, { ...NEWEST_ORDER, limit }))), JSON.stringify(rows))
+  t.equal(String(page.encode(await primary.bytes(page, { createdAt: '0001-01-01', id: 1, limit }))), '[]')
 })

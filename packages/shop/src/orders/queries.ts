@@ -1,19 +1,18 @@
 import {
   isOneOf,
+  type JsonList,
   jsonList,
   keyset,
   LAST_TIMESTAMP,
-  limited,
   named,
   plainText,
-  type Statement,
   statement,
 } from '@reference/database'
 import { MAX_ID } from '@reference/http/schemas'
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { products } from '../products/table.ts'
 import type { Order, OrderStatus } from './model.ts'
-import { isRepresentable, isRepresentableInPage, orders } from './table.ts'
+import { isRepresentableInPage, orders } from './table.ts'
 
 export { orders as table } from './table.ts'
 
@@ -73,7 +72,7 @@ export interface OrdersPageParams extends OrderFilter, OrderCursor {
  * Newest first by (created_at, id). One statement per combination of filters, so that each has a plan on its own
  * index; a single statement with `userId is null or …` would have one generic plan that fits none.
  */
-export function ordersPage({ userId, status }: OrderFilter): Statement<OrdersPageParams, Order> {
+export function ordersPage({ userId, status }: OrderFilter): JsonList<OrdersPageParams> {
   if (userId !== undefined) return status === undefined ? ordersPages.byUser : ordersPages.byUserAndStatus
   return status === undefined ? ordersPages.all : ordersPages.byStatus
 }
@@ -103,40 +102,22 @@ export const ordersPages = {
   }),
 }
 
-function page(
-  name: string,
-  filters: readonly SQL[],
-  sample: OrdersPageParams,
-): Statement<OrdersPageParams, Order> {
-  return statement(
-    name,
-    (db) =>
-      limited(
-        db
-          .select(columns())
-          .from(orders)
-          .where(and(...filters, isRepresentableInPage(), newestFirst.behind))
-          .orderBy(...newestFirst.order),
-      ),
-    { sample },
-  )
+function page(name: string, filters: readonly SQL[], sample: OrdersPageParams): JsonList<OrdersPageParams> {
+  const where = () => and(...filters, isRepresentableInPage(), newestFirst.behind)
+  return jsonList(name, {
+    rows: () => sql`select * from ${orders} where ${where()} order by ${newestFirst.order}`,
+    members: {
+      id: orders.id,
+      userId: orders.userId,
+      productId: orders.productId,
+      quantity: orders.quantity,
+      totalCents: orders.totalCents,
+      status: plainText(orders.status),
+      createdAt: orders.createdAt,
+    },
+    sample,
+  })
 }
-
-/** Newest first, as the pages. */
-export const ordersJson = jsonList('orders_json', {
-  rows: () =>
-    sql`select * from ${orders} where ${isRepresentable()} order by ${sql.join(newestFirst.order, sql`, `)}`,
-  members: {
-    id: orders.id,
-    userId: orders.userId,
-    productId: orders.productId,
-    quantity: orders.quantity,
-    totalCents: orders.totalCents,
-    status: plainText(orders.status),
-    createdAt: orders.createdAt,
-  },
-  sample: { limit: 100 },
-})
 
 /**
  * The total is the product's price × quantity, read and written in one statement. Returns no row when there is no such product.

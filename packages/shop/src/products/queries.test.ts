@@ -1,6 +1,9 @@
+import { MAX_ID } from '@reference/http/schemas'
 import t from 'tap'
 import { open } from '../testing/open.ts'
-import { productsByIds, productsJson, productsPage } from './queries.ts'
+import { rowsOf } from '../testing/rows.ts'
+import type { Product } from './model.ts'
+import { productsByIds, productsPage } from './queries.ts'
 
 t.test('products are read by their ids', async (t) => {
   const { primary } = (await open(t)).database
@@ -12,7 +15,7 @@ t.test('pages of products end where the rows do', async (t) => {
   const { primary } = (await open(t)).database
   let count = 0
   for (let after: number | undefined = 0; after !== undefined; ) {
-    const rows: { id: number }[] = await primary.run(productsPage, { after, limit: 99 })
+    const rows: Product[] = await rowsOf(primary, productsPage, { after, limit: 99 })
     count += rows.length
     after = rows.at(-1)?.id
   }
@@ -24,7 +27,9 @@ t.test('a list is byte for byte what JSON.stringify makes', async (t) => {
   const awkward = '" \\ / \b\f\n\r\t \u0001\u001f\u007f é 🙂 \u2028 </script>'
   await primary.sql`update products set name = ${awkward}::text where id = 2`
   const limit = 50
-  const rows = await primary.run(productsPage, { after: 0, limit })
-  t.equal(String(productsJson.encode(await primary.bytes(productsJson, { limit }))), JSON.stringify(rows))
-  t.equal(String(productsJson.encode(await primary.bytes(productsJson, { limit: 0 }))), '[]')
+  const ids = Array.from({ length: limit }, (_, index) => index + 1)
+  const rows = (await primary.run(productsByIds, { ids })).sort((one, other) => one.id - other.id)
+  const bytes = await primary.bytes(productsPage, { after: 0, limit })
+  t.equal(String(productsPage.encode(bytes)), JSON.stringify(rows))
+  t.equal(String(productsPage.encode(await primary.bytes(productsPage, { after: MAX_ID, limit }))), '[]')
 })

@@ -1,4 +1,4 @@
-import { isOneOf, jsonList, keyset, limited, named, statement } from '@reference/database'
+import { isOneOf, jsonList, keyset, named, statement } from '@reference/database'
 import { and, eq, sql } from 'drizzle-orm'
 import type { Product } from './model.ts'
 import { isRepresentable, products } from './table.ts'
@@ -39,26 +39,14 @@ export const productsByIds = statement<{ ids: number[] }, Product>(
 const byId = keyset({ after: { column: products.id, type: 'int' } }, 'asc')
 
 /** Ascending from the first id behind `after`; 0 is the first page. */
-export const productsPage = statement<{ after: number; limit: number }, Product>(
-  'products_page',
-  (db) =>
-    limited(
-      db
-        .select(columns())
-        .from(products)
-        .where(and(byId.behind, isRepresentable()))
-        .orderBy(...byId.order),
-    ),
-  { sample: { after: 10, limit: 50 } },
-)
-
-export const productsJson = jsonList('products_json', {
-  rows: () => sql`select * from ${products} where ${isRepresentable()} order by ${products.id}`,
+export const productsPage = jsonList<{ after: number; limit: number }>('products_page', {
+  rows: () =>
+    sql`select * from ${products} where ${and(byId.behind, isRepresentable())} order by ${byId.order}`,
   members: {
     id: products.id,
     name: products.name,
     category: products.category,
     priceCents: products.priceCents,
   },
-  sample: { limit: 100 },
+  sample: { after: 10, limit: 50 },
 })

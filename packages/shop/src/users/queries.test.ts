@@ -1,7 +1,9 @@
 import { MAX_ID } from '@reference/http/schemas'
 import t from 'tap'
 import { open } from '../testing/open.ts'
-import { deleteUser, insertUser, updateUser, userById, usersByIds, usersJson, usersPage } from './queries.ts'
+import { rowsOf } from '../testing/rows.ts'
+import type { User } from './model.ts'
+import { deleteUser, insertUser, updateUser, userById, usersByIds, usersPage } from './queries.ts'
 
 t.test('a user has its JavaScript names, and its timestamp as toISOString writes it', async (t) => {
   const { primary } = (await open(t)).database
@@ -20,7 +22,7 @@ t.test('pages of users end where the rows do', async (t) => {
   const { primary } = (await open(t)).database
   let count = 0
   for (let after: number | undefined = 0; after !== undefined; ) {
-    const rows: { id: number }[] = await primary.run(usersPage, { after, limit: 99 })
+    const rows: User[] = await rowsOf(primary, usersPage, { after, limit: 99 })
     count += rows.length
     after = rows.at(-1)?.id
   }
@@ -44,7 +46,9 @@ t.test('a list is byte for byte what JSON.stringify makes', async (t) => {
   const awkward = '" \\ / \b\f\n\r\t \u0001\u001f\u007f é 🙂 \u2028 </script>'
   await primary.sql`update users set name = ${awkward}::text, created_at = '2024-02-29 23:59:59.987Z' where id = 2`
   const limit = 50
-  const rows = await primary.run(usersPage, { after: 0, limit })
-  t.equal(String(usersJson.encode(await primary.bytes(usersJson, { limit }))), JSON.stringify(rows))
-  t.equal(String(usersJson.encode(await primary.bytes(usersJson, { limit: 0 }))), '[]')
+  const ids = Array.from({ length: limit }, (_, index) => index + 1)
+  const rows = (await primary.run(usersByIds, { ids })).sort((one, other) => one.id - other.id)
+  const bytes = await primary.bytes(usersPage, { after: 0, limit })
+  t.equal(String(usersPage.encode(bytes)), JSON.stringify(rows))
+  t.equal(String(usersPage.encode(await primary.bytes(usersPage, { after: MAX_ID, limit }))), '[]')
 })

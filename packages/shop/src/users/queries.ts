@@ -1,4 +1,4 @@
-import { isOneOf, jsonList, keyset, limited, named, statement } from '@reference/database'
+import { isOneOf, jsonList, keyset, named, statement } from '@reference/database'
 import { MAX_ID } from '@reference/http/schemas'
 import { and, eq, sql } from 'drizzle-orm'
 import type { User } from './model.ts'
@@ -40,23 +40,10 @@ export const usersByIds = statement<{ ids: number[] }, User>(
 const byId = keyset({ after: { column: users.id, type: 'int' } }, 'asc')
 
 /** Ascending from the first id behind `after`; 0 is the first page. */
-export const usersPage = statement<{ after: number; limit: number }, User>(
-  'users_page',
-  (db) =>
-    limited(
-      db
-        .select(columns())
-        .from(users)
-        .where(and(byId.behind, isRepresentable()))
-        .orderBy(...byId.order),
-    ),
-  { sample: { after: 100, limit: 50 } },
-)
-
-export const usersJson = jsonList('users_json', {
-  rows: () => sql`select * from ${users} where ${isRepresentable()} order by ${users.id}`,
+export const usersPage = jsonList<{ after: number; limit: number }>('users_page', {
+  rows: () => sql`select * from ${users} where ${and(byId.behind, isRepresentable())} order by ${byId.order}`,
   members: { id: users.id, email: users.email, name: users.name, createdAt: users.createdAt },
-  sample: { limit: 100 },
+  sample: { after: 100, limit: 50 },
 })
 
 /** A taken email is a unique violation of `users_email_unique`. */

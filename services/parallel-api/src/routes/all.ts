@@ -1,12 +1,12 @@
 import { fetchAll, fetchPartial, type Part, PartFailedError } from '@reference/async'
-import type { Database, JsonList } from '@reference/database'
+import type { Database, JsonList, ListParams } from '@reference/database'
 import { type App, createSharedReplies, described, problem } from '@reference/http'
 import { Order } from '@reference/shop/orders/model'
-import { ordersJson } from '@reference/shop/orders/queries'
+import { NEWEST_ORDER, ordersPages } from '@reference/shop/orders/queries'
 import { Product } from '@reference/shop/products/model'
-import { productsJson } from '@reference/shop/products/queries'
+import { productsPage } from '@reference/shop/products/queries'
 import { User } from '@reference/shop/users/model'
-import { usersJson } from '@reference/shop/users/queries'
+import { usersPage } from '@reference/shop/users/queries'
 import { Type } from 'typebox'
 import { forClient } from '../for-client.ts'
 
@@ -56,15 +56,15 @@ export interface AllContext {
 export function allRoute(app: App, { database, config, deadlines }: AllContext): void {
   const send = createSharedReplies(config.sharedReads)
   const list =
-    (statement: JsonList, limit: number): Part<Buffer> =>
+    <Params extends ListParams>(statement: JsonList<Params>, params: Params): Part<Buffer> =>
     async (signal) =>
-      statement.encode(await database.cancellable.bytes(statement, { limit }, { signal }))
+      statement.encode(await database.cancellable.bytes(statement, params, { signal }))
 
   async function fetchLists(limit: number, partial: boolean, signal: AbortSignal): Promise<Buffer> {
     const lists = {
-      users: list(usersJson, limit),
-      orders: list(ordersJson, limit),
-      products: list(productsJson, limit),
+      users: list(usersPage, { after: 0, limit }),
+      orders: list(ordersPages.all, { ...NEWEST_ORDER, limit }),
+      products: list(productsPage, { after: 0, limit }),
     }
     // In sequence the whole call may take three times the deadline of a part.
     const options = { signal, parallel: config.parallelFetch, partTimeoutMs: deadlines.allMs }

@@ -53,8 +53,8 @@ export function productRoutes(app: App, { database, cached, config }: Context): 
     ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (signal: AbortSignal) => (rows: number) =>
-        database.replica.run(productsPage, { after: from, limit: rows }, { signal })
-      const readShared = (signal: AbortSignal) => readPage(limit, read(signal), ID_CURSOR.encode)
+        database.replica.bytes(productsPage, { after: from, limit: rows }, { signal })
+      const readShared = (signal: AbortSignal) => readPage(limit, read(signal), productsPage, ID_CURSOR)
       return sendPage(reply, `${limit} ${from}`, readShared, clientSignal(reply))
     },
   )

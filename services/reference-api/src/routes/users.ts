@@ -73,8 +73,8 @@ function addReads(app: App, { database, cached, config }: Context): void {
     ({ query: { limit = 50, after } }, reply) => {
       const from = after === undefined ? 0 : ID_CURSOR.decode(after).id
       const read = (signal: AbortSignal) => (rows: number) =>
-        database.replica.run(usersPage, { after: from, limit: rows }, { signal })
-      const readShared = (signal: AbortSignal) => readPage(limit, read(signal), ID_CURSOR.encode)
+        database.replica.bytes(usersPage, { after: from, limit: rows }, { signal })
+      const readShared = (signal: AbortSignal) => readPage(limit, read(signal), usersPage, ID_CURSOR)
       return sendPage(reply, `${limit} ${from}`, readShared, clientSignal(reply))
     },
   )
