@@ -12,7 +12,7 @@ export const report: Scenario = {
   guide: 'API Performance › Background Tasks',
   links: LINKS.workerThreads,
   service: 'parallel-api',
-  inDefaultRun: true,
+  inDefaultRun: false,
   primary: 'p99',
   connections: 1,
   requests: () => [{ path: '/report' }],

@@ -3,7 +3,7 @@ import type { Scenario } from './scenario.ts'
 
 const SHORT_DURATIONS: DuetDurations = {
   warmUpMs: 800,
-  warmUpLimitMs: 3000,
+  warmUpLimitMs: 1800,
   measureMs: 1400,
   limitMs: 8000,
   pacedMs: 400,
