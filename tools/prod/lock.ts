@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommandError } from '@reference/cli'
+import { CommandError, isRunning } from '@reference/cli'
 
 /** Parts of a production that only one command at a time may change. */
 export type Lock = 'replicas' | 'postgres'
@@ -33,7 +33,7 @@ function take(file: string, command: string): string {
       if (link(mine, file)) return file
       const holder = read(file)
       const [pid = '', other = ''] = holder?.trim().split(' ') ?? []
-      if (isAlive(Number(pid)))
+      if (isRunning(Number(pid)))
         throw new CommandError(
           `pnpm prod ${other} runs already (process ${pid}); try again when it has ended`,
         )
@@ -71,16 +71,5 @@ function read(file: string): string | undefined {
     return readFileSync(file, 'utf8')
   } catch {
     return undefined
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // A process of another user is alive as well.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -12,6 +12,18 @@ export function startOf(pid: number): string | undefined {
 export const commandOf = (pid: number): string | undefined =>
   fromProc(pid, 'cmdline')?.replaceAll('\0', ' ').trim() ?? ps(pid, 'args')
 
+/** Whether a process with this id runs, also one of another user. */
+export function isRunning(pid: number): boolean {
+  // 0 and negative numbers name groups of processes.
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 function fromProc(pid: number, file: string): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')

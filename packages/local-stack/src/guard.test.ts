@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { until } from '@reference/async'
+import { isRunning } from '@reference/cli'
 import postgres from 'postgres'
 import t from 'tap'
 import { startStack, throwAwaySettings } from './index.ts'
-import { isAlive } from './testing/is-alive.ts'
 import { openFolder } from './testing/open-folder.ts'
 import { startStackProcess } from './testing/start-stack-process.ts'
 
@@ -14,10 +14,10 @@ t.test('a stack ends with its parent and deletes its folders', async (t) => {
     t.test(`when the parent gets ${signal}`, async (t) => {
       const dir = await openFolder(t)
       const stack = await startStackProcess(dir)
-      t.ok(stack.pids.every(isAlive))
+      t.ok(stack.pids.every(isRunning))
       t.equal((await readdir(dir)).length, 2, 'a folder for each server')
       stack.process.kill(signal)
-      await until('the servers have ended', () => !stack.pids.some(isAlive))
+      await until('the servers have ended', () => !stack.pids.some(isRunning))
       await until('the folders are deleted', async () => (await readdir(dir)).length === 0)
     })
   }
@@ -27,7 +27,7 @@ t.test('a stack ends with its parent and deletes its folders', async (t) => {
     const stack = await startStackProcess(dir)
     for (const pid of stack.pids) process.kill(pid, 'SIGSTOP')
     stack.process.kill('SIGKILL')
-    await until('the servers have ended', () => !stack.pids.some(isAlive))
+    await until('the servers have ended', () => !stack.pids.some(isRunning))
     await until('the folders are deleted', async () => (await readdir(dir)).length === 0)
   })
 })
@@ -39,7 +39,7 @@ t.test('a server ends when its guard is killed', async (t) => {
   const redis = stack.pids.redis[0] ?? 0
   const guard = await parentOf(redis)
   process.kill(guard, 'SIGKILL')
-  await until('Redis has ended', () => !isAlive(redis))
+  await until('Redis has ended', () => !isRunning(redis))
 })
 
 t.test('two stacks run side by side', async (t) => {

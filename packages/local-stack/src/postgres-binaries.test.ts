@@ -3,9 +3,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { until } from '@reference/async'
+import { isRunning } from '@reference/cli'
 import postgres from 'postgres'
 import t from 'tap'
-import { isAlive } from './testing/is-alive.ts'
 import { openFolder } from './testing/open-folder.ts'
 import { startStackProcess } from './testing/start-stack-process.ts'
 
@@ -48,7 +48,7 @@ t.test('root starts a stack from a clone that only root may enter', { skip }, as
   t.same(await sql`SELECT 1 AS one`, [{ one: 1 }])
   await sql.end()
   stack.process.kill('SIGTERM')
-  await until('the servers have ended', () => !stack.pids.some(isAlive))
+  await until('the servers have ended', () => !stack.pids.some(isRunning))
 })
 
 t.test('binaries without their install script are named, with the command that runs it', async (t) => {

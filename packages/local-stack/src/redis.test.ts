@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { isRunning } from '@reference/cli'
 import t from 'tap'
 import { findRedisServer, redisCluster, startRedis, startStack, testRedis } from './index.ts'
 import { REDIS_CONFIG_FILE } from './redis.ts'
 import { findRedisCli } from './redis-binary.ts'
-import { isAlive } from './testing/is-alive.ts'
 import { openFolder } from './testing/open-folder.ts'
 
 async function ask(port: number, ...command: string[]): Promise<string> {
@@ -56,7 +56,7 @@ t.test('a test can kill, pause and restart its own server on the same port', asy
   redis.resume()
   t.equal(await ask(port, 'PING'), 'PONG')
   await redis.kill()
-  t.equal(isAlive(pid ?? 0), false)
+  t.equal(isRunning(pid ?? 0), false)
   await redis.restart()
   t.not(redis.pid, pid)
   t.equal(await ask(port, 'GET', 'c:a'), '', 'it comes back empty')
@@ -87,7 +87,7 @@ t.test('a cluster has three masters with a linked replica each, and leaves nothi
   const first = cluster.nodes[0]
   t.match(await ask(first?.port ?? 0, 'CLUSTER', 'INFO'), 'cluster_slots_ok:16384')
   await cluster.stop()
-  t.notOk(cluster.nodes.some(({ pid }) => isAlive(pid)))
+  t.notOk(cluster.nodes.some(({ pid }) => isRunning(pid)))
 })
 
 t.test('without a Redis server', async (t) => {
