@@ -46,9 +46,8 @@ WORKDIR /app
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOST=0.0.0.0
 HEALTHCHECK --interval=5s --timeout=10s --start-period=240s --retries=6 CMD ["health"]
 # The heap's share of the container's memory limit; the rest is for buffers outside of it, threads and Node itself. New objects get
-# 4 MiB thrice. With 16 (V8's own), 4 and 2 the reference-api took 136, 115 and 109 MB idle, and 216, 174 and 164 after a load. On a
-# busy machine the best interleaved run of each (of 3, 6 and 3) had 17.7, 18.8 and 12.5 k/s for a cached user, and 11.8, 12.4 and 12.4
-# for an order.
+# 4 MiB thrice. With 16 (V8's own), 8 and 4 the reference-api took 225, 190 and 167 MB after a load; 8 gave 0.95 (0.89–1.02) and 4 gave
+# 0.93 (0.87–1.00) of the requests a second of a user without a cache (50 callers, interleaved slices). Cached users allocate little.
 ENV NODE_OPTIONS="--max-old-space-size-percentage=60 --max-semi-space-size=4"
 # Numeric, so that a platform can see that it is not root.
 USER 1000:1000
