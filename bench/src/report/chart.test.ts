@@ -7,6 +7,7 @@ import { sampleMeasured, sampleResults, sampleScenario } from '../../testing/sam
 import { renderAblation } from './ablation-chart.ts'
 import { baselineCharts } from './baseline-charts.ts'
 import { renderLatencies, renderThroughputAgainstLatency } from './latency-charts.ts'
+import { readmeExcerpt } from './readme-excerpt.ts'
 
 const results = sampleResults([
   sampleMeasured(sampleScenario('user-by-id', ['CACHE_L1=off', 'same']), {
@@ -58,7 +59,10 @@ t.test('a chart in the report takes its colours from the page', async (t) => {
   for (const [name, chart] of Object.entries(CHARTS)) t.match(chart(false), /var\(--ink\)/, name)
 })
 
-t.test('the committed charts are current: node bench/src/report/write-charts.ts', async (t) => {
-  for (const [path, svg] of baselineCharts())
-    t.ok(readFileSync(join(REPOSITORY_ROOT, path), 'utf8') === svg, path)
-})
+t.test(
+  'the committed charts and the excerpt are current: node bench/src/report/write-charts.ts',
+  async (t) => {
+    for (const [path, text] of [...baselineCharts(), ...readmeExcerpt()])
+      t.ok(readFileSync(join(REPOSITORY_ROOT, path), 'utf8') === text, path)
+  },
+)
