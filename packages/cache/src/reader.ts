@@ -130,8 +130,10 @@ export class Reader<K, V> {
     )
     const [first] = reads
     if (first === undefined) return []
-    if (this.#tiers.shared === undefined) this.#work(reads, this.#bypass(reads))
-    else if (reads.length > 1) void this.#lookUp(reads, true)
+    if (this.#tiers.shared === undefined) {
+      if (reads.length > 1) void this.#work(reads, this.#bypass(reads))
+      else this.#loadUnshared(first)
+    } else if (reads.length > 1) void this.#lookUp(reads, true)
     // Not on a Cluster, where a read would wait for the owners of the other keys.
     else if (!this.#options.inBatches || this.#tiers.shared.topology.cluster) void this.#lookUp(reads, false)
     else {
@@ -403,6 +405,18 @@ export class Reader<K, V> {
   #bypassAll(reads: readonly Read<K, V>[], together: boolean): void {
     if (together) void this.#work(reads, this.#bypass(reads))
     else for (const read of reads) read.leaveBatch(() => void this.#work([read], this.#bypass([read])))
+  }
+
+  /** {@link #bypass} of one read of a namespace without tier 2, without the promises that several reads need. */
+  #loadUnshared(read: Read<K, V>): void {
+    this.#options.loader.one(read.id, (loaded) => {
+      try {
+        if (loaded.ok) this.#answerLoaded(read, loaded.value)
+        else read.reject(loaded.error)
+      } catch (error) {
+        read.reject(error)
+      }
+    })
   }
 
   /** Loads without a lease: the namespace has tier 1 only, or Redis cannot be used. No value is stored in tier 2. */
