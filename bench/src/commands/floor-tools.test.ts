@@ -28,3 +28,11 @@ t.test('statements of one transaction have variables of their own', async (t) =>
   ]
   t.equal(pgbenchScript(statements), '\\set p0_1 1\nselect :p0_1;\n\\set p1_1 2\nselect :p1_1;\n')
 })
+
+t.test('a cast between two strings is no part of a string', async (t) => {
+  const text = `select E'\\x1f', $1::int, 'it''s: ' where at < $2::timestamptz`
+  t.equal(
+    pgbenchScript([{ text, values: [5, '2026-01-01T00:00:00Z'] }]),
+    `\\set p0_1 5\nselect E'\\x1f', :p0_1::int, E'it''s\\x3A ' where at < E'2026-01-01T00\\x3A00\\x3A00Z'::timestamptz;\n`,
+  )
+})

@@ -66,25 +66,38 @@ function rateIn(output: string, pattern: RegExp): number {
 
 /**
  * A script of pgbench. Its parser takes every `:name` for a variable, also within a string such as `'HH24:MI'`, so colons in
- * strings are written as escapes.
+ * strings are written as escapes. Its variables are numbers, so other values are written into the statement.
  */
 export function pgbenchScript(statements: readonly Statement[], users?: number): string {
   return statements
     .flatMap(({ text, values }, s) => {
-      const given = values.map((value, i) =>
-        users !== undefined && i === 0
-          ? `\\set p${s}_1 random(1, ${users})`
-          : `\\set p${s}_${i + 1} ${String(value)}`,
-      )
-      const escaped = text.replaceAll(
-        /'[^']*:[^']*'/g,
-        (literal) => `E${literal.replaceAll('\\', '\\\\').replaceAll(':', '\\x3A')}`,
-      )
-      const named = escaped.replaceAll(/\$(\d+)/g, (_, number: string) => `:p${s}_${number}`)
+      const given = values.flatMap((value, i) => {
+        if (users !== undefined && i === 0) return `\\set p${s}_1 random(1, ${users})`
+        return typeof value === 'number' ? `\\set p${s}_${i + 1} ${value}` : []
+      })
+      const operandOf = (_: string, number: string) => {
+        const value = values[Number(number) - 1]
+        return typeof value === 'string' ? stringOf(value) : `:p${s}_${number}`
+      }
+      const named = text.replaceAll(STRING, escapeColons).replaceAll(/\$(\d+)/g, operandOf)
       return [...given, `${named.replaceAll('\n', ' ')};`]
     })
     .map((line) => `${line}\n`)
     .join('')
+}
+
+/** A string of SQL, with its quotes and the `E` of one with escapes. */
+const STRING = /(E?)'((?:[^']|'')*)'/g
+
+function escapeColons(literal: string, escapes: string, content: string): string {
+  if (!content.includes(':')) return literal
+  const escaped = escapes === '' ? content.replaceAll('\\', '\\\\') : content
+  return `E'${escaped.replaceAll(':', '\\x3A')}'`
+}
+
+function stringOf(value: string): string {
+  const content = value.replaceAll("'", "''")
+  return escapeColons(`'${content}'`, '', content)
 }
 
 /** `redis-benchmark GET` of a value with the bytes of a cached user. */
