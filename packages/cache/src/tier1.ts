@@ -14,6 +14,8 @@ interface Tier1Entry {
   readonly stats: NamespaceStats
   /** The payload as a latin1 string, once it was asked for. */
   readonly text?: string
+  /** When the list last counted a read of the text as a use, on the monotonic clock. */
+  usedAt?: number
 }
 
 export interface Tier1 {
@@ -26,6 +28,9 @@ export interface Tier1 {
   deleteAll(prefix: string): void
   clear(): void
 }
+
+/** A text that is read again and again moves to the end of the list this often, and not at each read. */
+const USE_EVERY_MS = 1000
 
 /** An estimate, beside the value: the key, the entry and the list's own arrays. */
 const ENTRY_OVERHEAD_BYTES = 200
@@ -45,10 +50,10 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
     },
   })
 
-  function addText(key: string, entry: Tier1Entry, payload: Buffer): string {
+  function addText(key: string, entry: Tier1Entry, payload: Buffer, now: number): string {
     const text = payload.toString('latin1')
     // A new entry, so that the size of the list includes the text.
-    entries.set(key, { ...entry, text })
+    entries.set(key, { ...entry, text, usedAt: now })
     return text
   }
 
@@ -65,12 +70,17 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
       return now < entry.expiresAt ? entry : undefined
     },
     getText(key, maxBytes) {
-      const entry = entries.get(key)
+      const entry = entries.peek(key)
       if (entry?.payload === undefined || entry.payload.length > maxBytes) return undefined
       const now = performance.now()
       if (!isProven(entry, now) || now >= entry.expiresAt) return undefined
       noteRead(entry)
-      return entry.text ?? addText(key, entry, entry.payload)
+      if (entry.text === undefined || entry.usedAt === undefined) return addText(key, entry, entry.payload, now)
+      if (now - entry.usedAt > USE_EVERY_MS) {
+        entry.usedAt = now
+        entries.get(key)
+      }
+      return entry.text
     },
     set: (key, entry) => void entries.set(key, entry),
     delete: (key) => void entries.delete(key),
