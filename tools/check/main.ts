@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { action, EXIT_CODES, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
+import { apiFaults } from './api.ts'
 import { importFaults } from './imports.ts'
 import { packageFaults } from './packages.ts'
 import { proseFaults } from './prose.ts'
@@ -26,6 +27,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   packages: packageFaults,
   prose: proseFaults,
   unused: unusedFaults,
+  api: () => apiFaults(),
 }
 const NAMES = Object.keys(CHECKS)
 
@@ -41,6 +43,7 @@ imports    imports point one way between packages, stay within exports, and form
 packages   every package has a README
 prose      comments, documents and messages contain none of the phrases of tools/check/prose.ts
 unused     no unused export, file or dependency (knip, configured in knip.json)
+api        no change of services/*/openapi.json breaks clients of the base branch, or of the commit API_BASE
 
 The checks run side by side. Exit code 0, 1 when a check fails, 64 for wrong arguments.`,
     async run(_, names) {

@@ -6,14 +6,16 @@ import { dashboardFiles } from './dashboards.ts'
 import { faultFiles } from './faults.ts'
 import { figureFiles } from './figures.ts'
 import type { GeneratedFiles } from './generated-files.ts'
+import { openApiFiles } from './openapi.ts'
 import { settingsFiles } from './settings.ts'
 
-const SOURCES: Readonly<Record<string, () => GeneratedFiles>> = {
+const SOURCES: Readonly<Record<string, () => GeneratedFiles | Promise<GeneratedFiles>>> = {
   settings: settingsFiles,
   commands: commandFiles,
   dashboards: dashboardFiles,
   figures: figureFiles,
   faults: faultFiles,
+  openapi: openApiFiles,
 }
 
 await runCommand(
@@ -26,12 +28,14 @@ await runCommand(
 commands    the tables of docs/COMMANDS.md, from package.json and the help of each script
 dashboards  infra/grafana/dashboards, from infra/grafana/src
 figures     docs/images/peers.svg and the figures of README.md and docs/TUNING.md, from bench/baselines
-faults      the tables of docs/FAULTS.md, from tests/faults/recorded.json`,
-    run({ check }, names) {
+faults      the tables of docs/FAULTS.md, from tests/faults/recorded.json
+openapi     services/*/openapi.json, as the services serve it, and the types of the calls of parallel-api`,
+    async run({ check }, names) {
       const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))
       if (unknown.length > 0) throw new UsageError(`Nothing to generate is called ${unknown.join(', ')}`)
       const chosen = Object.entries(SOURCES).filter(([name]) => names.length === 0 || names.includes(name))
-      const stale = chosen.flatMap(([, files]) => [...files()]).filter(([path, text]) => text !== read(path))
+      const files = await Promise.all(chosen.map(([, make]) => make()))
+      const stale = files.flatMap((each) => [...each]).filter(([path, text]) => text !== read(path))
       for (const [path, text] of check ? [] : stale) write(path, text)
       for (const [path] of check ? stale : []) process.stderr.write(`${path} is not current: pnpm generate\n`)
       return check && stale.length > 0 ? EXIT_CODES.FAILED : EXIT_CODES.OK

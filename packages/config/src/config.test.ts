@@ -227,6 +227,67 @@ t.test('in production writes need a token unless AUTH says otherwise', async (t)
   }
 })
 
+t.test('CORS_ORIGINS are origins as browsers send them', async (t) => {
+  const origins = 'https://shop.example, http://localhost:5173'
+  t.same(loadConfig(API, { ...least, CORS_ORIGINS: origins }).corsOrigins, [
+    'https://shop.example',
+    'http://localhost:5173',
+  ])
+  t.equal(loadConfig(API, least).corsOrigins, undefined)
+  for (const wrong of [
+    '*',
+    'null',
+    'shop.example',
+    'https://shop.example/',
+    'https://shop.example:443',
+    'https://Shop.example',
+    'https://*.example',
+    'file:///x',
+    'https://shop.example,',
+  ])
+    t.match(faultsOf({ ...least, CORS_ORIGINS: wrong }), [{ name: 'CORS_ORIGINS' }], wrong)
+})
+
+t.test('AUTH=jwt needs an issuer, an audience and a key set that is read by TLS', async (t) => {
+  const jwt = {
+    ...least,
+    AUTH: 'jwt',
+    JWT_ISSUER: 'https://issuer.example/',
+    JWT_AUDIENCE: 'shop',
+    JWT_JWKS_URL: 'https://issuer.example/keys',
+  }
+  t.same(loadConfig(API, jwt).jwt, {
+    issuer: 'https://issuer.example/',
+    audience: 'shop',
+    jwksUrl: 'https://issuer.example/keys',
+    clockSkewSeconds: 30,
+    scopeClaim: 'scope',
+    scopeNames: { write: 'write', admin: 'admin' },
+  })
+  t.match(loadConfig(API, { ...jwt, JWT_WRITE_SCOPE: 'shop:write', JWT_SCOPE_CLAIM: 'scp' }).jwt, {
+    scopeClaim: 'scp',
+    scopeNames: { write: 'shop:write', admin: 'admin' },
+  })
+  t.equal(loadConfig(API, { ...jwt, AUTH: 'token' }).jwt, undefined)
+  t.same(
+    faultsOf({ ...least, AUTH: 'jwt' }).map(({ name }) => name),
+    ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_JWKS_URL'],
+  )
+  for (const wrong of [
+    'http://issuer.example/keys',
+    'https://user:secret@issuer.example/',
+    'keys',
+    'file:///keys',
+  ]) {
+    const faults = faultsOf({ ...jwt, JWT_JWKS_URL: wrong })
+    t.match(faults, [{ name: 'JWT_JWKS_URL' }], wrong)
+    t.equal(faults.length, 1, 'one fault')
+    t.notMatch(JSON.stringify(faults), 'secret')
+  }
+  for (const local of ['http://127.0.0.1:8080/keys', 'http://localhost/keys', 'http://[::1]/keys'])
+    t.equal(loadConfig(API, { ...jwt, JWT_JWKS_URL: local }).jwt?.jwksUrl, local)
+})
+
 t.test('a service with wrong settings names them all and ends with code 78', async (t) => {
   const main = join(t.testdir({}), 'main.ts')
   writeFileSync(

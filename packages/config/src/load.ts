@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Value } from 'typebox/value'
 import { ConfigError, EXIT_CONFIG, type Fault } from './errors.ts'
+import { type JwtTarget, jwtTarget } from './jwt.ts'
 import { type RedisTarget, redisTarget } from './redis.ts'
 import type { ServiceDefinition, Setting, ValueOf } from './setting.ts'
 import { settings } from './settings.ts'
@@ -18,7 +19,9 @@ export type Config = Omit<Values, 'databaseUrl' | 'databaseDirectUrl' | 'databas
   readonly databaseUrl: string
   readonly databaseDirectUrl: string
   readonly databaseReplicaUrl: string
-  readonly auth: 'off' | 'token'
+  readonly auth: 'off' | 'token' | 'jwt'
+  /** Present with `auth: 'jwt'`. */
+  readonly jwt: JwtTarget | undefined
   readonly apiDocs: boolean
   readonly redis: RedisTarget | undefined
 }
@@ -48,6 +51,7 @@ export function loadConfig(service: ServiceDefinition, environment: Environment 
     faults.push({ name: 'INTERNAL_PORT', message: 'must differ from PORT' })
   }
   const redis = redisTarget(read, faults)
+  const jwt = jwtTarget(read, faults)
   if (faults.length > 0) throw new ConfigError(faults)
 
   const databaseUrl = read.databaseUrl ?? ''
@@ -59,6 +63,7 @@ export function loadConfig(service: ServiceDefinition, environment: Environment 
     databaseReplicaUrl: read.databaseReplicaUrl ?? databaseUrl,
     apiDocs: read.apiDocs ?? read.nodeEnv !== 'production',
     auth: read.auth ?? (read.nodeEnv === 'production' ? 'token' : 'off'),
+    jwt,
     redis,
   })
 }

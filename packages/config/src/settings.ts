@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { Type } from 'typebox'
+import { keySetUrlFault } from './jwt.ts'
 import { integer, list, oneOf, onOff, pem, postgresUrl, type Setting, text, url } from './setting.ts'
 import { systemsSettings } from './systems-settings.ts'
 
@@ -12,6 +13,11 @@ const AUTH_TOKEN = Type.Object({
 const HOST_AND_PORT = Type.Object({
   host: Type.String({ pattern: '^[A-Za-z0-9._-]+$' }),
   port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+})
+/** As a browser sends it: no path, no standard port, in lower case. */
+const ORIGIN = Type.Refine(Type.String(), (text) => {
+  const url = URL.parse(text)
+  return url !== null && url.origin === text && /^https?:\/\/[^*]+$/.test(text)
 })
 const ADDRESS_RANGE = Type.Refine(Type.String(), (text) => {
   const [address = '', prefix = '0', ...rest] = text.split('/')
@@ -298,6 +304,28 @@ export const settings = {
     maximum: 600_000,
     fallback: 30_000,
   }),
+  SECURITY_HEADERS: onOff({
+    description:
+      'Set x-content-type-options, content-security-policy and referrer-policy on each reply; off behind a proxy that does.',
+    fallback: true,
+  }),
+  HSTS_SECONDS: integer({
+    description:
+      'Set strict-transport-security for this time; only where all clients use TLS. Off unless set.',
+    unit: 's',
+    minimum: 0,
+    maximum: 63_072_000,
+    fallback: undefined,
+  }),
+  CORS_ORIGINS: list(
+    ORIGIN,
+    (item) => item,
+    'origins such as https://shop.example, comma-separated; no wildcard',
+    {
+      description: 'Origins whose scripts may call the API from a browser. None unless set.',
+      fallback: undefined,
+    },
+  ),
   API_DOCS: onOff({
     description: '/docs and /openapi.json. Default: off in production, else on.',
     fallback: undefined,
@@ -331,15 +359,15 @@ export const settings = {
   ),
   AUTH_FAILURES_PER_MINUTE: integer({
     description:
-      'Unknown tokens a minute from each client address; then its tokens are refused unseen with 429.',
+      'Invalid tokens a minute from each client address; then its tokens are refused unseen with 429.',
     unit: 'tokens',
     minimum: 1,
     maximum: 1_000_000,
     fallback: 30,
   }),
-  AUTH: oneOf(['off', 'token'], {
+  AUTH: oneOf(['off', 'token', 'jwt'], {
     description:
-      'token: writes, jobs and config need a bearer token. Default: token in production, else off.',
+      'token: writes, jobs and config need a bearer token of AUTH_TOKENS; jwt: one of JWT_ISSUER. Default: token in production, else off.',
     fallback: undefined,
   }),
   AUTH_TOKENS: list(
@@ -349,8 +377,42 @@ export const settings = {
       return rest.length > 0 ? item : { name, sha256: sha256?.toLowerCase(), scope }
     },
     'name:sha256-of-the-token:scope, comma-separated; scope is write or admin',
-    { description: 'Tokens that may write.', secret: true, fallback: undefined },
+    { description: 'Tokens that may write, with AUTH=token.', secret: true, fallback: undefined },
   ),
+  JWT_ISSUER: text(/^\S{1,500}$/, 'the claim iss of the tokens', {
+    description: 'Issuer of the tokens, exactly as in their claim iss; required with AUTH=jwt.',
+    fallback: undefined,
+  }),
+  JWT_AUDIENCE: text(/^\S{1,500}$/, 'a claim aud of the tokens', {
+    description: 'Audience that the tokens must be for; required with AUTH=jwt.',
+    fallback: undefined,
+  }),
+  JWT_JWKS_URL: {
+    ...text(/^/, 'a URL with https://', {
+      description: 'Where the issuer publishes its keys (JWKS); required with AUTH=jwt.',
+      fallback: undefined,
+    }),
+    faultOf: keySetUrlFault,
+  },
+  JWT_CLOCK_SKEW_SECONDS: integer({
+    description: 'How far the clocks of issuer and service may differ.',
+    unit: 's',
+    minimum: 0,
+    maximum: 300,
+    fallback: 30,
+  }),
+  JWT_SCOPE_CLAIM: text(/^\S{1,200}$/, 'the name of a claim', {
+    description: 'Claim with the scopes of a token: text with spaces between them, or an array.',
+    fallback: 'scope',
+  }),
+  JWT_WRITE_SCOPE: text(/^\S{1,200}$/, 'a scope', {
+    description: 'Scope that permits writes and jobs.',
+    fallback: 'write',
+  }),
+  JWT_ADMIN_SCOPE: text(/^\S{1,200}$/, 'a scope', {
+    description: 'Scope that permits config as well.',
+    fallback: 'admin',
+  }),
 
   ...systemsSettings,
 
@@ -387,6 +449,12 @@ export const settings = {
       'Do the work of POST /process-data in a background job; off: in the request, before its reply.',
     fallback: true,
     tuning: { scenario: 'process-data', naive: 'off' },
+  }),
+  ORDER_EVENTS_URL: url(['http:', 'https:'], {
+    description:
+      'Receives a POST for each order that was placed, at least once, from a job that its transaction stores. Off unless set.',
+    secret: true,
+    fallback: undefined,
   }),
   JOB_HANDLERS: onOff({
     description: 'Also handle background jobs in this process; off beside worker processes.',

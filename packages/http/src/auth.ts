@@ -1,16 +1,22 @@
-import { hash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '@reference/errors'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { clientAddress } from './client-address.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { App, Scope } from './types.ts'
 
-export interface AuthToken {
-  /** The name of the token's holder, which becomes `request.caller`. */
-  name: string
-  /** SHA-256 of the token in hex. The process never holds the token itself. */
-  sha256: string
-  scope: Scope
+/** The holder of a valid token. */
+export interface Holder {
+  /** Becomes `request.caller`. */
+  readonly name: string
+  readonly grants: readonly Scope[]
+}
+
+/** Says who holds a token: a list of known ones, or the signature of an issuer. */
+export interface TokenCheck {
+  /** The names of our scopes in the tokens, for error replies. */
+  readonly scopeNames: Readonly<Record<Scope, string>>
+  /** An error is the reply: {@link invalidToken}, or a 503 while tokens cannot be checked. */
+  holderOf(token: string): Holder | AppError | Promise<Holder | AppError>
 }
 
 /** Set only on requests that carry a token: a property on each request would cost a write each time. */
@@ -27,57 +33,50 @@ export function addCaller(app: App): void {
   })
 }
 
+/** @param detail reaches the client */
+export function invalidToken(detail: string): AppError {
+  return new AppError('TOKEN_INVALID', 401, detail)
+}
+
 /**
- * Makes the hook of calls that need a token: 401 without a known token, 403 when its scope does not cover the call;
+ * Makes the hook of calls that need a token: 401 without a valid token, 403 when its scopes do not cover the call;
  * otherwise `request.caller` becomes the name of its holder.
  *
- * An address that has sent too many unknown tokens gets 429 before its token is compared, so that it learns nothing by guessing.
+ * An address that has sent too many invalid tokens gets 429 before its token is checked, so that it learns nothing by guessing.
  */
-export function createAuth(
-  tokens: readonly AuthToken[],
-  failures: RateLimiter,
-): (scope: Scope) => onRequestHookHandler {
-  const known = tokens.map((token) => ({ ...token, digest: Buffer.from(token.sha256, 'hex') }))
+export function createAuth(check: TokenCheck, failures: RateLimiter): (scope: Scope) => onRequestHookHandler {
+  const refusalOf = (found: Holder | AppError, scope: Scope, request: FastifyRequest) => {
+    const address = clientAddress(request)
+    // Asked again when a check has ended: other tokens of a burst may have used up the limit meanwhile.
+    if (failures.isExhausted(address)) return tooManyFailures(failures)
+    if (found instanceof Error) {
+      if (found.code === 'TOKEN_INVALID') failures.take(address)
+      return found
+    }
+    if (!found.grants.includes(scope)) return missingScope(check.scopeNames[scope])
+    ;(request as Called)[CALLER] = found.name
+    return undefined
+  }
   return (scope) => (request, _reply, done) => {
     const { authorization } = request.headers
-    if (authorization !== undefined && failures.isExhausted(clientAddress(request))) {
-      return done(tooManyFailures(failures))
-    }
-    const holder = holderOf(authorization, scope, known)
-    if (holder instanceof Error) {
-      if (holder.code === 'TOKEN_INVALID') failures.take(clientAddress(request))
-      return done(holder)
-    }
-    ;(request as Called)[CALLER] = holder.name
-    done()
+    if (authorization === undefined) return done(missingToken())
+    if (failures.isExhausted(clientAddress(request))) return done(tooManyFailures(failures))
+    const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1]
+    const found = token === undefined ? invalidToken('The token is not known') : check.holderOf(token)
+    if (found instanceof Promise) found.then((holder) => done(refusalOf(holder, scope, request)), done)
+    else done(refusalOf(found, scope, request))
   }
+}
+
+function missingToken(): AppError {
+  return new AppError('TOKEN_MISSING', 401, 'This call needs a bearer token')
+}
+
+function missingScope(name: string): AppError {
+  return new AppError('SCOPE_MISSING', 403, `This call needs the scope ${name}`)
 }
 
 function tooManyFailures({ resetSeconds }: RateLimiter): AppError {
-  const detail = 'This address has sent too many unknown tokens'
+  const detail = 'This address has sent too many invalid tokens'
   return new AppError('TOO_MANY_FAILED_TOKENS', 429, detail, { retryAfterSeconds: resetSeconds })
-}
-
-type Known = AuthToken & { digest: Buffer }
-
-function holderOf(header: string | undefined, scope: Scope, known: readonly Known[]): Known | AppError {
-  if (header === undefined) return new AppError('TOKEN_MISSING', 401, 'This call needs a bearer token')
-  const token = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1]
-  const holder = token === undefined ? undefined : find(known, token)
-  if (!holder) return new AppError('TOKEN_INVALID', 401, 'The token is not known')
-  if (scope === 'admin' && holder.scope !== 'admin') {
-    return new AppError('SCOPE_MISSING', 403, 'This call needs the scope admin')
-  }
-  return holder
-}
-
-/** Compares with every token, so that the response time reveals neither whether nor where one matched. */
-function find(known: readonly Known[], token: string): Known | undefined {
-  const digest = hash('sha256', token, 'buffer')
-  let found: Known | undefined
-  for (const candidate of known) {
-    if (candidate.digest.length === digest.length && timingSafeEqual(candidate.digest, digest))
-      found = candidate
-  }
-  return found
 }

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { etagOf, isKnown } from './etag.ts'
 import { type HotRoute, hotHead } from './hot-reply.ts'
 import { MAX_ID } from './schemas.ts'
 
@@ -35,6 +36,9 @@ export function sendJson(reply: FastifyReply, json: string | Buffer): FastifyRep
  * Answers with a cached row. The cache holds the JSON itself, so a hit is sent unchanged, and a tier-1 hit is answered
  * without a promise. `x-cache` names the source.
  *
+ * A request with `if-none-match` gets the row's `etag`, and 304 when it names that tag already. Other replies have no `etag`: a hot reply
+ * would have to look it up and write a further header, which costs more than 1 % of such a reply (ETAG_COST).
+ *
  * @param missing creates the error for a row that does not exist
  */
 export function sendCached<Key>(
@@ -51,6 +55,15 @@ export function sendCached<Key>(
 function send(reply: FastifyReply, { bytes, from }: CachedReply, missing: () => Error): void {
   reply.header('x-cache', from)
   if (bytes === undefined) throw missing()
+  const known = reply.request.headers['if-none-match']
+  if (known !== undefined) {
+    const tag = etagOf(bytes)
+    reply.header('etag', tag)
+    if (isKnown(known, tag)) {
+      reply.code(304).send()
+      return
+    }
+  }
   sendJson(reply, bytes)
 }
 

@@ -23,6 +23,7 @@ export function serverSettings(config: Config, { version }: { readonly version: 
     internalPort: config.internalPort,
     auth: config.auth,
     authTokens: config.authTokens ?? [],
+    jwt: config.jwt,
     authFailuresPerMinute: config.authFailuresPerMinute,
     rateLimitRps: config.rateLimitRps,
     rateLimitExempt: config.rateLimitExempt,
@@ -34,6 +35,9 @@ export function serverSettings(config: Config, { version }: { readonly version: 
     sendTimeoutMs: config.sendTimeoutMs,
     bodyBudgetBytes: config.bodyBudgetBytes,
     docs: config.apiDocs,
+    securityHeaders: config.securityHeaders,
+    hstsSeconds: config.hstsSeconds,
+    corsOrigins: config.corsOrigins,
   } satisfies Partial<ServerOptions>
 }
 

@@ -20,10 +20,10 @@ export interface HotReply {
  */
 export type HotRoute = (request: HotRequest) => HotReply | undefined
 
-/** The names and values of a head, alternating. The id and the length are filled in for each reply. */
+/** The names and values of a head, alternating. The id and the length are filled in for each reply, in a copy with the headers of every reply. */
 export type HotHead = string[]
 
-/** @param headers in the order in which the handler sets them, without `x-request-id` and `content-length` */
+/** @param headers in the order in which the handler sets them, without the headers of every reply and `content-length` */
 export function hotHead(headers: Readonly<Record<string, string>>): HotHead {
   return ['x-request-id', '', ...Object.entries(headers).flat(), 'content-length', '']
 }

@@ -173,12 +173,19 @@ t.test('each option of the server leaves the replies equal', async (t) => {
     { auth: 'token', authTokens: [] },
     { responseSchemas: false },
     { internalPort: 0 },
+    { securityHeaders: false },
+    { hstsSeconds: 1 },
+    { corsOrigins: ['https://shop.example'] },
   ]
   for (const options of variants) {
     const [fast, plain] = [await start(t, options), await start(t, { ...options, fastPath: false })]
     for (const path of PATHS) {
       const conversation = {
-        requests: [plainGet(path), plainGet(path, 'Accept-Encoding: gzip')],
+        requests: [
+          plainGet(path),
+          plainGet(path, 'Accept-Encoding: gzip'),
+          plainGet(path, 'Origin: https://shop.example'),
+        ],
         pipelined: false,
       }
       const [found, wanted] = await Promise.all([

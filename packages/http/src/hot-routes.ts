@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Counter, type Registry } from '@prometheus-io/client'
 import type { RouteOptions } from 'fastify'
-import type { HotRoute } from './hot-reply.ts'
+import { varyByOrigin } from './cors.ts'
+import type { HotHead, HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Overload } from './overload.ts'
 import { COMPRESS_FROM_BYTES } from './precompressed.ts'
@@ -19,6 +20,10 @@ interface HotRoutesOptions {
   readonly overload: Overload
   /** Fastify compresses the replies of routes that allow it. */
   readonly compression: boolean
+  /** Of every reply. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Replies depend on the origin: requests of other origins are left to Fastify. */
+  readonly cors: boolean
   /** The limit of routes that do not opt out. */
   readonly rateLimit: RequestLimit | undefined
 }
@@ -63,12 +68,15 @@ export class HotRoutes {
   /** Of all routes for GET. */
   readonly #urls: string[] = []
   readonly #request = { rest: '', acceptEncoding: undefined as string | undefined, maxBytes: 0 }
-  readonly #headers = new PlainHeaders()
+  readonly #headers: PlainHeaders
+  readonly #heads: CompleteHeads
   readonly #traces = traceChannel()
   #open = true
 
   constructor(options: HotRoutesOptions) {
     this.#options = options
+    this.#headers = new PlainHeaders(options.cors)
+    this.#heads = new CompleteHeads(options)
   }
 
   /** The number of replies by route. */
@@ -129,7 +137,8 @@ export class HotRoutes {
     entry.answered++
     const { requestIds, tracker } = this.#options
     const id = requestIds(this.#headers.requestId)
-    const { head, body } = reply
+    const { body } = reply
+    const head = this.#heads.of(reply.head)
     head[1] = id
     head[head.length - 1] = String(body.length)
     response.writeHead(200, head)
@@ -198,14 +207,50 @@ export function addHotRoutes(app: App, hot: HotRoutes, registry: Registry | unde
   })
 }
 
+/** The heads of hot routes with the headers of every reply, made once for each head. */
+class CompleteHeads {
+  readonly #constant: readonly string[]
+  readonly #cors: boolean
+  readonly #heads = new WeakMap<HotHead, HotHead>()
+  /** Most replies have the head of the reply before. */
+  #last: { readonly head: HotHead; readonly complete: HotHead } | undefined
+
+  constructor({ headers, cors }: Pick<HotRoutesOptions, 'headers' | 'cors'>) {
+    this.#constant = Object.entries(headers).flat()
+    this.#cors = cors
+  }
+
+  of(head: HotHead): HotHead {
+    if (this.#last?.head === head) return this.#last.complete
+    const complete = this.#heads.get(head) ?? this.#complete(head)
+    this.#heads.set(head, complete)
+    this.#last = { head, complete }
+    return complete
+  }
+
+  /** In the order in which Fastify's hooks and the handler set the headers. */
+  #complete(head: HotHead): HotHead {
+    const [name = '', id = '', ...rest] = head
+    if (!this.#cors) return [name, id, ...this.#constant, ...rest]
+    const at = rest.indexOf('vary')
+    const [, vary] = at === -1 ? [] : rest.splice(at, 2)
+    return [name, id, ...this.#constant, 'vary', varyByOrigin(vary), ...rest]
+  }
+}
+
 /** The headers of a plain request: one valid Host, no body, no condition, no expectation, no upgrade. */
 class PlainHeaders {
+  readonly #cors: boolean
   requestId: string | undefined
   acceptEncoding: string | undefined
   forwardedFor: string | undefined
   #hosts = 0
   /** Clients send the same one again and again. */
   #lastHost = ''
+
+  constructor(cors: boolean) {
+    this.#cors = cors
+  }
 
   /** Reads names and values, alternating; false when the request is not plain. */
   read(raw: readonly string[]): boolean {
@@ -246,6 +291,8 @@ class PlainHeaders {
         if (this.acceptEncoding !== undefined) return false
         this.acceptEncoding = value
         return true
+      case 'origin':
+        return !this.#cors
       case 'content-length':
       case 'transfer-encoding':
       case 'expect':

@@ -3,6 +3,7 @@ import { AppError } from '@reference/errors'
 import canonicalize from 'canonicalize'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { etagOf } from './etag.ts'
 
 /** The header that makes a call safe to repeat. */
 export const IdempotencyHeaders = Type.Object({
@@ -44,9 +45,10 @@ export interface IdempotencyKey {
 
 export type Once<Tx> = (request: FastifyRequest, change: ReplyingChange<Tx>) => ReplyingChange<Tx>
 
-/** The 201 reply to a call that created a row. */
+/** The 201 reply to a call that created a row, with the `etag` of the row. */
 export function created(location: string, row: object): StoredReply {
-  return { status: 201, headers: { location }, body: JSON.stringify(row) }
+  const body = JSON.stringify(row)
+  return { status: 201, headers: { location, etag: etagOf(body) }, body }
 }
 
 export function sendStored(reply: FastifyReply, { status, headers, body }: StoredReply): FastifyReply {

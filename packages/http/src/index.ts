@@ -1,4 +1,3 @@
-export type { AuthToken } from './auth.ts'
 export {
   type CachedReplies,
   type CachedReply,
@@ -17,6 +16,7 @@ export {
   type KeysetCursor,
   TIMESTAMP_COLUMN,
 } from './cursor.ts'
+export { checkIfMatch, etagOf, IfMatchHeader, NOT_CHANGED } from './etag.ts'
 export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
 export { type HotReply, type HotRequest, hotHead } from './hot-reply.ts'
@@ -31,6 +31,7 @@ export {
   type StoredReply,
   sendStored,
 } from './idempotency.ts'
+export type { JwtOptions } from './jwt.ts'
 export type { Lifecycle } from './lifecycle.ts'
 export type { OverloadOptions } from './overload.ts'
 export { Cursor, Limit, type PageEncoder, PageQuery, page, readPage } from './page.ts'
@@ -39,5 +40,6 @@ export { described, Id, IdParams, ProblemSchema, problem } from './schemas.ts'
 export { createServer, type ServerOptions } from './server.ts'
 export { createSharedReplies, type SharedReplies } from './shared-replies.ts'
 export { type Running, type RunOptions, runServer } from './shutdown.ts'
+export type { AuthToken } from './tokens.ts'
 export type { TracedLine, TracedRequest } from './tracing.ts'
 export type { App, Priority, Scope } from './types.ts'

@@ -9,8 +9,8 @@ export interface ApiInfo {
   /** Markdown. */
   readonly description: string | undefined
   readonly version: string
-  /** Some calls need a bearer token. */
-  readonly auth: boolean
+  /** Which bearer token some calls need. */
+  readonly auth: 'off' | 'token' | 'jwt'
 }
 
 /**
@@ -31,7 +31,7 @@ export async function openApiOf(
     openapi: {
       openapi: '3.1.0',
       info: { title, version, ...(description !== undefined && { description }) },
-      ...(auth && { components: { securitySchemes: { bearer: BEARER } } }),
+      ...(auth !== 'off' && { components: { securitySchemes: { bearer: BEARER[auth] } } }),
     },
     transform: ({ schema, url }) => ({ schema: withProblems(schema), url }),
   })
@@ -49,9 +49,13 @@ export async function openApiOf(
 }
 
 const BEARER = {
-  type: 'http',
-  scheme: 'bearer',
-  description: 'A token whose SHA-256 is in AUTH_TOKENS',
+  token: { type: 'http', scheme: 'bearer', description: 'A token whose SHA-256 is in AUTH_TOKENS' },
+  jwt: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'A token that the issuer JWT_ISSUER has signed for JWT_AUDIENCE',
+  },
 } as const
 
 /**

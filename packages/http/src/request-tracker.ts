@@ -9,7 +9,7 @@ import type { TracedRequest } from './tracing.ts'
 
 /** Tracks each request to its end, answered or not: in flight, counted, logged. */
 export interface RequestTracker {
-  /** Sets the request id on the reply, and records the end of the request. */
+  /** Sets the request id and the headers of every reply, and records the end of the request. */
   track(request: FastifyRequest, reply: FastifyReply, traced?: TracedRequest): void
   /** Records the end of a reply that was written before Fastify saw the request. */
   trackHot(written: WrittenReply): void
@@ -30,13 +30,16 @@ export interface WrittenReply {
 
 export function createRequestTracker(options: {
   lifecycle: Lifecycle
+  /** Of every reply. */
+  headers: Readonly<Record<string, string>>
   metrics: RequestMetrics | undefined
   logger: FastifyBaseLogger
   /** Logs a line for each request and for refused bytes; otherwise only for requests whose trace is kept. */
   requestLog: boolean
   requestIds: () => string
 }): RequestTracker {
-  const { lifecycle, metrics, logger, requestLog, requestIds } = options
+  const { lifecycle, headers, metrics, logger, requestLog, requestIds } = options
+  const constant = Object.entries(headers)
   const log = createRequestLog(logger)
   const refused = new WeakMap<ReplyInFlight, number>()
   // Its response has a socket until Node ends it, at the end of the turn.
@@ -44,6 +47,7 @@ export function createRequestTracker(options: {
   return {
     track(request, reply, traced) {
       reply.header('x-request-id', request.id)
+      for (const [name, value] of constant) reply.header(name, value)
       if (lifecycle.lastReplies) reply.header('connection', 'close')
       lifecycle.inFlight.add(reply)
       reply.raw.on('close', () => {

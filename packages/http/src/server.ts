@@ -11,15 +11,17 @@ import Fastify, {
   type RouteOptions,
 } from 'fastify'
 import { type AllowedMethods, createAllowedMethods, methodNotAllowed } from './allowed-methods.ts'
-import { type AuthToken, addCaller, createAuth } from './auth.ts'
+import { addCaller, createAuth } from './auth.ts'
 import { BodyBudget } from './body-budget.ts'
 import { type TrustProxy, trustFunction } from './client-address.ts'
 import { addCompression } from './compression.ts'
 import { Connections } from './connections.ts'
+import { Cors } from './cors.ts'
 import { addDocs } from './docs.ts'
 import { type Condition, createHealth, type Dependency } from './health.ts'
 import { addHotRoutes, HotRoutes } from './hot-routes.ts'
 import { createJsonBodyParser } from './json-body.ts'
+import { createJwtCheck, type JwtCheck, type JwtOptions } from './jwt.ts'
 import { discardBody, hasBody, KEEP_ALIVE_MS } from './kept-connection.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLogController, createLogger, watchOutput } from './logging.ts'
@@ -37,6 +39,8 @@ import { addRefusalLog, type RefusalLog } from './refusal-log.ts'
 import { createRequestIds, type RequestIds } from './request-id.ts'
 import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import { onlyReads, withFirst } from './route-hooks.ts'
+import { securityHeaders } from './security-headers.ts'
+import { type AuthToken, createKnownTokens } from './tokens.ts'
 import { createTracing } from './tracing.ts'
 import type { App } from './types.ts'
 import { AJV_OPTIONS, makeStrict, validationProblem } from './validation.ts'
@@ -72,9 +76,11 @@ export interface ServerOptions {
   registry?: Registry | undefined
   /** Serves `/metrics` and `/services` on this port in place of the public one. */
   internalPort?: number | undefined
-  auth?: 'off' | 'token'
+  /** `token`: calls with a scope need one of `authTokens`; `jwt`: a token of the issuer of `jwt`. */
+  auth?: 'off' | 'token' | 'jwt'
   authTokens?: readonly AuthToken[]
-  /** Unknown tokens a minute from each client address, after which its tokens are refused unseen. */
+  jwt?: JwtOptions | undefined
+  /** Invalid tokens a minute from each client address, after which its tokens are refused unseen. */
   authFailuresPerMinute?: number
   /** Requests a second for each client address; unlimited by default. */
   rateLimitRps?: number | undefined
@@ -87,6 +93,12 @@ export interface ServerOptions {
    * clients can connect only through them. `true` trusts the whole list, including entries that the client wrote.
    */
   trustProxy?: TrustProxy
+  /** Sets `x-content-type-options`, `content-security-policy` and `referrer-policy` on each reply. */
+  securityHeaders?: boolean
+  /** Sets `strict-transport-security` for this time. */
+  hstsSeconds?: number | undefined
+  /** Origins, such as `https://shop.example`, whose scripts may call the API. */
+  corsOrigins?: readonly string[] | undefined
   /** The systems that `/ready` and `/services` check. */
   dependencies?: readonly Dependency[]
   /** Further systems that only `/services` checks. */
@@ -127,7 +139,7 @@ declare module 'fastify' {
  * documentation and overload protection. Add routes to it, then pass it to `runServer`, or `close()` it.
  */
 export async function createServer(options: ServerOptions): Promise<App> {
-  const { service, version, compression = true, auth = 'off', authTokens = [] } = options
+  const { service, version, compression = true } = options
   const { registry, internalPort } = options
   const { logLevel = 'info', logStream, requestLog = false } = options
   const lifecycle = createLifecycle()
@@ -135,7 +147,10 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const logger = createLogger({ service, version, level: logLevel, stream })
   if (logStream === undefined) watchOutput(getStandardOutput(), { logger, registry })
   const requestIds = createRequestIds()
+  const headers = options.securityHeaders === false ? {} : securityHeaders(options)
+  const cors = options.corsOrigins && new Cors(options.corsOrigins)
   const tracker = createRequestTracker({
+    headers,
     lifecycle,
     metrics:
       registry &&
@@ -156,6 +171,8 @@ export async function createServer(options: ServerOptions): Promise<App> {
           overload,
           compression,
           rateLimit,
+          headers,
+          cors: cors !== undefined,
         })
   const app = createFastify(options, { logger, requestIds, tracker, hot, rateLimit })
   app.decorate('lifecycle', lifecycle)
@@ -183,21 +200,39 @@ export async function createServer(options: ServerOptions): Promise<App> {
 
   const allowed = createAllowedMethods()
   addCaller(app)
-  if (auth === 'token' && authTokens.length === 0) {
-    app.log.warn('AUTH is token, but no token is configured: every call that needs a token is refused')
-  }
-  const check = createAuth(authTokens, authFailuresOf(app, options))
+  const auth = await authOf(app, options)
   const guard = addOverload(app, overload, registry, options.overload)
   app.addHook('onRoute', (route) => {
     allowed.add(route)
     // Before hooks of this package are added: hooks of a service keep a route with Fastify.
-    hot?.add(route, { guarded: auth === 'token' && route.config?.scope !== undefined })
+    hot?.add(route, { guarded: auth !== undefined && route.config?.scope !== undefined })
     makeStrict(route)
     admitBodies(route, budget)
-    if (auth === 'token') protect(route, check)
+    if (auth) protect(route, auth.hookOf)
     guard.protect(route)
   })
 
+  addRequestHooks(app, { tracker, cors, rateLimit, allowed })
+  if (compression) await addCompression(app)
+  if (options.docs !== false) addDocs(app, infoOf(options))
+  const health = createHealth({ ...healthOptions(options, auth), lifecycle, overload: guard.check })
+  app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
+  if (hot) addHotRoutes(app, hot, registry)
+  return app
+}
+
+/** What happens to each request before its handler, in this order. */
+function addRequestHooks(
+  app: App,
+  parts: {
+    readonly tracker: RequestTracker
+    readonly cors: Cors | undefined
+    readonly rateLimit: RequestLimit | undefined
+    readonly allowed: AllowedMethods
+  },
+): void {
+  const { tracker, cors, rateLimit, allowed } = parts
+  const { lifecycle } = app
   const beginTrace = createTracing()
   app.addHook('onRequest', (request, reply, done) => {
     const traced = beginTrace(request, reply)
@@ -207,14 +242,14 @@ export async function createServer(options: ServerOptions): Promise<App> {
     else if (traced) traced.run(proceed)
     else done()
   })
+  cors?.add(app)
   if (rateLimit) addRateLimit(app, rateLimit)
-  app.addHook('onRequest', (request, reply, done) => done(refuseEarly(request, reply, allowed)))
-  if (compression) await addCompression(app)
-  if (options.docs !== false) addDocs(app, infoOf(options))
-  const health = createHealth({ ...healthOptions(options), lifecycle, overload: guard.check })
-  app.decorate('operations', addOperations(app, { health, registry, internalPort, requestIds }))
-  if (hot) addHotRoutes(app, hot, registry)
-  return app
+  app.addHook('onRequest', (request, reply, done) => {
+    const fault = protocolFault(request.raw)
+    if (fault) return done(fault)
+    if (request.is404 && cors?.answersPreflight(request, reply, allowed)) return
+    done(refuseEarly(request, reply, allowed))
+  })
 }
 
 /** Standard output, in JSON lines or for people. */
@@ -228,17 +263,13 @@ async function logOutput({ logFormat = 'json' }: ServerOptions): Promise<{ write
   return pretty
 }
 
-function healthOptions({
-  dependencies = [],
-  systems = [],
-  conditions = [],
-  checkTimeoutMs = 2000,
-}: ServerOptions) {
-  return { dependencies, systems, conditions, checkTimeoutMs }
+function healthOptions(options: ServerOptions, auth: Auth | undefined) {
+  const { dependencies = [], systems = [], conditions = [], checkTimeoutMs = 2000 } = options
+  return { dependencies, systems, conditions: [...conditions, ...(auth?.conditions ?? [])], checkTimeoutMs }
 }
 
 function infoOf({ service, title = service, description, version, auth }: ServerOptions): ApiInfo {
-  return { title, description, version, auth: auth === 'token' }
+  return { title, description, version, auth: auth ?? 'off' }
 }
 
 function createFastify(
@@ -321,8 +352,6 @@ function refuseEarly(
   allowed: AllowedMethods,
 ): AppError | undefined {
   const { raw } = request
-  const fault = protocolFault(raw)
-  if (fault) return fault
   if (request.is404) return notFound(request, reply, allowed)
   // Fastify leaves the body of these methods to Node, which would read all of it.
   const ignoresBody = raw.method === 'GET' || raw.method === 'HEAD'
@@ -351,15 +380,51 @@ function requestLimitOf(options: ServerOptions): RequestLimit | undefined {
 /** Clients behind one address may have an old token; guessing needs far more. */
 const AUTH_FAILURES_PER_MINUTE = 30
 
+interface Auth {
+  readonly hookOf: ReturnType<typeof createAuth>
+  readonly conditions: readonly Condition[]
+}
+
+/** Undefined while every call is open. */
+async function authOf(app: App, options: ServerOptions): Promise<Auth | undefined> {
+  const { auth = 'off', authTokens = [], jwt } = options
+  if (auth === 'off') return undefined
+  const failures = authFailuresOf(app, options)
+  if (auth === 'token') {
+    if (authTokens.length === 0)
+      app.log.warn('AUTH is token, but no token is configured: every call that needs a token is refused')
+    return { hookOf: createAuth(createKnownTokens(authTokens), failures), conditions: [] }
+  }
+  if (jwt === undefined) throw new TypeError('auth is jwt, but there are no options of jwt')
+  const check = await createJwtCheck(jwt, app.log)
+  app.addHook('onClose', async () => check.close())
+  return jwtAuth(app, check, failures)
+}
+
+/** The keys are fetched at start, but an issuer that is unavailable stops no start. A service without such calls needs no keys. */
+function jwtAuth(app: App, check: JwtCheck, failures: RateLimiter): Auth {
+  let isUsed = false
+  const hookOf = createAuth(check, failures)
+  app.addHook('onReady', async () => {
+    if (isUsed) void check.ready().catch(() => {})
+  })
+  return {
+    hookOf(scope) {
+      isUsed = true
+      return hookOf(scope)
+    },
+    conditions: [{ name: 'token-keys', check: async () => (isUsed ? check.ready() : undefined) }],
+  }
+}
+
 function authFailuresOf(app: App, options: ServerOptions): RateLimiter {
-  const { service, auth, authFailuresPerMinute = AUTH_FAILURES_PER_MINUTE, sharedCounts } = options
+  const { service, authFailuresPerMinute = AUTH_FAILURES_PER_MINUTE, sharedCounts } = options
   const limiter = new RateLimiter({
     name: `${service}:tokens`,
     max: authFailuresPerMinute,
     windowMs: 60_000,
     shared: sharedCounts,
   })
-  if (auth !== 'token') return limiter
   app.addHook('onReady', async () => limiter.start())
   app.addHook('onClose', async () => limiter.close())
   return limiter

@@ -9,7 +9,7 @@ import type {
 import type { HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
-/** The scope that a token grants when `auth` is `token`; `admin` implies `write`. */
+/** The scope that a token grants; `admin` implies `write`. */
 export type Scope = 'write' | 'admin'
 
 /**
@@ -29,7 +29,7 @@ export type App = FastifyInstance<
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope that the caller's token needs when `auth` is `token`; without it the call is open. */
+    /** The scope that the caller's token needs unless `auth` is `off`; without it the call is open. */
     scope?: Scope
     /** A call of the operator, not of a user: no rate limit, never refused when overloaded. */
     operational?: boolean

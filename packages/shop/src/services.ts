@@ -17,7 +17,7 @@ export const SERVICES = {
     name: 'reference-api',
     main: 'services/reference-api/src/main.ts',
     defaults: { PORT: REFERENCE_PORT, DB_POOL_MAX: POOLS['reference-api'].connections },
-    ownSettings: ['CACHE_PAGE_TTL_MS', 'CACHE_OUTBOX', 'BACKGROUND_JOBS', 'JOB_HANDLERS'],
+    ownSettings: ['CACHE_PAGE_TTL_MS', 'CACHE_OUTBOX', 'BACKGROUND_JOBS', 'JOB_HANDLERS', 'ORDER_EVENTS_URL'],
   },
   'parallel-api': {
     name: 'parallel-api',

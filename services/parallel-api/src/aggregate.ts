@@ -3,9 +3,10 @@ import { DeadlineError, fetchAll, type Part, PartFailedError } from '@reference/
 import { Order } from '@reference/shop/orders/model'
 import { Product } from '@reference/shop/products/model'
 import { User } from '@reference/shop/users/model'
-import { isUnusableRow, type Upstream, UpstreamError } from '@reference/upstream'
+import { type GetReply, type GetUrl, isUnusableRow, type Upstream, UpstreamError } from '@reference/upstream'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { paths } from './reference-api.openapi.ts'
 
 export type AggregatedOrder = Static<typeof AggregatedOrder>
 export const AggregatedOrder = Type.Object({ ...Order.properties, user: User, product: Product })
@@ -50,7 +51,7 @@ export function createAggregate(options: {
 
   return (limit, { signal, headers }) => {
     const get =
-      <T>(path: string, read: Reader<T>): Part<T> =>
+      <const Path extends string, T>(path: GetUrl<paths, Path>, read: ReaderOf<Path, T>): Part<T> =>
       async (signal) =>
         read(await upstream.get(path, { signal, headers }), path, upstream.name)
 
@@ -134,6 +135,9 @@ function shapeOf(schema: { properties: Record<string, TSchema> }) {
 
 /** Checks a body from the upstream. */
 type Reader<T> = (body: unknown, path: string, upstream: string) => T
+
+/** A reader of what the OpenAPI document of the upstream promises for a path, or of a part of it. */
+type ReaderOf<Path extends string, T> = GetReply<paths, Path> extends T ? Reader<T> : never
 
 function rowReader<Schema extends TSchema & { properties: Record<string, TSchema> }>(
   schema: Schema,

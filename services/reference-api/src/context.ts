@@ -19,7 +19,7 @@ import { type App, createOnce, type Once } from '@reference/http'
 import { createJobs, type Jobs, jobsSettings } from '@reference/jobs'
 import { type Cached, createCached, MIGRATIONS, POOLS } from '@reference/shop'
 import { createWorkerPool, type WorkerPool } from '@reference/threads'
-import { JOBS } from './jobs/index.ts'
+import { jobsOf } from './jobs/index.ts'
 
 /** The objects that routes and jobs use. The API and the worker process have the same ones. */
 export interface Context {
@@ -72,9 +72,10 @@ export function createContext(config: Config, { logger, registry }: ContextOptio
     logger,
     ...metrics,
   })
+  const backgroundJobs = jobsOf(config)
   const jobs = createJobs({
     ...jobsSettings(config),
-    definitions: JOBS.map(({ definition }) => definition),
+    definitions: backgroundJobs.map(({ definition }) => definition),
     logger,
     ...metrics,
   })
@@ -103,7 +104,7 @@ export function createContext(config: Config, { logger, registry }: ContextOptio
       onUnapplied: (names) => warnOfMigrations(logger, names),
     }),
     handleJobs() {
-      for (const job of JOBS) job.work(context)
+      for (const job of backgroundJobs) job.work(context)
     },
     async warmUp() {
       // Check the settings of the database sessions at start, not only when a readiness probe connects.

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { openApiFaults } from '@reference/http/testing/openapi'
+import { tokenIssuer } from '@reference/http/testing/token-issuer'
 import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
 import { createCall, startApi } from './testing/test-api.ts'
@@ -209,6 +210,44 @@ t.test('with AUTH=token reads are open; writes, jobs and config need a token of 
     if (token === 'a') t.equal((await call(method, path, { body, headers: as('w') })).status, 403, path)
   }
 })
+
+t.test(
+  'with AUTH=jwt the tokens of an issuer permit writes, and an idempotency key belongs to their subject',
+  async (t) => {
+    const issuer = await tokenIssuer(t)
+    const { jwt } = issuer
+    const { call } = await startApi(
+      t,
+      {
+        AUTH: 'jwt',
+        JWT_ISSUER: jwt.issuer,
+        JWT_AUDIENCE: jwt.audience,
+        JWT_JWKS_URL: jwt.jwksUrl,
+        JWT_WRITE_SCOPE: jwt.scopeNames.write,
+        JWT_ADMIN_SCOPE: jwt.scopeNames.admin,
+      },
+      { redis: false },
+    )
+    t.equal((await call('GET', '/users/1')).status, 200)
+    const post = async (claims: object, quantity: number) =>
+      call('POST', '/orders', {
+        body: { userId: 1, productId: 1, quantity },
+        headers: { authorization: `Bearer ${await issuer.sign({ ...claims })}`, 'idempotency-key': 'same' },
+      })
+    const first = await post({ sub: 'alice' }, 1)
+    t.equal(first.status, 201)
+    t.equal((await post({ sub: 'alice' }, 1)).body.id, first.body.id, 'another token of the same subject')
+    t.not((await post({ sub: 'bob' }, 2)).body.id, first.body.id)
+    t.equal((await post({ scope: '' }, 1)).status, 403)
+    t.equal((await post({ exp: 1 }, 1)).status, 401)
+    const read = async (scope: string) =>
+      call('GET', '/config/a', { headers: { authorization: `Bearer ${await issuer.sign({ scope })}` } })
+    t.equal((await read('shop:write')).status, 403)
+    t.equal((await read('shop:admin')).status, 404)
+    const ready = await call('GET', '/ready')
+    t.ok(ready.body.checks.every(({ name }: { name: string }) => name !== 'token-keys'))
+  },
+)
 
 t.test('an idempotency key belongs to the token that sent it', async (t) => {
   const sha256 = (token: string) => createHash('sha256').update(token).digest('hex')

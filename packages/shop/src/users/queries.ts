@@ -26,6 +26,18 @@ export const userById = statement<{ id: number }, User>(
   { sample: { id: 42 } },
 )
 
+/** As {@link userById}; no other transaction can change the row until this one ends. */
+export const lockUser = statement<{ id: number }, User>(
+  'lock_user',
+  (db) =>
+    db
+      .select(columns())
+      .from(users)
+      .where(eq(users.id, placeholder('id')))
+      .for('update'),
+  { sample: { id: 42 } },
+)
+
 /** The rows that exist, in no order. */
 export const usersByIds = statement<{ ids: number[] }, User>(
   'users_by_ids',

@@ -1,5 +1,14 @@
 import { AppError } from '@reference/errors'
-import { type App, described, hotRow, IdParams, problem, sendCached, shortReply } from '@reference/http'
+import {
+  type App,
+  described,
+  hotRow,
+  IdParams,
+  NOT_CHANGED,
+  problem,
+  sendCached,
+  shortReply,
+} from '@reference/http'
 import { User } from '@reference/shop/users/model'
 import type { Context } from '../context.ts'
 
@@ -16,7 +25,11 @@ export function userRoute(app: App, { users }: Context): void {
         summary: 'One user',
         description: 'The header `x-cache` names the source: `l1`, `l2`, `miss` or `off`.',
         params: IdParams,
-        response: { 200: described('The user', User), 404: problem('There is no such user') },
+        response: {
+          200: described('The user; with an `etag` if the request has `if-none-match`', User),
+          304: NOT_CHANGED,
+          404: problem('There is no such user'),
+        },
       },
     },
     (request, reply) => sendCached(reply, users, request.params.id, noSuchUser),

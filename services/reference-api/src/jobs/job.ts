@@ -1,3 +1,4 @@
+import type { Config } from '@reference/config'
 import type { Database, Write } from '@reference/database'
 import type { JobDefinition, JobHandler, Jobs, WorkOptions } from '@reference/jobs'
 import type { Cached } from '@reference/shop'
@@ -6,6 +7,7 @@ import type { TSchema } from 'typebox'
 
 /** The part of the service's context that handlers use. A job that changes a cached row does it with `write`, as a route does. */
 export interface JobParts {
+  readonly config: Config
   readonly jobs: Jobs
   readonly database: Database
   readonly workers: WorkerPool

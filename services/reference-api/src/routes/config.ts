@@ -1,5 +1,5 @@
 import { mustExist } from '@reference/errors'
-import { type App, clientSignal, described, hotKey, problem, sendCached } from '@reference/http'
+import { type App, clientSignal, described, hotKey, NOT_CHANGED, problem, sendCached } from '@reference/http'
 import { settingEntry } from '@reference/shop/settings/cache'
 import { Setting } from '@reference/shop/settings/model'
 import { putSetting } from '@reference/shop/settings/queries'
@@ -28,7 +28,11 @@ export function configRoutes(app: App, { cached, write, config }: Context): void
         operationId: 'getSetting',
         summary: 'One setting of the application',
         params: KeyParams,
-        response: { 200: described('The setting', Setting), 404: problem('There is no such setting') },
+        response: {
+          200: described('The setting; with an `etag` if the request has `if-none-match`', Setting),
+          304: NOT_CHANGED,
+          404: problem('There is no such setting'),
+        },
       },
     },
     (request, reply) => sendCached(reply, settings, request.params.key, () => notFound('setting')),

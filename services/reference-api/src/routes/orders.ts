@@ -10,6 +10,7 @@ import {
   IdempotencyHeaders,
   IdParams,
   Limit,
+  NOT_CHANGED,
   page,
   problem,
   sendCached,
@@ -23,6 +24,7 @@ import { userById } from '@reference/shop/users/queries'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { notFound, referenceMissing } from '../errors.ts'
+import { orderPlaced } from '../jobs/order-placed.ts'
 import { createOrderPages } from '../order-pages.ts'
 
 const OrdersQuery = Type.Object(
@@ -36,7 +38,7 @@ const NewOrder = Type.Object(
 )
 
 export function orderRoutes(app: App, context: Context): void {
-  const { cached, write, once } = context
+  const { cached, write, once, jobs, config } = context
   const orders = cached(orderEntry)
   const orderPages = createOrderPages(context)
 
@@ -50,7 +52,11 @@ export function orderRoutes(app: App, context: Context): void {
         operationId: 'getOrder',
         summary: 'One order',
         params: IdParams,
-        response: { 200: described('The order', Order), 404: problem('There is no such order') },
+        response: {
+          200: described('The order; with an `etag` if the request has `if-none-match`', Order),
+          304: NOT_CHANGED,
+          404: problem('There is no such order'),
+        },
       },
     },
     (request, reply) => sendCached(reply, orders, request.params.id, () => notFound('order')),
@@ -97,6 +103,7 @@ export function orderRoutes(app: App, context: Context): void {
             ? referenceMissing(['userId', 'productId'])
             : referenceMissing(['productId'])
         }
+        if (config.orderEventsUrl !== undefined) await jobs.enqueue(orderPlaced, { order }, { tx })
         return { result: created(`/orders/${order.id}`, order), staleKeys: [orders.keyOf(order.id)] }
       })
       const stored = await write(insert, { waitSignal: clientSignal(reply) }).catch((error: unknown) => {
@@ -104,6 +111,7 @@ export function orderRoutes(app: App, context: Context): void {
           ? referenceMissing(['userId'], error)
           : error
       })
+      if (config.orderEventsUrl !== undefined) jobs.wake(orderPlaced)
       return sendStored(reply, stored)
     },
   )

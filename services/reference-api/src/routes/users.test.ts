@@ -34,6 +34,51 @@ t.test('users', async (t) => {
     t.same(answer.body, user)
   })
 
+  t.test('if-none-match is answered with 304 by both tiers and the database, with one etag', async (t) => {
+    const tags = new Set<unknown>()
+    for (const id of [9, 9, 9]) {
+      const answer = await call('GET', `/users/${id}`, { headers: { 'if-none-match': '""' } })
+      t.equal(answer.status, 200)
+      tags.add(answer.headers.etag)
+    }
+    const off = await startApi(t, { CACHE_L1: 'off', CACHE_L2: 'off' }, { on: api })
+    tags.add((await off.call('GET', '/users/9', { headers: { 'if-none-match': '""' } })).headers.etag)
+    t.equal(tags.size, 1)
+    const [etag] = [...tags].map(String)
+    t.match(await call('GET', '/users/9', { headers: { 'if-none-match': etag ?? '' } }), {
+      status: 304,
+      body: undefined,
+    })
+    const posted = await call('POST', '/users', { body: { email: 'etag@example.com', name: 'Étag 😀' } })
+    const path = String(posted.headers.location)
+    const read = await call('GET', path, { headers: { 'if-none-match': String(posted.headers.etag) } })
+    t.equal(read.status, 304, 'the etag of the reply to POST')
+    const patched = await call('PATCH', path, { body: { name: 'New' } })
+    t.not(patched.headers.etag, posted.headers.etag)
+    const again = await call('GET', path, { headers: { 'if-none-match': String(patched.headers.etag) } })
+    t.equal(again.status, 304, 'the etag of the reply to PATCH')
+    t.equal((await call('DELETE', path)).status, 204)
+  })
+
+  t.test('of concurrent changes with the same if-match one is made, the others are 412', async (t) => {
+    const etag = String((await call('PATCH', '/users/11', { body: { name: 'Before' } })).headers.etag)
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, n) =>
+        call('PATCH', '/users/11', { body: { name: `Change ${n}` }, headers: { 'if-match': etag } }),
+      ),
+    )
+    t.same(answers.map(({ status }) => status).sort(), [200, 412, 412, 412, 412, 412, 412, 412])
+    const [made] = answers.filter(({ status }) => status === 200)
+    t.equal((await call('GET', '/users/11')).body.name, made?.body.name)
+    t.match(answers.find(({ status }) => status === 412)?.body, {
+      code: 'ROW_CHANGED',
+      errors: [{ field: 'if-match' }],
+    })
+    const headers = { 'if-match': String(made?.headers.etag) }
+    t.equal((await call('PATCH', '/users/11', { body: { name: 'After' }, headers })).status, 200)
+    t.equal((await call('PATCH', '/users/2147483647', { body: { name: 'x' }, headers })).status, 404)
+  })
+
   t.test('an unknown user is 404, also from the cache', async (t) => {
     for (let i = 0; i < 3; i++) {
       const answer = await call('GET', '/users/2147483647')

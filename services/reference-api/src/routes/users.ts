@@ -7,14 +7,18 @@ import {
 import { mustExist } from '@reference/errors'
 import {
   type App,
+  checkIfMatch,
   clientSignal,
   created,
   createSharedReplies,
   described,
+  etagOf,
   hotRow,
   ID_CURSOR,
   IdempotencyHeaders,
   IdParams,
+  IfMatchHeader,
+  NOT_CHANGED,
   PageQuery,
   page,
   problem,
@@ -25,7 +29,7 @@ import {
 } from '@reference/http'
 import { checkedUser, userEntry } from '@reference/shop/users/cache'
 import { Email, PersonName, User } from '@reference/shop/users/model'
-import { deleteUser, insertUser, updateUser, usersPage } from '@reference/shop/users/queries'
+import { deleteUser, insertUser, lockUser, updateUser, usersPage } from '@reference/shop/users/queries'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { emailTaken, notFound, userHasOrders } from '../errors.ts'
@@ -53,7 +57,11 @@ function addReads(app: App, { database, cached, config }: Context): void {
         summary: 'One user',
         description: 'The header `x-cache` names the source: `l1`, `l2`, `miss` or `off`.',
         params: IdParams,
-        response: { 200: described('The user', User), 404: problem('There is no such user') },
+        response: {
+          200: described('The user; with an `etag` if the request has `if-none-match`', User),
+          304: NOT_CHANGED,
+          404: problem('There is no such user'),
+        },
       },
     },
     (request, reply) => sendCached(reply, users, request.params.id, () => notFound('user')),
@@ -122,19 +130,25 @@ function addWrites(app: App, { cached, write, once }: Context): void {
         operationId: 'updateUser',
         summary: 'Change the email or the name of a user',
         params: IdParams,
+        headers: IfMatchHeader,
         body: UserPatch,
         response: {
           200: described('The changed user', User),
           404: problem('There is no such user'),
           409: problem('Another user has this email'),
+          412: problem('The user is not the one that `if-match` names'),
         },
       },
     },
     async (request, reply) => {
       const { id } = request.params
       const { email = null, name = null } = request.body
-      return write(
+      const changed = await write(
         async (tx) => {
+          if (request.headers['if-match'] !== undefined) {
+            const present = await tx.first(lockUser, { id })
+            if (present !== undefined) checkIfMatch(request, present)
+          }
           const user = checkedUser(await tx.first(updateUser, { id, email, name }))
           if (user === undefined) throw notFound('user')
           return { result: user, staleKeys: [users.keyOf(id)] }
@@ -145,6 +159,8 @@ function addWrites(app: App, { cached, write, once }: Context): void {
         if (isCheckViolation(error)) throw rowNotRepresentable('user', id, error)
         return refuseTakenEmail(error)
       })
+      reply.header('etag', etagOf(JSON.stringify(changed)))
+      return changed
     },
   )
 
