@@ -26,7 +26,8 @@ export function apiFaults(root = REPOSITORY_ROOT, environment: NodeJS.ProcessEnv
   })
 }
 
-const NO_HISTORY = 'A shallow clone has no commit to compare the OpenAPI documents with: fetch more history (fetch-depth: 0)'
+const NO_HISTORY =
+  'A shallow clone has no commit to compare the OpenAPI documents with: fetch more history (fetch-depth: 0)'
 
 function faultsOf(root: string, file: string, before: OpenApi, base: string): string[] {
   // Its service was removed.
