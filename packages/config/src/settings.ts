@@ -306,7 +306,7 @@ export const settings = {
   }),
   SECURITY_HEADERS: onOff({
     description:
-      'Set x-content-type-options, content-security-policy and referrer-policy on each reply; off behind a proxy that does.',
+      'Set x-content-type-options and content-security-policy on each reply; off behind a proxy that does.',
     fallback: true,
   }),
   HSTS_SECONDS: integer({

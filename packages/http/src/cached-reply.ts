@@ -37,7 +37,8 @@ export function sendJson(reply: FastifyReply, json: string | Buffer): FastifyRep
  * without a promise. `x-cache` names the source.
  *
  * A request with `if-none-match` gets the row's `etag`, and 304 when it names that tag already. Other replies have no `etag`: a hot reply
- * would have to look it up and write a further header, which costs more than 1 % of such a reply (ETAG_COST).
+ * would have to look it up and to write a further header, and one constant header alone took 5 % more CPU time (12.6 µs against 12.0 in 40 interleaved
+ * slices of 1 s).
  *
  * @param missing creates the error for a row that does not exist
  */

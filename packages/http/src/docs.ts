@@ -60,6 +60,7 @@ export function addDocs(app: App, api: ApiInfo): void {
       reply
         .type('text/html; charset=utf-8')
         .header('content-security-policy', CONTENT_SECURITY_POLICY)
+        .header('referrer-policy', 'no-referrer')
         .send(html)
     })
   }

@@ -93,7 +93,7 @@ export interface ServerOptions {
    * clients can connect only through them. `true` trusts the whole list, including entries that the client wrote.
    */
   trustProxy?: TrustProxy
-  /** Sets `x-content-type-options`, `content-security-policy` and `referrer-policy` on each reply. */
+  /** Sets `x-content-type-options` and `content-security-policy` on each reply. */
   securityHeaders?: boolean
   /** Sets `strict-transport-security` for this time. */
   hstsSeconds?: number | undefined
