@@ -8,7 +8,7 @@ import { apiFaults } from './api.ts'
 
 /** A repository with the documents of this one, and a branch of `main`. */
 function repository(t: Test) {
-  const folder = t.testdir({})
+  const folder = join(t.testdir({ repository: {} }), 'repository')
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], {
       cwd: folder,
@@ -66,7 +66,7 @@ t.test('a new version of the service permits it', async (t) => {
 t.test('a shallow clone is a fault, and no pass', async (t) => {
   const { git, folder, commit } = repository(t)
   commit()
-  const shallow = join(t.testdir({ clone: {} }), 'clone')
+  const shallow = join(dirname(folder), 'clone')
   git('clone', '--depth', '1', `file://${folder}`, shallow)
   t.match(apiFaults(shallow, {}), [/fetch-depth/])
 })
