@@ -1,12 +1,12 @@
 import { coalesce, withDeadline } from '@reference/async'
-import { type RedisTls, redisTlsOptions } from '@reference/config'
+import { redisTlsOptions } from '@reference/config/redis-tls'
 import calculateSlot from 'cluster-key-slot'
 import { Redis } from 'ioredis'
 import { type ClusterView, type Master, parseNodes } from './cluster-view.ts'
-import type { ConnectionOptions } from './connection.ts'
+import { type ConnectionOptions, listenToSocketErrors } from './connection.ts'
 import { nodeUnavailable } from './errors.ts'
 import type { RedisNode } from './node.ts'
-import type { RedisTarget } from './options.ts'
+import type { RedisCertificates, RedisTarget } from './options.ts'
 import type { MakeNode, Topology } from './topology.ts'
 
 const SLOTS = 16_384
@@ -24,7 +24,7 @@ export class Cluster {
   readonly topology: Topology
   readonly #seeds: readonly { host: string; port: number }[]
   readonly #login: ConnectionOptions
-  readonly #tls: RedisTls | undefined
+  readonly #tls: RedisCertificates | undefined
   readonly #makeNode: MakeNode
   readonly #onChange: () => void
   readonly #nodes = new Map<string, RedisNode>()
@@ -69,7 +69,7 @@ export class Cluster {
     return Promise.any(
       this.#seeds.map(async ({ host, port }) => {
         const options = { lazyConnect: true, retryStrategy: null, connectTimeout: VIEW_TIMEOUT_MS }
-        const seed = new Redis({ ...this.#at(host, port), ...options })
+        const seed = listenToSocketErrors(new Redis({ ...this.#at(host, port), ...options }))
         seed.on('error', () => {})
         try {
           await seed.connect()

@@ -1,8 +1,19 @@
-import type { Config } from '@reference/config'
-import type { CacheOptions } from './options.ts'
+import type { CacheOptions, RedisTarget } from './options.ts'
+
+/** The settings of a service that decide options of the cache. */
+export interface CacheConfig {
+  readonly redis: RedisTarget | undefined
+  readonly cachePrefix: string | undefined
+  readonly cacheL1: boolean
+  readonly cacheL1MaxEntries: number
+  readonly cacheL1MaxBytes: number
+  readonly cacheL2: boolean
+  readonly redisTimeoutMs: number
+  readonly redisAutoPipelining: boolean
+}
 
 /** The options of `createCache` that the configuration decides. */
-export function cacheSettings(config: Config) {
+export function cacheSettings(config: CacheConfig) {
   return {
     redis: config.redis,
     prefix: config.cachePrefix,

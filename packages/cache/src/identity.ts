@@ -1,6 +1,6 @@
 import { withDeadline } from '@reference/async'
 import { Redis } from 'ioredis'
-import type { ConnectionOptions } from './connection.ts'
+import { type ConnectionOptions, listenToSocketErrors } from './connection.ts'
 
 /** The server that answers, and the life of its data. */
 export interface Identity {
@@ -36,7 +36,7 @@ export async function lookUpIdentity(options: ConnectionOptions): Promise<Identi
     connectTimeout: LOOK_UP_TIMEOUT_MS,
     connectionName: 'cache-identity',
   })
-  redis.on('error', () => {})
+  listenToSocketErrors(redis).on('error', () => {})
   try {
     const ask = () => redis.connect().then(() => readIdentity(redis))
     return await withDeadline(ask, { timeoutMs: LOOK_UP_TIMEOUT_MS })

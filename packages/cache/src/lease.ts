@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { ConnectionOptions } from './connection.ts'
+import { type ConnectionOptions, listenToSocketErrors } from './connection.ts'
 import { HEADER_BYTES } from './envelope.ts'
 
 /**
@@ -89,4 +89,4 @@ export type LeaseRedis = Redis & {
 
 /** A connection with the lease's scripts as commands. */
 export const connectWithLeases = (options: ConnectionOptions): LeaseRedis =>
-  new Redis({ ...options, scripts: SCRIPTS }) as LeaseRedis
+  listenToSocketErrors(new Redis({ ...options, scripts: SCRIPTS })) as LeaseRedis

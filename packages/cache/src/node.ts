@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { CircuitState, ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleWhen } from 'cockatiel'
 import { Redis } from 'ioredis'
-import type { ConnectionOptions } from './connection.ts'
+import { type ConnectionOptions, listenToSocketErrors } from './connection.ts'
 import { callTimeout, isWrongType, nodeUnavailable, redirectOf } from './errors.ts'
 import type { Identity } from './identity.ts'
 import { readIdentity } from './identity.ts'
@@ -413,5 +413,5 @@ function isFault(error: unknown): boolean {
 
 /** ioredis emits an error event for each failed attempt to connect, which is fatal without a listener. `usable` reports it. */
 function ignoreErrors(redis: Redis): Redis {
-  return redis.on('error', () => {})
+  return listenToSocketErrors(redis).on('error', () => {})
 }

@@ -1,16 +1,24 @@
 import type { Registry } from '@prometheus-io/client'
-import type { RedisTls } from '@reference/config'
 import { invalidOption } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { ALL_SAFEGUARDS, type Safeguards } from './safeguards.ts'
+
+/** What TLS with Redis needs besides the trust in public authorities. All of it in PEM. */
+export interface RedisCertificates {
+  /** The only authorities that are trusted; without it those of Node, and of NODE_EXTRA_CA_CERTS. */
+  readonly ca?: string
+  /** For a Redis that asks its clients for a certificate (`tls-auth-clients`). */
+  readonly certificate?: string
+  readonly key?: string
+}
 
 export type RedisTarget =
   | {
       kind: 'single'
       url: string
       /** Certificates for `rediss://`. */
-      tls?: RedisTls
+      tls?: RedisCertificates
     }
   | {
       kind: 'cluster'
@@ -18,7 +26,7 @@ export type RedisTarget =
       username?: string
       password?: string
       /** Present: connections to every node use TLS. */
-      tls?: RedisTls
+      tls?: RedisCertificates
     }
 
 export interface CacheOptions {

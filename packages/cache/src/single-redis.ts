@@ -1,8 +1,8 @@
-import { type RedisTls, redisTlsOptions } from '@reference/config'
+import { redisTlsOptions } from '@reference/config/redis-tls'
 import type { ConnectionOptions } from './connection.ts'
 import { invalidOption } from './errors.ts'
 import { lookUpIdentity } from './identity.ts'
-import type { RedisTarget } from './options.ts'
+import type { RedisCertificates, RedisTarget } from './options.ts'
 import type { MakeNode, Topology } from './topology.ts'
 
 /** How soon a server that was replaced under its name, and still accepts writes, is left. */
@@ -36,7 +36,7 @@ export function singleRedis(target: RedisTarget & { kind: 'single' }, makeNode: 
   }
 }
 
-function parseUrl(url: string, tls: RedisTls = {}): ConnectionOptions {
+function parseUrl(url: string, tls: RedisCertificates = {}): ConnectionOptions {
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
   if (protocol !== 'redis:' && protocol !== 'rediss:')
     throw invalidOption('redis.url must begin with redis:// or rediss://')
