@@ -1,4 +1,18 @@
-import { container, engines, pools, type Size, SYSTEM_NAMES } from './sizing.ts'
+import {
+  container,
+  engines,
+  MOST_WORK_MEM,
+  machineOf,
+  type mysqlFor,
+  pools,
+  type postgresFor,
+  type redisFor,
+  type Size,
+  SYSTEM_NAMES,
+  type SystemName,
+  type Target,
+  type Workload,
+} from './sizing.ts'
 
 /**
  * `equals`: `name = value  # comment`; `words`: `name value`; `yaml`: `name: value # comment`, at any depth. The rest of a line, including the column
@@ -13,67 +27,208 @@ export interface SizedFile {
   values: Record<string, string>
 }
 
+/** A value, and the rule that gives it. */
+export interface Sized {
+  readonly value: string
+  readonly reason: string
+}
+
+/** A {@link SizedFile} with the reason of each value. */
+export interface ReasonedFile {
+  readonly path: string
+  readonly format: Format
+  /** The container of the engine. */
+  readonly system: SystemName
+  readonly settings: Readonly<Record<string, Sized>>
+}
+
 /** Every value outside of compose files that depends on the size. */
-export function sizedFiles(size: Size): SizedFile[] {
-  const { postgres, mysql, mongodb, redis, redisNode, rabbitmq, nginx } = engines(size)
-  const { pool, reserve } = pools(size)
+export function sizedFiles(target: Target): SizedFile[] {
+  return reasonedFiles(target).map(({ path, format, settings }) => ({
+    path,
+    format,
+    values: Object.fromEntries(Object.entries(settings).map(([name, { value }]) => [name, value])),
+  }))
+}
+
+/** {@link sizedFiles} with the reason of each value. */
+export function reasonedFiles(target: Target): ReasonedFile[] {
+  const { postgres, mysql, mongodb, redis, redisNode, rabbitmq, nginx } = engines(target)
+  const { pool, reserve } = pools(target)
+  const { workload } = machineOf(target)
   return [
     {
       path: 'infra/postgres/postgresql.conf',
       format: 'equals',
-      values: {
-        shared_buffers: `${postgres.sharedBuffers}MB`,
-        effective_cache_size: `${postgres.effectiveCacheSize}MB`,
-        work_mem: `${postgres.workMem}MB`,
-        maintenance_work_mem: `${postgres.maintenanceWorkMem}MB`,
-        autovacuum_work_mem: `${postgres.autovacuumWorkMem}MB`,
-        max_parallel_workers: `${postgres.maxParallelWorkers}`,
-        max_wal_size: `${postgres.maxWalSize}MB`,
-        min_wal_size: `${postgres.minWalSize}MB`,
-        max_slot_wal_keep_size: `${postgres.maxSlotWalKeepSize}MB`,
-      },
+      system: 'postgres',
+      settings: postgresSettings(postgres, workload),
     },
     {
       path: 'infra/pgbouncer/pgbouncer.ini',
       format: 'equals',
-      values: { default_pool_size: `${pool}`, reserve_pool_size: `${reserve}` },
+      system: 'pgbouncer',
+      settings: {
+        default_pool_size: {
+          value: `${pool}`,
+          reason:
+            'two for each core of Postgres, at least 25; 15 below 2 GiB and 8 below 1.25 GiB, since each may use work_mem',
+        },
+        reserve_pool_size: { value: `${reserve}`, reason: 'for a burst, after a client has waited' },
+      },
     },
     {
       path: 'infra/mysql/my.cnf',
       format: 'equals',
-      values: {
-        innodb_buffer_pool_size: `${mysql.bufferPool}M`,
-        innodb_redo_log_capacity: `${mysql.redoLog}M`,
-        global_connection_memory_limit: `${mysql.connectionMemory}M`,
-        max_connections: `${mysql.maxConnections}`,
-      },
+      system: 'mysql',
+      settings: mysqlSettings(mysql),
     },
     {
       path: 'infra/mongodb/mongod.conf',
       format: 'yaml',
-      values: {
-        cacheSizeGB: `${mongodb.cache / 1024}`,
-        maxIncomingConnections: `${mongodb.maxConnections}`,
+      system: 'mongodb',
+      settings: {
+        cacheSizeGB: {
+          value: `${mongodb.cache / 1024}`,
+          reason: 'half of the memory above 1 GiB, at least 256 MiB',
+        },
+        maxIncomingConnections: {
+          value: `${mongodb.maxConnections}`,
+          reason: 'each connection may take 1 MiB outside of the cache',
+        },
       },
     },
-    { path: 'infra/redis/redis.conf', format: 'words', values: redisValues(redis) },
-    { path: 'infra/redis/redis-cluster.conf', format: 'words', values: redisValues(redisNode) },
+    {
+      path: 'infra/redis/redis.conf',
+      format: 'words',
+      system: 'redis',
+      settings: redisSettings(redis),
+    },
+    {
+      path: 'infra/redis/redis-cluster.conf',
+      format: 'words',
+      system: 'redis-node',
+      settings: redisSettings(redisNode),
+    },
     {
       path: 'infra/rabbitmq/rabbitmq.conf',
       format: 'equals',
-      values: { 'vm_memory_high_watermark.absolute': `${rabbitmq.watermark}MiB` },
+      system: 'rabbitmq',
+      settings: {
+        'vm_memory_high_watermark.absolute': {
+          value: `${rabbitmq.watermark}MiB`,
+          reason:
+            '60 % of the memory: publishers are blocked above it, and garbage collection needs half as much again',
+        },
+      },
     },
-    { path: 'infra/nginx/nginx.conf', format: 'words', values: { worker_processes: `${nginx.workers};` } },
+    {
+      path: 'infra/nginx/nginx.conf',
+      format: 'words',
+      system: 'nginx',
+      settings: {
+        worker_processes: {
+          value: `${nginx.workers};`,
+          reason: 'the cores of the container, not of the machine',
+        },
+      },
+    },
   ]
 }
 
-function redisValues(redis: { maxmemory: number; replicaBuffer: number; backlog: number }) {
-  const { maxmemory, replicaBuffer, backlog } = redis
+/** The settings of Postgres that depend on memory and cores. */
+export function postgresSettings(
+  postgres: ReturnType<typeof postgresFor>,
+  workload: Workload,
+): Record<string, Sized> {
+  const sized = (value: number, reason: string): Sized => ({ value: `${value}MB`, reason })
+  return {
+    max_connections: {
+      value: `${postgres.maxConnections}`,
+      reason: 'each connection is a process of some 2 MB; clients above it wait in a pool. 60 below 1.25 GiB',
+    },
+    shared_buffers: sized(
+      postgres.sharedBuffers,
+      '25 % of the memory: the kernel caches the same pages again',
+    ),
+    effective_cache_size: sized(
+      postgres.effectiveCacheSize,
+      '62 % of the memory: shared_buffers and the page cache; a hint for the planner, allocates nothing',
+    ),
+    work_mem: sized(
+      postgres.workMem,
+      `memory / 192, at most ${MOST_WORK_MEM[workload]} MB for ${workload}: a hash of each connection may take twice this`,
+    ),
+    maintenance_work_mem: sized(
+      postgres.maintenanceWorkMem,
+      'memory / 20, 32 MB to 2 GB: one CREATE INDEX or VACUUM at a time',
+    ),
+    autovacuum_work_mem: sized(
+      postgres.autovacuumWorkMem,
+      'memory / 40, at most 64 MB, for each of three workers; without it each would use maintenance_work_mem',
+    ),
+    max_parallel_workers: {
+      value: `${postgres.maxParallelWorkers}`,
+      reason: 'the cores, and one for each 512 MB: each worker has its own work_mem',
+    },
+    max_wal_size: sized(
+      postgres.maxWalSize,
+      '1 GB and the memory, 2 to 16 GB of disk: a bulk load forces no checkpoint',
+    ),
+    min_wal_size: sized(
+      postgres.minWalSize,
+      'a quarter of max_wal_size: segments are reused in the next burst',
+    ),
+    max_slot_wal_keep_size: sized(
+      postgres.maxSlotWalKeepSize,
+      'half of max_wal_size: an unavailable replica loses its slot before the disk is full',
+    ),
+  }
+}
+
+/** The settings of MySQL that depend on memory. */
+export function mysqlSettings(mysql: ReturnType<typeof mysqlFor>): Record<string, Sized> {
+  return {
+    innodb_buffer_pool_size: {
+      value: `${mysql.bufferPool}M`,
+      reason: '60 % of the memory: InnoDB bypasses the page cache, and sessions need the rest',
+    },
+    innodb_redo_log_capacity: {
+      value: `${mysql.redoLog}M`,
+      reason: 'half of the memory, 512 MB to 8 GB of disk: a burst of writes forces no flush of pages',
+    },
+    global_connection_memory_limit: {
+      value: `${mysql.connectionMemory}M`,
+      reason: '8 % of the memory: a query above it fails, before the kernel ends the server',
+    },
+    max_connections: {
+      value: `${mysql.maxConnections}`,
+      reason: 'one for each 16 MB of memory, 60 to 500: threads and their buffers',
+    },
+  }
+}
+
+/** The settings of Redis that depend on memory. */
+export function redisSettings({
+  maxmemory,
+  replicaBuffer,
+  backlog,
+}: ReturnType<typeof redisFor>): Record<string, Sized> {
   const soft = Math.floor((replicaBuffer * 2) / 3)
   return {
-    maxmemory: `${maxmemory}mb`,
-    'client-output-buffer-limit replica': `${replicaBuffer}mb ${soft}mb 60`,
-    'repl-backlog-size': `${backlog}mb`,
+    maxmemory: {
+      value: `${maxmemory}mb`,
+      reason: '60 % of the memory: the rest is for fragmentation, buffers and the fork of a full sync',
+    },
+    'client-output-buffer-limit replica': {
+      value: `${replicaBuffer}mb ${soft}mb 60`,
+      reason:
+        'a sixteenth of the memory, at least 96 MB (19 % up to 512 MB): a full sync, outside of maxmemory',
+    },
+    'repl-backlog-size': {
+      value: `${backlog}mb`,
+      reason:
+        'a 64th of the memory, at least 16 MB (4 MB below 512 MB): a replica that was disconnected continues without a full sync',
+    },
   }
 }
 

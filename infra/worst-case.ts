@@ -1,11 +1,11 @@
-import { container, engines, pools, type Size } from './sizing.ts'
+import { container, engines, pools, type Target } from './sizing.ts'
 
 /** The largest memory use of an engine in MiB, as a sum with named parts. */
 export type Sum = Record<string, number>
 
 export const total = (sum: Sum): number => Object.values(sum).reduce((all, part) => all + part, 0)
 
-/** `max_connections` of postgresql.conf; the same on every machine, since local-stack runs without PgBouncer. */
+/** `max_connections` of postgresql.conf; the same on each of the three sizes, since local-stack runs without PgBouncer. */
 export const MAX_CONNECTIONS = 150
 
 /** `hash_mem_multiplier` of Postgres: a hash may use this many times work_mem. */
@@ -15,7 +15,7 @@ const HASH_MULTIPLIER = 2
  * The worst case of each engine with the settings of `engines(size)`. The page cache does not count: the kernel reclaims
  * it before it ends a process. Figures without a setting as their bound were measured on the server and rounded up; a comment says so.
  */
-export const WORST_CASES: Record<string, (size: Size) => Sum> = {
+export const WORST_CASES: Record<string, (size: Target) => Sum> = {
   postgres(size) {
     const { postgres } = engines(size)
     const { pool, reserve } = pools(size)
@@ -30,7 +30,7 @@ export const WORST_CASES: Record<string, (size: Size) => Sum> = {
       'maintenance_work_mem, one at a time': postgres.maintenanceWorkMem,
       'autovacuum_work_mem × 3 workers': 3 * postgres.autovacuumWorkMem,
       // 60 MB for 31 connections and 9 others after pgbench through the pool: below 2 MB each, their page tables included.
-      'connections outside of the pool × 2': (MAX_CONNECTIONS - busy) * 2,
+      'connections outside of the pool × 2': (postgres.maxConnections - busy) * 2,
       'connections of the pool × (4 + a hash)': busy * (4 + hash),
       'parallel workers × (4 + a hash)': postgres.maxParallelWorkers * (4 + hash),
     }

@@ -4,8 +4,12 @@ await runCommand('pnpm infra', {
   summary: 'Size, check and feed the containers of the stack.',
   commands: {
     size: {
-      summary: 'Write container limits and engine settings for a machine of a given size.',
+      summary: 'Print container limits and engine settings for any machine, or write those of a size.',
       load: async () => (await import('./size.ts')).sizeCommand,
+    },
+    diff: {
+      summary: 'Compare the settings of a running server with what the rule gives for its machine.',
+      load: async () => (await import('./diff.ts')).diffCommand,
     },
     doctor: {
       summary: 'Check whether this machine can run the stack, and name remedies.',

@@ -14,6 +14,8 @@ import { startServer } from './start-server.ts'
 export interface PostgresOptions {
   /** A free port unless given. */
   port?: number
+  /** `default`: the file that initdb writes, in place of infra's. */
+  config?: 'infra' | 'default'
   /** Settings over those of infra's postgresql.conf, such as `{ fsync: 'off' }`; sent as `-c name=value`. */
   settings?: Record<string, string>
   /** The data is kept there and reused. Without it, the data is in a temporary folder that is deleted. */
@@ -59,8 +61,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     if (options.dataDir !== undefined) await awaitFreeData(options.dataDir)
     await ensureDataFolder(binaries, user, data, passwordFile, options.dataDir !== undefined)
     const password = (await readFile(passwordFile, 'utf8')).trim()
-    const config = join(folder, 'postgresql.conf')
-    await copyFile(POSTGRES_CONFIG_FILE, config)
+    const config =
+      options.config === 'default' ? join(data, 'postgresql.conf') : join(folder, 'postgresql.conf')
+    if (options.config !== 'default') await copyFile(POSTGRES_CONFIG_FILE, config)
     const logFile = join(folder, 'postgres.log')
     const { server, port } = await startServer({
       name: 'Postgres',

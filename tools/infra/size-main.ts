@@ -1,0 +1,4 @@
+import { runCommand } from '@reference/cli'
+import { sizeCommand } from './size.ts'
+
+await runCommand('pnpm infra:size', sizeCommand)
