@@ -2,9 +2,10 @@ import { createKeyv } from '@keyv/redis'
 import { createCache as createDedupe } from 'async-cache-dedupe'
 import { BentoCache, bentostore } from 'bentocache'
 import { memoryDriver } from 'bentocache/drivers/memory'
-import { redisDriver } from 'bentocache/drivers/redis'
+import { redisBusDriver, redisDriver } from 'bentocache/drivers/redis'
 import { Cacheable } from 'cacheable'
 import { Redis } from 'ioredis'
+import { createNotificationPair, Loader, RedisCache } from 'layered-loader'
 import { createCache } from '../src/index.ts'
 
 export interface User {
@@ -14,7 +15,10 @@ export interface User {
   createdAt: string
 }
 
-/** `l1`: what a read of a warm process costs. `l2`: tier 1 off, the value is in Redis. `both`: as one would deploy it. */
+/**
+ * `l1`: what a read of a warm process costs. `l2`: tier 1 off, the value is in Redis. `both`: as one would deploy it, with the bus that
+ * the library has for several processes.
+ */
 export type Tiers = 'l1' | 'l2' | 'both'
 
 export interface Contender {
@@ -23,6 +27,8 @@ export interface Contender {
   /** The body of a reply. */
   body(id: number): Promise<Buffer | string | undefined>
   getMany(ids: readonly number[]): Promise<(User | undefined)[]>
+  /** After a write. */
+  invalidate(id: number): Promise<unknown>
   close(): Promise<unknown>
 }
 
@@ -51,6 +57,7 @@ export const contenders: Record<string, Open> = {
       get: async (id) => (users.getSync(id) ?? (await users.get(id))).value,
       body: async (id) => (users.getSync(id) ?? (await users.get(id))).bytes,
       getMany: async (ids) => (await users.getMany(ids)).map((hit) => hit.value),
+      invalidate: (id) => users.invalidate(id),
       close: () => cache.close(),
     }
   },
@@ -60,6 +67,10 @@ export const contenders: Record<string, Open> = {
     const store = bentostore()
     if (tiers !== 'l2') store.useL1Layer(memoryDriver({ maxItems: ENTRIES, maxSize: '64mb' }))
     if (tiers !== 'l1') store.useL2Layer(redisDriver({ connection }))
+    if (tiers === 'both') {
+      const { host, port } = connection.options
+      store.useBus(redisBusDriver({ connection: { host: host ?? '', port: port ?? 6379 } }))
+    }
     const cache = new BentoCache({ default: 'main', stores: { main: store } })
     const get = (id: number) => cache.getOrSet({ key: `user:${id}`, ttl: TTL_MS, factory: () => load(id) })
     return {
@@ -67,6 +78,7 @@ export const contenders: Record<string, Open> = {
       get,
       body: async (id) => JSON.stringify(await get(id)),
       getMany: (ids) => Promise.all(ids.map(get)),
+      invalidate: (id) => cache.delete({ key: `user:${id}` }),
       close: async () => {
         await cache.disconnectAll()
         connection.disconnect()
@@ -74,6 +86,7 @@ export const contenders: Record<string, Open> = {
     }
   },
 
+  // Its bus for several processes, CacheableSync, needs packages of Qified that are not installed here.
   cacheable: async (url, tiers, load) => {
     const keyv = createKeyv(url)
     const cache = new Cacheable({
@@ -89,6 +102,7 @@ export const contenders: Record<string, Open> = {
         const found = await cache.getMany<User>(ids.map((id) => `user:${id}`))
         return Promise.all(found.map((user, index) => user ?? load(ids[index] ?? 0)))
       },
+      invalidate: (id) => cache.delete(`user:${id}`),
       close: async () => {
         await cache.disconnect()
         await keyv.disconnect()
@@ -111,7 +125,40 @@ export const contenders: Record<string, Open> = {
       get: (id) => cache.user(id),
       body: async (id) => JSON.stringify(await cache.user(id)),
       getMany: (ids) => Promise.all(ids.map((id) => cache.user(id))),
+      invalidate: (id) => cache.clear('user', id),
       close: async () => client.disconnect(),
+    }
+  },
+
+  'layered-loader': async (url, tiers, load) => {
+    const clients = [new Redis(url, { enableAutoPipelining: true }), new Redis(url), new Redis(url)] as const
+    const { publisher, consumer } = createNotificationPair<User>({
+      channel: 'users',
+      publisherRedis: clients[1],
+      consumerRedis: clients[2],
+    })
+    const users = new Loader<User>({
+      inMemoryCache: tiers === 'l2' ? false : { ttlInMsecs: TTL_MS, maxItems: ENTRIES },
+      ...(tiers !== 'l1' && {
+        asyncCache: new RedisCache<User>(clients[0], { json: true, prefix: 'user', ttlInMsecs: TTL_MS }),
+      }),
+      ...(tiers === 'both' && { notificationPublisher: publisher, notificationConsumer: consumer }),
+      dataSourceGetOneFn: (key) => load(Number(key)),
+      dataSourceGetManyFn: (keys) => Promise.all(keys.map((key) => load(Number(key)))),
+      cacheKeyFromValueResolver: ({ id }) => String(id),
+    })
+    await users.init()
+    const get = async (id: number) =>
+      users.getInMemoryOnly(String(id)) ?? (await users.get(String(id))) ?? undefined
+    return {
+      name: 'layered-loader',
+      get,
+      body: async (id) => JSON.stringify(await get(id)),
+      getMany: (ids) => users.getMany(ids.map(String)),
+      invalidate: (id) => users.invalidateCacheFor(String(id)),
+      close: async () => {
+        for (const client of clients) client.disconnect()
+      },
     }
   },
 }
