@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { contenders } from './contenders.ts'
 
@@ -18,6 +18,7 @@ const { name, url, shared, keys, loadMs } = workerData as {
   keys: number
   loadMs: number
 }
+const READERS = 16
 const [versions, acknowledged] = [new Int32Array(shared, 0, keys), new Int32Array(shared, keys * 4, keys)]
 const cache = await contenders[name]?.(url, 'both', async (id) => {
   const email = String(Atomics.load(versions, id))
@@ -35,21 +36,27 @@ parentPort.once('message', () => {
   isStopped = true
 })
 parentPort.postMessage('reading')
-for (let id = 0; !isStopped; id = (id + 1) % keys) {
-  const least = Atomics.load(acknowledged, id)
-  const now = performance.now()
-  const seen = seenAt[id]
-  if (seen !== undefined && !seen.has(least)) seen.set(least, now)
-  const found = Number((await cache.get(id))?.email)
-  result.reads++
-  if (found < least) {
-    result.stale++
-    // Since the first write that this value lacks.
-    const since = Math.min(...[...(seen ?? [])].flatMap(([version, at]) => (version > found ? [at] : [])))
-    result.latestMs = Math.max(result.latestMs, performance.now() - since)
-  }
-  if (id === 0) await sleep(1)
-}
+await Promise.all(Array.from({ length: READERS }, read))
 await cache.close()
 parentPort.postMessage(result)
 parentPort.close()
+
+/** Reads one key after the other at random until the parent ends it. */
+async function read(): Promise<void> {
+  while (!isStopped) {
+    const id = Math.floor(Math.random() * keys)
+    const least = Atomics.load(acknowledged, id)
+    const seen = seenAt[id]
+    if (seen !== undefined && !seen.has(least)) seen.set(least, performance.now())
+    const found = Number((await cache?.get(id))?.email)
+    result.reads++
+    if (found < least) {
+      result.stale++
+      // Since the first write that this value lacks.
+      const since = Math.min(...[...(seen ?? [])].flatMap(([version, at]) => (version > found ? [at] : [])))
+      result.latestMs = Math.max(result.latestMs, performance.now() - since)
+    }
+    // As in a service, where the event loop turns between two requests.
+    await turn()
+  }
+}

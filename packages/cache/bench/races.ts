@@ -20,6 +20,7 @@ const CALLERS = 100
 const COLD_KEYS = 20
 const KEYS = 50
 const LOAD_MS = 5
+const WRITE_EVERY_MS = 10
 
 const redis = await startRedis({ settings: { maxmemory: '512mb' } })
 const admin = new Redis(redis.url)
@@ -93,11 +94,12 @@ async function coherence(name: string): Promise<CoherenceResult & { writes: numb
   const until = performance.now() + SECONDS * 1_000
   let writes = 0
   while (performance.now() < until) {
-    const id = writes++ % KEYS
+    const id = Math.floor(Math.random() * KEYS)
+    writes++
     const version = Atomics.add(versions, id, 1) + 1
     await writer?.invalidate(id)
     Atomics.store(acknowledged, id, version)
-    await sleep(2)
+    await sleep(WRITE_EVERY_MS)
   }
   reader.postMessage('stop')
   const [result] = (await once(reader, 'message')) as [CoherenceResult]
