@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { until } from '@reference/async'
 import { REPOSITORY_ROOT } from '@reference/cli'
-import { until } from '@reference/local-stack'
 import t from 'tap'
 import { missing, startContainer } from './container.ts'
 

@@ -140,7 +140,7 @@ export const contenders: Record<string, Open> = {
     const users = new Loader<User>({
       inMemoryCache: tiers === 'l2' ? false : { ttlInMsecs: TTL_MS, maxItems: ENTRIES },
       ...(tiers !== 'l1' && {
-        asyncCache: new RedisCache<User>(clients[0], { json: true, prefix: 'user', ttlInMsecs: TTL_MS }),
+        asyncCache: new RedisCache<User>(clients[0], { json: true, prefix: 'layered', ttlInMsecs: TTL_MS }),
       }),
       ...(tiers === 'both' && { notificationPublisher: publisher, notificationConsumer: consumer }),
       dataSourceGetOneFn: (key) => load(Number(key)),
