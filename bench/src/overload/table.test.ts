@@ -27,6 +27,7 @@ t.test('each missed goal is a sentence', async (t) => {
     /not normal again within 2000 ms/,
   ])
   t.match(missedGoals(results({ goodPerSecond: 1000 }, null)), [/not normal again/])
+  t.match(missedGoals(results({ goodPerSecond: 100, lagP99Ms: 500 }, 0)), [/generator was late above 0\.5×/])
 })
 
 t.test('the table has a row for each rate, and both sides', async (t) => {

@@ -4,6 +4,11 @@ import type { OverloadCall, OverloadPoint, OverloadResults, OverloadSide } from 
 /** What the limit has to keep at the highest rate. */
 export const GOALS = { goodput: 0.8, latency: 4, recoveryMs: 2_000 }
 
+/** A generator that sends its requests this late, at the 99th percentile, offers another rate than the one that is named. */
+const LATE_MS = 100
+
+const isLate = ({ lagP99Ms }: OverloadPoint) => lagP99Ms > LATE_MS
+
 /** The curves as Markdown: offered rate against goodput and latency, with and without the limit. */
 export function renderOverload({ calls, patienceMs, phaseMs }: OverloadResults): string {
   const parts = calls.map((call) =>
@@ -26,7 +31,7 @@ function rowsOf({ sides }: OverloadCall): string[] {
   return (on?.points ?? []).map((point, index) => {
     const other = off?.points[index]
     const cells = [
-      `${number(point.ratePerSecond)} (${point.multiple}×)`,
+      `${number(point.ratePerSecond)} (${point.multiple}×)${isLate(point) ? ', generator late' : ''}`,
       number(point.goodPerSecond),
       latency(point),
       number(point.refusedPerSecond),
@@ -60,8 +65,11 @@ export function missedGoals({ calls }: OverloadResults): string[] {
 }
 
 function missedBy({ name, sides }: OverloadCall, { points, recoveryMs }: OverloadSide): string[] {
-  const [normal, last] = [points[0], points.at(-1)]
-  if (normal === undefined || last === undefined) return []
+  const [normal, highest] = [points[0], points.at(-1)]
+  const last = points.findLast((point) => !isLate(point))
+  if (normal === undefined || highest === undefined || last === undefined) return []
+  if (last !== highest)
+    return [`${name}: the generator was late above ${last.multiple}×, so the goals were not measured`]
   const peak = Math.max(...sides.flatMap((side) => side.points.map(({ goodPerSecond }) => goodPerSecond)))
   const share = last.goodPerSecond / peak
   const missed: string[] = []
