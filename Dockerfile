@@ -1,4 +1,4 @@
-# Both services, each a target of its own: `docker build --target reference-api .`, `docker build --target parallel-api .`
+# Each service is a target of its own: `docker build --target reference-api .`
 #
 # An image for production holds Node, the bundles of its service (`pnpm build`) and nothing else: no sources, no node_modules, no
 # package manager. `development` has the sources and their packages, since Node strips the types.
@@ -66,16 +66,19 @@ ENV NODE_ENV=production
 
 # V8's code of the bundles, by the user that will read it: it lies in a folder of that user's. Each program ends at once, for want of
 # settings, and with a fixed seed its code is the same in every build.
+# part:parallel-api
 FROM production AS parallel-api-bundles
 COPY --from=bundles /app/dist/parallel-api dist/parallel-api
 RUN node --random-seed=1 dist/parallel-api/main.js >/dev/null 2>&1; test $? = 78 \
   && find dist/*/compile-cache -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
+# end:parallel-api
 
 FROM production AS reference-api-bundles
 COPY --from=bundles /app/dist/reference-api dist/reference-api
 RUN for program in main worker migrate; do node --random-seed=1 dist/reference-api/$program.js >/dev/null 2>&1; test $? = 78 || exit 1; done \
   && find dist/*/compile-cache -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
+# part:parallel-api
 FROM production AS parallel-api
 ENV PORT=8001
 # Less than above: the thread that computes reports has its heap beside this one (infra/worst-case.ts).
@@ -87,6 +90,7 @@ ARG BUILD_COMMIT
 ENV BUILD_COMMIT=$BUILD_COMMIT
 LABEL org.opencontainers.image.revision=$BUILD_COMMIT
 CMD ["node", "dist/parallel-api/main.js"]
+# end:parallel-api
 
 FROM production AS reference-api
 ENV PORT=8000

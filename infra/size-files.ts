@@ -287,7 +287,10 @@ export function sizeOf(text: string): string | undefined {
   return new RegExp(`^${START} (\\w+)`, 'm').exec(text)?.[1]
 }
 
-/** Bounds a process that forks without end, before the machine's limit does. MongoDB has a thread for each of 600 clients. */
+/**
+ * Bounds a process that forks without end, before the machine's limit does.
+ * MongoDB has a thread for each of 600 clients.
+ */
 const MAX_PIDS = 1024
 
 function limitLines(size: Size): string[] {

@@ -95,7 +95,7 @@ export const WORST_CASES: Record<string, (size: Target) => Sum> = {
   worker: (size) => node(container('worker', size).memory, HEAP_PERCENTAGE, 0),
 }
 
-/** Size of nginx's /tmp in docker-compose.prod.yml. */
+/** Size of nginx's /tmp. */
 export const NGINX_TMP = 32
 
 /** `--max-semi-space-size` of the Dockerfile. */
@@ -103,6 +103,7 @@ export const SEMI_SPACE = 4
 
 /** `--max-old-space-size-percentage` of the Dockerfile. */
 export const HEAP_PERCENTAGE = 60
+// part:parallel-api
 /** The option for the parallel-api, whose report thread needs memory outside of this heap. */
 export const PARALLEL_HEAP_PERCENTAGE = 53
 
@@ -122,6 +123,7 @@ export const REPORT_THREAD = {
 export function parallelApi(limit: number, tier1: number): Sum {
   return { ...node(limit, PARALLEL_HEAP_PERCENTAGE, tier1), ...REPORT_THREAD }
 }
+// end:parallel-api
 
 export function node(limit: number, percentage: number, tier1: number): Sum {
   return {

@@ -76,11 +76,12 @@ export class Copy {
   async start(plan: CopyPlan): Promise<void> {
     await this.stop()
     this.#plan = plan
-    const { workload, settings } = plan
-    const { placement } = this.#bench
-    const upstream = workload.upstream && (await this.#startService('reference-api', placement.rest, {}))
+    // part:parallel-api
+    const upstream =
+      plan.workload.upstream && (await this.#startService('reference-api', this.#bench.placement.rest, {}))
     if (upstream) this.#upstream = upstream
-    this.#server = await this.#startMain(settings)
+    // end:parallel-api
+    this.#server = await this.#startMain(plan.settings)
     await this.setLoad(plan.load)
   }
 

@@ -99,9 +99,12 @@ function scenariosOfSwitches(): Workload[] {
     })
 }
 
-/** Below the saturation of a call of parallel-api, which reads 300 rows. */
+/** Below the saturation of a call of the service. */
 function paceOf(service: ServiceName): number {
-  return service === 'parallel-api' ? 50 : DEFAULT_RATE
+  const paces: Partial<Record<ServiceName, number>> = {
+    'parallel-api': 50, // 300 rows
+  }
+  return paces[service] ?? DEFAULT_RATE
 }
 
 function mix(dataset: Dataset, { hitRatio, writeShare }: LoadSettings, seed: number): Request[] {

@@ -4,8 +4,7 @@ import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { LINKS } from './links.ts'
 import { ALL_LISTS } from './requests.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned, withSettings } from './variants.ts'
+import { NOT_SHARED, tuned, withSettings } from './variants.ts'
 
 export const all: Scenario = {
   name: 'all',

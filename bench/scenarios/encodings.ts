@@ -2,8 +2,7 @@ import { encodedAs } from '../src/proofs/replies.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { LINKS } from './links.ts'
 import { orderPages } from './requests.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned, withSettings } from './variants.ts'
+import { NOT_SHARED, tuned, withSettings } from './variants.ts'
 
 type Encoding = 'gzip' | 'br' | 'zstd'
 

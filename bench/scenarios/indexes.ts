@@ -3,8 +3,7 @@ import { answers } from '../src/proofs/replies.ts'
 import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { scatteredIds } from '../src/stack/dataset.ts'
 import { LINKS } from './links.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned } from './variants.ts'
+import { NOT_SHARED, tuned } from './variants.ts'
 
 const UNCACHED_PAGES = { ...NOT_SHARED, CACHE_PAGE_TTL_MS: '0', COMPRESSION: 'off' }
 

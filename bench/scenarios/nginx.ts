@@ -4,8 +4,7 @@ import type { Scenario, Variant } from '../src/run/scenario.ts'
 import { NGINX_KEEP_ALIVE, NGINX_WITHOUT_KEEP_ALIVE } from '../src/stack/nginx.ts'
 import { LINKS } from './links.ts'
 import { hotUsers, orderPages } from './requests.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned } from './variants.ts'
+import { NOT_SHARED, tuned } from './variants.ts'
 
 const COMMON = {
   guide: 'Production Considerations › Scaling Strategies',

@@ -2,8 +2,7 @@ import { answers, encodedAs } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { LINKS } from './links.ts'
 import { orderPages } from './requests.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned, withSettings } from './variants.ts'
+import { NOT_SHARED, tuned, withSettings } from './variants.ts'
 
 export const orderPage: Scenario = {
   name: 'order-page',

@@ -20,8 +20,10 @@ export function renameUser(id: number): Request {
   return { method: 'PATCH', path: `/users/${id}`, headers: JSON_HEADERS, body }
 }
 
-/** Three lists of 100 rows, from parallel-api. */
+// part:parallel-api
+/** Three lists of 100 rows. */
 export const ALL_LISTS: readonly Request[] = [{ path: '/all?limit=100' }]
+// end:parallel-api
 
 /** The pages of the newest orders, which a back office requests again and again. */
 export function orderPages(acceptEncoding: string): () => Request[] {

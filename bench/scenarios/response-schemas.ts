@@ -2,8 +2,7 @@ import { startedWith } from '../src/proofs/process.ts'
 import { answers } from '../src/proofs/replies.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { LINKS } from './links.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned, withSettings } from './variants.ts'
+import { NOT_SHARED, tuned, withSettings } from './variants.ts'
 
 export const responseSchemas: Scenario = {
   name: 'response-schemas',

@@ -20,6 +20,3 @@ export const sharedReads: Scenario = {
   tuned: tuned([answers(200), statementsBelow(1)]),
   variants: [withSettings({ SHARED_READS: 'off' }, 'shared reads', [answers(200), statementsPerRequest(3)])],
 }
-
-/** For scenarios about the work of a call, several of which send identical calls at the same time. */
-export const NOT_SHARED = { SHARED_READS: 'off' }

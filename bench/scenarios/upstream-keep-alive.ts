@@ -2,8 +2,7 @@ import { answers } from '../src/proofs/replies.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Scenario } from '../src/run/scenario.ts'
 import { LINKS } from './links.ts'
-import { NOT_SHARED } from './shared-reads.ts'
-import { tuned, withSettings } from './variants.ts'
+import { NOT_SHARED, tuned, withSettings } from './variants.ts'
 
 export const upstreamKeepAlive: Scenario = {
   name: 'upstream-keep-alive',

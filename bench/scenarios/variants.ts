@@ -2,6 +2,9 @@ import type { Proof } from '../src/proofs/proof.ts'
 import { proofOfSwitch } from '../src/proofs/switch.ts'
 import type { Variant } from '../src/run/scenario.ts'
 
+/** For scenarios about the work of a call, several of which send identical calls at the same time. */
+export const NOT_SHARED = { SHARED_READS: 'off' }
+
 /** The service as shipped. */
 export function tuned(proofs: readonly Proof[], more: Partial<Variant> = {}): Variant {
   return { name: 'tuned', label: 'as shipped', environment: {}, proofs, ...more }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# create-secrets.sh NAMESPACE FOLDER | kubectl apply -f -: the Secrets that the pods mount, from files as infra/create-secrets.sh and
-# `pnpm prod token` make them. Printed, not kept: no file of the repository ever holds one. Asks no cluster.
+# create-secrets.sh NAMESPACE FOLDER | kubectl apply -f -: the Secrets that the pods mount, from files as infra/create-secrets.sh
+# makes them, and a file of tokens. Printed, not kept: no file of the repository ever holds one. Asks no cluster.
 #
 #   database_url                                postgres://…, through PgBouncer where there is one
 #   database_direct_url, database_replica_url   database_url unless there are such files

@@ -32,13 +32,22 @@ const json = async (response: Response) => JSON.parse(await response.text())
 async function startBundles(t: TestScope, environment: Record<string, string> = {}) {
   const database = await testDatabase(t)
   const redis = await testRedis(t)
-  const env = { DATABASE_URL: database.url, REDIS_URL: redis.url, ...environment }
-  const api = startService(t, 'reference-api', { ...env, JOB_HANDLERS: 'off' }, { bundles })
-  const worker = startService(t, 'reference-worker', env, { bundles })
+  const env = {
+    DATABASE_URL: database.url,
+    REDIS_URL: redis.url,
+    ...environment,
+  }
+  const api = startService(t, 'reference-api', env, { bundles })
   const apiUrl = await api.listening()
-  await worker.listening()
+  const worker = startService(t, 'reference-worker', env, { bundles }) // part:jobs
+  await worker.listening() // part:jobs
   const parallel = startService(t, 'parallel-api', { ...env, UPSTREAM_URL: apiUrl }, { bundles })
-  return { database, api, apiUrl, parallel, parallelUrl: await parallel.listening() }
+  return {
+    database,
+    api,
+    apiUrl,
+    parallelUrl: await parallel.listening(),
+  }
 }
 
 t.test('the bundles answer as the sources do, without node_modules', async (t) => {
@@ -67,6 +76,7 @@ t.test('the bundles answer as the sources do, without node_modules', async (t) =
     t.equal((await fetch(`${apiUrl}/users/none`)).status, 400, 'validation')
   })
 
+  // part:parallel-api
   await t.test('calls to the upstream, and the report in a thread', async (t) => {
     t.equal((await json(await fetch(`${parallelUrl}/all?limit=3`))).users.length, 3)
     t.equal((await json(await fetch(`${parallelUrl}/aggregate?limit=3`))).items.length, 3)
@@ -75,7 +85,9 @@ t.test('the bundles answer as the sources do, without node_modules', async (t) =
     const inSql = await json(await fetch(`${parallelUrl}/report?engine=sql`))
     t.same(report.rows, inSql.rows)
   })
+  // end:parallel-api
 
+  // part:jobs
   await t.test('a large job, in a thread of the worker process', async (t) => {
     const body = JSON.stringify({ text: 'x'.repeat(200_000) })
     const stored = await fetch(`${apiUrl}/process-data`, {
@@ -91,6 +103,7 @@ t.test('the bundles answer as the sources do, without node_modules', async (t) =
     })
     t.equal(job.result.sha256, createHash('sha256').update(body).digest('hex'))
   })
+  // end:jobs
 })
 
 t.test('traces of the bundles are those of the sources', async (t) => {
@@ -113,21 +126,28 @@ t.test('traces of the bundles are those of the sources', async (t) => {
     OTEL_TRACES_SAMPLER: 'always_on',
     NODE_OPTIONS: `--import ${join(bundles, 'reference-api/telemetry.js')}`,
   })
-  await fetch(`${parallelUrl}/aggregate?limit=1`)
-  await fetch(`${parallelUrl}/report`)
+  await fetch(`${apiUrl}/users/1`)
+  await fetch(`${parallelUrl}/aggregate?limit=1`) // part:parallel-api
+  await fetch(`${parallelUrl}/report`) // part:parallel-api
+  // part:jobs
   await fetch(`${apiUrl}/process-data`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: '{"a":1}',
   })
+  // end:jobs
   const expected = [
+    // part:parallel-api
     'parallel-api: GET /aggregate',
     'parallel-api: GET',
     'parallel-api: GET /report',
+    // end:parallel-api
     'reference-api: GET /users/:id',
+    // part:jobs
     'reference-api: POST /process-data',
     'reference-api: send process-data',
     'reference-worker: handle process-data',
+    // end:jobs
   ]
   await until('every span has arrived', () => expected.every((name) => names.has(name))).catch(() => {})
   for (const name of expected) t.ok(names.has(name), name)

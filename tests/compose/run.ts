@@ -7,7 +7,7 @@ import { isDockerTest, withTestServers } from '../test-servers.ts'
 const DETAILS = `
 Starts every server with its shipped file and reads each setting back, starts and stops the development stack, and checks the
 compose files. Then runs the tests of other folders that need containers (*.docker.test.ts). Needs Docker with compose and the
-images of docker-compose.yml; without the images of MongoDB and Vault, their tests are skipped and reported. Takes about eight
+images of docker-compose.yml; without the image of an optional system, its tests are skipped and reported. Takes about eight
 minutes on two cores. The last line is "N passed, N failed".
 `
 

@@ -337,7 +337,7 @@ const rabbitmq: Server = {
         const values = (await container.exec('rabbitmqctl', '-q', 'eval', `${script}.`)).split('\n')
         const found = new Map(known.map(({ name }, i) => [name, { value: values[i] ?? '' }]))
         const asErlang = settings.map(({ name, value }) => {
-          if (name.endsWith('absolute')) return { name, value: inBytes(value) }
+          if (name.endsWith('absolute')) return { name, value: rabbitBytes(value) }
           return { name, value: value === 'quorum' ? 'rabbit_quorum_queue' : value }
         })
         return differences(asErlang, (name) => found.get(name))
@@ -346,7 +346,7 @@ const rabbitmq: Server = {
 }
 
 /** RabbitMQ counts 1 GB as 10^9 and 1 GiB as 2^30. */
-function inBytes(value: string): string {
+function rabbitBytes(value: string): string {
   const [, number = '', unit = ''] = /^(\d+)(MiB|GB|MB|GiB)$/.exec(value) ?? []
   const factors: Record<string, number> = { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 }
   return String(Number(number) * (factors[unit] ?? Number.NaN))

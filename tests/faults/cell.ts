@@ -153,7 +153,7 @@ async function ledgerProblems(stack: FaultStack, load: Load): Promise<string[]> 
   const { ledger } = load
   const problems: string[] = []
   for (const [key, id] of ledger.orders) if (id === undefined) await retried(() => load.sendOrder(key))
-  for (const [key, id] of ledger.jobs) if (id === undefined) await retried(() => load.sendJob(key))
+  for (const [key, id] of ledger.jobs) if (id === undefined) await retried(() => load.sendJob(key)) // part:jobs
   const rows = await stack.sql<{ id: number }[]>`select id from orders where user_id = ${ledger.userId}`
   const stored = new Set(rows.map(({ id }) => id))
   const acknowledged = [...ledger.orders.values()]
@@ -161,10 +161,12 @@ async function ledgerProblems(stack: FaultStack, load: Load): Promise<string[]> 
   if (lost > 0) problems.push(`${lost} of ${acknowledged.length} acknowledged orders are lost`)
   const surplus = stored.size - new Set(acknowledged).size
   if (surplus !== 0) problems.push(`${surplus} orders too many`)
+  // part:jobs
   const ids = [...ledger.jobs.values()]
   const unfinished = await unfinishedJobs(stack, ids)
   if (unfinished > 0) problems.push(`${unfinished} of ${ids.length} acknowledged jobs did not complete`)
   if (new Set(ids).size !== ids.length) problems.push('two keys have one job')
+  // end:jobs
   return problems
 }
 
@@ -182,6 +184,7 @@ async function retried(send: () => ReturnType<Load['sendOrder']>): Promise<void>
   })
 }
 
+// part:jobs
 /** A job whose worker died runs again within 60 s. */
 async function unfinishedJobs(stack: FaultStack, ids: (string | undefined)[]): Promise<number> {
   const open = new Set(ids)
@@ -195,6 +198,7 @@ async function unfinishedJobs(stack: FaultStack, ids: (string | undefined)[]): P
   await until('the jobs complete', look, 75_000).catch(() => {})
   return open.size
 }
+// end:jobs
 
 /** Ends a process and starts it again, as an orchestrator would. */
 export async function restart(program: Program): Promise<void> {

@@ -24,7 +24,11 @@ export class Ledger {
 
   get acknowledged(): number {
     const known = (ids: Map<string, unknown>) => [...ids.values()].filter((id) => id !== undefined).length
-    return known(this.orders) + known(this.jobs)
+    const counts = [
+      known(this.orders),
+      known(this.jobs), // part:jobs
+    ]
+    return counts.reduce((sum, count) => sum + count)
   }
 }
 
@@ -106,8 +110,10 @@ export class Load {
         return call(api.origin, 'GET', `/orders?userId=${1 + (number % 1000)}&limit=5`)
       case 'write':
         return this.sendOrder(`${this.#name}-${number}`)
+      // part:jobs
       case 'job':
         return this.sendJob(`${this.#name}-${number}`)
+      // end:jobs
       case 'aggregate':
         return call(parallel.origin, 'GET', '/aggregate?limit=3')
     }
@@ -125,6 +131,7 @@ export class Load {
     return reply
   }
 
+  // part:jobs
   async sendJob(key: string): Promise<Reply> {
     const { jobs } = this.ledger
     if (!jobs.has(key)) jobs.set(key, undefined)
@@ -133,6 +140,7 @@ export class Load {
     if (reply.outcome === '202') jobs.set(key, reply.body.jobId)
     return reply
   }
+  // end:jobs
 }
 
 function newCounts(): Record<Kind, Counted> {

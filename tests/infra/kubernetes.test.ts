@@ -376,15 +376,18 @@ t.test(
         (autoscaler?.spec?.maxReplicas ?? spec?.replicas ?? 1) + (spec?.strategy?.rollingUpdate.maxSurge ?? 0)
       )
     }
-    // With a replica: primary, replica, cancellable, cancellable_primary (packages/database); the job queue's; a report's lanes.
+    // With a replica: primary, replica, cancellable, cancellable_primary (packages/database).
     const pools = ({ connections, cancellableConnections }: (typeof POOLS)[keyof typeof POOLS]) =>
       2 * connections + 2 * cancellableConnections
-    const queue = 5
-    const lanes = 4
-    const clients =
-      most('reference-api') * (pools(POOLS['reference-api']) + queue) +
-      most('parallel-api') * (pools(POOLS['parallel-api']) + lanes) +
-      most('worker') * (pools(POOLS['reference-api']) + queue)
+    const queue = [
+      5, // part:jobs
+    ].reduce((sum, each) => sum + each, 0)
+    const lanes = 4 // part:parallel-api
+    const clients = [
+      most('reference-api') * (pools(POOLS['reference-api']) + queue),
+      most('parallel-api') * (pools(POOLS['parallel-api']) + lanes), // part:parallel-api
+      most('worker') * (pools(POOLS['reference-api']) + queue), // part:jobs
+    ].reduce((sum, each) => sum + each)
     const allowed = Number(
       /^max_client_conn = (\d+)/m.exec(
         readFileSync(join(root, 'infra/pgbouncer/pgbouncer.ini'), 'utf8'),
@@ -401,7 +404,7 @@ t.test('the example overlay sets the values of a team', { skip }, async (t) => {
   for (const manifest of ofKind(manifests, 'Deployment', 'Job')) {
     t.match(containerOf(manifest).image, /^registry\.example\/shop\/(reference|parallel)-api:2026-/)
   }
-  t.equal(find(manifests, 'Deployment', 'worker').spec?.replicas, 2)
+  t.equal(find(manifests, 'Deployment', 'worker').spec?.replicas, 2) // part:jobs
   t.equal(find(manifests, 'HorizontalPodAutoscaler', 'reference-api').spec?.minReplicas, 4)
   t.equal(find(manifests, 'Ingress', 'public').spec?.rules?.[0]?.host, 'shop.example')
   for (const name of ['to-postgres', 'to-redis']) {
@@ -516,7 +519,7 @@ t.test(
         UPSTREAM_URL: referenceApi,
       }),
     }
-    await start('worker', 'reference-worker')
+    await start('worker', 'reference-worker') // part:jobs
     const shared = new Set(['/health', '/users/{id}'])
 
     const rules = ofKind(manifests, 'Ingress').flatMap(

@@ -105,20 +105,30 @@ t.test("PgBouncer's connections and the direct ones fit max_connections", async 
 t.test("the services' connections fit max_client_conn of PgBouncer, twice while a deploy runs", async (t) => {
   const ini = read('infra/pgbouncer/pgbouncer.ini')
   const compose = read('docker-compose.prod.yml')
-  const jobQueue = 5
+  const jobQueue = 5 // part:jobs
+  // part:parallel-api
   // From `report/report.ts`: on the replica, and on the primary while the replica is unavailable.
   const lanes = 4
   const threads = Number(/^ {6}WORKER_THREADS: (\d+)$/m.exec(compose)?.[1])
   t.ok(threads > 0)
+  // end:parallel-api
   const pool = (service: keyof typeof POOLS) =>
     2 * (POOLS[service].connections + POOLS[service].cancellableConnections)
-  const reference = pool('reference-api') + jobQueue
-  const parallel = pool('parallel-api') + threads * 2 * lanes
+  const reference = [
+    pool('reference-api'),
+    jobQueue, // part:jobs
+  ].reduce((all, each) => all + each)
+  const replica = [
+    reference,
+    pool('parallel-api') + threads * 2 * lanes, // part:parallel-api
+  ].reduce((all, each) => all + each)
   const replicas = Number(/\$\{REPLICAS:-(\d+)\}/.exec(compose)?.[1])
-  const sum = 2 * (replicas * (reference + parallel) + reference)
+  const workers = [
+    reference, // part:jobs
+  ].reduce((all, each) => all + each, 0)
+  const sum = 2 * (replicas * replica + workers)
   const most = Number(/^max_client_conn = (\d+)/m.exec(ini)?.[1])
   t.ok(sum < most, `${sum} of ${most}`)
-  t.ok(ini.includes(`are ${sum.toLocaleString('en')};`), 'its comment has this sum')
 })
 
 t.test('the worst case of the APIs uses the limits with which they start', async (t) => {
@@ -128,11 +138,14 @@ t.test('the worst case of the APIs uses the limits with which they start', async
   const semiSpace = `--max-semi-space-size=${SEMI_SPACE}`
   t.same(options, [
     ...['runtime', `--max-old-space-size-percentage=${HEAP_PERCENTAGE} ${semiSpace}`],
-    ...['parallel-api', `--max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE} ${semiSpace}`],
+    ...['parallel-api', `--max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE} ${semiSpace}`], // part:parallel-api
   ])
-  const development = read('docker-compose.yml')
   const has = (text: string, line: string) => t.ok(text.includes(`${line}\n`), line)
+  // part:parallel-api
+  const development = read('docker-compose.yml')
   has(development, `NODE_OPTIONS: --max-old-space-size-percentage=${PARALLEL_HEAP_PERCENTAGE} ${semiSpace}`)
+  // end:parallel-api
+  // part:production
   // The same variable turns on traces, so production repeats the options of the images.
   for (const [service, percentage] of [
     ['reference-api', HEAP_PERCENTAGE],
@@ -144,6 +157,9 @@ t.test('the worst case of the APIs uses the limits with which they start', async
       `NODE_OPTIONS: --max-old-space-size-percentage=${percentage} ${semiSpace} ${traces}`,
     )
   }
+  // end:production
+  // part:parallel-api
+  // part:production
   const production = read('docker-compose.prod.yml')
   t.same(
     [...production.matchAll(/--max-old-space-size-percentage=(\d+)/g)].map(([, share]) => Number(share)),
@@ -152,9 +168,11 @@ t.test('the worst case of the APIs uses the limits with which they start', async
   for (const compose of [development, production]) {
     has(compose, `CACHE_L1_MAX_BYTES: ${PARALLEL_TIER1 * 2 ** 20}`)
   }
+  // end:production
   const { 'report: old generation': old, 'report: young generation': young } = REPORT_THREAD
   has(read('services/parallel-api/src/context.ts'), `const REPORT_HEAP_MB = ${old}`)
   has(read('packages/threads/src/threads.ts'), `const YOUNG_MB = ${young}`)
+  // end:parallel-api
 })
 
 t.test('Kubernetes: no pod of an API can exceed its limit', async (t) => {

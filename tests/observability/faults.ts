@@ -88,6 +88,7 @@ export const FAULTS: readonly Fault[] = [
       return async () => {}
     },
   },
+  // part:jobs
   {
     name: 'a job is stuck: a transaction holds its row',
     alerts: [{ name: 'JobsWaitTooLong', labels: { queue: 'process-data' } }],
@@ -97,6 +98,7 @@ export const FAULTS: readonly Fault[] = [
       return () => session.end()
     },
   },
+  // end:jobs
   {
     name: 'replication is paused',
     alerts: [{ name: 'ReplicationLag', labels: { node: 'postgres-replica' } }],
@@ -117,6 +119,7 @@ export const FAULTS: readonly Fault[] = [
       return () => stack.compose('unpause', 'postgres-primary')
     },
   },
+  // part:jobs
   {
     name: 'the job handlers are stopped',
     alerts: [{ name: 'JobsWaitTooLong' }, { name: 'ReplicaDown', labels: { service: 'reference-worker' } }],
@@ -125,6 +128,7 @@ export const FAULTS: readonly Fault[] = [
       return () => stack.compose('start', 'worker')
     },
   },
+  // end:jobs
   {
     name: 'a node of Redis is killed',
     alerts: [{ name: 'RedisDown', summary: /do not answer: redis-6$/ }],
@@ -158,11 +162,13 @@ const PSQL = ['psql', '-U', 'postgres', '-d', 'reference', '--quiet']
 /** A session that runs the statements written to it. */
 const psql = (stack: Observed, node: string) => stack.open(node, ...PSQL)
 
+// part:jobs
 /** Tries until it has locked a ready job. Workers skip locked rows. */
 const HOLD_A_JOB = `DO $$ BEGIN LOOP
   PERFORM FROM pgboss.job WHERE name = 'process-data' AND state = 'created' LIMIT 1 FOR UPDATE SKIP LOCKED;
   EXIT WHEN FOUND; PERFORM pg_sleep(0.01);
 END LOOP; END $$;`
+// end:jobs
 
 /** Finds the service's process from within its container. The first process is an init. */
 const FIND_NODE = `

@@ -31,7 +31,7 @@ export function startLoad(url: string, token: string | undefined): () => Promise
         headers: write,
         body: JSON.stringify({ name: `Name ${turn}` }),
       }),
-    () => fetch(`${url}/process-data`, { method: 'POST', headers: write, body: JSON.stringify({ turn }) }),
+    () => fetch(`${url}/process-data`, { method: 'POST', headers: write, body: JSON.stringify({ turn }) }), // part:jobs
     () => (turn % 10 === 0 ? fetch(`${url}/report`) : fetch(`${url}/users/1`)),
   ]
   const loop = async () => {

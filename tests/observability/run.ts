@@ -157,7 +157,7 @@ await runCommand(
       faults: flag({ help: 'also cause faults, wait for their alerts at the webhook, and for their end' }),
       pages: text({ placeholder: 'FOLDER', help: 'also draw each dashboard as an HTML page' }),
     },
-    details: `Starts production with two replicas of each API, MySQL, RabbitMQ, the exporters, Prometheus and Alertmanager, and
+    details: `Starts production with two replicas of each API, the systems beside it, the exporters, Prometheus and Alertmanager, and
 sends light load for a minute. Needs a Docker engine. The last line is "N passed, N failed".`,
     async run({ rules, faults, pages }) {
       // Not beside the start of the stack, which needs both of two cores: a health check ran out of time there.

@@ -25,6 +25,6 @@ export function shortenAll(text: string, file: string): string {
       .replaceAll('[15m]', '[2m]')
       .replaceAll('[5m]', '[30s]')
       .replaceAll('[10m]', '[30s]')
-      .replaceAll('jobs_oldest_ready_seconds) > 60', 'jobs_oldest_ready_seconds) > 10')
+      .replaceAll('jobs_oldest_ready_seconds) > 60', 'jobs_oldest_ready_seconds) > 10') // part:jobs
   )
 }

@@ -208,7 +208,7 @@ export async function startObserved(shorten: (text: string, file: string) => str
     )
     // CI needs images of this commit. A run by hand may use the images of the last build.
     if (!built || process.env.CI) {
-      await show('build', 'reference-api', 'parallel-api', 'pgbouncer')
+      await show(...['build', 'reference-api', 'parallel-api', 'pgbouncer'])
     }
     await show(
       'up',

@@ -18,12 +18,14 @@ async function writeFor(ms: number): Promise<Ledger> {
   return ledger
 }
 
+// part:jobs
 async function enqueue(data: object): Promise<string> {
   const call = { method: 'POST', path: '/process-data', headers: authorization, body: data } as const
   const { status, body } = await send(origin, call)
   if (status !== 202) throw new Error(`the job was refused: ${status} ${body}`)
   return (JSON.parse(body) as { jobId: string }).jobId
 }
+// end:jobs
 
 const nameOf = async (user: number) =>
   (JSON.parse((await send(origin, { path: `/users/${user}` })).body) as { name: string }).name
@@ -54,7 +56,7 @@ t.test(
     t.equal(first.code, 0, first.output)
     t.match(first.output, /^\d{8}T\d{6}Z {2}restorable from \S+ on, timeline 1, [\d.]+ MiB$/m)
     const [installation, ledger] = [await ask('SELECT id FROM installation'), await writeFor(4000)]
-    const kept = await enqueue({ when: 'before' })
+    const kept = await enqueue({ when: 'before' }) // part:jobs
     const moment = await ask(
       `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
     )
@@ -62,7 +64,7 @@ t.test(
     await sleep(50)
 
     for (const user of USERS) t.equal(await rename(user, 'after'), 200)
-    const lost = await enqueue({ when: 'after' })
+    const lost = await enqueue({ when: 'after' }) // part:jobs
     for (const user of USERS) {
       const isCached = async () => (await nameOf(user)) === 'after'
       t.ok(await holdsWithin(isCached, 10_000), 'the cache holds the later row')
@@ -82,6 +84,7 @@ t.test(
     for (const user of USERS)
       t.match(await nameOf(user), /^ledger-\d+$/, 'although Redis has had the later row')
     t.not(await ask('SELECT id FROM installation'), installation, 'the keys in Redis have another prefix')
+    // part:jobs
     const isDone = async () =>
       (
         JSON.parse((await send(origin, { path: `/jobs/${kept}`, headers: authorization })).body) as {
@@ -94,6 +97,7 @@ t.test(
       404,
       'a later one does not exist',
     )
+    // end:jobs
     t.equal(await rename(1, 'written after the restore'), 200)
     t.equal(await nameOf(1), 'written after the restore')
     const ghosts = `created_at <= '${moment}' OR cache NOT IN (SELECT id FROM cache_registrations)`

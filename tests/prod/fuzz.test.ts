@@ -30,7 +30,7 @@ async function apiOf(service: 'reference-api' | 'parallel-api') {
 /** nginx removes these segments, and another operation answers. */
 const hasDots = /\/(?:\.|%2e){1,2}(?:\/|\?|#|$)/i
 
-/** nginx serves the parallel-api below a path of its own. */
+/** The paths below which nginx serves the documents of each service. */
 const below = (prefix: string, requests: Arbitrary<FuzzRequest>) =>
   requests.map((request) => ({
     ...request,
@@ -50,7 +50,7 @@ for (const [service, prefix] of [
     // Without an unknown token: from the thirtieth a minute on the service would refuse every token of this address.
     const requests = below(prefix, requestOf(api.operations, { valid, others: [] }))
     const count = Math.ceil(REQUESTS * (service === 'reference-api' ? 0.6 : 0.2))
-    const concurrency = service === 'parallel-api' ? 4 : 16
+    const concurrency = /^parallel/.test(service) ? 4 : 16
     const { summary, failure } = await runCampaign({
       target,
       api,

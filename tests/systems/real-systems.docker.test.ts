@@ -102,7 +102,7 @@ t.test(
 
 t.test('unavailable systems neither stop a start nor fail a request', async (t) => {
   const { url } = await testDatabase(t)
-  const service = startService(t, 'parallel-api', {
+  const service = startService(t, 'reference-api', {
     DATABASE_URL: url,
     MYSQL_URL: 'mysql://app@127.0.0.1:2/shop',
     MONGODB_URL: 'mongodb://127.0.0.1:2/shop',

@@ -23,19 +23,12 @@ export function copyRepository(folder: string): RepositoryCopy {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     cpSync(join(REPOSITORY_ROOT, file), join(folder, file))
   }
-  mkdirSync(join(folder, 'node_modules'))
-  for (const name of readdirSync(join(REPOSITORY_ROOT, 'node_modules'))) {
-    if (name === '@reference') continue
-    symlinkSync(join(REPOSITORY_ROOT, 'node_modules', name), join(folder, 'node_modules', name))
-  }
-  const workspaceLinks = [
-    'node_modules/@reference',
-    ...globSync('{*,packages/*,services/*}/node_modules', GLOB),
-  ]
-  for (const path of workspaceLinks) {
-    if (!existsSync(join(REPOSITORY_ROOT, path)) || !existsSync(join(folder, dirname(path)))) continue
-    cpSync(join(REPOSITORY_ROOT, path), join(folder, path), { recursive: true, verbatimSymlinks: true })
-  }
+  linkDependencies(folder)
+  return programsOf(folder)
+}
+
+/** Runs the programs of a copy. */
+export function programsOf(folder: string): RepositoryCopy {
   const run = async (program: string, args: readonly string[]) => {
     // tap adds its loader to NODE_OPTIONS of every child process; with it, the compiler does not start.
     const { stdout, stderr, code } = await execute('env', ['-u', 'NODE_OPTIONS', program, ...args], {
@@ -54,6 +47,24 @@ export function copyRepository(folder: string): RepositoryCopy {
       const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
       return run('sh', ['-c', `${scripts[name]} "$@"`, name, ...args])
     },
+  }
+}
+
+/** Links the installed packages of this repository into a copy of its files. */
+export function linkDependencies(folder: string): void {
+  mkdirSync(join(folder, 'node_modules'))
+  for (const name of readdirSync(join(REPOSITORY_ROOT, 'node_modules'))) {
+    // The copy has its own packages and its own caches.
+    if (['@reference', '.cache'].includes(name)) continue
+    symlinkSync(join(REPOSITORY_ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  }
+  const workspaceLinks = [
+    'node_modules/@reference',
+    ...globSync('{*,packages/*,services/*}/node_modules', GLOB),
+  ]
+  for (const path of workspaceLinks) {
+    if (!existsSync(join(REPOSITORY_ROOT, path)) || !existsSync(join(folder, dirname(path)))) continue
+    cpSync(join(REPOSITORY_ROOT, path), join(folder, path), { recursive: true, verbatimSymlinks: true })
   }
 }
 

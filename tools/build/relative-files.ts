@@ -18,7 +18,7 @@ export interface Companions {
  * - `new URL('./digest.ts', import.meta.url)`: a module for a thread becomes a bundle of its own; any other file or folder, such as
  *   the migrations, is copied.
  * - `import.meta.resolve('@fastify/swagger-ui/static/swagger-ui.css')`: a file of a package is copied.
- * - `import('mysql2')`: a package that is loaded when it is used becomes a bundle of its own, so that the process does not read it
+ * - `import('a-client')`: a package that is loaded when it is used becomes a bundle of its own, so that the process does not read it
  *   before.
  *
  * The other modules of the workspace do nothing when they are imported, so an unused one is left out.

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { action, EXIT_CODES, REPOSITORY_ROOT, runCommand, UsageError } from '@reference/cli'
 import { apiFaults } from './api.ts'
 import { importFaults } from './imports.ts'
+import { nameFaults } from './names.ts'
 import { packageFaults } from './packages.ts'
 import { proseFaults } from './prose.ts'
 import { unusedFaults } from './unused.ts'
@@ -24,6 +25,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   lint: ['biome', 'check', '--error-on-warnings', '.'],
   generated: ['node', 'tools/generate/main.ts', '--check'],
   imports: importFaults,
+  names: nameFaults,
   packages: packageFaults,
   prose: proseFaults,
   unused: unusedFaults,
@@ -40,6 +42,7 @@ await runCommand(
 lint       Biome: lint rules, length and complexity of functions, format (pnpm format applies safe fixes)
 generated  generated files are current (pnpm generate writes them)
 imports    imports point one way between packages, stay within exports, and form no cycle, type imports included
+names      no file names a service, a file, a script or an optional part that does not exist (pnpm template remove)
 packages   every package has a README
 prose      comments, documents and messages contain none of the phrases of tools/check/prose.ts
 unused     no unused export, file or dependency (knip, configured in knip.json)

@@ -12,7 +12,7 @@ export interface CommandLine {
   readonly summary: string
 }
 
-/** Whether it is the text of a command that only has commands, such as `pnpm prod`. */
+/** Whether it is the text of a command that only has commands, such as `pnpm ops`. */
 export function isGroup(text: string): boolean {
   return / <command> \[options\]$/m.test(text.slice(0, text.indexOf('\n')))
 }

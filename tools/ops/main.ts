@@ -1,7 +1,7 @@
 import { runCommand } from '@reference/cli'
 
 await runCommand('pnpm ops', {
-  summary: 'Look into the running systems: Redis, the job queue, the databases.',
+  summary: 'Look into the running systems.',
   commands: {
     redis: {
       summary: 'Servers, memory, hits and slots of Redis.',

@@ -97,10 +97,12 @@ async function settle(production: Production, tag: string): Promise<void> {
   state.setDeployment({ tag, old: [...old], inService: true })
   state.set('TAG', tag)
   for (const { id } of await replicas(production)) if (old.has(id)) await docker(['rm', '--force', id])
+  // part:jobs
   const line = ['up', '--detach', '--no-build', '--no-deps', '--wait', '--wait-timeout', '120', 'worker']
   await production.compose(line, { show: true }).catch(() => {
     throw new CommandError(`${tag} is in service, but its worker did not start: pnpm prod logs worker`)
   })
+  // end:jobs
   state.setDeployment(undefined)
 }
 

@@ -20,20 +20,20 @@ async function serve(t: Test, services: unknown, status = 200): Promise<string> 
 t.test('every system of /services has a row, including systems that are down', async (t) => {
   const origin = await serve(t, [
     { name: 'postgres', responseMs: 0.8, thresholdMs: 1000, status: 'ok' },
-    { name: 'mongodb', responseMs: 1664, thresholdMs: 1000, status: 'slow' },
-    { name: 'vault', responseMs: 0, thresholdMs: 200, status: 'down' },
+    { name: 'search', responseMs: 1664, thresholdMs: 1000, status: 'slow' },
+    { name: 'mailer', responseMs: 0, thresholdMs: 200, status: 'down' },
   ])
   const rows = await takeBaseline(origin, never, 5)
   t.match(rows, [
     { name: 'the service (/health)', samples: 5, failures: 0, thresholdMs: 500 },
     { name: 'postgres', samples: 5, failures: 0, p50Ms: 0.8 },
-    { name: 'mongodb', samples: 5, failures: 0, thresholdMs: 1000 },
-    { name: 'vault', samples: 5, failures: 5 },
+    { name: 'search', samples: 5, failures: 0, thresholdMs: 1000 },
+    { name: 'mailer', samples: 5, failures: 5 },
   ])
   const table = renderBaseline(rows)
   t.match(table, /postgres +0\.80 +0\.80 +< 1000 +5 {2}within/)
-  t.match(table, /mongodb .* p99 OVER its threshold/)
-  t.match(table, /vault +– +– +< 200 +5 {2}DOWN/)
+  t.match(table, /search .* p99 OVER its threshold/)
+  t.match(table, /mailer +– +– +< 200 +5 {2}DOWN/)
 })
 
 t.test(

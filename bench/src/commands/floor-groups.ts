@@ -37,11 +37,12 @@ interface FloorPlan {
 /** Each path beside its floor. Starts our services once, to record the replies that the floor repeats. */
 export async function planFloor(bench: Bench, build: Build): Promise<FloorPlan> {
   const options = { stack: bench.stack, build, folder: bench.folder }
-  const [reference, parallel] = [
-    ourProcess('reference-api', options, 'reference-api'),
-    ourProcess('parallel-api', options, 'parallel-api'),
-  ]
-  const floor = await floorProcesses(bench, reference, parallel)
+  const reference = ourProcess('reference-api', options, 'reference-api')
+  const parallel = ourProcess('parallel-api', options, 'parallel-api') // part:parallel-api
+  const floor = await floorProcesses(bench, {
+    reference,
+    parallel, // part:parallel-api
+  })
   return {
     groups: [
       { processes: [reference, floor.nodeHttp, floor.fastify], rows: memoryRows(bench) },
@@ -53,6 +54,7 @@ export async function planFloor(bench: Bench, build: Build): Promise<FloorPlan> 
         processes: [ourProcess('reference-api', options, 'tier-2', { CACHE_L1: 'off' })],
         rows: [redisRow(bench)],
       },
+      // part:parallel-api
       {
         processes: [
           parallel,
@@ -61,6 +63,7 @@ export async function planFloor(bench: Bench, build: Build): Promise<FloorPlan> 
         ],
         rows: allRows(bench),
       },
+      // end:parallel-api
     ],
     starts: {
       requests: hotUsers(bench.stack.dataset),
@@ -77,13 +80,15 @@ export async function planFloor(bench: Bench, build: Build): Promise<FloorPlan> 
 
 async function floorProcesses(
   bench: Bench,
-  reference: ProcessPlan,
-  parallel: ProcessPlan,
+  {
+    reference,
+    parallel, // part:parallel-api
+  }: Readonly<Record<'reference' | 'parallel', ProcessPlan>>,
 ): Promise<{ nodeHttp: ProcessPlan; fastify: ProcessPlan }> {
   const { dataset } = bench.stack
   const recorded = {
     ...(await record(bench, reference, [...HEALTH, ...hotUsers(dataset), ...orderPages('gzip')()])),
-    ...(await record(bench, parallel, ALL_LISTS)),
+    ...(await record(bench, parallel, ALL_LISTS)), // part:parallel-api
   }
   const file = join(bench.folder, 'replies.json')
   writeFileSync(file, JSON.stringify(recorded))
@@ -175,6 +180,7 @@ function redisRow(bench: Bench): GroupPlan['rows'][number] {
   }
 }
 
+// part:parallel-api
 function allRows(bench: Bench): GroupPlan['rows'] {
   const lists = [
     { statement: usersPage, params: { after: 0, limit: 100 } },
@@ -208,3 +214,4 @@ function allRows(bench: Bench): GroupPlan['rows'] {
     },
   ]
 }
+// end:parallel-api

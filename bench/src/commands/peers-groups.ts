@@ -47,6 +47,7 @@ export function planPeers(bench: Bench, build: Build, peers: readonly Peer[]): P
         ],
         rows: databaseRows(stack.dataset, peers),
       },
+      // part:parallel-api
       {
         processes: [
           ourProcess('parallel-api', options, 'shared'),
@@ -55,6 +56,7 @@ export function planPeers(bench: Bench, build: Build, peers: readonly Peer[]): P
         ],
         rows: allRows(peers),
       },
+      // end:parallel-api
     ],
     starts: {
       requests: hotUsers(stack.dataset),
@@ -152,6 +154,7 @@ function databaseRows(dataset: Dataset, peers: readonly Peer[]): GroupPlan['rows
   ]
 }
 
+// part:parallel-api
 function allRows(peers: readonly Peer[]): GroupPlan['rows'] {
   const common = { connections: LIST_CONNECTIONS, requests: ALL_LISTS }
   return [
@@ -171,6 +174,7 @@ function allRows(peers: readonly Peer[]): GroupPlan['rows'] {
     },
   ]
 }
+// end:parallel-api
 
 /** Pages that start at different users. The cursor is the id in base64, for us and for the peers. */
 function userPages({ users }: Dataset): Request[] {

@@ -1,4 +1,5 @@
 import { EXIT_CODES } from '@reference/cli'
+import type { ServiceName } from '@reference/shop/services'
 import { all } from '../../scenarios/all.ts'
 import { naive } from '../../scenarios/naive.ts'
 import type { DuetDurations } from '../duet/measure.ts'
@@ -6,6 +7,7 @@ import { resultsName, writeFile, writeResults } from '../report/results-file.ts'
 import { withBench } from '../run/bench.ts'
 import { createProgress } from '../run/progress.ts'
 import { createResultsBuilder } from '../run/results-builder.ts'
+import type { Scenario } from '../run/scenario.ts'
 import { CLOSING_MS } from './measure-set.ts'
 import { renderEnvFile } from './tune-env-file.ts'
 import { TuneSearch } from './tune-search.ts'
@@ -21,6 +23,10 @@ const DURATIONS: DuetDurations = {
 }
 const P99_DURATIONS: DuetDurations = { ...DURATIONS, measureMs: 500, pacedMs: 1000, pacedTurns: 2 }
 const DEFAULT_BUDGET_MS = 5 * 60_000
+const SCENARIOS: Readonly<Record<ServiceName, Scenario>> = {
+  'reference-api': naive,
+  'parallel-api': all,
+}
 
 /**
  * `bench tune`: changes one setting at a time, keeps it when it is significantly better over fresh boots, confirms the final
@@ -32,7 +38,7 @@ export async function tune(args: TuneArguments, signal: AbortSignal): Promise<nu
   const builder = createResultsBuilder(args)
   const deadlineMs = builder.beganMs + (args.budgetMs ?? DEFAULT_BUDGET_MS) - CLOSING_MS
   const progress = createProgress()
-  const scenario = args.service === 'reference-api' ? naive : all
+  const scenario = SCENARIOS[args.service]
   const { results, text } = await withBench(
     {
       dataset: args.dataset,

@@ -15,7 +15,7 @@ export interface OverloadedCall {
   readonly requests: (dataset: Dataset) => readonly Request[]
 }
 
-/** One read, one write, and one report. */
+/** One call of each kind. */
 export const OVERLOADED_CALLS: readonly OverloadedCall[] = [
   {
     name: 'read',
@@ -40,6 +40,7 @@ export const OVERLOADED_CALLS: readonly OverloadedCall[] = [
         body: JSON.stringify({ userId, productId: 1 + (userId % products), quantity: 1 }),
       })),
   },
+  // part:parallel-api
   {
     name: 'report',
     request: 'GET /report',
@@ -48,4 +49,5 @@ export const OVERLOADED_CALLS: readonly OverloadedCall[] = [
     connections: 256,
     requests: () => [{ path: '/report' }],
   },
+  // end:parallel-api
 ]

@@ -41,6 +41,7 @@ function isWorkerThread(name: string): boolean {
   return /^(WorkerThread|node-worker|\[worker)/i.test(name)
 }
 
+// part:jobs
 /** Jobs run after the reply, or before it: `GET /jobs/…` right after each reply. */
 export function worksInBackground(expected: boolean): Proof {
   return async (_observed, target) => {
@@ -65,6 +66,7 @@ async function jobState(job: string): Promise<unknown> {
   const body: unknown = await (await fetch(job)).json()
   return typeof body === 'object' && body !== null && 'state' in body ? body.state : undefined
 }
+// end:jobs
 
 /** The process has this setting in its environment: for switches without a visible effect. */
 export function startedWith(name: string, value: string | undefined): Proof {

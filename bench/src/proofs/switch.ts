@@ -29,8 +29,10 @@ export function proofOfSwitch(name: string, value: string): Proof {
       return queriesAtOnce(on ? 3 : 1)
     case 'WORKER_THREADS':
       return computesOnThreads(value !== '0')
+    // part:jobs
     case 'BACKGROUND_JOBS':
       return worksInBackground(on)
+    // end:jobs
     case 'CACHE_OUTBOX':
       return writesOutbox(on)
     case 'COMPRESSION':

@@ -106,7 +106,7 @@ function configure(
   replaceIn(join(folder, 'nginx.conf'), [[/access_log \/dev\/stdout /, 'access_log /tmp/access.log ']])
   replaceIn(join(folder, 'templates/20-upstreams.conf.template'), [
     [/server reference-api:8000 resolve (.*)/, servers],
-    [/server parallel-api:8001 resolve (.*)/, servers],
+    [/server parallel-api:8001 resolve (.*)/, servers], // part:parallel-api
   ])
   replaceIn(join(folder, 'templates/30-servers.conf.template'), [
     [/^( *)listen 80 /m, `$1listen 127.0.0.1:${ports.public} `],

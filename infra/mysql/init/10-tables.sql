@@ -29,7 +29,7 @@ CREATE TABLE orders (
   KEY orders_user_created (user_id, created_at DESC),
   -- Lists of all orders, newest first.
   KEY orders_created (created_at DESC),
-  -- As the compound index in MongoDB: open orders of a user.
+  -- Compound: open orders of a user.
   KEY orders_status_user_created (status, user_id, created_at DESC),
   CONSTRAINT orders_user FOREIGN KEY (user_id) REFERENCES users (id),
   CONSTRAINT orders_product FOREIGN KEY (product_id) REFERENCES products (id)

@@ -30,7 +30,7 @@ export interface Action<Of extends Options = Options> {
   run(values: Values<Of>, positionals: readonly string[]): Promise<number | undefined> | number | undefined
 }
 
-/** A command that has commands, such as `pnpm prod`. */
+/** A command that has commands, such as `pnpm ops`. */
 export interface Group {
   readonly summary: string
   readonly commands: Readonly<Record<string, Command | LazyCommand>>

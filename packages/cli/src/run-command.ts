@@ -8,7 +8,7 @@ import { helpOfAction, helpOfGroup } from './help.ts'
  * Runs a command line and sets the process's exit code. An error becomes one sentence on stderr and one of `EXIT_CODES`;
  * wrong arguments are followed by the help text, and a bug by its stack.
  *
- * @param name as the user types it, such as `pnpm prod`
+ * @param name as the user types it, such as `pnpm ops`
  * @param argv defaults to the process's own
  */
 export async function runCommand(

@@ -9,7 +9,11 @@ import { ConfigError, type Fault, loadConfig, readRedisTarget, settings } from '
 
 const API = {
   name: 'api',
-  defaults: { PORT: 8000, DB_POOL_MAX: 30, UPSTREAM_URL: 'http://127.0.0.1:8000' },
+  defaults: {
+    PORT: 8000,
+    DB_POOL_MAX: 30,
+    UPSTREAM_URL: 'http://127.0.0.1:8000',
+  },
 }
 const OTHER_API = { name: 'other-api', defaults: { PORT: 8001, DB_POOL_MAX: 25 } }
 
@@ -117,7 +121,9 @@ t.test('the internal port must differ', async (t) => {
 })
 
 t.test('no fault holds the value of a secret', async (t) => {
-  const error = new ConfigError(faultsOf({ DATABASE_URL: 'mysql://app:hunter2@db', AUTH_TOKENS: 'hunter2' }))
+  const error = new ConfigError(
+    faultsOf({ DATABASE_URL: 'mariadb://app:hunter2@db', AUTH_TOKENS: 'hunter2' }),
+  )
   t.equal(error.faults.length, 2)
   t.notMatch(error.message, /hunter2/)
 })

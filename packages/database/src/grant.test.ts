@@ -15,13 +15,17 @@ async function open(t: Test) {
 }
 
 const DENIED = { code: '42501' }
+const SCHEMAS = [
+  'public',
+  'pgboss', // part:jobs
+]
 
 t.test(
   'the role of the services reads and writes rows, in tables that a later migration creates too',
   async (t) => {
     const { owner, api } = await open(t)
     t.match(await api`select current_user::text as role`, [{ role: 'reference_api' }])
-    for (const schema of ['public', 'pgboss']) {
+    for (const schema of SCHEMAS) {
       const tables = await owner<{ name: string }[]>`
       select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = ${schema}`
       t.ok(tables.length > 3, schema)
@@ -71,9 +75,9 @@ t.test('it cannot change a table, create anything, or see other schemas', async 
     'alter system set fsync = off',
     'set role reference',
     'set session authorization postgres',
-    'create table pgboss.mine (id int)',
-    'truncate pgboss.job_common',
-    'drop schema pgboss cascade',
+    'create table pgboss.mine (id int)', // part:jobs
+    'truncate pgboss.job_common', // part:jobs
+    'drop schema pgboss cascade', // part:jobs
     'checkpoint',
   ]) {
     await t.rejects(api.unsafe(statement), DENIED, statement)
@@ -97,9 +101,7 @@ t.test('one role for both is left as it is, and granting again changes nothing',
   const rights = () =>
     superuser`select relname, relacl::text from pg_class where relnamespace = 'public'::regnamespace order by 1`
   const before = await rights()
-  await grantRows({ ownerUrl: url, url, schemas: ['public', 'pgboss'] })
-  await Promise.all(
-    [1, 2].map(() => grantRows({ ownerUrl: url, url: apiUrl, schemas: ['public', 'pgboss'] })),
-  )
+  await grantRows({ ownerUrl: url, url, schemas: SCHEMAS })
+  await Promise.all([1, 2].map(() => grantRows({ ownerUrl: url, url: apiUrl, schemas: SCHEMAS })))
   t.same(await rights(), before)
 })

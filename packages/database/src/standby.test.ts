@@ -51,11 +51,13 @@ t.test('a streaming standby serves lists, reports and the parts of a snapshot', 
     [true, true, true],
   )
   t.equal(new Set(parts.map((part) => part?.snapshot)).size, 1)
+  // part:parallel-api
   const rows = await database.cancellable.transaction((tx) => tx.run(report, {}), {
     readOnly: true,
     statementTimeoutMs: 60_000,
   })
   t.ok(rows.length > 0)
+  // end:parallel-api
 
   await database.primary.run(insertUser, { email: 'new@example.com', name: 'New' })
   await until('the standby has the new row', async () => {

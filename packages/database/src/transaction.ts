@@ -17,7 +17,7 @@ export interface Transaction {
   ): Promise<Row | undefined>
   /** The first column of the first row, undecoded: a view of the socket's read buffer, see `Pool.bytes`. */
   bytes<Params extends object, Row>(statement: Statement<Params, Row>, params: Params): Promise<Buffer>
-  /** Drizzle on this transaction. With `fromDrizzle(tx.drizzle, sql)` pg-boss enqueues jobs in it. */
+  /** Drizzle on this transaction, for a library that takes part in it. */
   readonly drizzle: PostgresJsDatabase
 }
 

@@ -41,7 +41,7 @@ export function serverSettings(config: Config, { version }: { readonly version: 
   } satisfies Partial<ServerOptions>
 }
 
-/** Connections of the cancellable pool, the job queue, Redis (three for each master) and the upstream. */
+/** Connections of the cancellable pool, background work, Redis (three for each master) and the upstream. */
 const OTHER_CONNECTIONS = 96
 
 function outgoingConnections({ dbPoolMax, databaseReplicaUrl, databaseUrl }: Config): number {

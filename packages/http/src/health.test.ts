@@ -130,13 +130,13 @@ t.test('/services reports the response time of every system', async (t) => {
   }
   const { get } = await testServer(t, {
     dependencies: [dependency('postgres', fine), slow],
-    systems: [dependency('mysql', unavailable, false)],
+    systems: [dependency('search', unavailable, false)],
   })
   const rows = await (await get('/services')).json()
   t.match(rows, [
     { name: 'postgres', responseMs: Number, thresholdMs: 1000, status: 'ok' },
     { name: 'slow', responseMs: Number, thresholdMs: 1, status: 'slow' },
-    { name: 'mysql', responseMs: Number, thresholdMs: 1000, status: 'down' },
+    { name: 'search', responseMs: Number, thresholdMs: 1000, status: 'down' },
   ])
   const ready = (await (await get('/ready')).json()) as { checks: unknown[] }
   t.equal(ready.checks.length, 2, 'systems are not part of readiness')

@@ -95,7 +95,7 @@ t.test('another text is printed as it is, and colours do not change the text', a
 
 t.test('a service logs JSON into a pipe, and for people with LOG_FORMAT=pretty', async (t) => {
   const firstLine = async (environment: Record<string, string>) => {
-    const main = join(REPOSITORY_ROOT, 'services/parallel-api/src/main.ts')
+    const main = join(REPOSITORY_ROOT, 'services/reference-api/src/main.ts')
     const env = {
       PATH: process.env.PATH,
       DATABASE_URL: 'postgres://app@127.0.0.1:1/none',
@@ -108,6 +108,6 @@ t.test('a service logs JSON into a pipe, and for people with LOG_FORMAT=pretty',
     return ''
   }
   const [json, pretty] = await Promise.all([firstLine({}), firstLine({ LOG_FORMAT: 'pretty' })])
-  t.match(JSON.parse(json), { level: 'info', service: 'parallel-api' })
+  t.match(JSON.parse(json), { level: 'info', service: 'reference-api' })
   t.match(pretty, /^\d\d:\d\d:\d\d INFO {2}\S/)
 })

@@ -21,7 +21,7 @@ export interface Rows {
 export const MIGRATIONS_FOLDER = join(REPOSITORY_ROOT, 'packages', 'shop', 'migrations')
 
 /**
- * Migrates every table, the job queue's too, by `pnpm db:migrate`.
+ * Migrates every table by `pnpm db:migrate`.
  *
  * @param url as the owner of the tables
  * @param options as for `prepareDatabase`
@@ -44,7 +44,7 @@ interface PrepareOptions {
 }
 
 /**
- * Migrates every table, the job queue's too, and seeds empty tables. Like a deployment it runs the commands of the packages
+ * Migrates every table and seeds empty tables. Like a deployment it runs the commands of the packages
  * that own the tables, so this package need not know them.
  *
  * @param url as the owner of the tables

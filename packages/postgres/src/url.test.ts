@@ -148,7 +148,7 @@ t.test('an unusable part is refused by its name, without the password', async (t
   ]
   for (const [query, fault] of queries) t.match(faultOf(`postgres://app:hunter2@db/x?${query}`), fault, query)
   const urls: [string, RegExp][] = [
-    ['mysql://app:hunter2@db', /^must be a URL with postgres:\/\//],
+    ['mariadb://app:hunter2@db', /^must be a URL with postgres:\/\//],
     ['postgres:db', /^must be a URL/],
     ['postgres://', /^has no host$/],
     ['postgres:///x', /^has no host$/],

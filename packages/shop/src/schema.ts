@@ -5,7 +5,7 @@ import * as resources from './resources.ts'
 /** The tables of the resources. */
 export const SHOP_TABLES: readonly PgTable[] = Object.values(resources).map(({ table }) => table)
 
-/** Every table of the database, except those of the job queue, which has its own migrations. */
+/** Every table of the shop's migrations. */
 export const TABLES: readonly PgTable[] = [
   ...SHOP_TABLES,
   ...[cacheOutbox, cacheRegistrations, idempotencyKeys, installation],

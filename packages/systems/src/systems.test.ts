@@ -37,10 +37,12 @@ t.test('a system that is not configured has no row, and its client is not loaded
 
   const port = await closedPort()
   t.same(await clientsLoadedFor({}), { before: [], after: [] })
+  // part:mysql
   t.same(await clientsLoadedFor({ mysqlUrl: `mysql://app@127.0.0.1:${port}` }), {
     before: [],
     after: ['mysql2'],
   })
+  // end:mysql
   t.same(await clientsLoadedFor(allSystemsOn(port)), { before: [], after: ['mysql2', 'mongodb', 'amqplib'] })
 })
 
@@ -91,13 +93,14 @@ t.test('a check of a system that hangs ends at its limit and leaves no connectio
 
 t.test('a driver that gives up before the limit reports its own reason', async (t) => {
   const hung = await hungPort(t)
-  const { mongodbUrl, rabbitmqUrl } = allSystemsOn(hung.port)
-  const systems = createSystems({ mongodbUrl, rabbitmqUrl })
+  const reasons: Readonly<Record<string, string>> = {
+    mongodb: 'UNAVAILABLE',
+    rabbitmq: 'ETIMEDOUT',
+  }
+  const systems = createSystems(allSystemsOn(hung.port))
   t.teardown(() => systems.close())
-  t.same(await Promise.all(systems.dependencies.map((system) => ask(system, 20_000))), [
-    'UNAVAILABLE',
-    'ETIMEDOUT',
-  ])
+  for (const system of systems.dependencies.filter(({ name }) => name in reasons))
+    t.equal(await ask(system, 20_000), reasons[system.name], system.name)
 })
 
 t.test('after close every check fails', async (t) => {

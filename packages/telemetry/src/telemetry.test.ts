@@ -53,19 +53,27 @@ function valuesOf(attributes: { key: string; value: object }[]): Record<string, 
 async function fleet(t: TestScope, environment: Record<string, string>) {
   const database = await testDatabase(t)
   const redis = await testRedis(t)
-  const common = {
+  const common: Record<string, string> = {
     DATABASE_URL: database.url,
     ...(redis && { REDIS_URL: redis.url }),
     NODE_OPTIONS: LOADED,
     ...environment,
   }
-  const api = startService(t, 'reference-api', { ...common, JOB_HANDLERS: 'off' })
-  const worker = startService(t, 'reference-worker', common)
+  common.JOB_HANDLERS = 'off' // part:jobs
+  const api = startService(t, 'reference-api', common)
+  const worker = startService(t, 'reference-worker', { ...common, JOB_HANDLERS: 'on' }) // part:jobs
   const apiUrl = await api.listening()
-  await worker.listening()
+  await worker.listening() // part:jobs
+  // part:parallel-api
   const parallel = startService(t, 'parallel-api', { ...common, UPSTREAM_URL: apiUrl })
   const parallelUrl = await parallel.listening()
-  return { api, apiUrl, worker, parallel, parallelUrl }
+  // end:parallel-api
+  return {
+    api,
+    apiUrl,
+    worker, // part:jobs
+    parallelUrl, // part:parallel-api
+  }
 }
 
 const newTrace = (sampled: boolean) => {
@@ -83,8 +91,10 @@ t.test('a request through both services and a job in a third process are one tra
     OTEL_TRACES_SAMPLER: 'parentbased_always_off',
   })
   const { traceId, headers } = newTrace(true)
-  const listed = await fetch(`${parallelUrl}/aggregate?limit=2`, { headers })
-  t.equal(listed.status, 200)
+  const listed = await fetch(`${parallelUrl}/aggregate?limit=2`, { headers }) // part:parallel-api
+  t.equal(listed.status, 200) // part:parallel-api
+  await fetch(`${apiUrl}/users/8`, { headers })
+  // part:jobs
   // Three at once, so that pg-boss may fetch them in one batch.
   const jobs = await Promise.all(
     [1, 2, 3].map(async (n) => {
@@ -96,16 +106,20 @@ t.test('a request through both services and a job in a third process are one tra
       return ((await answer.json()) as { jobId: string }).jobId
     }),
   )
-  t.equal((await fetch(`${parallelUrl}/report`, { headers })).status, 200)
+  // end:jobs
+  t.equal((await fetch(`${parallelUrl}/report`, { headers })).status, 200) // part:parallel-api
   await fetch(`${apiUrl}/users/7`, { headers: newTrace(false).headers })
+  // part:jobs
   const handled = await until('each job has its span', () => {
     const found = spans.filter(({ name }) => name === 'handle process-data')
     return found.length === jobs.length && found
   })
+  // end:jobs
   const inTrace = (service: string, name: string) =>
     until(`${service} sends ${name}`, () =>
       spans.find((span) => span.service === service && span.name === name && span.traceId === traceId),
     )
+  // part:parallel-api
   const root = await inTrace('parallel-api', 'GET /aggregate')
   const orders = await inTrace('reference-api', 'GET /orders')
   const call = spans.find(({ spanId }) => spanId === orders.parentSpanId)
@@ -124,26 +138,32 @@ t.test('a request through both services and a job in a third process are one tra
       BigInt(part.endTimeUnixNano) < BigInt(report.endTimeUnixNano),
     'with the time at which it was sent',
   )
+  // end:parallel-api
+  // part:jobs
   await inTrace('reference-api', 'send process-data')
   for (const span of handled) {
     t.equal(span.traceId, traceId)
     t.equal(span.service, 'reference-worker')
     t.ok(jobs.includes(String(span.attributes['messaging.message.id'])))
   }
+  // end:jobs
   t.same(new Set(spans.map((span) => span.traceId)), new Set([traceId]), 'an unsampled trace is not exported')
   t.ok(
     spans.some(({ name, service }) => service === 'reference-api' && name.startsWith('cache ')),
     'the trace includes calls of cache tier 2',
   )
+  // part:jobs
   const line = api.output.text.split('\n').find((text) => text.includes('"path":"/process-data"'))
   t.match(JSON.parse(line ?? '{}'), { traceId }, 'the log line names the trace, without REQUEST_LOG')
   for (const jobId of jobs) {
     const line = worker.output.text.split('\n').find((text) => text.includes(jobId))
     t.match(JSON.parse(line ?? '{}'), { msg: 'job', jobId, traceId, outcome: 'completed' })
   }
+  // end:jobs
   t.notMatch(api.output.text, '"path":"/users/7"', 'a request whose trace is not kept has no line')
 })
 
+// part:parallel-api
 t.test('a share of the requests without a trace context is kept, each with all its spans', async (t) => {
   const { url, spans } = await collector(t)
   const { parallelUrl } = await fleet(t, {
@@ -173,6 +193,7 @@ t.test('a share of the requests without a trace context is kept, each with all i
     'the reference-api has kept the same traces',
   )
 })
+// end:parallel-api
 
 t.test('remaining spans are exported before the process ends', async (t) => {
   const { url, spans } = await collector(t)

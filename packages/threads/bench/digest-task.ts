@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 
-/** The work of `POST /process-data`: SHA-256 of the canonical JSON (RFC 8785) of an object, given as text. */
+/** SHA-256 of the canonical JSON (RFC 8785) of an object, given as text. */
 export default function digest(json: string): string {
   return createHash('sha256')
     .update(canonicalize(JSON.parse(json)) ?? '')

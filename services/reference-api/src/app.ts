@@ -30,7 +30,7 @@ export async function createApp(config: Config): Promise<{ app: App; close: () =
     introduction: INTRODUCTION,
   })
   for (const addRoutes of ROUTES) addRoutes(app, context)
-  if (config.jobHandlers) context.handleJobs()
+  if (config.jobHandlers) context.handleJobs() // part:jobs
 
   const { database, registry } = context
   const audit = createRowAudit({

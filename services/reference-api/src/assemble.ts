@@ -7,7 +7,7 @@ import { dependenciesOf } from './dependencies.ts'
 
 export interface AssembleOptions {
   readonly jobsRequired: boolean
-  /** Systems beside the data stores and the job queue. */
+  /** Systems beside the data stores. */
   readonly dependencies?: readonly Dependency[]
   readonly systems?: ServerOptions['systems']
   /** The head of the OpenAPI document. */

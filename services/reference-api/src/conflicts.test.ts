@@ -48,10 +48,12 @@ t.test('every call is answered while its tables are altered', async (t) => {
       call('GET', '/users?limit=5'),
       call('GET', '/orders?limit=5'),
       call('PUT', '/config/some.key', { body: { value: n } }),
-      call('POST', '/process-data', { body: { n } }),
+      call('POST', '/process-data', { body: { n } }), // part:jobs
     ]
     const statuses = (await Promise.all(calls)).map(({ status, body }) => body?.code ?? status)
-    t.same(statuses, [201, 200, 201, 200, 200, 200, n === 1 ? 201 : 200, 202])
+    const accepted: unknown[] = [201, 200, 201, 200, 200, 200, n === 1 ? 201 : 200]
+    accepted.push(202) // part:jobs
+    t.same(statuses, accepted)
   }
   for (let i = 0; i < 5; i++) await round()
   for (const change of [

@@ -20,14 +20,19 @@ const endSessions = () =>
 t.test('requests and the queue both connect with a verified certificate', async (t) => {
   const { call } = await startApi(t, { DATABASE_URL: verified }, { redis: false })
   t.equal((await call('GET', '/users/1')).status, 200)
+  // part:jobs
   const job = await call('POST', '/process-data', { body: { a: 1 } })
   t.equal(job.status, 202)
   await until('the job is done', async () => {
     return (await call('GET', `/jobs/${job.body.jobId}`)).body.state === 'completed'
   })
+  // end:jobs
   t.match((await call('GET', '/ready')).body, {
     status: 'ok',
-    checks: [{ name: 'postgres' }, { name: 'jobs' }],
+    checks: [
+      { name: 'postgres' },
+      { name: 'jobs' }, // part:jobs
+    ],
   })
   const sessions = await server.run(
     `select distinct split_part(application_name, ' ', 1) as name from pg_stat_activity join pg_stat_ssl using (pid)
@@ -35,7 +40,10 @@ t.test('requests and the queue both connect with a verified certificate', async 
   )
   t.same(
     sessions.map(({ name }) => name),
-    ['reference-api', 'reference-api-jobs'],
+    [
+      'reference-api',
+      'reference-api-jobs', // part:jobs
+    ],
   )
 
   await server.present('expired')
@@ -46,19 +54,19 @@ t.test('requests and the queue both connect with a verified certificate', async 
     return answer.status !== 200 && answer
   })
   t.match(refused, { status: 503, headers: { 'retry-after': '1' }, body: { code: 'DB_UNAVAILABLE' } })
-  t.match(await call('POST', '/process-data', { body: { a: 1 } }), { status: 503 })
+  t.match(await call('POST', '/process-data', { body: { a: 1 } }), { status: 503 }) // part:jobs
   t.match(await call('GET', '/ready'), {
     status: 503,
     body: {
       checks: [
         { name: 'postgres', status: 'down', error: 'DB_UNAVAILABLE: CERT_HAS_EXPIRED' },
-        { name: 'jobs', status: 'degraded', error: 'JOBS_UNAVAILABLE: CERT_HAS_EXPIRED' },
+        { name: 'jobs', status: 'degraded', error: 'JOBS_UNAVAILABLE: CERT_HAS_EXPIRED' }, // part:jobs
       ],
     },
   })
   await server.present('server')
   await until('it is ready again', async () => (await call('GET', '/ready')).body.status === 'ok')
-  t.equal((await call('POST', '/process-data', { body: { a: 1 } })).status, 202)
+  t.equal((await call('POST', '/process-data', { body: { a: 1 } })).status, 202) // part:jobs
 })
 
 t.test(
@@ -81,16 +89,18 @@ t.test(
       const listenedAt = performance.now()
       const problem = { status: 503, body: { code: 'DB_UNAVAILABLE' } }
       t.match(await call('GET', '/users/1'), problem)
-      t.match(await call('POST', '/process-data', { body: { a: 1 } }), { status: 503 })
+      t.match(await call('POST', '/process-data', { body: { a: 1 } }), { status: 503 }) // part:jobs
       const ready = await call('GET', '/ready')
       t.equal(ready.status, 503)
       for (const { error } of ready.body.checks) t.match(error, reason)
+      // part:jobs
       // Long enough for several tries to start.
       await until('the queue has tried again', async () => {
         await call('GET', '/ready')
         return performance.now() > listenedAt + 2_000
       })
       t.equal(output.text.match(/jobs cannot start yet/g)?.length, 1, 'one line, however often it is tried')
+      // end:jobs
       t.match(output.text, reason)
       t.equal(await end('SIGTERM'), 0)
     }

@@ -72,7 +72,7 @@ t.test('a write whose client left before its transaction began does not run', as
       send(api, 'PATCH', '/users/1', JSON.stringify({ name: 'Left' })),
       send(api, 'DELETE', '/users/2'),
       send(api, 'PUT', '/config/some.key', JSON.stringify({ value: 'left' })),
-      send(api, 'POST', '/process-data', '{}'),
+      send(api, 'POST', '/process-data', '{}'), // part:jobs
       send(api, 'GET', '/users?limit=3'),
       send(api, 'GET', '/products?limit=3'),
     ])

@@ -68,11 +68,12 @@ t.test(
     const refused = await call('GET', '/users/1')
     t.match(refused, { status: 503, body: { code: 'DB_UNAVAILABLE' } })
     t.match(refused.headers['retry-after'], /^\d+$/)
-    t.equal((await call('POST', '/process-data', { body: {} })).status, 503)
+    t.equal((await call('POST', '/process-data', { body: {} })).status, 503) // part:jobs
 
     await bridge(t, Number(absent.port), Number(new URL(database.url).port))
     await until('it is ready', async () => (await call('GET', '/ready')).status === 200)
     t.match(await call('GET', '/users/1'), { status: 200, body: { id: 1 } })
+    // part:jobs
     const job = await until('jobs are taken', async () => {
       const answer = await call('POST', '/process-data', { body: {} })
       return answer.status === 202 && answer
@@ -80,6 +81,7 @@ t.test(
     await until('the job is done', async () => {
       return (await call('GET', `/jobs/${job.body.jobId}`)).body.state === 'completed'
     })
+    // end:jobs
   },
 )
 
@@ -166,7 +168,8 @@ t.test('metrics, OpenAPI and the documentation page', async (t) => {
     '/orders/{id}',
     '/config/{key}',
   ]
-  for (const path of [...paths, '/process-data', '/jobs/{id}']) t.ok(body.paths[path], path)
+  paths.push('/process-data', '/jobs/{id}') // part:jobs
+  for (const path of paths) t.ok(body.paths[path], path)
   t.equal(body.paths['/users/{id}'].get.parameters[0].schema.type, 'integer')
   t.same(openApiFaults(body), [])
   t.match(body.info, { title: 'Reference API', description: /x-cache/ })
@@ -192,8 +195,8 @@ t.test('with AUTH=token reads are open; writes, jobs and config need a token of 
     ['PATCH', '/users/1', { name: 'x' }, 'w'],
     ['DELETE', '/users/999999', undefined, 'w'],
     ['POST', '/orders', order, 'w'],
-    ['POST', '/process-data', {}, 'w'],
-    ['GET', '/jobs/x', undefined, 'w'],
+    ['POST', '/process-data', {}, 'w'], // part:jobs
+    ['GET', '/jobs/x', undefined, 'w'], // part:jobs
     ['PUT', '/config/a', { value: 1 }, 'a'],
     ['GET', '/config/a', undefined, 'a'],
   ]

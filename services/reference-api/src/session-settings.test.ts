@@ -76,6 +76,7 @@ for (const [level, who] of levels) {
     )
     t.same([...new Set(patches.map(({ status }) => status))], [200])
 
+    // part:jobs
     const job = await call('POST', '/process-data', { body: { a: String.raw`\ '` } })
     t.equal(job.status, 202)
     const done = await until('the job is done', async () => {
@@ -83,6 +84,7 @@ for (const [level, who] of levels) {
       return body.state === 'completed' && body
     })
     t.match(done, { attempts: 1, error: null })
+    // end:jobs
   })
 }
 

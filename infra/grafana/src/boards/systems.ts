@@ -3,7 +3,7 @@ import type { Dashboard } from '../panel.ts'
 export const systems: Dashboard = {
   uid: 'systems',
   title: 'Machine and other systems',
-  about: 'The host, the containers, and MySQL, MongoDB and RabbitMQ where they run.',
+  about: 'The host, the containers, and the optional systems where they run.',
   rows: [
     {
       title: 'Host',

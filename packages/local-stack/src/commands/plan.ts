@@ -57,7 +57,7 @@ const LATER = 'postgres://later'
  * Every setting has the same effect as on a service that is started alone, in each of its forms (`NAME`, `NAME_FILE`, Vault).
  * The services cannot share a port: reference-api gets PORT and INTERNAL_PORT, parallel-api the port above each.
  *
- * @param environment with the secrets of Vault
+ * @param environment of the command, with the secrets of Vault
  * @throws ConfigError for settings that are wrong, contradict each other or would have no effect
  * @throws UsageError for arguments that contradict a setting
  */
@@ -89,7 +89,7 @@ export async function planRun(flags: RunFlags, environment: Environment): Promis
       HOST: host,
       PORT: String(port),
       ...(internalPort !== undefined && { INTERNAL_PORT: String(internalPort) }),
-      // Already read: a secret id may be valid for one use only.
+      // Vault was read already: a secret id may be valid for one use only.
       VAULT_SECRET_PATH: '',
       ...more,
     }),

@@ -20,18 +20,18 @@ export const SERVICE_OPTIONS = {
 }
 
 export const SERVICE_DETAILS = `
-Every setting of .env.example can be given in the environment, as NAME, as NAME_FILE or by VAULT_SECRET_PATH:
-CACHE_L1=off pnpm dev. It has the same effect on both services, except that they cannot share a port: with PORT=9000
-parallel-api listens on 9001, and with INTERNAL_PORT=9100 on 9101. UPSTREAM_URL follows PORT unless it is set.
+Every setting of .env.example can be given in the environment, as NAME or NAME_FILE, or by VAULT_SECRET_PATH:
+CACHE_L1=off pnpm dev. It has the same effect on each service, except that services cannot share a port.
+With PORT=9000 parallel-api listens on 9001, and with INTERNAL_PORT=9100 on 9101. UPSTREAM_URL follows PORT unless it is set.
 
-With DATABASE_URL set, both services use that server as it is (migrate before: pnpm db:migrate), with REDIS_URL or
+With DATABASE_URL set, the services use that server as it is (migrate before: pnpm db:migrate), with REDIS_URL or
 REDIS_CLUSTER_NODES if set, else without cache tier 2. Without it, the command starts, migrates and seeds a Postgres, and
 starts a Redis unless one of these two is set. pnpm dev also applies each migration that is added while it runs.
 
 On a terminal the logs are for people, with equal warnings folded; LOG_FORMAT=json or a pipe gives JSON lines.
 
-Exit code 0 after Ctrl-C, 1 when a service ended or could not start, 64 for a wrong argument, 75 when Vault is
-unavailable, 78 for a wrong setting.
+Exit code 0 after Ctrl-C, 1 when a service ended or could not start, 64 for a wrong argument, 75 when Vault is unavailable,
+78 for a wrong setting.
 `
 
 interface Run {
@@ -195,8 +195,7 @@ function welcome({ services }: Plan, servers: Record<string, string>): string {
   const [reference = '', parallel = ''] = services.map(({ url }) => url)
   const started = Object.entries(servers).map(([name, value]) => `  ${name}=${value}`)
   return `
-  reference-api  ${reference}   docs: ${reference}/docs
-  parallel-api   ${parallel}   docs: ${parallel}/docs
+${services.map(({ name, url }) => `  ${name.padEnd(14)} ${url}   docs: ${url}/docs`).join('\n')}
 ${started.length === 0 ? '' : `\n${started.join('\n')}\n`}
 To try:
   curl -i ${reference}/users/42        # three times: x-cache is miss, l2, then l1

@@ -54,7 +54,7 @@ t.test('start ends whether its output is read or not', async (t) => {
   const start = runScript('start', [], { ...env, REQUEST_LOG: 'on' }, fd)
   t.teardown(() => start.child.kill('SIGKILL'))
   await until(
-    'parallel-api answers',
+    'the last service answers',
     async () => (await statusOf(`http://[::1]:${port + 1}/health`)) === 200,
     START_LIMIT,
   )

@@ -132,7 +132,7 @@ export async function redisCluster(
   return cluster
 }
 
-/** Makes the database behind `from: 'template'`, in place of an older one: every migration, the job queue's too, and a few rows. */
+/** Makes the database behind `from: 'template'`, in place of an older one: every migration and a few rows. */
 export async function makeTemplate(superuserUrl: string, name: string): Promise<void> {
   await dropDatabase(superuserUrl, name)
   await withAdmin(superuserUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} OWNER reference`))

@@ -6,7 +6,8 @@ function run(command: string, args: string[], env: Record<string, string> = {}) 
   return runFile(new URL(`./${command}.ts`, import.meta.url), args, withPath(env))
 }
 
-// tests/systems has the output of a real MySQL. There was no real MongoDB: this tests its failures, not its output.
+// The output of a real MySQL is tested in tests/systems.
+// There was no real MongoDB: this tests its failures, not its output.
 for (const [command, setting, scheme] of [
   ['mysql-slow', 'MYSQL_URL', 'mysql'],
   ['mongodb-slow', 'MONGODB_URL', 'mongodb'],

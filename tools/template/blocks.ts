@@ -1,0 +1,80 @@
+/**
+ * Removes each entry whose first line is chosen: the line, the more indented lines below it, the bracket that closes it, and the
+ * comment above it. In YAML that is a key or an item, in TypeScript a property, a statement or a test.
+ */
+export function removeEntries(text: string, isHead: (line: string, next: string) => boolean): string {
+  const lines = text.split('\n')
+  const kept: string[] = []
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index] ?? ''
+    if (!isHead(line, lines[index + 1] ?? '')) {
+      kept.push(line)
+      continue
+    }
+    const end = endOfEntry(lines, index)
+    const after = lines[end] ?? ''
+    // A comment above several entries of one line stays with the others.
+    const isOneOfMany = end === index + 1 && !isBlank(after) && indentOf(after) === indentOf(line)
+    dropComment(kept, indentOf(line), isOneOfMany ? (text) => isHead(text, '') : () => true)
+    index = end - 1
+    // Of the blank lines around it one is left.
+    if (isBlank(kept.at(-1) ?? '') && isBlank(lines[index + 1] ?? '')) index++
+  }
+  return kept.join('\n')
+}
+
+/** Removes the blocks between `part:NAME` and `end:NAME`, and the lines that end with `part:NAME` in a comment. */
+export function removeMarked(text: string, name: string): string {
+  if (!text.includes('part:')) return text
+  const mark = (kind: string) =>
+    new RegExp(`(//|#|<!--|/\\*|;|--) ${kind}:([\\w-]+,)*${name}(,[\\w-]+)*( -->| \\*/)?$`)
+  const [start, end] = [mark('part'), mark('end')]
+  const kept: string[] = []
+  let isInside = false
+  for (const line of text.split('\n')) {
+    if (end.test(line)) {
+      isInside = false
+      continue
+    }
+    if (isInside) continue
+    const found = start.exec(line)
+    if (found === null) {
+      kept.push(line)
+      continue
+    }
+    // A mark on a line of its own opens a block; behind code it stands for the line.
+    isInside = line.slice(0, found.index).trim() === ''
+  }
+  if (isInside) throw new Error(`A block part:${name} does not end`)
+  return kept.join('\n')
+}
+
+function endOfEntry(lines: readonly string[], start: number): number {
+  const indent = indentOf(lines[start] ?? '')
+  let end = start + 1
+  for (let next = end; next < lines.length; next++) {
+    const line = lines[next] ?? ''
+    if (isBlank(line)) continue
+    if (indentOf(line) <= indent) break
+    end = next + 1
+  }
+  const after = lines[end] ?? ''
+  return end > start + 1 && indentOf(after) === indent && /^\s*[\])}]/.test(after) ? end + 1 : end
+}
+
+function dropComment(kept: string[], indent: number, isDropped: (line: string) => boolean): void {
+  while (true) {
+    const above = kept.at(-1) ?? ''
+    const isComment = /^\s*(#(?!!)|\/\/|\/\*\*|\*|;)/.test(above)
+    if (!isComment || Math.abs(indentOf(above) - indent) > 1 || !isDropped(above)) return
+    kept.pop()
+  }
+}
+
+function indentOf(line: string): number {
+  return line.length - line.trimStart().length
+}
+
+function isBlank(line: string): boolean {
+  return line.trim() === ''
+}

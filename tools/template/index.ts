@@ -1,0 +1,2 @@
+export { hasPart, PARTS } from './parts.ts'
+export { Tree } from './tree.ts'

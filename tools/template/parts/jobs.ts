@@ -1,0 +1,100 @@
+import type { Part } from '../part.ts'
+
+/** In place of the hourly job. */
+const PURGE = `  // The replies of idempotency keys are valid for 24 h.
+  const purge = () => createIdempotencyStore(database).purge(AbortSignal.timeout(PURGE_MS))
+  const purging = setInterval(() => {
+    purge().catch((error: unknown) => logger.warn(error, 'old idempotency keys were not deleted'))
+  }, PURGE_MS).unref()
+`
+
+/** The queue, the routes that enqueue, and the process that handles jobs beside the APIs. */
+export const jobs: Part = {
+  name: 'jobs',
+  summary: 'durable background jobs: the queue, its routes, the worker process',
+  paths: [
+    'packages/jobs',
+    'packages/telemetry/src/traced-jobs.ts',
+    'services/reference-api/src/jobs',
+    'services/reference-api/src/routes/jobs*.ts',
+    'services/reference-api/src/worker*.ts',
+    'services/reference-api/src/background.test.ts',
+    'tests/jobs',
+    'tests/faults/queue-cells.ts',
+  ],
+  shared: [
+    'bench/scenarios/process-data.ts',
+    'infra/kubernetes/base/worker.yaml',
+    'infra/grafana/src/boards/jobs.ts',
+    'infra/grafana/dashboards/jobs.json',
+    'infra/prometheus/tests/jobs.yml',
+  ],
+  words:
+    /jobRoutes|packages\/jobs|@reference\/jobs|pg-?boss|process-?data|reference-worker|jobs_(oldest|duration|queue|dead)|JOB_HANDLERS|BACKGROUND_JOBS|jobHandlers|backgroundJobs|handleJobs|\/jobs\b|job queue/i,
+  names: [
+    ...['worker', 'reference-worker', 'jobs', 'jobRoutes', 'jobsRequired', 'JOBS_SCHEMA', 'WORKER'],
+    ...['JOB_HANDLERS', 'BACKGROUND_JOBS', 'processData', 'processDataBeside', 'pgboss.job', '/jobs/{id}'],
+    'pg-boss',
+  ],
+  edits: [
+    { files: '.ci/nightly', entries: [/^stage (chaos|cron|jobs-throughput) /] },
+    { files: '.ci/run', replace: [[/ env CHAOS_JOBS=150/, '']] },
+    { files: 'bench/scenarios/links.ts', names: ['backgroundJobs'] },
+    { files: 'infra/grafana/src/boards/overview.ts', entries: [/^ {8}\{\n\s+title: 'Oldest job'/] },
+    { files: 'infra/prometheus/rules/*.yml', entries: [/- alert: (Jobs\w+|DeadLetters)$/] },
+    { files: 'docs/RUNBOOK.md', replace: [[/### (?:Jobs\w+|DeadLetters)\n(?:.+\n)+\n/g, '']] },
+    { files: 'packages/local-stack/src/commands/run-services.ts', lines: [/process-data/] },
+    {
+      files: 'packages/local-stack/src/testing/service.ts',
+      replace: [[/\{ \.\.\.SERVICES, \[WORKER\.name\]: WORKER \}/, '{ ...SERVICES }']],
+    },
+    { files: 'packages/telemetry/src/telemetry.ts', lines: [/traceJobs\(tracer\)/] },
+    { files: 'services/reference-api/src/assemble.ts', replace: [[/, \{ jobsRequired \}\)/, ')']] },
+    {
+      files: 'services/reference-api/src/dependencies.ts',
+      entries: [/^ {4}\{\n\s+name: 'jobs'/, /^ {2}\{ jobsRequired \}/],
+      lines: [/@param jobsRequired/],
+    },
+    {
+      files: 'services/reference-api/src/context.ts',
+      names: ['workers', 'THREAD_IDLE_MS', 'handleJobs'],
+      entries: [/^ {2}handleJobs\(\): void/],
+      lines: [/await jobs\.close\(\)/],
+      replace: [
+        [/workers\.close\(\), /, ''],
+        [/(?=^ {2}const context: Context = \{)/m, PURGE],
+        [/(?<=async close\(\) \{\n)/, '      clearInterval(purging)\n'],
+        [/(?<=^const CACHE_WARM_UP_MS = \d+\n)/m, '\nconst PURGE_MS = 3_600_000\n'],
+        [
+          / that routes and jobs use\. The API and the worker process have the same ones\./,
+          ' that routes use.',
+        ],
+      ],
+    },
+    {
+      files: 'services/reference-api/src/commands/migrate.ts',
+      lines: [/if \(jobs\.changed\)/],
+      replace: [[/ and of the job queue/, '']],
+    },
+    {
+      files: 'tests/{faults,soak}/*.ts',
+      names: ['job'],
+      lines: [/^ {2}`\$\{head\('POST \/process-data'/],
+    },
+    { files: 'tools/generate/recorded-faults.ts', names: ['job'] },
+    { files: 'tests/faults/cells.ts', lines: [/\.\.\.queueCells/] },
+    {
+      files: 'tests/faults/recorded.json',
+      entries: [/^ {4}\{\n\s+"system": "queue"/, /^\s+"job":/],
+    },
+    {
+      files: 'tests/infra/kubernetes.test.ts',
+      lines: [/^ {4}'worker: /],
+    },
+    { files: 'Dockerfile', replace: [[/for program in main worker migrate/, 'for program in main migrate']] },
+    {
+      files: 'docs/ADD-A-RESOURCE.md',
+      replace: [[/one metric, and one background job\./, 'and one metric.']],
+    },
+  ],
+}
