@@ -32,14 +32,15 @@ const json = async (response: Response) => JSON.parse(await response.text())
 async function startBundles(t: TestScope, environment: Record<string, string> = {}) {
   const database = await testDatabase(t)
   const redis = await testRedis(t)
-  const env = {
+  const env: Record<string, string> = {
     DATABASE_URL: database.url,
     REDIS_URL: redis.url,
     ...environment,
   }
+  const worker = startService(t, 'reference-worker', { ...env }, { bundles }) // part:jobs
+  env.JOB_HANDLERS = 'off' // part:jobs
   const api = startService(t, 'reference-api', env, { bundles })
   const apiUrl = await api.listening()
-  const worker = startService(t, 'reference-worker', env, { bundles }) // part:jobs
   await worker.listening() // part:jobs
   const parallel = startService(t, 'parallel-api', { ...env, UPSTREAM_URL: apiUrl }, { bundles })
   return {

@@ -92,8 +92,10 @@ t.test('each sender has the address of its receiver', async (t) => {
     t.ok(services[uid], uid)
   }
   t.match(alloy, `url = "http://loki:${ports.loki}/loki/api/v1/push"`)
+  // part:production
   const [, otlp] = /:(\d+)$/.exec(tempo.distributor.receivers.otlp.protocols.http.endpoint) ?? []
   t.match(read('docker-compose.prod.yml'), `OTEL_EXPORTER_OTLP_ENDPOINT: http://tempo:${otlp}`)
+  // end:production
   const uids = new Set(datasources.map(({ uid }: { uid: string }) => uid))
   for (const [, uid] of JSON.stringify(datasources).matchAll(/"datasourceUid":"([^"]+)"/g)) {
     t.ok(uids.has(uid), `${uid} is linked to`)

@@ -6,7 +6,7 @@ import { differingSettings, SESSION_SETTINGS } from '@reference/postgres'
 import { migrate, POOLS } from '@reference/shop'
 import { putSetting, settingByKey, settingsByKeys } from '@reference/shop/settings/queries'
 import t from 'tap'
-import { findPgBouncer, startPgBouncer } from './pgbouncer.ts'
+import { findPgBouncer, startPgBouncer } from '../testing/pgbouncer.ts'
 
 const found = await findPgBouncer()
 

@@ -1,8 +1,8 @@
 import { until } from '@reference/async'
 import { linkTo, startService, testDatabase } from '@reference/local-stack'
 import t from 'tap'
-import { findPgBouncer, startPgBouncer } from '../jobs/pgbouncer.ts'
 import { getJson } from '../testing/get-json.ts'
+import { findPgBouncer, startPgBouncer } from '../testing/pgbouncer.ts'
 
 const pgbouncer = await findPgBouncer()
 

@@ -1,8 +1,8 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { audit, type Ledger, startLedger } from './ledger.ts'
-import { holdsWithin, send } from './load.ts'
+import { audit, type Ledger, startLedger } from '../testing/ledger.ts'
+import { holdsWithin, send } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 import { containerId, replicaStreams, writable } from './stores.ts'
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { holdsWithin } from './load.ts'
+import { holdsWithin } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 import { breaking, containerId, replicaStreams, writable } from './stores.ts'
 

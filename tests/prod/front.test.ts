@@ -5,7 +5,7 @@ import { requestsOf } from '@reference/tools/prod'
 import t from 'tap'
 import { headerOf } from '../fuzz/replies.ts'
 import { Wires } from '../fuzz/wire.ts'
-import { holdsWithin, reads, send, startLoad } from './load.ts'
+import { holdsWithin, reads, send, startLoad } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 
 const { production, origin, rate, authorization, docker, prod } = theProduction()

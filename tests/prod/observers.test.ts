@@ -1,6 +1,6 @@
 import t from 'tap'
 import { OBSERVERS } from '../observability/stack.ts'
-import { holdsWithin } from './load.ts'
+import { holdsWithin } from '../testing/load.ts'
 import { theProduction } from './production.ts'
 
 const { production, docker } = theProduction()

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Container, docker, openProduction } from '@reference/tools/prod'
-import type { Failure } from './load.ts'
+import type { Failure } from '../testing/load.ts'
 
 const root = join(import.meta.dirname, '../..')
 

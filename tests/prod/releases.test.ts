@@ -1,5 +1,5 @@
 import t from 'tap'
-import { holdsWithin, send } from './load.ts'
+import { holdsWithin, send } from '../testing/load.ts'
 import { theProduction } from './production.ts'
 import { buildRelease, everything } from './releases.ts'
 import { underLoad } from './under-load.ts'

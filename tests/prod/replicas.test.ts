@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { startLoad } from './load.ts'
+import { startLoad } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 import { underLoad } from './under-load.ts'
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@reference/local-stack'
 import { root, runTap } from '../tap.ts'
-import { capacity, reads } from './load.ts'
+import { capacity, reads } from '../testing/load.ts'
 
 /**
  * The test files in the order in which they run: the cluster is checked before it is broken, and the tests that change it

@@ -1,6 +1,6 @@
 import { query } from '@reference/tools/prod'
 import t from 'tap'
-import { holdsWithin } from './load.ts'
+import { holdsWithin } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 
 const { production, docker, one } = theProduction()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { audit, type Ledger, startLedger } from './ledger.ts'
-import { holdsWithin, percentile, reads, send, startLoad } from './load.ts'
+import { audit, type Ledger, startLedger } from '../testing/ledger.ts'
+import { holdsWithin, percentile, reads, send, startLoad } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 
 const { production, origin, rate, authorization, ask } = theProduction()

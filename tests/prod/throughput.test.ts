@@ -1,7 +1,7 @@
 import { type Load, type Request, startLoad } from '@reference/bench/load'
 import { effectOfBoots } from '@reference/bench/stats'
 import t, { type Test } from 'tap'
-import { send } from './load.ts'
+import { send } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 
 /**

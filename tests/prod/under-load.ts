@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Call, type LoadResult, percentile, reads, startLoad } from './load.ts'
+import { type Call, type LoadResult, percentile, reads, startLoad } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 
 const { origin, rate, logLinesOf } = theProduction()

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { Failure } from '../prod/load.ts'
+import type { Failure } from '../testing/load.ts'
 import { driftFaults, latencyFaults, MEASURES, slopesOf } from './judge.ts'
 import { type Soak, soak } from './soak.ts'
 

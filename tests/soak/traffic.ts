@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import type { Call } from '../prod/load.ts'
+import type { Call } from '../testing/load.ts'
 
 /** The rows of the test database (`templateRows` of local-stack). */
 const USERS = 1000

@@ -3,96 +3,96 @@ import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
 import { hasPart, PARTS, Tree } from '@reference/tools/template'
 import t, { type Test } from 'tap'
-import { linkDependencies, programsOf, type RepositoryCopy } from '../testing/repository-copy.ts'
-import { cloneRepository, commit, git, linkScope } from './clone.ts'
+import { type Clone, cloneAt, cloneRepository, must } from './clone.ts'
 
 /**
- * The parts that are removed from a clone each, whose checks and tests then run: TEMPLATE_PARTS=all or a list of names. CI removes one,
- * together with a rename, and runs the checks.
+ * The parts without each of which a clone runs its checks and tests: TEMPLATE_PARTS=all, or a list of names. CI follows the page
+ * docs/MAKE-IT-YOURS.md: a rename, and a removal of one part.
  */
 const CHOSEN = process.env.TEMPLATE_PARTS
 const PRESENT = PARTS.filter((part) => hasPart(new Tree(REPOSITORY_ROOT), part)).map(({ name }) => name)
 const EACH = CHOSEN === 'all' ? PRESENT : (CHOSEN?.split(/[\s,]+/) ?? [])
-const isTemplate =
-  existsSync(join(REPOSITORY_ROOT, 'node_modules/@reference')) || nameOf('tools').startsWith('@reference/')
-
-const skipLong = (!isTemplate && 'renamed already') || (CHOSEN === undefined && 'set TEMPLATE_PARTS')
+const PAGE = readFileSync(join(REPOSITORY_ROOT, 'docs/MAKE-IT-YOURS.md'), 'utf8')
+const isTemplate = nameOf(REPOSITORY_ROOT, 'tools').startsWith('@reference/') && PRESENT.includes('systems')
+const skip = !isTemplate && 'the commands of the page are for the template as it was cloned'
+const skipLong = skip || (CHOSEN === undefined && 'set TEMPLATE_PARTS')
 
 t.setTimeout(CHOSEN === undefined ? 300_000 : 14_400_000)
 
-function nameOf(folder: string, root = REPOSITORY_ROOT): string {
+function nameOf(root: string, folder: string): string {
   return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')).name
 }
 
-const RENAME = [
-  '@acme',
-  '--service',
-  'reference-api=shop-api',
-  '--service',
-  'parallel-api=reports-api',
-  '--database',
-  'shop',
-]
+/** The commands of a section of the page, block by block. */
+function commandsOf(title: string): string[] {
+  const section = PAGE.split(/^## /m).find((text) => text.startsWith(title)) ?? ''
+  return [...section.matchAll(/^```sh\n(.*?)^```$/gms)]
+    .map(([, lines = '']) => lines)
+    .filter((lines) => !/^# part:/.test(lines))
+}
 
-async function succeeds(t: Test, clone: RepositoryCopy, name: string, ...args: string[]): Promise<string> {
-  const { code, output } = await clone.script(name, ...args)
-  t.equal(code, 0, `pnpm ${[name, ...args].join(' ')}`, { output })
+async function succeeds(
+  t: Test,
+  clone: Clone,
+  lines: string,
+  env: Record<string, string> = {},
+): Promise<string> {
+  const { code, output } = await clone.shell(lines, env)
+  t.equal(code, 0, lines, { output })
   return output
 }
 
-t.test(
-  'a clone with other names and without a part passes pnpm check',
-  { skip: !isTemplate && 'renamed already' },
-  async (t) => {
-    const clone = await cloneRepository(t)
-    await succeeds(t, clone, 'template', 'rename', ...RENAME)
-    linkScope(clone, '@acme')
-    await succeeds(t, clone, 'template', 'remove', 'mongodb')
-    await succeeds(t, clone, 'generate')
-    await succeeds(t, clone, 'check')
-    t.equal(nameOf('services/shop-api', clone.folder), '@acme/shop-api')
-    t.notOk(existsSync(join(clone.folder, 'services/reference-api')))
-    await commit(clone, 'Rename')
-    const left = await clone.run('git', [
-      'grep',
-      '-nE',
-      '@reference/|reference-api',
-      '--',
-      '*.json',
-      '*.yml',
-      '*.yaml',
-      '*.conf',
-    ])
-    t.match(left, { code: 1, output: '' }, 'no manifest has the old names')
-    const again = await clone.script('template', 'rename', '@other')
-    t.match(again, { code: 1, output: /renamed once/ })
-    const start = await clone.run('env', ['PORT=none', 'node', 'services/shop-api/src/main.ts'])
-    t.match(start, { code: 78, output: /DATABASE_URL/ }, 'a service loads its modules and reads its settings')
-  },
-)
+t.test('the page’s rename and removal give a clone that passes pnpm check', { skip }, async (t) => {
+  const clone = await cloneRepository(t)
+  for (const lines of [...commandsOf('Rename it'), ...commandsOf('Remove a part')])
+    await succeeds(t, clone, lines)
+  t.equal(nameOf(clone.folder, 'services/shop-api'), '@acme/shop-api')
+  for (const gone of ['services/reference-api', 'packages/systems'])
+    t.notOk(existsSync(join(clone.folder, gone)), gone)
+  const left = await clone.run('git', [
+    'grep',
+    '-nE',
+    '@reference/|reference-api',
+    '--',
+    '*.json',
+    '*.yml',
+    '*.yaml',
+    '*.conf',
+  ])
+  const names = left.output.split('\n').filter((line) => !line.startsWith('bench/baselines/') && line !== '')
+  t.same(names, [], 'no manifest has the old names')
+  t.match(await clone.shell('pnpm template rename @other'), { code: 1, output: /renamed once/ })
+  for (const service of ['shop-api', 'parallel-api']) {
+    const start = await clone.run('env', ['PORT=none', 'node', `services/${service}/src/main.ts`])
+    t.match(
+      start,
+      { code: 78, output: /DATABASE_URL/ },
+      `${service} loads its modules and reads its settings`,
+    )
+  }
+})
 
 t.test('the list counts what a removal does', async (t) => {
   const clone = await cloneRepository(t)
-  const list = await succeeds(t, clone, 'template', 'list')
+  const list = await succeeds(t, clone, 'pnpm template list')
   const [name = ''] = PRESENT
   const [, files, changed] = new RegExp(`^${name} +(\\d+) +(\\d+) +(\\d+) `, 'm').exec(list) ?? []
-  await succeeds(t, clone, 'template', 'remove', name)
-  const status = await git(clone, 'status', '--porcelain')
+  await succeeds(t, clone, `pnpm template remove ${name}`)
+  const status = await must(clone, 'git status --porcelain')
   const count = (kind: RegExp) => status.split('\n').filter((line) => kind.test(line)).length
   t.same([count(/^ D/), count(/^ M/)], [Number(files), Number(changed)], list)
 })
 
 t.test('a part that was removed by hand is found by pnpm check names', async (t) => {
   const clone = await cloneRepository(t)
-  const [first = ''] = PARTS.find(({ name }) => name === PRESENT[0])?.paths ?? []
-  await git(clone, 'rm', '-r', '--quiet', '--', first)
-  const { code, output } = await clone.script('check', 'names')
+  const [name = ''] = PRESENT
+  const [folder = ''] = PARTS.find((part) => part.name === name)?.paths ?? []
+  await must(clone, `git rm -r --quiet ${folder}`)
+  const { code, output } = await clone.shell('pnpm check names')
   t.equal(code, 1)
-  t.match(output, /names the part|does not exist|is missing/)
-  t.match(output, /^FAIL names/m)
-  // The command removes the rest.
-  await succeeds(t, clone, 'template', 'remove', PRESENT[0] ?? '')
-  await succeeds(t, clone, 'check', 'names')
+  t.match(output, `names the part ${name}, which is removed`)
+  t.match(output, `is left of the part ${name}`)
+  await succeeds(t, clone, `pnpm template remove ${name} && pnpm generate && pnpm check names`)
 })
 
 t.test(
@@ -100,51 +100,31 @@ t.test(
   { skip: skipLong },
   async (t) => {
     const upstream = await cloneRepository(t)
-    const team = programsOf(join(upstream.folder, '../team'))
-    await git(upstream, 'clone', '--quiet', '.', team.folder)
-    linkDependencies(team.folder)
-    await makeOwn(t, team)
-    await commit(team, 'Rename')
-    await git(team, 'branch', 'template')
-    await git(team, 'remote', 'add', 'upstream', upstream.folder)
+    const team = cloneAt(join(upstream.folder, '../team'))
+    await must(upstream, 'git clone --quiet . ../team')
+    const env = { TEMPLATE: upstream.folder }
+    const [keep = '', take = ''] = commandsOf('Take a later version')
+    for (const lines of ['pnpm install', ...commandsOf('Rename it'), ...commandsOf('Remove a part'), keep])
+      await succeeds(t, team, lines, env)
     change(team, 'services/shop-api/src/introduction.ts', /title: '.*'/, "title: 'Our shop'")
-    await commit(team, 'Our own change')
+    await must(team, 'git commit --quiet --all --message Own')
 
-    change(upstream, 'services/reference-api/src/introduction.ts', /description: `?/, '$&Later. ')
+    change(upstream, 'services/reference-api/src/introduction.ts', /description: `/, '$&Later. ')
     change(upstream, 'infra/kubernetes/base/reference-api.yaml', /^/, '# Of the later reference-api.\n')
-    await commit(upstream, 'Later version')
+    await must(upstream, 'git commit --quiet --all --message Later')
 
-    await git(team, 'fetch', '--quiet', 'upstream')
-    const vendor = programsOf(join(upstream.folder, '../template'))
-    await git(team, 'worktree', 'add', '--quiet', vendor.folder, 'template')
-    await git(vendor, 'rm', '-r', '--quiet', '.')
-    await git(vendor, 'checkout', 'upstream/main', '--', '.')
-    linkDependencies(vendor.folder)
-    await makeOwn(t, vendor)
-    await commit(vendor, 'Take the template of today')
-    const files = await git(vendor, 'show', '--stat', '--format=')
-    t.match(files, / [2-4] files changed/, 'the branch has the changes of the template alone')
-    await git(team, 'merge', '--quiet', '--no-edit', 'template')
-
+    const output = await succeeds(t, team, take, env)
+    t.notMatch(output, /conflict/i)
     const introduction = readFileSync(join(team.folder, 'services/shop-api/src/introduction.ts'), 'utf8')
     t.match(introduction, "title: 'Our shop'")
     t.match(introduction, 'Later. ')
-    t.match(
-      readFileSync(join(team.folder, 'infra/kubernetes/base/shop-api.yaml'), 'utf8'),
-      /^# Of the later shop-api\.$/m,
-    )
+    const manifest = readFileSync(join(team.folder, 'infra/kubernetes/base/shop-api.yaml'), 'utf8')
+    t.match(manifest, /^# Of the later shop-api\.$/m)
+    t.notOk(existsSync(join(team.folder, 'packages/systems')), 'what was removed does not come back')
   },
 )
 
-/** The commands of a team after each checkout of the template. */
-async function makeOwn(t: Test, clone: RepositoryCopy): Promise<void> {
-  await succeeds(t, clone, 'template', 'rename', ...RENAME)
-  linkScope(clone, '@acme')
-  await succeeds(t, clone, 'template', 'remove', 'vault')
-  await succeeds(t, clone, 'generate')
-}
-
-function change({ folder }: RepositoryCopy, path: string, found: RegExp, replacement: string): void {
+function change({ folder }: Clone, path: string, found: RegExp, replacement: string): void {
   const text = readFileSync(join(folder, path), 'utf8')
   const changed = text.replace(found, replacement)
   if (changed === text) throw new Error(`${path} contains nothing like ${found}`)
@@ -154,11 +134,8 @@ function change({ folder }: RepositoryCopy, path: string, found: RegExp, replace
 for (const removed of [...EACH.map((name) => [name]), ...(CHOSEN === 'all' ? [PRESENT] : [])]) {
   t.test(`without ${removed.join(', ')} the checks and tests pass`, async (t) => {
     const clone = await cloneRepository(t)
-    await succeeds(t, clone, 'template', 'remove', ...removed)
-    await succeeds(t, clone, 'generate')
-    await succeeds(t, clone, 'check')
-    await commit(clone, 'Remove')
-    const output = await succeeds(t, clone, 'test')
+    await succeeds(t, clone, `pnpm template remove ${removed.join(' ')} && pnpm generate && pnpm check`)
+    const output = await succeeds(t, clone, 'pnpm test')
     t.match(output, /^[1-9]\d* passed, 0 failed$/m)
   })
 }

@@ -37,11 +37,17 @@ const OFFERED: Readonly<Record<string, readonly string[]>> = {
     'fetchPartial',
     'PartFailedError',
   ],
+  'packages/cli/src/index.ts': ['describeError', 'parseInteger'],
+  'packages/config/src/errors.ts': ['EXIT_TEMPORARY'],
+  'packages/config/src/index.ts': ['EXIT_CONFIG', 'EXIT_TEMPORARY', 'servicesOf'],
   'packages/database/src/index.ts': ['repeated'],
   'packages/http/src/index.ts': ['sendJson'],
+  'packages/probes/src/index.ts': ['codeOf', 'createProbe', 'probeError'],
+  'tests/observability/expressions.ts': ['ruleExpressions', 'rulesInFiles', 'runsHere', 'seriesOf'],
+  'tests/testing/load.ts': ['holdsWithin', 'reads'],
   'tools/prod/index.ts': ['openState'],
-  'bench/src/load/index.ts': ['openLoop'],
-  'bench/src/stats/index.ts': ['mean', 'median'],
+  'bench/src/load/index.ts': ['openLoop', 'startLoad'],
+  'bench/src/stats/index.ts': ['effectOfBoots', 'mean', 'median'],
 }
 
 /** Unused exports, files and dependencies, one line each. */

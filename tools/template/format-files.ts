@@ -11,6 +11,7 @@ export function formatFiles(paths: readonly string[]): void {
 /** Removes the imports of names that a file does not use any more. */
 export function removeUnusedImports(paths: readonly string[]): void {
   runBiome(['lint', '--write', '--unsafe', '--only=correctness/noUnusedImports'], paths)
+  runBiome(['lint', '--write', '--only=style/useImportType'], paths)
 }
 
 function runBiome(args: readonly string[], paths: readonly string[]): void {

@@ -38,7 +38,10 @@ function reduceBlock(block: string, words: Words): string {
   const lines = block.split('\n')
   if (lines.some((line) => line.startsWith('|'))) {
     const rows = lines.filter((line) => !words.test(line) || isAboutOthers(line))
-    return rows.some((line) => line.startsWith('|') && !isHeader(line, lines)) ? rows.join('\n') : ''
+    // `pnpm generate` fills a table between comments anew.
+    const isLeft = (line: string) =>
+      line.startsWith('<!--') || (line.startsWith('|') && !isHeader(line, lines))
+    return rows.some(isLeft) ? rows.join('\n') : ''
   }
   if (lines[0]?.startsWith('```'))
     return words.test(lines[0]) ? '' : lines.filter((line) => !words.test(line)).join('\n')

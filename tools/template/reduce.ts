@@ -22,17 +22,25 @@ export function withoutNames(path: string, text: string, names: readonly string[
   return path.endsWith('.json') ? reduced.replaceAll(/,(\s*[\]}])/g, '$1') : reduced
 }
 
+/** What a removal has changed so far. */
+export interface Removed {
+  /** Whether a path from the root was deleted. */
+  isGone(target: string): boolean
+  /** Whether this file imported something that was deleted: then it may use names that no longer exist. */
+  readonly hasLostImports: boolean
+}
+
 /** Takes what names a part out of a text, by rules that hold for every part. */
 export function reduceText(
   path: string,
   text: string,
   part: Part,
-  isGone: (target: string) => boolean = () => false,
+  { isGone, hasLostImports }: Removed = { isGone: () => false, hasLostImports: false },
 ): string {
   const { name, names, words } = part
   let reduced = removeMarked(text, name)
   const named = path.endsWith('.md') ? withLinks(path, words, isGone) : words
-  if (!named.test(reduced)) return reduced
+  if (!hasLostImports && !named.test(reduced)) return reduced
   reduced = withoutNames(path, reduced, names, words)
   if (path.endsWith('.md')) return removeFromMarkdown(withoutTitles(reduced, part), named)
   reduced = reduced
@@ -44,14 +52,20 @@ export function reduceText(
   return reduced
 }
 
-/** Words, or a link to a file that is gone. */
+/** Words, a link to a file that is gone, or its path: from the root, or from the folder of the package. */
 function withLinks(path: string, words: RegExp, isGone: (target: string) => boolean): Words {
+  const home = path.split('/').slice(0, 2).join('/')
   return {
-    test: (text) =>
-      words.test(text) ||
-      [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].some(
-        ([, link = '']) => !link.includes(':') && isGone(normalize(join(dirname(path), link))),
-      ),
+    test(text) {
+      const links = [...text.matchAll(/\]\(([^)\s#:]+)[^):]*\)/g)].map(([, link = '']) =>
+        join(dirname(path), link),
+      )
+      const paths = [...text.matchAll(/(?<![\w./-])(?:[\w.-]+\/)+[\w.-]+\.\w+/g)].flatMap(([name]) => [
+        name,
+        join(home, name),
+      ])
+      return words.test(text) || [...links, ...paths].some((target) => isGone(normalize(target)))
+    },
   }
 }
 

@@ -18,7 +18,9 @@ export const NAMES_PARTS =
 export function removePart(tree: Tree, part: Part): string[] {
   const before = usedSpecifiers(tree)
   const { paths, shared = [] } = part
-  const gone = new Set([...paths, ...shared].flatMap((glob) => tree.paths(glob)))
+  const present = [...paths, ...shared].flatMap((glob) => tree.paths(glob))
+  // With what was removed by hand, so that what names it is found.
+  const gone = new Set([...present, ...paths.filter((path) => !/[*{]/.test(path) && !tree.has(path))])
   for (const path of tree.paths()) {
     const text = tree.read(path)
     if (!gone.has(path) && !NAMES_PARTS.test(path) && text.includes(`part:`))
@@ -27,19 +29,16 @@ export function removePart(tree: Tree, part: Part): string[] {
   const unmatched = (part.edits ?? []).flatMap((edit) =>
     applyEdit(tree, edit, gone).map((pattern) => `${edit.files}: ${pattern}`),
   )
-  for (const path of gone) tree.delete(path)
+  for (const path of new Set(present)) tree.delete(path)
   const packages = removeManifestEntries(tree, gone)
   const folders = new Set([...gone].flatMap(ancestors))
   const isGone = (target: string) => folders.has(target.replace(/\/$/, '')) && !tree.has(target)
   for (const path of tree.paths()) {
     if (NAMES_PARTS.test(path)) continue
     const text = tree.read(path)
-    const reduced = reduceText(
-      path,
-      withoutImports(path, withoutPaths(path, text, gone, tree), gone, packages),
-      part,
-      isGone,
-    )
+    const listed = withoutPaths(path, text, gone, tree)
+    const imported = withoutImports(path, listed, gone, packages)
+    const reduced = reduceText(path, imported, part, { isGone, hasLostImports: imported !== listed })
     if (reduced !== text) tree.write(path, reduced)
   }
   removeUnusedDependencies(tree, before)

@@ -86,7 +86,7 @@ t.test(
         LOG_LEVEL: 'info',
       })
       const call = createCall(await listening())
-      const listenedAt = performance.now()
+      const listenedAt = performance.now() // part:jobs
       const problem = { status: 503, body: { code: 'DB_UNAVAILABLE' } }
       t.match(await call('GET', '/users/1'), problem)
       t.match(await call('POST', '/process-data', { body: { a: 1 } }), { status: 503 }) // part:jobs

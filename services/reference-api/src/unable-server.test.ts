@@ -4,7 +4,7 @@ import { startApi } from './testing/test-api.ts'
 /** One of each class; `packages/database` has all of them. */
 const CODES = ['53100', '53200', '53400', '55P03', '57000', '57014', '58030', '08006', '25006']
 
-t.test('a Postgres that cannot work now answers with 503 and retry-after, also the job queue', async (t) => {
+t.test('a Postgres that cannot work now answers with 503 and retry-after', async (t) => {
   const { call, sql } = await startApi(t)
   await sql`create table test_fault (code text)`
   await sql`insert into test_fault values (null)`
@@ -28,9 +28,11 @@ t.test('a Postgres that cannot work now answers with 503 and retry-after, also t
     'PATCH /users/1': () => call('PATCH', '/users/1', { body: { name: `Fault ${number++}` } }),
     'POST /orders': () => call('POST', '/orders', { body: { userId: 1, productId: 1, quantity: 1 } }),
     'PUT /config/fault': () => call('PUT', '/config/fault', { body: { value: number++ } }),
+    // part:jobs
     'POST /process-data': () => call('POST', '/process-data', { body: { number: number++ } }),
     'POST /process-data with a key': () =>
       call('POST', '/process-data', { body: { a: 1 }, headers: { 'idempotency-key': `key-${number++}` } }),
+    // end:jobs
   }
   for (const code of CODES) {
     await sql`update test_fault set code = ${code}`

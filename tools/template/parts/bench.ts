@@ -20,9 +20,12 @@ export const bench: Part = {
     'tools/infra/bench-metrics.ts',
     // They use its statistics and its browser.
     'tests/soak',
+    'infra/grafana/src/boards/bench.ts',
+    'infra/grafana/dashboards/bench.json',
     'tests/services/docs-page.test.ts',
   ],
-  words: /bench-metrics|\bsoak\b|SOAK_|pnpm bench|pnpm lab|@reference\/bench|(?<![\w/])bench\/|`bench /,
+  words:
+    /bench-compression|eviction-bench|bench-metrics|\bsoak\b|SOAK_|pnpm bench|pnpm lab|@reference\/bench|(?<![\w/])bench\/|`bench /,
   names: ['bench', 'lab', 'bench-metrics', 'figures'],
   edits: [
     {
@@ -30,7 +33,7 @@ export const bench: Part = {
       entries: [
         /^short_tune\(\)/,
         /^stage (bench|tune|lab|jobs-throughput|report-beside-health|all-beside-plain|bench-run|bench-aa) /,
-        /^stage (cache-comparison|invalidations|outbox-drain|overload-curves|overload) /,
+        /^stage (soak|cache-comparison|invalidations|outbox-drain|overload-curves|overload) /,
       ],
       replace: [
         [/ bench tune /, ' '],
@@ -51,7 +54,7 @@ export const bench: Part = {
       ],
     },
     {
-      files: 'packages/config/src/{documents,setting}.ts',
+      files: 'packages/config/src/documents.ts',
       names: ['scenario'],
       lines: [/`bench \$\{scenario\}/],
       replace: [
@@ -59,7 +62,6 @@ export const bench: Part = {
         [/ shown by \|(\\n\|---)/, '$1'],
         [/\|---\|---\|---\|---\|---\|/, '|---|---|---|---|'],
         [/: default, effect, and the scenario that shows the effect\./, ': default and effect.'],
-        [/, as in `pnpm bench <scenario>`/, ''],
       ],
     },
     {
@@ -67,6 +69,15 @@ export const bench: Part = {
       replace: [[/\s*\*?\s*\(`bench\/all-beside-plain\.ts`\)/, '']],
     },
     { files: 'tests/docs/docs.test.ts', entries: [/^t\.test\('the page on tunings names only benchmarks/] },
+    {
+      files: 'packages/config/src/setting.ts',
+      replace: [[/, as in `pnpm bench <scenario>`/, '']],
+    },
+    { files: 'infra/grafana/src/dashboards.ts', names: ['bench'] },
+    {
+      files: 'services/reference-api/src/jobs/process-data.ts',
+      replace: [[/ \(packages\/threads\/bench\/worker-crossover\.ts\)/, '']],
+    },
     { files: 'tests/prod/run.ts', lines: [/name: 'throughput'/] },
     { files: 'tools/check/unused.ts', lines: [/'bench\/src\//] },
     { files: 'tools/generate/main.ts', names: ['figures'], lines: [/^figures /] },

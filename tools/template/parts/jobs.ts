@@ -49,7 +49,13 @@ export const jobs: Part = {
       replace: [[/\{ \.\.\.SERVICES, \[WORKER\.name\]: WORKER \}/, '{ ...SERVICES }']],
     },
     { files: 'packages/telemetry/src/telemetry.ts', lines: [/traceJobs\(tracer\)/] },
-    { files: 'services/reference-api/src/assemble.ts', replace: [[/, \{ jobsRequired \}\)/, ')']] },
+    { files: 'packages/telemetry/src/telemetry.test.ts', names: ['worker'] },
+    { files: 'services/reference-api/src/app.ts', names: ['jobsRequired'] },
+    {
+      files: 'services/reference-api/src/assemble.ts',
+      names: ['jobsRequired'],
+      replace: [[/, \{ jobsRequired \}\)/, ')']],
+    },
     {
       files: 'services/reference-api/src/dependencies.ts',
       entries: [/^ {4}\{\n\s+name: 'jobs'/, /^ {2}\{ jobsRequired \}/],
@@ -57,11 +63,12 @@ export const jobs: Part = {
     },
     {
       files: 'services/reference-api/src/context.ts',
-      names: ['workers', 'THREAD_IDLE_MS', 'handleJobs'],
+      names: ['workers', 'THREAD_IDLE_MS', 'handleJobs', 'jobs'],
       entries: [/^ {2}handleJobs\(\): void/],
       lines: [/await jobs\.close\(\)/],
       replace: [
         [/workers\.close\(\), /, ''],
+        [/^import .*'@[\w-]+\/threads'\n/m, ''],
         [/(?=^ {2}const context: Context = \{)/m, PURGE],
         [/(?<=async close\(\) \{\n)/, '      clearInterval(purging)\n'],
         [/(?<=^const CACHE_WARM_UP_MS = \d+\n)/m, '\nconst PURGE_MS = 3_600_000\n'],
@@ -73,12 +80,13 @@ export const jobs: Part = {
     },
     {
       files: 'services/reference-api/src/commands/migrate.ts',
+      names: ['jobs', 'JOBS_SCHEMA'],
       lines: [/if \(jobs\.changed\)/],
       replace: [[/ and of the job queue/, '']],
     },
     {
       files: 'tests/{faults,soak}/*.ts',
-      names: ['job'],
+      names: ['job', 'worker'],
       lines: [/^ {2}`\$\{head\('POST \/process-data'/],
     },
     { files: 'tools/generate/recorded-faults.ts', names: ['job'] },
