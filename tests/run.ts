@@ -11,8 +11,7 @@ const HELP = `pnpm test [file, folder or part of a path â€¦] [--option=of-tap â€
 Run all tests that need no Docker engine, or those of some files or folders, on a temporary Postgres and Redis. One Postgres and one
 Redis serve all tests, with a migrated and seeded template database. The files are those of packages, services, bench, tests and
 tools, run by tap. The last line is "N passed, N failed" and counts the tests at the top level of
-a file, not assertions. Skipped tests are listed above it with their reasons. Tests that need a Docker engine run in pnpm
-test:compose, pnpm test:prod and pnpm test:observability.
+a file, not assertions. Skipped tests are listed above it with their reasons.
 
   pnpm test                      all
   pnpm test packages/cache       a folder
@@ -20,6 +19,12 @@ test:compose, pnpm test:prod and pnpm test:observability.
   pnpm test lease --grep=/stale/ tests by name
   pnpm test lease --watch        again after each change of a source, on servers that stay up; without a name those
                                  of each package that changes. A changed test file is run alone
+
+Tests that need a Docker engine have commands of their own:
+
+  pnpm test:compose              the compose files of development
+  pnpm test:prod                 production
+  pnpm test:observability        dashboards, rules and alerts
 `
 
 /** Time limit of a file. The slowest ones take three minutes on two busy cores; a hang must not block the run. */

@@ -14,7 +14,8 @@ export function removeEntries(text: string, isHead: (line: string, next: string)
     const end = endOfEntry(lines, index)
     const after = lines[end] ?? ''
     // A comment above several entries of one line stays with the others.
-    const isOneOfMany = end === index + 1 && !isBlank(after) && indentOf(after) === indentOf(line)
+    const hasSibling = indentOf(after) === indentOf(line) && !isBlank(after) && !COMMENT.test(after)
+    const isOneOfMany = end === index + 1 && hasSibling
     dropComment(kept, indentOf(line), isOneOfMany ? (text) => isHead(text, '') : () => true)
     index = end - 1
     // Of the blank lines around it one is left.
@@ -31,23 +32,26 @@ export function removeMarked(text: string, name: string): string {
   const [start, end] = [mark('part'), mark('end')]
   const kept: string[] = []
   let isInside = false
+  let hasEnded = false
   for (const line of text.split('\n')) {
     if (end.test(line)) {
       isInside = false
+      hasEnded = true
       continue
     }
-    if (isInside) continue
+    const isSecondBlank = hasEnded && isBlank(line) && isBlank(kept.at(-1) ?? '')
+    hasEnded = false
+    if (isInside || isSecondBlank) continue
     const found = start.exec(line)
-    if (found === null) {
-      kept.push(line)
-      continue
-    }
+    if (found === null) kept.push(line)
     // A mark on a line of its own opens a block; behind code it stands for the line.
-    isInside = line.slice(0, found.index).trim() === ''
+    else isInside = line.slice(0, found.index).trim() === ''
   }
   if (isInside) throw new Error(`A block part:${name} does not end`)
   return kept.join('\n')
 }
+
+const COMMENT = /^\s*(#(?!!)|\/\/|\/\*\*|\*|;)/
 
 function endOfEntry(lines: readonly string[], start: number): number {
   const indent = indentOf(lines[start] ?? '')
@@ -59,13 +63,15 @@ function endOfEntry(lines: readonly string[], start: number): number {
     end = next + 1
   }
   const after = lines[end] ?? ''
-  return end > start + 1 && indentOf(after) === indent && /^\s*[\])}]/.test(after) ? end + 1 : end
+  return end > start + 1 && indentOf(after) === indent && /^\s*([\])}]|(done|fi|esac)$)/.test(after)
+    ? end + 1
+    : end
 }
 
 function dropComment(kept: string[], indent: number, isDropped: (line: string) => boolean): void {
   while (true) {
     const above = kept.at(-1) ?? ''
-    const isComment = /^\s*(#(?!!)|\/\/|\/\*\*|\*|;)/.test(above)
+    const isComment = COMMENT.test(above)
     if (!isComment || Math.abs(indentOf(above) - indent) > 1 || !isDropped(above)) return
     kept.pop()
   }

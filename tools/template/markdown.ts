@@ -58,6 +58,12 @@ export function isAboutOthers(line: string): boolean {
   return /^\| \[[^\]]+\]\(https:\/\/github\.com/.test(line)
 }
 
+/** Changes a document without its rows about projects of others. */
+export function exceptOthers(text: string, change: (text: string) => string): string {
+  const parts = text.split(/^(\| \[[^\]]+\]\(https:\/\/github\.com.*)$/m)
+  return parts.map((part) => (isAboutOthers(part) ? part : change(part))).join('')
+}
+
 /** Items lose the sentences that name the part; an item whose first sentence does is removed. */
 function withoutItems(lines: readonly string[], words: Words): string[] {
   const items: string[][] = []
@@ -65,12 +71,14 @@ function withoutItems(lines: readonly string[], words: Words): string[] {
     if (/^\s*([-*]|\d+\.) /.test(line) || items.length === 0) items.push([line])
     else items.at(-1)?.push(line)
   }
-  return items.flatMap((item) => {
+  const kept = items.flatMap((item) => {
     const text = item.join('\n')
     if (!words.test(text)) return item
     const left = withoutSentences(text, words)
     return /^\s*([-*]|\d+\.) \S/.test(left) ? left.split('\n') : []
   })
+  let number = 0
+  return kept.map((line) => line.replace(/^\d+(?=\. )/, () => String(++number)))
 }
 
 function withoutSentences(block: string, words: Words): string {

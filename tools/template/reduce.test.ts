@@ -109,7 +109,7 @@ MySQL, MongoDB and Vault have health checks. The first is quick. MySQL is slow.
 |---|---|
 | MySQL | 3306 |
 | Redis | 6379 |
-| [their/project](https://github.com/their/project) | uses MySQL |
+| [their/project](https://github.com/their/project) | Fastify, Knex, MySQL |
 
 ## MySQL
 
@@ -133,7 +133,7 @@ MongoDB and Vault have health checks. The first is quick.
 | system | port |
 |---|---|
 | Redis | 6379 |
-| [their/project](https://github.com/their/project) | uses MySQL |
+| [their/project](https://github.com/their/project) | Fastify, Knex, MySQL |
 
 ## Redis
 

@@ -1,7 +1,7 @@
 import { dirname, join, normalize } from 'node:path'
 import { removeEntries, removeMarked } from './blocks.ts'
 import { removeFromLists, removeFromSentences } from './lists.ts'
-import { removeFromMarkdown, type Words } from './markdown.ts'
+import { exceptOthers, removeFromMarkdown, type Words } from './markdown.ts'
 import type { Part } from './part.ts'
 
 /** Keys and items of these files are removed by their indentation. */
@@ -42,7 +42,11 @@ export function reduceText(
   const named = path.endsWith('.md') ? withLinks(path, words, isGone) : words
   if (!hasLostImports && !named.test(reduced)) return reduced
   reduced = withoutNames(path, reduced, names, words)
-  if (path.endsWith('.md')) return removeFromMarkdown(withoutTitles(reduced, part), named)
+  if (path.endsWith('.md'))
+    return removeFromMarkdown(
+      exceptOthers(reduced, (text) => withoutTitles(text, part)),
+      named,
+    )
   reduced = reduced
     .split('\n')
     .map((line) => (COMMENT.test(line) ? withoutTitles(line, part) : line))

@@ -31,8 +31,7 @@ export const bench: Part = {
     {
       files: '.ci/*',
       entries: [
-        /^short_tune\(\)/,
-        /^stage (bench|tune|lab|jobs-throughput|report-beside-health|all-beside-plain|bench-run|bench-aa) /,
+        /^stage (lab|bench|jobs-throughput|report-beside-health|all-beside-plain|bench-run|bench-aa) /,
         /^stage (soak|cache-comparison|invalidations|outbox-drain|overload-curves|overload) /,
       ],
       replace: [

@@ -72,12 +72,7 @@ export const observability: Part = {
       ],
     },
     { files: 'tests/prod/run.ts', lines: [/name: 'observers'/] },
-    {
-      files: 'tests/run.ts',
-      replace: [
-        [/test:compose, pnpm test:prod and pnpm test:observability\./, 'test:compose and pnpm test:prod.'],
-      ],
-    },
+    { files: 'tests/run.ts', lines: [/^ {2}pnpm test:observability/] },
     { files: 'tools/check/prose.ts', lines: [/'\*\.alloy'/] },
     { files: 'tools/check/unused.ts', lines: [/'tests\/observability\//] },
     { files: 'tools/generate/main.ts', names: ['dashboards'], lines: [/^dashboards /] },
@@ -125,8 +120,11 @@ export const production: Part = {
       files: '.ci/*',
       entries: [/^\s*stage (production|observability) /, /^for part in releases/],
       replace: [
-        [/ the compose stack, production and its observability/, ' the compose stack'],
-        [/: the stages compose, production and observability did not run/, ': the stage compose did not run'],
+        [/ the compose stack(, production and its observability| and production)/, ' the compose stack'],
+        [
+          /: the stages compose(, production and observability| and production) did not run/,
+          ': the stage compose did not run',
+        ],
         [/ compose production( observability)?\b/g, ' compose'],
       ],
     },
@@ -161,9 +159,6 @@ export const production: Part = {
         [/\[\['docker-compose\.yml'\], production\]/, "[['docker-compose.yml']]"],
       ],
     },
-    {
-      files: 'tests/run.ts',
-      replace: [[/test:compose, pnpm test:prod and pnpm test:observability\./, 'test:compose.']],
-    },
+    { files: 'tests/run.ts', lines: [/^ {2}pnpm test:(prod|observability)/] },
   ],
 }

@@ -128,7 +128,6 @@ export const parallelApi: Part = {
       files: 'tests/infra/kubernetes.test.ts',
       lines: [/^ {4}'parallel-api: /, /^ {4}'reference-api: parallel-api /],
     },
-    { files: 'tests/soak/soak.ts', lines: [/The part of the reads that goes to the parallel-api/] },
     { files: 'tests/infra/limits.test.ts', replace: [[/\\\(\\\/parallel\\\)\\\?/, '']] },
     { files: 'tools/generate/recorded-faults.ts', names: ['aggregate'] },
     {
