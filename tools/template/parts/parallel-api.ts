@@ -18,6 +18,7 @@ export const parallelApi: Part = {
     'infra/kubernetes/base/parallel-api.yaml',
     'bench/scenarios/all.ts',
     'bench/scenarios/report.ts',
+    'bench/scenarios/response-schemas.ts',
     'bench/scenarios/shared-reads.ts',
     'bench/scenarios/upstream-keep-alive.ts',
   ],
@@ -29,6 +30,7 @@ export const parallelApi: Part = {
       names: [
         'all',
         'sharedReads',
+        'responseSchemas',
         'report',
         'upstreamKeepAlive',
         'keepAlive',
@@ -37,7 +39,10 @@ export const parallelApi: Part = {
       ],
     },
     { files: 'bench/src/commands/floor-groups.ts', replace: [[/'reference' \| 'parallel'/, "'reference'"]] },
-    { files: 'docs/TUNING.md', lines: [/`(pnpm )?bench (all|report|shared-reads|upstream-keep-alive)/] },
+    {
+      files: 'docs/TUNING.md',
+      lines: [/`(pnpm )?bench (all|report|response-schemas|shared-reads|upstream-keep-alive)/],
+    },
     { files: '.ci/run', replace: [[/ order-page all /, ' order-page ']] },
     { files: 'Dockerfile', replace: [[/ --filter-prod @[\w-]+\/parallel-api\.\.\./, '']] },
     { files: '.vscode/launch.json', entries: [/^ {4}\{\n.*parallel-api/] },
@@ -45,6 +50,7 @@ export const parallelApi: Part = {
     {
       files: 'packages/config/src/*.ts',
       names: SETTINGS,
+      lines: [/tuning: \{ scenario: '(report|response-schemas|shared-reads)'/],
     },
     { files: 'packages/shop/src/statements.ts', names: ['report'] },
     { files: 'packages/shop/src/statements.test.ts', names: ['orderChunk'] },
