@@ -2,12 +2,15 @@
  * Removes each entry whose first line is chosen: the line, the more indented lines below it, the bracket that closes it, and the
  * comment above it. In YAML that is a key or an item, in TypeScript a property, a statement or a test.
  */
-export function removeEntries(text: string, isHead: (line: string, next: string) => boolean): string {
+export function removeEntries(
+  text: string,
+  isHead: (line: string, next: string, index: number) => boolean,
+): string {
   const lines = text.split('\n')
   const kept: string[] = []
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index] ?? ''
-    if (!isHead(line, lines[index + 1] ?? '')) {
+    if (!isHead(line, lines[index + 1] ?? '', index)) {
       kept.push(line)
       continue
     }
@@ -16,7 +19,7 @@ export function removeEntries(text: string, isHead: (line: string, next: string)
     // A comment above several entries of one line stays with the others.
     const hasSibling = indentOf(after) === indentOf(line) && !isBlank(after) && !COMMENT.test(after)
     const isOneOfMany = end === index + 1 && hasSibling
-    dropComment(kept, indentOf(line), isOneOfMany ? (text) => isHead(text, '') : () => true)
+    dropComment(kept, indentOf(line), isOneOfMany ? (text) => isHead(text, '', -1) : () => true)
     index = end - 1
     // Of the blank lines around it one is left.
     if (isBlank(kept.at(-1) ?? '') && isBlank(lines[index + 1] ?? '')) index++
@@ -71,7 +74,7 @@ function endOfEntry(lines: readonly string[], start: number): number {
 function dropComment(kept: string[], indent: number, isDropped: (line: string) => boolean): void {
   while (true) {
     const above = kept.at(-1) ?? ''
-    const isComment = COMMENT.test(above)
+    const isComment = COMMENT.test(above) && !/\b(part|end):/.test(above)
     if (!isComment || Math.abs(indentOf(above) - indent) > 1 || !isDropped(above)) return
     kept.pop()
   }

@@ -52,7 +52,13 @@ export function reduceText(
     .map((line) => (COMMENT.test(line) ? withoutTitles(line, part) : line))
     .filter((line) => !(isSentence(line) && words.test(line)))
     .join('\n')
-  if (INDENTED.test(path)) return removeEntries(reduced, (line) => words.test(line) && !COMMENT.test(line))
+  if (INDENTED.test(path)) {
+    reduced = reduced
+      .split('\n')
+      .map((line) => withoutRemark(line, words))
+      .join('\n')
+    return removeEntries(reduced, (line) => words.test(line) && !COMMENT.test(line))
+  }
   return reduced
 }
 
@@ -71,6 +77,12 @@ function withLinks(path: string, words: RegExp, isGone: (target: string) => bool
       return words.test(text) || [...links, ...paths].some((target) => isGone(normalize(target)))
     },
   }
+}
+
+/** A setting stays when only the comment behind it names the part. */
+function withoutRemark(line: string, words: RegExp): string {
+  const [, setting = ''] = /^(\s*[^#\s][^#]*?)\s+# /.exec(line) ?? []
+  return setting !== '' && words.test(line) && !words.test(setting) ? setting : line
 }
 
 const COMMENT = /^\s*(#|;|\/\/|\/\*\*|\*)/

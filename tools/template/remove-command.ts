@@ -1,5 +1,5 @@
 import { action, CommandError, REPOSITORY_ROOT, UsageError } from '@reference/cli'
-import { formatFiles, removeUnusedImports } from './format-files.ts'
+import { formatFiles, removeUnusedDeclarations, removeUnusedImports } from './format-files.ts'
 import { hasPart, PARTS, removeParts } from './parts.ts'
 import { Tree } from './tree.ts'
 
@@ -22,6 +22,7 @@ Commit before it. After it: pnpm install, pnpm generate, pnpm check, and commit.
     const changed = tree.changedPaths()
     tree.flush()
     removeUnusedImports(changed)
+    removeUnusedDeclarations(changed)
     formatFiles(changed)
     process.stdout.write(
       `${deletedFiles} files were deleted and ${changedFiles} changed: ${lessLines} lines less. Now: pnpm install && pnpm generate && pnpm check\n`,

@@ -81,10 +81,11 @@ t.test(
       [at('sslmode=require').replace('/reference?', '/absent?'), /3D000/],
     ]
     for (const [url, reason] of cases) {
-      const { output, listening, end } = startService(t, 'reference-api', {
+      const service = startService(t, 'reference-api', {
         DATABASE_URL: url,
         LOG_LEVEL: 'info',
       })
+      const { listening, end } = service
       const call = createCall(await listening())
       const listenedAt = performance.now() // part:jobs
       const problem = { status: 503, body: { code: 'DB_UNAVAILABLE' } }
@@ -99,9 +100,13 @@ t.test(
         await call('GET', '/ready')
         return performance.now() > listenedAt + 2_000
       })
-      t.equal(output.text.match(/jobs cannot start yet/g)?.length, 1, 'one line, however often it is tried')
+      t.equal(
+        service.output.text.match(/jobs cannot start yet/g)?.length,
+        1,
+        'one line, however often it is tried',
+      )
       // end:jobs
-      t.match(output.text, reason)
+      t.match(service.output.text, reason) // part:jobs
       t.equal(await end('SIGTERM'), 0)
     }
   },

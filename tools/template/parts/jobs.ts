@@ -30,7 +30,7 @@ export const jobs: Part = {
     'infra/prometheus/tests/jobs.yml',
   ],
   words:
-    /jobRoutes|packages\/jobs|@reference\/jobs|pg-?boss|process-?data|reference-worker|jobs_(oldest|duration|queue|dead)|JOB_HANDLERS|BACKGROUND_JOBS|jobHandlers|backgroundJobs|handleJobs|\/jobs\b|job queue/i,
+    /jobRoutes|packages\/jobs|@reference\/jobs|pg-?boss|process-?data|reference-worker|jobs_(oldest|duration|queue|dead)|JOB_HANDLERS|BACKGROUND_JOBS|jobHandlers|backgroundJobs|handleJobs|\/jobs\b|job queue|worker process\b|reference-api\/worker/i,
   names: [
     ...['worker', 'reference-worker', 'jobs', 'jobRoutes', 'jobsRequired', 'JOBS_SCHEMA', 'WORKER'],
     ...['JOB_HANDLERS', 'BACKGROUND_JOBS', 'processData', 'processDataBeside', 'pgboss.job', '/jobs/{id}'],
@@ -40,6 +40,23 @@ export const jobs: Part = {
     { files: '.ci/nightly', entries: [/^stage (chaos|cron|jobs-throughput) /] },
     { files: '.ci/run', replace: [[/ env CHAOS_JOBS=150/, '']] },
     { files: 'bench/scenarios/links.ts', names: ['backgroundJobs'] },
+    { files: '.vscode/launch.json', entries: [/^ {4}\{\n.*'s worker on/] },
+    {
+      files: 'infra/kubernetes/**/*.yaml',
+      names: ['worker'],
+      lines: [/- worker\.yaml$/, /- \{ name: worker,/],
+    },
+    { files: 'docker-compose*.yml', entries: [/^ {2}worker:/] },
+    { files: '{infra/{sizing,worst-case},tests/infra/size.test}.ts', names: ['worker'] },
+    {
+      files: '{infra/grafana/src/boards/overview.ts,infra/grafana/provisioning/datasources/*.yml}',
+      names: ['worker'],
+    },
+    { files: 'docs/OPERATIONS.md', lines: [/^\| `worker` \|/] },
+    {
+      files: 'infra/kubernetes/README.md',
+      replace: [[/ worker(?=; do kubectl)/, '']],
+    },
     { files: 'infra/grafana/src/boards/overview.ts', entries: [/^ {8}\{\n\s+title: 'Oldest job'/] },
     { files: 'infra/prometheus/rules/*.yml', entries: [/- alert: (Jobs\w+|DeadLetters)$/] },
     { files: 'docs/RUNBOOK.md', replace: [[/### (?:Jobs\w+|DeadLetters)\n(?:.+\n)+\n/g, '']] },
@@ -54,7 +71,10 @@ export const jobs: Part = {
     {
       files: 'services/reference-api/src/assemble.ts',
       names: ['jobsRequired'],
-      replace: [[/, \{ jobsRequired \}\)/, ')']],
+      replace: [
+        [/, \{ jobsRequired \}\)/, ')'],
+        [/What the API and the worker process have in common: a/, 'A'],
+      ],
     },
     {
       files: 'services/reference-api/src/dependencies.ts',
