@@ -106,9 +106,10 @@ export const production: Part = {
     'tests/compose/nginx.test.ts',
     'docs/OPERATIONS.md',
   ],
-  // They need a production: tests of the observers, and of the benchmark's nginx against its variables.
+  // They need a production or its files: tests of the observers, of the benchmark's nginx, and of a restore.
   shared: [
     'bench/src/stack/nginx.test.ts',
+    'services/reference-api/src/restored.test.ts',
     'tests/observability/{check-fault,faults,load,pages,run,shorten,stack}.ts',
     'tests/observability/compose.yml',
   ],
