@@ -17,9 +17,17 @@ for (const part of PARTS) {
     const unmatched = removePart(tree, part)
     if (isWhole) t.equal(unmatched.join('\n'), '', 'every edit finds its place')
     if (part.members !== undefined) removeParts(tree, part.members)
+    const left = tree.paths()
     t.same(
-      tree.paths().filter((path) => isNamed(tree, path, part.words)),
+      left.filter((path) => isNamed(tree, path, part.words)),
       [],
+    )
+    const deleted = new Set(new Tree(REPOSITORY_ROOT).paths().filter((path) => !left.includes(path)))
+    const reads = left.filter((path) => path.endsWith('.ts') && namesOneOf(deleted, tree.read(path)))
+    t.same(
+      reads.filter((path) => !NAMES_PARTS.test(path)),
+      [],
+      'nothing reads a deleted file',
     )
   })
 }
@@ -28,4 +36,9 @@ function isNamed(tree: Tree, path: string, words: RegExp): boolean {
   if (NAMES_PARTS.test(path) || GENERATED.test(path) || !words.test(tree.read(path))) return false
   const lines = tree.read(path).split('\n')
   return lines.some((line) => words.test(line) && !isAboutOthers(line))
+}
+
+function namesOneOf(deleted: ReadonlySet<string>, text: string): boolean {
+  const paths = text.match(/(?<![\w./])(?:[\w.-]+\/)+[\w.-]+\.\w+/g) ?? []
+  return paths.some((path) => deleted.has(path))
 }
