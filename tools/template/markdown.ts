@@ -36,6 +36,8 @@ function withoutSections(text: string, words: Words): string {
 
 function reduceBlock(block: string, words: Words): string {
   const lines = block.split('\n')
+  const [first = '', ...rest] = lines
+  if (first.startsWith('#')) return `${first}\n${reduceBlock(rest.join('\n'), words)}`.trimEnd()
   if (lines.some((line) => line.startsWith('|'))) {
     const rows = lines.filter((line) => !words.test(line) || isAboutOthers(line))
     // `pnpm generate` fills a table between comments anew.

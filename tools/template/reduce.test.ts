@@ -120,6 +120,7 @@ Its own section.
 More.
 
 ## Redis
+It is quick. MySQL is not.
 
 - one
 - MySQL has two
@@ -136,6 +137,7 @@ MongoDB and Vault have health checks. The first is quick.
 | [their/project](https://github.com/their/project) | Fastify, Knex, MySQL |
 
 ## Redis
+It is quick.
 
 - one
 - three.

@@ -152,6 +152,7 @@ export const production: Part = {
     { files: 'docs/LIMITS.md', lines: [/`NGINX_/] },
     { files: 'tools/check/unused.ts', lines: [/'tools\/prod\//] },
     { files: 'tests/infra/kubernetes.ts', names: ['composeEnvironments'] },
+    { files: 'tests/infra/size.test.ts', names: ['databases.production.ini'] },
     {
       files: 'tests/compose/files.test.ts',
       entries: [/^t\.test\(\n.*production is complete with each profile/],
