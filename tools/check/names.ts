@@ -28,7 +28,7 @@ const OWN = new Set([
 ])
 /** Files with made-up paths, or with the paths of another release. */
 const MADE_UP =
-  /^(CHANGELOG\.md|pnpm-lock\.yaml|packages\/shop\/migrations\/.*|patches\/.*|docs\/ADD-A-RESOURCE\.md|bench\/baselines\/.*|tools\/template\/.*|tests\/template\/.*)$/
+  /^(CHANGELOG\.md|pnpm-lock\.yaml|packages\/shop\/migrations\/.*|patches\/.*|docs\/(ADD-A-RESOURCE|MAKE-IT-YOURS)\.md|bench\/baselines\/.*|tools\/template\/.*|tests\/template\/.*)$/
 const MADE_UP_IN_TESTS = /\.test\.ts$/
 
 /**

@@ -119,6 +119,7 @@ t.test('a request through both services and a job in a third process are one tra
     until(`${service} sends ${name}`, () =>
       spans.find((span) => span.service === service && span.name === name && span.traceId === traceId),
     )
+  await inTrace('reference-api', 'GET /users/:id')
   // part:parallel-api
   const root = await inTrace('parallel-api', 'GET /aggregate')
   const orders = await inTrace('reference-api', 'GET /orders')

@@ -69,7 +69,7 @@ t.test('start ends whether its output is read or not', async (t) => {
 t.test('wrong settings end a start before anything is started', async (t) => {
   const start = runScript('start', [], { PATH: process.env.PATH, PORT: '65535', CACHE_L1: 'yes' })
   t.equal(await start.ended, 78)
-  t.match(start.output.stderr, /PORT: .*no port above/)
+  t.match(start.output.stderr, /PORT: .*no port above/) // part:parallel-api
   t.match(start.output.stderr, /CACHE_L1/)
   t.notMatch(start.output.stderr, /starting|stopping/)
 })

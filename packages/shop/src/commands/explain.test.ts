@@ -34,7 +34,7 @@ t.test(
     const all = await run([], env)
     t.match(all, { code: 0, stderr: '' })
     t.match(all.stdout, /^ok +user_by_id +1 +1 .* Index Scan users_pkey$/m)
-    t.match(all.stdout, /^whole +report .* a report over all orders$/m)
+    t.match(all.stdout, /^whole +report .* a report over all orders$/m) // part:parallel-api
     t.same(await sql`select count(*)::int as users from users`, before)
     const [next] = await sql`select nextval(pg_get_serial_sequence('users', 'id'))::int as id`
     t.equal(next?.id, 1001, 'no id was used up')
