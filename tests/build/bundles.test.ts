@@ -185,7 +185,7 @@ t.test('no file names a folder of the machine that built it', async (t) => {
   const files = globSync('**/*.{js,map,json}', { cwd: bundles }).filter(
     (file) => !file.includes('compile-cache'),
   )
-  t.ok(files.length > 20)
+  t.ok(files.length > 5)
   for (const file of files) {
     const text = readFileSync(join(bundles, file), 'utf8')
     t.notOk(text.includes(REPOSITORY_ROOT), file)
@@ -199,7 +199,7 @@ t.test('a second build writes the same files', (t) => {
   t.teardown(() => rmSync(again, { recursive: true, force: true }))
   t.equal(runFile('tools/build/main.ts', ['--to', again], {}).status, 0)
   const files = globSync('**/*.{js,map}', { cwd: again })
-  t.ok(files.length > 20)
+  t.ok(files.length > 5)
   for (const file of files)
     t.ok(readFileSync(join(bundles, file)).equals(readFileSync(join(again, file))), file)
   t.end()

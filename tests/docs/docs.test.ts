@@ -40,7 +40,7 @@ t.test('every link to a file has a target, and so has its anchor', async (t) => 
 t.test('every file that the threat model names exists, and each threat names a test', async (t) => {
   const text = await readFile(join(root, 'docs/THREAT-MODEL.md'), 'utf8')
   const files = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]+)*\.(?:ts|yaml))`/g)].map(([, file = '']) => file)
-  t.ok(files.length > 30)
+  t.ok(files.length > 10)
   for (const file of files) await t.resolves(access(join(root, file)), file)
   const rows = text.split('\n').filter((line) => /^\| .* \|$/.test(line))
   const threats = rows.filter((row) => row.split(' | ').length === 3 && !/^\| (threat|actor) /.test(row))
@@ -54,6 +54,8 @@ t.test('every pnpm script that a page names exists', async (t) => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const own = new Set(['exec', 'install', 'run', 'add'])
   for (const { path, text } of await pages()) {
+    // Its entries are about the commands of their time.
+    if (path === 'CHANGELOG.md') continue
     for (const [all, name = ''] of text.matchAll(/`(?:npx -y )?pnpm(?:@[\d.]+)? ([a-z][a-z:-]*)[^`]*`/g)) {
       t.ok(own.has(name) || name in scripts, `${path}: ${all}`)
     }

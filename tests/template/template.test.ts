@@ -76,20 +76,24 @@ t.test('the page’s rename and removal give a clone that passes pnpm check', { 
   }
 })
 
-t.test('a part that was removed by hand is found by pnpm check names', async (t) => {
-  const clone = await cloneRepository(t)
-  const [name = ''] = PRESENT
-  const [folder = ''] = PARTS.find((part) => part.name === name)?.paths ?? []
-  await must(clone, `git rm -r --quiet ${folder}`)
-  const { code, output } = await clone.shell('pnpm check names')
-  t.equal(code, 1)
-  t.match(output, `names the part ${name}, which is removed`)
-  t.match(output, `is left of the part ${name}`)
-  await succeeds(t, clone, `pnpm template remove ${name}`)
-  const left = await clone.shell('pnpm check names')
-  const files = left.output.split('\n').flatMap((line) => /^([^ :]+):\d+: /.exec(line)?.[1] ?? [])
-  t.same([...new Set(files)], ['.env.example'], 'the rest is gone, except from what pnpm generate writes')
-})
+t.test(
+  'a part that was removed by hand is found by pnpm check names',
+  { skip: PRESENT.length === 0 && 'no part is left' },
+  async (t) => {
+    const clone = await cloneRepository(t)
+    const [name = ''] = PRESENT
+    const [folder = ''] = PARTS.find((part) => part.name === name)?.paths ?? []
+    await must(clone, `git rm -r --quiet ${folder}`)
+    const { code, output } = await clone.shell('pnpm check names')
+    t.equal(code, 1)
+    t.match(output, `names the part ${name}, which is removed`)
+    t.match(output, `is left of the part ${name}`)
+    await succeeds(t, clone, `pnpm template remove ${name}`)
+    const left = await clone.shell('pnpm check names')
+    const files = left.output.split('\n').flatMap((line) => /^([^ :]+):\d+: /.exec(line)?.[1] ?? [])
+    t.same([...new Set(files)], ['.env.example'], 'the rest is gone, except from what pnpm generate writes')
+  },
+)
 
 t.test(
   'a later version of the template is merged under the names of the clone',
