@@ -117,6 +117,7 @@ export const jobs: Part = {
     },
     {
       files: 'tests/infra/kubernetes.test.ts',
+      names: ['worker'],
       lines: [/^ {4}'worker: /],
     },
     { files: 'Dockerfile', replace: [[/for program in main worker migrate/, 'for program in main migrate']] },
