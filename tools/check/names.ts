@@ -19,6 +19,7 @@ const OWN = new Set([
   'exec',
   'install',
   'outdated',
+  'pack',
   'rebuild',
   'run',
   'store',

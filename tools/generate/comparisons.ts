@@ -29,8 +29,8 @@ interface Results {
 }
 
 const DEFAULT_SET = 'bench/baselines/2-cores.json'
-/** The other scenarios. */
-const SWITCHES = 'bench/baselines/2-cores-switches.json'
+/** The other scenarios, the newest measurement first. */
+const OTHERS = ['bench/baselines/2-cores-services.json', 'bench/baselines/2-cores-switches.json']
 const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
 /** The line of README.md below the chart: all tunings together. Undefined where the benchmark was removed. */
@@ -88,7 +88,7 @@ export function withComparisons(document: string): string {
 
 /** The committed runs, that of the default set first. */
 function readRuns(): Results[] {
-  return [DEFAULT_SET, SWITCHES].flatMap((path) => readCommitted<Results>(path) ?? [])
+  return [DEFAULT_SET, ...OTHERS].flatMap((path) => readCommitted<Results>(path) ?? [])
 }
 
 /** The comparison in the first run that has a verdict on it. */

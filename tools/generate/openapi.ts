@@ -35,7 +35,7 @@ async function typesOf(service: string, document: unknown): Promise<string> {
   return `// The calls of the ${service}, from its OpenAPI document: written by \`pnpm generate\`.\n\n${astToString(nodes)}`
 }
 
-/** services/shop-api/src/main.ts → services/shop-api/openapi.json */
+/** The document is beside the folder of the program. */
 function fileOf(main: string): string {
   return join(dirname(dirname(main)), 'openapi.json')
 }
