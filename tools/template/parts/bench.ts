@@ -31,11 +31,11 @@ export const bench: Part = {
     {
       files: '.ci/*',
       entries: [
-        /^stage (lab|bench|jobs-throughput|report-beside-health|all-beside-plain|bench-run|bench-aa) /,
+        /^stage (lab|bench|jobs-throughput|report-beside-health|all-beside-plain|bench-run|bench-aa|bench-tune) /,
         /^stage (soak|cache-comparison|invalidations|outbox-drain|overload-curves|overload) /,
       ],
       replace: [
-        [/ bench tune /, ' '],
+        [/ bench compose /, ' compose '],
         [/if wanted tests bench;/, 'if wanted tests;'],
         [/ --pages bench\/results\/dashboards/, ' --pages .local-stack/dashboards'],
         [/ throughput; do/, '; do'],
