@@ -43,6 +43,7 @@ t.test(
       ['/users/{id}', [503, 'OVERLOADED']],
       ['/users/{id}', [503, 'OVERLOADED'], { method: 'HEAD' }],
       ['/users/{id}', [503, 'DB_POOL_TIMEOUT']],
+      ['/users', [503, 'KEY_SET_UNAVAILABLE']],
       ['/users', [503, 'TOO_MANY_BODIES']],
       ['/report', [503, 'WORKER_QUEUE_FULL']],
       ['/aggregate', [504, 'UPSTREAM_TIMED_OUT']],
@@ -53,6 +54,7 @@ t.test(
     const faulty: Parameters<typeof faultsOf>[] = [
       ['/health', [503, 'OVERLOADED']],
       ['/health', [503, 'OVERLOADED'], { method: 'HEAD' }],
+      ['/users/{id}', [503, 'KEY_SET_UNAVAILABLE']],
       ['/users/{id}', [503, 'TOO_MANY_BODIES']],
       ['/users/{id}', [503, 'DB_UNAVAILABLE']],
       ['/users/{id}', [503, 'WORKER_QUEUE_FULL']],

@@ -21,6 +21,8 @@ const doesWork = ({ path }: Refused) => !ALWAYS_ANSWERED.includes(path)
 
 /** The refusals of docs/LIMITS.md by status and code, and the calls that may get them. */
 export const REFUSALS: Readonly<Record<string, (call: Refused) => boolean>> = {
+  // The reads need no token.
+  '503 KEY_SET_UNAVAILABLE': ({ operation }) => operation !== undefined && operation.method !== 'GET',
   '503 OVERLOADED': doesWork,
   '503 TOO_MANY_BODIES': ({ operation }) => operation?.body !== undefined,
   '503 DB_POOL_TIMEOUT': (call) => call.operation !== undefined && doesWork(call),

@@ -129,19 +129,22 @@ t.test(
     const traces = ['NODE_OPTIONS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER_ARG']
     // nginx limits clients before the APIs do, and passes on the calls between them; an Ingress does neither.
     const limits = ['RATE_LIMIT_EXEMPT', 'RATE_LIMIT_RPS']
+    // nginx sets them for all replies, its own included.
+    const headers = ['SECURITY_HEADERS']
     const different: Record<string, string[]> = {
       // Endpoints are updated later than Docker's DNS, so the shutdown delay differs. WORKER_THREADS would follow the node's CPUs.
-      'reference-api': [...redis, ...traces, ...limits, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
+      'reference-api': [...redis, ...traces, ...limits, ...headers, 'SHUTDOWN_DELAY_MS', 'WORKER_THREADS'],
       // The pod has memory for the default cache, and calls the Service instead of nginx.
       'parallel-api': [
         ...redis,
         ...traces,
         ...limits,
+        ...headers,
         'CACHE_L1_MAX_BYTES',
         'SHUTDOWN_DELAY_MS',
         'UPSTREAM_URL',
       ],
-      worker: [...redis, ...traces, ...limits, 'WORKER_THREADS'],
+      worker: [...redis, ...traces, ...limits, ...headers, 'WORKER_THREADS'],
       migrate: [],
     }
     const { manifests } = render('base')
