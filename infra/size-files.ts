@@ -3,7 +3,7 @@ import {
   engines,
   MOST_WORK_MEM,
   machineOf,
-  type mysqlFor,
+  type mysqlFor, // part:mysql
   pools,
   type postgresFor,
   type redisFor,
@@ -185,6 +185,7 @@ export function postgresSettings(
   }
 }
 
+// part:mysql
 /** The settings of MySQL that depend on memory. */
 export function mysqlSettings(mysql: ReturnType<typeof mysqlFor>): Record<string, Sized> {
   return {
@@ -206,6 +207,7 @@ export function mysqlSettings(mysql: ReturnType<typeof mysqlFor>): Record<string
     },
   }
 }
+// end:mysql
 
 /** The settings of Redis that depend on memory. */
 export function redisSettings({

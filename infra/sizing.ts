@@ -425,6 +425,7 @@ export function postgresFor(machine: Machine) {
   }
 }
 
+// part:mysql
 /** Settings of a MySQL that has this memory. */
 export function mysqlFor({ memory }: Pick<Machine, 'memory'>) {
   return {
@@ -434,6 +435,7 @@ export function mysqlFor({ memory }: Pick<Machine, 'memory'>) {
     maxConnections: memory < 1536 ? 60 : memory < 2048 ? 100 : between(150, floor(memory / 16, 50), 500),
   }
 }
+// end:mysql
 
 /** Settings of a Redis that has this memory. */
 export function redisFor({ memory }: Pick<Machine, 'memory'>) {

@@ -117,13 +117,17 @@ const COMMITTED = {
     max_wal_size: ['2048MB', '3072MB', '4096MB'],
   },
   pgbouncer: { default_pool_size: ['15', '25', '25'], reserve_pool_size: ['5', '5', '5'] },
+  // part:mysql
   'my.cnf': {
     innodb_buffer_pool_size: ['640M', '896M', '1216M'],
     innodb_redo_log_capacity: ['512M', '1024M', '2048M'],
     global_connection_memory_limit: ['84M', '120M', '160M'],
     max_connections: ['60', '100', '150'],
   },
+  // end:mysql
+  // part:mongodb
   mongod: { cacheSizeGB: ['0.25', '0.25', '0.5'], maxIncomingConnections: ['200', '400', '600'] },
+  // end:mongodb
   'redis.conf': {
     maxmemory: ['300mb', '460mb', '610mb'],
     'client-output-buffer-limit replica': ['96mb 64mb 60', '96mb 64mb 60', '96mb 64mb 60'],

@@ -29,7 +29,7 @@ commands    the tables of docs/COMMANDS.md, from package.json and the help of ea
 dashboards  infra/grafana/dashboards, from infra/grafana/src
 figures     docs/images/peers.svg and the figures of README.md and docs/TUNING.md, from bench/baselines
 faults      the tables of docs/FAULTS.md, from tests/faults/recorded.json
-openapi     services/*/openapi.json, as the services serve it, and the types of the calls of parallel-api`,
+openapi     services/*/openapi.json, as the services serve it, and the types of the calls between them`,
     async run({ check }, names) {
       const unknown = names.filter((name) => !Object.hasOwn(SOURCES, name))
       if (unknown.length > 0) throw new UsageError(`Nothing to generate is called ${unknown.join(', ')}`)

@@ -11,7 +11,7 @@ export const OPENAPI_FILES: readonly string[] = Object.values(SERVICES).map(({ m
 
 /** The file of a client with the types of its calls, and the service that it calls. */
 const CLIENTS: Readonly<Record<string, string>> = {
-  'services/parallel-api/src/reference-api.openapi.ts': 'reference-api',
+  'services/parallel-api/src/reference-api.openapi.ts': 'reference-api', // part:parallel-api
 }
 
 /** The OpenAPI document of each service, as the service serves it, and the types that its clients make of it. */

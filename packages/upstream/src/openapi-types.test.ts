@@ -28,7 +28,7 @@ interface Paths {
       responses: { 200: { content: { 'application/json': { items: string[] } } } }
     }
   }
-  '/jobs': { get?: never; post: object }
+  '/imports': { get?: never; post: object }
 }
 
 /** Gives back what the compiler has accepted; `pnpm check types` is the test, the comparisons show that it ran. */
@@ -53,7 +53,7 @@ t.test('the compiler refuses a path, a method or a query that the document does 
     // @ts-expect-error there is no such path
     get('/user/1'),
     // @ts-expect-error it has no GET
-    get('/jobs'),
+    get('/imports'),
     // @ts-expect-error there is no such parameter
     get('/orders?size=1'),
     // @ts-expect-error one of them does not exist

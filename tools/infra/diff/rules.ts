@@ -1,8 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
-import { mysqlSettings, postgresSettings, redisSettings, type Sized } from '@reference/infra/size-files'
-import { type Machine, mysqlFor, postgresFor, redisFor } from '@reference/infra/sizing'
+import {
+  mysqlSettings, // part:mysql
+  postgresSettings,
+  redisSettings,
+  type Sized,
+} from '@reference/infra/size-files'
+import {
+  type Machine,
+  mysqlFor, // part:mysql
+  postgresFor,
+  redisFor,
+} from '@reference/infra/sizing'
 
 export type Engine = 'postgres' | 'redis' | 'mysql'
 
@@ -15,7 +25,9 @@ export interface Rule extends Sized {
 const OF_THE_PLACE: Readonly<Record<Engine, RegExp>> = {
   postgres: /^(listen_addresses|log_destination|logging_collector|log_line_prefix|log_timezone|TimeZone)$/,
   redis: /^(bind|loglevel)$/,
+  // part:mysql
   mysql: /^(slow_query_log_file|log_timestamps|default_time_zone|mysqlx)$/,
+  // end:mysql
 }
 
 /**
@@ -40,10 +52,12 @@ const SOURCES: Readonly<Record<Engine, Source>> = {
     rules: rulesUnderComments(read('infra/redis/redis.conf'), /^(client-output-buffer-limit \S+|\S+) (.*)$/),
     sized: redisSettings(redisFor(machine)),
   }),
+  // part:mysql
   mysql: (machine) => ({
     rules: rulesUnderComments(read('infra/mysql/my.cnf'), /^(\w+) = (.*)$/),
     sized: mysqlSettings(mysqlFor(machine)),
   }),
+  // end:mysql
 }
 
 const read = (path: string) => readFileSync(join(REPOSITORY_ROOT, path), 'utf8')

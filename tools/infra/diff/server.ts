@@ -1,6 +1,6 @@
 import { CommandError, UsageError } from '@reference/cli'
 import { Redis } from 'ioredis'
-import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { createConnection, type RowDataPacket } from 'mysql2/promise' // part:mysql
 import postgres from 'postgres'
 import type { Engine } from './rules.ts'
 
@@ -38,7 +38,7 @@ const SCHEMES: Readonly<Record<string, Engine>> = {
   'postgresql:': 'postgres',
   'redis:': 'redis',
   'rediss:': 'redis',
-  'mysql:': 'mysql',
+  'mysql:': 'mysql', // part:mysql
 }
 const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|)$/
 
@@ -47,7 +47,7 @@ export function targetOf(text: string): Target {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const engine = url && SCHEMES[url.protocol]
   if (url === undefined || engine === undefined)
-    throw new UsageError('The server is a URL that begins with postgres://, redis://, rediss:// or mysql://')
+    throw new UsageError(`The server is a URL that begins with one of ${Object.keys(SCHEMES).join(', ')}`)
   const address = `${url.protocol}//${url.host || 'localhost'}${url.pathname === '/' ? '' : url.pathname}`
   const ask = READERS[engine]
   return {
@@ -77,7 +77,7 @@ type Reader = (url: string, names: readonly string[]) => Promise<Omit<Server, 'e
 const READERS: Readonly<Record<Engine, Reader>> = {
   postgres: readPostgres,
   redis: readRedis,
-  mysql: readMysql,
+  mysql: readMysql, // part:mysql
 }
 
 const CONTEXTS: Readonly<Record<string, string>> = { postmaster: 'restart', internal: 'another build' }
@@ -157,6 +157,7 @@ function limitOf(value: string, kind: string): string {
   return words.slice(at + 1, at + 4).join(' ')
 }
 
+// part:mysql
 async function readMysql(url: string, names: readonly string[]) {
   const connection = await createConnection({ uri: url, connectTimeout: CONNECT_TIMEOUT_MS })
   try {
@@ -174,3 +175,4 @@ async function readMysql(url: string, names: readonly string[]) {
     connection.destroy()
   }
 }
+// end:mysql

@@ -33,7 +33,15 @@ export const jobs: Part = {
     /jobRoutes|packages\/jobs|@reference\/jobs|pg-?boss|process-?data|reference-worker|jobs_(oldest|duration|queue|dead)|JOB_HANDLERS|BACKGROUND_JOBS|jobHandlers|backgroundJobs|handleJobs|\/jobs\b|job queue|worker process\b|reference-api\/worker/i,
   names: [
     ...['worker', 'reference-worker', 'jobs', 'jobRoutes', 'jobsRequired', 'JOBS_SCHEMA', 'WORKER'],
-    ...['JOB_HANDLERS', 'BACKGROUND_JOBS', 'processData', 'processDataBeside', 'pgboss.job', '/jobs/{id}'],
+    ...[
+      'JOB_HANDLERS',
+      'BACKGROUND_JOBS',
+      'ORDER_EVENTS_URL',
+      'processData',
+      'processDataBeside',
+      'pgboss.job',
+      '/jobs/{id}',
+    ],
     'pg-boss',
   ],
   edits: [
@@ -85,7 +93,7 @@ export const jobs: Part = {
       files: 'services/reference-api/src/context.ts',
       names: ['workers', 'THREAD_IDLE_MS', 'handleJobs', 'jobs'],
       entries: [/^ {2}handleJobs\(\): void/],
-      lines: [/await jobs\.close\(\)/],
+      lines: [/await jobs\.close\(\)/, /^ {2}const backgroundJobs = /],
       replace: [
         [/workers\.close\(\), /, ''],
         [/^import .*'@[\w-]+\/threads'\n/m, ''],
@@ -97,6 +105,11 @@ export const jobs: Part = {
           ' that routes use.',
         ],
       ],
+    },
+    {
+      files: 'services/reference-api/src/routes/orders.ts',
+      lines: [/config\.orderEventsUrl/],
+      replace: [[/, jobs, config \}/, ' }']],
     },
     {
       files: 'services/reference-api/src/commands/migrate.ts',

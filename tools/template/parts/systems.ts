@@ -41,6 +41,15 @@ export const mysql: Part = {
   titles: ['MySQL', 'mysql2'],
   edits: [
     { files: 'packages/config/src/misspelt.test.ts', lines: [/^ {4}MYSQL_HOST/] },
+    { files: 'tools/infra/diff/rules.ts', replace: [[/ \| 'mysql'/, '']] },
+    {
+      files: 'tools/infra/diff.ts',
+      replace: [
+        [/\|mysql:\/\/…/, ''],
+        [/infra\/postgres, infra\/redis or infra\/mysql/, 'infra/postgres or infra/redis'],
+        [/, SHOW GLOBAL VARIABLES/, ''],
+      ],
+    },
     { files: 'infra/all.env', replace: [[/,observability-mysql/, '']] },
   ],
 }
