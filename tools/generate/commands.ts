@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
+import { REPOSITORY_ROOT, replaceBetween } from '@reference/cli'
 import type { GeneratedFiles } from './generated-files.ts'
 import { commandsOf, type Help, summaryOf } from './help-text.ts'
-import { replaceBetween } from './replace-between.ts'
 
 const PAGE = 'docs/COMMANDS.md'
 const OWN_SCRIPT = /^node tools\/run\.js (\S+)$/

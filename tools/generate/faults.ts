@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
+import { REPOSITORY_ROOT, replaceBetween } from '@reference/cli'
 import type { GeneratedFiles } from './generated-files.ts'
 import { KINDS, type RecordedCell, type RecordedFaults } from './recorded-faults.ts'
-import { replaceBetween } from './replace-between.ts'
 
 const FILE = 'docs/FAULTS.md'
 

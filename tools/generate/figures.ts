@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
+import { REPOSITORY_ROOT, replaceBetween } from '@reference/cli'
 import { ablationSentence, ablationTable, withComparisons } from './comparisons.ts'
 import {
   baselinePath,
@@ -14,7 +14,6 @@ import {
 } from './duet-results.ts'
 import type { GeneratedFiles } from './generated-files.ts'
 import { peersChart } from './peers-chart.ts'
-import { replaceBetween } from './replace-between.ts'
 
 const README = 'README.md'
 const TUNING = 'docs/TUNING.md'

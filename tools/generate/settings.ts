@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
+import { REPOSITORY_ROOT, replaceBetween } from '@reference/cli'
 import { environmentExample, settingTable, tuningTable } from '@reference/config'
 import { SERVICES } from '@reference/shop/services'
 import type { GeneratedFiles } from './generated-files.ts'
-import { replaceBetween } from './replace-between.ts'
 
 const PAGE = 'docs/SETTINGS.md'
 const ALL = Object.values(SERVICES)

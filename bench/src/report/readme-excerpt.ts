@@ -1,6 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { REPOSITORY_ROOT } from '@reference/cli'
-import { withBlock } from './document-block.ts'
+import { REPOSITORY_ROOT, replaceBetween } from '@reference/cli'
 import { readResults } from './results-file.ts'
 import { renderTable } from './table.ts'
 
@@ -22,5 +22,6 @@ export function readmeExcerpt(): ReadonlyMap<string, string> {
       comparisons: scenario.comparisons.filter(({ variant }) => variant === VARIANT),
     }))
   const block = `\`\`\`\n${renderTable({ ...results, scenarios })}\`\`\`\n`
-  return new Map([[README, withBlock(README, 'excerpt', block)]])
+  const readme = readFileSync(join(REPOSITORY_ROOT, README), 'utf8')
+  return new Map([[README, replaceBetween(readme, 'excerpt', block)]])
 }

@@ -6,6 +6,7 @@ export { flag, integer, type Option, oneOf, parseInteger, port, text, texts } fr
 export { getStandardOutput, Output, type OutputOptions } from './output.ts'
 export { holderOfPort } from './port-holder.ts'
 export { commandOf, isRunning, startOf } from './process-id.ts'
+export { replaceBetween } from './replace-between.ts'
 export { REPOSITORY_ROOT } from './repository-root.ts'
 export { runCommand } from './run-command.ts'
 export { excerpt, formatBytes, formatPercent, formatTable } from './table.ts'

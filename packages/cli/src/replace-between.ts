@@ -1,4 +1,8 @@
-/** Replaces the lines between `<!-- name:start -->` and `<!-- name:end -->`. */
+/**
+ * Replaces the lines of a document between `<!-- name:start -->` and `<!-- name:end -->`.
+ *
+ * @throws Error when the document has no such lines
+ */
 export function replaceBetween(text: string, name: string, content: string): string {
   const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`]
   const from = text.indexOf(start)
