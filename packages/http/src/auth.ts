@@ -11,6 +11,12 @@ export interface Holder {
   readonly grants: readonly Scope[]
 }
 
+/** What each scope of a token permits. */
+export const GRANTS: Readonly<Record<Scope, readonly Scope[]>> = {
+  write: ['write'],
+  admin: ['write', 'admin'],
+}
+
 /** Says who holds a token: a list of known ones, or the signature of an issuer. */
 export interface TokenCheck {
   /** The names of our scopes in the tokens, for error replies. */

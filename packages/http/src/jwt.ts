@@ -1,8 +1,8 @@
 import { AppError } from '@reference/errors'
 import type { FastifyBaseLogger } from 'fastify'
 import type { JWTPayload, JWTVerifyOptions } from 'jose'
-import { type Holder, invalidToken, type TokenCheck } from './auth.ts'
-import { KeySet, type KeySetLimits } from './key-set.ts'
+import { GRANTS, type Holder, invalidToken, type TokenCheck } from './auth.ts'
+import { KeySet, type KeySetLimits, keySetUnavailable } from './key-set.ts'
 import type { Scope } from './types.ts'
 
 /** Tokens that an issuer signs (RFC 7519, RFC 9068). This package only verifies them. */
@@ -70,9 +70,8 @@ export async function createJwtCheck(options: JwtOptions, log: FastifyBaseLogger
 function holderOf({ sub }: JWTPayload, scopes: readonly string[], names: TokenCheck['scopeNames']): Holder {
   if (typeof sub !== 'string' || !CALLER.test(sub) || !sub.isWellFormed())
     throw invalidToken('The claim sub of the token is not valid')
-  const isAdmin = scopes.includes(names.admin)
-  if (isAdmin) return { name: sub, grants: ['write', 'admin'] }
-  return { name: sub, grants: scopes.includes(names.write) ? ['write'] : [] }
+  if (scopes.includes(names.admin)) return { name: sub, grants: GRANTS.admin }
+  return { name: sub, grants: scopes.includes(names.write) ? GRANTS.write : [] }
 }
 
 function scopesOf(claim: unknown): readonly string[] {
@@ -106,14 +105,5 @@ function refusal(error: unknown): AppError {
 
 /** Such as an RSA key of 1,024 bits. */
 function unusableKey(cause: unknown): AppError {
-  return new AppError(
-    'KEY_SET_UNAVAILABLE',
-    503,
-    'Tokens cannot be checked: a key of their issuer cannot be used',
-    {
-      cause,
-      expose: true,
-      retryAfterSeconds: 10,
-    },
-  )
+  return keySetUnavailable('a key of their issuer cannot be used', { cause, retryAfterSeconds: 10 })
 }

@@ -1,3 +1,4 @@
+import { coalesce } from '@reference/async'
 import { AppError } from '@reference/errors'
 import type { FastifyBaseLogger } from 'fastify'
 import type { createLocalJWKSet, JWTVerifyGetKey } from 'jose'
@@ -47,7 +48,7 @@ export class KeySet {
   #keys: JWTVerifyGetKey | undefined
   #fetchedAt = Number.NEGATIVE_INFINITY
   #failure: { readonly error: AppError; readonly at: number } | undefined
-  #pending: Promise<void> | undefined
+  readonly #readOnce = coalesce(() => this.#read())
 
   constructor(options: KeySetOptions) {
     this.#options = options
@@ -106,10 +107,7 @@ export class KeySet {
     if (this.#failure !== undefined && performance.now() - this.#failure.at < this.#limits.retryMs) {
       throw this.#failure.error
     }
-    this.#pending ??= this.#read().finally(() => {
-      this.#pending = undefined
-    })
-    return this.#pending
+    return this.#readOnce()
   }
 
   async #read(): Promise<void> {
@@ -142,17 +140,18 @@ export class KeySet {
   }
 
   #unavailable(cause: unknown): AppError {
-    return new AppError(
-      'KEY_SET_UNAVAILABLE',
-      503,
-      'Tokens cannot be checked: the keys of their issuer cannot be read',
-      {
-        cause,
-        expose: true,
-        retryAfterSeconds: Math.ceil(this.#limits.retryMs / 1000),
-      },
-    )
+    const retryAfterSeconds = Math.ceil(this.#limits.retryMs / 1000)
+    return keySetUnavailable('the keys of their issuer cannot be read', { cause, retryAfterSeconds })
   }
+}
+
+/** @param reason reaches the client */
+export function keySetUnavailable(
+  reason: string,
+  options: { readonly cause: unknown; readonly retryAfterSeconds: number },
+): AppError {
+  const detail = `Tokens cannot be checked: ${reason}`
+  return new AppError('KEY_SET_UNAVAILABLE', 503, detail, { ...options, expose: true })
 }
 
 function isUnknownKey(error: unknown): boolean {

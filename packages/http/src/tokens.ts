@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import { invalidToken, type TokenCheck } from './auth.ts'
+import { GRANTS, invalidToken, type TokenCheck } from './auth.ts'
 import type { Scope } from './types.ts'
 
 export interface AuthToken {
@@ -17,7 +17,7 @@ export function createKnownTokens(tokens: readonly AuthToken[]): TokenCheck {
   const known = tokens.map((token) => ({
     ...token,
     digest: Buffer.from(token.sha256, 'hex'),
-    grants: token.scope === 'admin' ? (['write', 'admin'] as const) : (['write'] as const),
+    grants: GRANTS[token.scope],
   }))
   return {
     scopeNames: { write: 'write', admin: 'admin' },
