@@ -411,8 +411,7 @@ export class Reader<K, V> {
   #loadUnshared(read: Read<K, V>): void {
     this.#options.loader.one(read.id, (loaded) => {
       try {
-        if (loaded.ok) this.#answerLoaded(read, loaded.value)
-        else read.reject(loaded.error)
+        this.#answerBypassed(read, loaded)
       } catch (error) {
         read.reject(error)
       }
@@ -423,11 +422,12 @@ export class Reader<K, V> {
   async #bypass(reads: readonly Read<K, V>[]): Promise<void> {
     const loaded = await this.#options.loader.many(reads.map(({ id }) => id))
     if (this.#tiers.shared !== undefined) await this.#removeFromTier2(this.#tiers.shared, reads)
-    for (const [index, read] of reads.entries()) {
-      const outcome = loaded[index]
-      if (outcome?.ok) this.#answerLoaded(read, outcome.value)
-      else read.reject(outcome?.error)
-    }
+    for (const [index, read] of reads.entries()) this.#answerBypassed(read, loaded[index] as Loaded<V>)
+  }
+
+  #answerBypassed(read: Read<K, V>, loaded: Loaded<V>): void {
+    if (loaded.ok) this.#answerLoaded(read, loaded.value)
+    else read.reject(loaded.error)
   }
 
   /**

@@ -75,9 +75,8 @@ export function createTier1({ maxEntries, maxBytes }: { maxEntries: number; maxB
       const now = performance.now()
       if (!isProven(entry, now) || now >= entry.expiresAt) return undefined
       noteRead(entry)
-      if (entry.text === undefined || entry.usedAt === undefined)
-        return addText(key, entry, entry.payload, now)
-      if (now - entry.usedAt > USE_EVERY_MS) {
+      if (entry.text === undefined) return addText(key, entry, entry.payload, now)
+      if (now - (entry.usedAt ?? 0) > USE_EVERY_MS) {
         entry.usedAt = now
         entries.get(key)
       }
