@@ -57,15 +57,17 @@ Exit code 0, 1 when the server could not be read, 64 for wrong arguments.`,
 })
 
 function reportedMemory({ memoryBytes }: Server): number {
-  if (memoryBytes === undefined)
-    throw new UsageError('The server is on another machine: give --memory and --cpus')
+  if (memoryBytes === undefined) throw unknownMachine()
   return Math.floor(memoryBytes / 2 ** 20)
 }
 
 function cpusWithout({ engine }: Server): number {
-  if (engine === 'postgres')
-    throw new UsageError('The server is on another machine: give --memory and --cpus')
+  if (engine === 'postgres') throw unknownMachine()
   return 1
+}
+
+function unknownMachine(): UsageError {
+  return new UsageError('The server is on another machine: give --memory and --cpus')
 }
 
 function linesOf(server: Server, machine: Machine): Line[] {
