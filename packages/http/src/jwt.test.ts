@@ -207,6 +207,8 @@ t.test('tokens with unknown keys cause one fetch, then none until the pause is o
     eager.call(await eager.issuer.sign({}, { kid: `u-${n}` })),
   )
   await until('the keys are fetched', () => eager.issuer.fetches === 2)
+  // A call that arrives after the answer would fetch again.
+  await until('all calls wait', () => eager.app.lifecycle.inFlight.size === calls.length)
   answer()
   for (const refused of await Promise.all(calls)) t.match(refused, { status: 401 })
   t.equal(eager.issuer.fetches, 2, 'concurrent tokens share a fetch')
