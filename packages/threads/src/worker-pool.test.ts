@@ -46,12 +46,13 @@ t.test(
   },
   async (t) => {
     const threads = () => readdirSync('/proc/self/task').length
+    // The kernel lists a thread for a moment after its join, so those of earlier tests may still leave: `<=`, not `===`.
     const before = threads()
     const pool = open(t, { keepIdleMs: 200 })
-    t.equal(threads(), before)
+    t.ok(threads() <= before)
     const first = await pool.run<number>(undefined, { name: 'thread' })
     t.equal(await pool.run<number>(undefined, { name: 'thread' }), first, 'kept for the next task')
-    await until('the thread has ended', () => threads() === before)
+    await until('the thread has ended', () => threads() <= before)
     t.not(await pool.run<number>(undefined, { name: 'thread' }), first)
   },
 )
@@ -157,7 +158,9 @@ t.test(
       const own = niceOf(String(process.pid))
       return readdirSync('/proc/self/task').filter((thread) => niceOf(thread) > own).length
     }
-    t.equal(lowered(), 0)
+    await until('the threads of earlier tests have left the kernel’s list', () => lowered() === 0, {
+      retryErrors: true,
+    })
     const pool = open(t, { threads: 2 })
     await Promise.all([pool.run(20, { name: 'spin' }), pool.run(20, { name: 'spin' })])
     t.equal(lowered(), 2)
