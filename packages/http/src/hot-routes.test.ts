@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Registry } from '@prometheus-io/client'
@@ -9,6 +10,7 @@ import type { CachedReplies, CachedReply } from './cached-reply.ts'
 import { hotHead, hotKey, hotRow, IdParams, type ServerOptions, sendCached, shortReply } from './index.ts'
 import { converse, randomConversation, withoutVariables } from './testing/raw-requests.ts'
 import { type Teardown, type TestServer, testServer } from './testing/test-server.ts'
+import type { HotTrace, TracedRequest } from './tracing.ts'
 import type { App } from './types.ts'
 
 /** Seed of the fuzzed requests; a failure prints the conversation. */
@@ -250,6 +252,43 @@ t.test('a hook, a token or a fixed path keeps a route with Fastify', async (t) =
     t.equal(await (await get('/texts/13')).text(), 'fixed')
     t.equal(rows.hits, 0)
   })
+})
+
+t.test('a tracer gets the requests whose trace it keeps, and hot routes answer the others', async (t) => {
+  const { port, hotAnswers } = await start(t)
+  const traced: (string | undefined)[] = []
+  const listenTo = <Message>(channel: string, listener: (message: Message) => void) => {
+    const onMessage = (message: unknown) => listener(message as Message)
+    subscribe(channel, onMessage)
+    t.teardown(() => unsubscribe(channel, onMessage))
+  }
+  const ask = (path: string, ...lines: string[]) =>
+    converse(port, { requests: [plainGet(path, ...lines)], pipelined: false })
+  listenTo<TracedRequest>('reference:http.request', ({ request: { raw } }) => {
+    if (raw.url !== '/metrics' && raw.url !== '/the-last-request') traced.push(raw.url)
+  })
+  await ask('/rows/1')
+  t.same(traced, ['/rows/1'], 'a tracer that is not asked gets all requests')
+  await ask('/health')
+  t.equal(await hotAnswers(), 1, 'but for probes')
+  const asked: unknown[] = []
+  listenTo<HotTrace>('reference:http.hot', (hot) => {
+    asked.push([hot.request.url, hot.traceparent])
+    hot.isKept = hot.traceparent?.endsWith('-01') === true
+  })
+  const before = traced.length
+  await ask('/rows/3')
+  await ask('/rows/5', 'traceparent: 00-1-1-00')
+  await ask('/rows/9', 'traceparent: 00-1-1-01')
+  await ask('/rows/11', 'traceparent: 00-1-1-00', 'traceparent: 00-1-1-01')
+  await ask('/plain')
+  t.same(asked, [
+    ['/rows/3', undefined],
+    ['/rows/5', '00-1-1-00'],
+    ['/rows/9', '00-1-1-01'],
+  ])
+  t.same(traced.slice(before), ['/rows/9', '/rows/11', '/plain'])
+  t.equal(await hotAnswers(), 3)
 })
 
 t.test('while requests are held back or replies are the last, Fastify answers', async (t) => {

@@ -10,7 +10,7 @@ import { isHost } from './protocol.ts'
 import { type RequestLimit, takeRaw } from './rate-limit.ts'
 import type { RequestIds } from './request-id.ts'
 import type { RequestTracker } from './request-tracker.ts'
-import { traceChannel } from './tracing.ts'
+import { createHotTracing } from './tracing.ts'
 import type { App } from './types.ts'
 
 interface HotRoutesOptions {
@@ -70,7 +70,7 @@ export class HotRoutes {
   readonly #request = { rest: '', acceptEncoding: undefined as string | undefined, maxBytes: 0 }
   readonly #headers: PlainHeaders
   readonly #heads: CompleteHeads
-  readonly #traces = traceChannel()
+  readonly #wantsTrace = createHotTracing()
   #open = true
 
   constructor(options: HotRoutesOptions) {
@@ -168,14 +168,15 @@ export class HotRoutes {
     const { lifecycle, overload } = this.#options
     if (!this.#open || lifecycle.draining || lifecycle.lastReplies || lifecycle.held !== undefined)
       return false
-    if (this.#traces.hasSubscribers || (!operational && overload.isLate)) return false
+    if (!operational && overload.isLate) return false
     // HTTP/1.0, or `connection: close`.
     if (request.httpVersionMinor !== 1 || request.httpVersionMajor !== 1 || !response.shouldKeepAlive)
       return false
     // Without a socket the reply to an earlier request of this connection is not sent yet.
     const { socket } = response
     if (socket === null || socket.writableLength > 0 || !socket.writable) return false
-    return this.#headers.read(request.rawHeaders)
+    if (!this.#headers.read(request.rawHeaders)) return false
+    return operational || !this.#wantsTrace(request, this.#headers.traceparent)
   }
 }
 
@@ -244,6 +245,7 @@ class PlainHeaders {
   requestId: string | undefined
   acceptEncoding: string | undefined
   forwardedFor: string | undefined
+  traceparent: string | undefined
   #hosts = 0
   /** Clients send the same one again and again. */
   #lastHost = ''
@@ -257,6 +259,7 @@ class PlainHeaders {
     this.requestId = undefined
     this.acceptEncoding = undefined
     this.forwardedFor = undefined
+    this.traceparent = undefined
     this.#hosts = 0
     for (let index = 0; index < raw.length; index += 2) {
       const name = raw[index] as string
@@ -287,6 +290,10 @@ class PlainHeaders {
         if (this.requestId !== undefined) return false
         this.requestId = value
         return true
+      case 'traceparent':
+        if (this.traceparent !== undefined) return false
+        this.traceparent = value
+        return true
       case 'accept-encoding':
         if (this.acceptEncoding !== undefined) return false
         this.acceptEncoding = value
@@ -311,5 +318,5 @@ class PlainHeaders {
 
 /** Whether a name of this length may be a name that matters. */
 const MAY_MATTER: readonly boolean[] = Array.from({ length: 64 }, (_, length) =>
-  [4, 6, 7, 8, 12, 13, 14, 15, 17, 19].includes(length),
+  [4, 6, 7, 8, 11, 12, 13, 14, 15, 17, 19].includes(length),
 )

@@ -1,19 +1,21 @@
+import type { IncomingMessage } from 'node:http'
 import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
-import type { TracedRequest } from '@reference/http'
+import type { HotTrace, TracedRequest } from '@reference/http'
 import type { HeadSampler } from './head-sampler.ts'
 import { listen } from './listen.ts'
 import { carriedBy, startSpan } from './spans.ts'
 
 /**
  * Creates a span for each request whose trace is kept, except for probes and scrapes. The span is named by its route and
- * ends with the reply.
+ * ends with the reply. A hot route answers a request whose trace is not kept, and asks before.
  */
 export function traceRequests(tracer: Tracer, head: HeadSampler): () => void {
-  return listen<TracedRequest>('reference:http.request', (traced) => {
+  const hot = listenToHot(head)
+  const stop = listen<TracedRequest>('reference:http.request', (traced) => {
     const { request, reply } = traced
     if (Reflect.get(request.routeOptions.config, 'operational') === true) return
     const parent = carriedBy(request.headers.traceparent === undefined ? undefined : request.headers)
-    if (!head.keeps(parent)) {
+    if (!(hot.decisionOf(request.raw) ?? head.keeps(parent))) {
       // Keep the unsampled parent active so that outgoing calls forward its `traceparent`. Without a parent, the sampler
       // drops the client span.
       if (parent !== ROOT_CONTEXT) traced.run = (rest) => context.with(parent, rest)
@@ -41,4 +43,20 @@ export function traceRequests(tracer: Tracer, head: HeadSampler): () => void {
       span.end()
     })
   })
+  return () => {
+    hot.stop()
+    stop()
+  }
+}
+
+/** One decision for each request: when a hot route has no reply ready, Fastify publishes the same request within the same turn. */
+function listenToHot(head: HeadSampler) {
+  let asked: IncomingMessage | undefined
+  let isKept = false
+  const stop = listen<HotTrace>('reference:http.hot', (hot) => {
+    asked = hot.request
+    isKept = head.keeps(carriedBy(hot.traceparent === undefined ? undefined : hot.request.headers))
+    hot.isKept = isKept
+  })
+  return { stop, decisionOf: (request: IncomingMessage) => (request === asked ? isKept : undefined) }
 }
