@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { etagOf, isKnown } from './etag.ts'
-import { type HotRoute, hotHead } from './hot-reply.ts'
+import { type CachedReply, type HotHead, type HotRead, type HotRoute, hotHead } from './hot-reply.ts'
 import { MAX_ID } from './schemas.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -15,13 +15,6 @@ export interface CachedReplies<Key> {
    * `maxBytes`. A caller that gets undefined asks again with `getSync` or `get`, so only a hit is counted.
    */
   getText(key: Key, maxBytes?: number): string | undefined
-}
-
-export interface CachedReply {
-  /** The JSON of the row; undefined when the row does not exist. */
-  readonly bytes: Buffer | undefined
-  /** The source, for `x-cache`. */
-  readonly from: string
 }
 
 /** For replies of one row, which are too short to be compressed: without the hook a reply costs 1.7 µs less. */
@@ -48,6 +41,8 @@ export function sendCached<Key>(
   key: Key,
   missing: () => Error,
 ): void | Promise<void> {
+  const { begun } = reply.request
+  if (begun !== undefined) return begun.found.then((found) => send(reply, found, missing))
   const hit = replies.getSync(key)
   if (hit !== undefined) return send(reply, hit, missing)
   return replies.get(key).then((found) => send(reply, found, missing))
@@ -68,22 +63,36 @@ function send(reply: FastifyReply, { bytes, from }: CachedReply, missing: () => 
   sendJson(reply, bytes)
 }
 
-/** The hot part of a route of one row, whose handler is {@link sendCached}: a tier-1 hit by the id in its URL. */
-export function hotRow(replies: Pick<CachedReplies<number>, 'getText'>): { hot: HotRoute } {
+type HotSource<Key> = Pick<CachedReplies<Key>, 'get' | 'getText'>
+
+interface HotConfig {
+  readonly hot: HotRoute
+  readonly hotRead: HotRead
+}
+
+/** The hot part of a route of one row by the id in its URL, whose handler is {@link sendCached}. */
+export function hotRow(replies: HotSource<number>): HotConfig {
   return hotText(replies, idOf)
 }
 
 /** {@link hotRow} for keys that match a pattern of unreserved characters, which a URL does not encode. */
-export function hotKey(replies: Pick<CachedReplies<string>, 'getText'>, pattern: RegExp): { hot: HotRoute } {
+export function hotKey(replies: HotSource<string>, pattern: RegExp): HotConfig {
   return hotText(replies, (text) => (pattern.test(text) ? text : undefined))
 }
 
-function hotText<Key>(
-  replies: Pick<CachedReplies<Key>, 'getText'>,
-  keyOf: (text: string) => Key | undefined,
-): { hot: HotRoute } {
-  const head = hotHead({ 'x-cache': 'l1', 'content-type': JSON_TYPE })
+function hotText<Key>(replies: HotSource<Key>, keyOf: (text: string) => Key | undefined): HotConfig {
+  const heads = new Map<string, HotHead>()
+  const headOf = (from: string) => {
+    const known = heads.get(from)
+    if (known !== undefined) return known
+    const made = hotHead({ 'x-cache': from, 'content-type': JSON_TYPE })
+    heads.set(from, made)
+    return made
+  }
+  const head = headOf('l1')
+  const hotRead: HotRead<Key> = { keyOf, headOf, get: (key) => replies.get(key) }
   return {
+    hotRead: hotRead as HotRead,
     hot({ rest, maxBytes }) {
       const key = keyOf(rest)
       if (key === undefined) return undefined

@@ -1,6 +1,7 @@
+import type { ServerResponse } from 'node:http'
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 import { AdaptiveLimit, type LatencySeries } from '@reference/async'
-import type { FastifyReply, RouteOptions } from 'fastify'
+import type { RouteOptions } from 'fastify'
 import { onlyReads } from './route-hooks.ts'
 import type { Priority } from './types.ts'
 
@@ -65,9 +66,14 @@ export class ConcurrencyLimiter {
     return { priority: config?.priority ?? defaultPriority(method, config), series: this.#limit.series() }
   }
 
+  /** Whether {@link admit} would count a request of this route. */
+  hasRoom({ priority }: RouteLoad): boolean {
+    return this.#inFlight < this.#allowed(priority)
+  }
+
   /** Counts the request as in flight until its reply is written, or returns false. */
-  admit({ priority, series }: RouteLoad, { raw }: FastifyReply): boolean {
-    const allowed = Math.max(1, this.#limit.limit * SHARES[priority])
+  admit({ priority, series }: RouteLoad, raw: ServerResponse): boolean {
+    const allowed = this.#allowed(priority)
     if (this.#inFlight >= allowed) {
       this.#limit.refused()
       return false
@@ -89,6 +95,10 @@ export class ConcurrencyLimiter {
     raw.on('prefinish', end)
     raw.on('close', end)
     return true
+  }
+
+  #allowed(priority: Priority): number {
+    return Math.max(1, this.#limit.limit * SHARES[priority])
   }
 }
 
@@ -133,7 +143,7 @@ function registerFigures(registry: Registry, limiter: ConcurrencyLimiter): void 
   })
   new Gauge({
     name: 'http_concurrency_in_flight',
-    help: 'Requests in flight that count towards the limit: neither operational calls nor hot routes',
+    help: 'Requests in flight that count towards the limit: neither operational calls nor replies at hand',
     registers: [registry],
     collect() {
       this.set(limiter.figures.inFlight)

@@ -23,6 +23,26 @@ export type HotRoute = (request: HotRequest) => HotReply | undefined
 /** The names and values of a head, alternating. The id and the length are filled in for each reply, in a copy with the headers of every reply. */
 export type HotHead = string[]
 
+/** A row of a cache. */
+export interface CachedReply {
+  /** The JSON of the row; undefined when the row does not exist. */
+  readonly bytes: Buffer | undefined
+  /** The source, for `x-cache`. */
+  readonly from: string
+}
+
+/**
+ * The rest of a hot route whose reply is not ready: the row is read, and its reply is written as that of a hot route. Fastify gets the
+ * request when the row does not exist, cannot be read, or needs another reply than the plain one.
+ */
+export interface HotRead<Key = unknown> {
+  /** The key in the rest of the URL; undefined leaves the request to the handler. */
+  keyOf(rest: string): Key | undefined
+  get(key: Key): Promise<CachedReply>
+  /** The head of a reply from this source. */
+  headOf(from: string): HotHead
+}
+
 /** @param headers in the order in which the handler sets them, without the headers of every reply and `content-length` */
 export function hotHead(headers: Readonly<Record<string, string>>): HotHead {
   return ['x-request-id', '', ...Object.entries(headers).flat(), 'content-length', '']

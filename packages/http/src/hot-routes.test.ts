@@ -6,7 +6,8 @@ import { until } from '@reference/async'
 import { createRandom } from '@reference/async/testing'
 import t from 'tap'
 import { Type } from 'typebox'
-import type { CachedReplies, CachedReply } from './cached-reply.ts'
+import type { CachedReplies } from './cached-reply.ts'
+import type { CachedReply } from './hot-reply.ts'
 import { hotHead, hotKey, hotRow, IdParams, type ServerOptions, sendCached, shortReply } from './index.ts'
 import { converse, randomConversation, withoutVariables } from './testing/raw-requests.ts'
 import { type Teardown, type TestServer, testServer } from './testing/test-server.ts'
@@ -35,6 +36,9 @@ class Rows implements CachedReplies<number | string> {
 
   async get(key: number | string): Promise<CachedReply> {
     await undefined
+    const hit = this.getSync(key)
+    if (hit !== undefined) return hit
+    if (key === 4) throw Object.assign(new Error('There is no database'), { statusCode: 503 })
     return { bytes: Buffer.from(JSON.stringify({ key })), from: 'miss' }
   }
 
@@ -99,6 +103,7 @@ const PATHS = [
   '/rows/1',
   '/rows/35',
   '/rows/2',
+  '/rows/4',
   '/rows/17',
   '/rows/2147483647',
   '/texts/a.b-c',

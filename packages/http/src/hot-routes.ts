@@ -1,10 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { Counter, type Registry } from '@prometheus-io/client'
 import type { RouteOptions } from 'fastify'
+import type { RouteLoad } from './concurrency.ts'
 import { varyByOrigin } from './cors.ts'
-import type { HotHead, HotRoute } from './hot-reply.ts'
+import { handOver } from './hot-handover.ts'
+import type { HotHead, HotRead, HotReply, HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
-import type { Overload } from './overload.ts'
+import type { Overload, OverloadGuard } from './overload.ts'
 import { COMPRESS_FROM_BYTES } from './precompressed.ts'
 import { isHost } from './protocol.ts'
 import { type RequestLimit, takeRaw } from './rate-limit.ts'
@@ -28,6 +30,12 @@ interface HotRoutesOptions {
   readonly rateLimit: RequestLimit | undefined
 }
 
+interface HotCall {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly startedAt: number
+}
+
 interface Entry {
   /** The route's own URL, for metrics. */
   readonly url: string
@@ -38,6 +46,9 @@ interface Entry {
   readonly isLimited: boolean
   readonly maxBytes: number
   readonly answer: HotRoute
+  readonly read: HotRead | undefined
+  readonly guard: OverloadGuard
+  readonly load: RouteLoad | undefined
   answered: number
 }
 
@@ -90,7 +101,10 @@ export class HotRoutes {
   }
 
   /** Takes a route that is hot and that no hook or token guards. */
-  add(route: RouteOptions, { guarded }: { guarded: boolean }): void {
+  add(
+    route: RouteOptions,
+    { guarded, guard, load }: { guarded: boolean; guard: OverloadGuard; load: RouteLoad | undefined },
+  ): void {
     const { url, method, config } = route
     if ([method].flat().includes('GET')) this.#urls.push(url)
     const answer = config?.hot
@@ -109,6 +123,9 @@ export class HotRoutes {
       isLimited,
       maxBytes: compression && route.compress !== false ? COMPRESS_FROM_BYTES - 1 : Number.POSITIVE_INFINITY,
       answer,
+      read: config?.hotRead,
+      guard,
+      load,
       answered: 0,
     })
   }
@@ -121,8 +138,15 @@ export class HotRoutes {
     this.#entries = this.#entries.filter((entry) => !isShadowed(entry))
   }
 
-  /** Answers the request, or returns false. */
-  answer(request: IncomingMessage, response: ServerResponse): boolean {
+  /** The listener that answers what hot routes can, and passes everything else on. */
+  before(next: RequestListener): RequestListener {
+    return (request, response) => {
+      if (!this.#answer(request, response, next)) next(request, response)
+    }
+  }
+
+  /** Answers the request, now or later, or returns false. */
+  #answer(request: IncomingMessage, response: ServerResponse, next: RequestListener): boolean {
     if (request.method !== 'GET') return false
     const url = request.url as string
     const entry = this.#find(url)
@@ -133,19 +157,52 @@ export class HotRoutes {
     hot.acceptEncoding = this.#headers.acceptEncoding
     hot.maxBytes = entry.maxBytes
     const reply = entry.answer(hot)
-    if (reply === undefined || (entry.isLimited && !this.#isWithinLimit(request))) return false
-    entry.answered++
+    if (reply === undefined) return this.#read(entry, { request, response, startedAt, next })
+    if (entry.isLimited && !this.#isWithinLimit(request)) return false
     const { requestIds, tracker } = this.#options
     const id = requestIds(this.#headers.requestId)
-    const { body } = reply
-    const head = this.#heads.of(reply.head)
-    head[1] = id
-    head[head.length - 1] = String(body.length)
-    response.writeHead(200, head)
-    // One write with the head; a Buffer would be a second one.
-    response.end(body, 'latin1')
+    this.#write(entry, response, id, reply)
     tracker.trackHot({ id, request, response, route: entry.url, startedAt })
     return true
+  }
+
+  /** Reads the row of a reply that is not ready; false leaves the request to Fastify. */
+  #read(
+    entry: Entry,
+    { request, response, startedAt, next }: HotCall & { readonly next: RequestListener },
+  ): boolean {
+    const { read, guard, load } = entry
+    const key = read?.keyOf(this.#request.rest)
+    if (read === undefined || key === undefined || !guard.hasRoom(load)) return false
+    if (entry.isLimited && !this.#isWithinLimit(request)) return false
+    guard.admit(load, response)
+    const { lifecycle, requestIds, tracker } = this.#options
+    const id = requestIds(this.#headers.requestId)
+    const forget = tracker.trackHotRead({ id, request, response, route: entry.url, startedAt })
+    const found = read.get(key)
+    const toFastify = () => {
+      // Otherwise the client has left, or its connection was answered with an error.
+      if (response.closed || !response.socket?.writable) return
+      forget()
+      handOver(request, { id, startedAt, found })
+      next(request, response)
+    }
+    found.then(({ bytes, from }) => {
+      if (bytes === undefined || bytes.length > entry.maxBytes || lifecycle.lastReplies) return toFastify()
+      if (response.closed || !response.socket?.writable) return
+      this.#write(entry, response, id, { head: read.headOf(from), body: bytes.toString('latin1') })
+    }, toFastify)
+    return true
+  }
+
+  #write(entry: Entry, response: ServerResponse, id: string, { head, body }: HotReply): void {
+    entry.answered++
+    const complete = this.#heads.of(head)
+    complete[1] = id
+    complete[complete.length - 1] = String(body.length)
+    response.writeHead(200, complete)
+    // One write with the head; a Buffer would be a second one.
+    response.end(body, 'latin1')
   }
 
   /** Fastify counts a refused request again, and answers it. */

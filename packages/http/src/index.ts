@@ -1,6 +1,5 @@
 export {
   type CachedReplies,
-  type CachedReply,
   hotKey,
   hotRow,
   sendCached,
@@ -19,7 +18,7 @@ export {
 export { checkIfMatch, etagOf, IfMatchHeader, NOT_CHANGED } from './etag.ts'
 export { runSettings, serverSettings } from './from-config.ts'
 export type { CheckStatus, Dependency, Readiness, ServiceRow } from './health.ts'
-export { type HotReply, type HotRequest, hotHead } from './hot-reply.ts'
+export { type CachedReply, type HotReply, type HotRequest, hotHead } from './hot-reply.ts'
 export {
   created,
   createOnce,

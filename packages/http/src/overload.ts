@@ -1,7 +1,8 @@
+import type { ServerResponse } from 'node:http'
 import { monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
 import type { Registry } from '@prometheus-io/client'
 import { AppError } from '@reference/errors'
-import type { FastifyReply, onRequestHookHandler, RouteOptions } from 'fastify'
+import type { onRequestHookHandler, RouteOptions } from 'fastify'
 import {
   ConcurrencyLimiter,
   type ConcurrencyOptions,
@@ -93,7 +94,7 @@ export function addOverload(
  * Refuses requests before they do any work: when too many are in flight (`concurrency.ts`), and while the event loop is late.
  * Operational calls are not refused.
  */
-class OverloadGuard {
+export class OverloadGuard {
   readonly #delay: Overload
   readonly #limiter: ConcurrencyLimiter | undefined
   readonly #metrics: OverloadMetrics | undefined
@@ -106,13 +107,29 @@ class OverloadGuard {
     this.#metrics = registry && createOverloadMetrics(registry, this.#limiter)
   }
 
+  /** The route's part of the limit; undefined without a limit. */
+  loadOf(route: RouteOptions): RouteLoad | undefined {
+    return this.#limiter?.route(route)
+  }
+
+  /** Whether a request may be admitted; if not, Fastify refuses it. */
+  hasRoom(load: RouteLoad | undefined): boolean {
+    return load === undefined || this.#limiter?.hasRoom(load) !== false
+  }
+
+  /** Counts a request of a hot route as in flight. */
+  admit(load: RouteLoad | undefined, response: ServerResponse): void {
+    if (load !== undefined) this.#limiter?.admit(load, response)
+  }
+
   /** Adds the first hook of a route: before its token, its rate limit and its body. */
-  protect(route: RouteOptions): void {
+  protect(route: RouteOptions, load: RouteLoad | undefined): void {
     if (route.config?.operational) return
-    const load = this.#limiter?.route(route)
     const priority = load?.priority ?? 'read'
     const refuseOverload: onRequestHookHandler = (request, reply, done) => {
-      const reason = this.#reasonToRefuse(load, reply)
+      // A hot route has admitted it.
+      if (request.begun !== undefined) return done()
+      const reason = this.#reasonToRefuse(load, reply.raw)
       if (reason === undefined) return done()
       this.#lastRefusalAt = performance.now()
       this.#metrics?.refused(priority, reason)
@@ -138,9 +155,9 @@ class OverloadGuard {
     }
   }
 
-  #reasonToRefuse(load: RouteLoad | undefined, reply: FastifyReply): OverloadReason | undefined {
+  #reasonToRefuse(load: RouteLoad | undefined, raw: ServerResponse): OverloadReason | undefined {
     if (this.#delay.isLate && this.#lasts(performance.now(), this.#delay.delayMs)) return 'event_loop'
-    return load === undefined || this.#limiter?.admit(load, reply) !== false ? undefined : 'limit'
+    return load === undefined || this.#limiter?.admit(load, raw) !== false ? undefined : 'limit'
   }
 }
 

@@ -27,7 +27,7 @@ export function createRequestLimit(limiter: RateLimiter, trustProxy: TrustProxy)
  */
 export function addRateLimit(app: App, { limiter }: RequestLimit): void {
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.routeOptions.config.rateLimit === false) return done()
+    if (request.routeOptions.config.rateLimit === false || request.begun !== undefined) return done()
     done(refusalOf(limiter, request, reply))
   })
   app.addHook('onReady', async () => limiter.start())

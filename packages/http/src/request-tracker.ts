@@ -12,13 +12,19 @@ export interface RequestTracker {
   /** Sets the request id and the headers of every reply, and records the end of the request. */
   track(request: FastifyRequest, reply: FastifyReply, traced?: TracedRequest): void
   /** Records the end of a reply that was written before Fastify saw the request. */
-  trackHot(written: WrittenReply): void
+  trackHot(reply: HotReplyInfo): void
+  /**
+   * Records a reply of a hot route that is not written yet, and its end.
+   *
+   * @returns forgets it, for a request that Fastify answers
+   */
+  trackHotRead(reply: HotReplyInfo): () => void
   /** Answers and counts bytes that the parser refused: they are no request, or only a part of one. */
   refuse(error: ConnectionError, socket: Socket): void
 }
 
-/** A complete reply of a hot route, of which the kernel may not have taken everything yet. */
-export interface WrittenReply {
+/** A reply of a hot route. */
+export interface HotReplyInfo {
   readonly id: string
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -44,7 +50,23 @@ export function createRequestTracker(options: {
   const refused = new WeakMap<ReplyInFlight, number>()
   // Its response has a socket until Node ends it, at the end of the turn.
   let lastHot: ServerResponse | undefined
+  const trackUntilClosed = (info: HotReplyInfo) => {
+    const { response, route, startedAt } = info
+    const reply = new HotReplyInFlight(info)
+    const end = () => {
+      lifecycle.inFlight.delete(reply)
+      const status = response.writableFinished ? response.statusCode : (refused.get(reply) ?? CLIENT_CLOSED)
+      metrics?.observe('GET', route, status, performance.now() - startedAt)
+    }
+    lifecycle.inFlight.add(reply)
+    response.on('close', end)
+    return () => {
+      lifecycle.inFlight.delete(reply)
+      response.off('close', end)
+    }
+  }
   return {
+    trackHotRead: trackUntilClosed,
     track(request, reply, traced) {
       reply.header('x-request-id', request.id)
       for (const [name, value] of constant) reply.header(name, value)
@@ -56,7 +78,9 @@ export function createRequestTracker(options: {
           ? reply.raw.statusCode
           : (refused.get(reply) ?? CLIENT_CLOSED)
         const traceId = traced?.traceId
-        metrics?.observe(request.method, request.routeOptions.url, status, reply.elapsedTime, traceId)
+        const { begun } = request
+        const ms = begun === undefined ? reply.elapsedTime : performance.now() - begun.startedAt
+        metrics?.observe(request.method, request.routeOptions.url, status, ms, traceId)
         if (requestLog || traceId !== undefined) log(request, reply, status, traceId)
       })
     },
@@ -69,13 +93,8 @@ export function createRequestTracker(options: {
         metrics?.observe('GET', route, response.statusCode, performance.now() - startedAt)
         return
       }
-      const reply = new HotReplyInFlight(written)
-      lifecycle.inFlight.add(reply)
-      response.on('close', () => {
-        lifecycle.inFlight.delete(reply)
-        const status = response.writableFinished ? response.statusCode : (refused.get(reply) ?? CLIENT_CLOSED)
-        metrics?.observe('GET', route, status, performance.now() - startedAt)
-      })
+      // The kernel has not taken everything yet.
+      trackUntilClosed(written)
     },
     refuse(error, socket) {
       const reply = replyOn(lifecycle.inFlight, socket)
@@ -110,7 +129,7 @@ class HotReplyInFlight implements ReplyInFlight {
   readonly raw: ServerResponse
   readonly request: { readonly id: string; readonly raw: IncomingMessage }
 
-  constructor({ id, request, response }: WrittenReply) {
+  constructor({ id, request, response }: HotReplyInfo) {
     this.raw = response
     this.request = { id, raw: request }
   }

@@ -19,6 +19,7 @@ import { Connections } from './connections.ts'
 import { Cors } from './cors.ts'
 import { addDocs } from './docs.ts'
 import { type Condition, createHealth, type Dependency } from './health.ts'
+import { handedOver } from './hot-handover.ts'
 import { addHotRoutes, HotRoutes } from './hot-routes.ts'
 import { createJsonBodyParser } from './json-body.ts'
 import { createJwtCheck, type JwtCheck, type JwtOptions } from './jwt.ts'
@@ -205,11 +206,12 @@ export async function createServer(options: ServerOptions): Promise<App> {
   app.addHook('onRoute', (route) => {
     allowed.add(route)
     // Before hooks of this package are added: hooks of a service keep a route with Fastify.
-    hot?.add(route, { guarded: auth !== undefined && route.config?.scope !== undefined })
+    const load = guard.loadOf(route)
+    hot?.add(route, { guarded: auth !== undefined && route.config?.scope !== undefined, guard, load })
     makeStrict(route)
     admitBodies(route, budget)
     if (auth) protect(route, auth.hookOf)
-    guard.protect(route)
+    guard.protect(route, load)
   })
 
   addRequestHooks(app, { tracker, cors, rateLimit, allowed })
@@ -234,8 +236,11 @@ function addRequestHooks(
   const { tracker, cors, rateLimit, allowed } = parts
   const { lifecycle } = app
   const beginTrace = createTracing()
+  app.decorateRequest('begun', undefined)
   app.addHook('onRequest', (request, reply, done) => {
-    const traced = beginTrace(request, reply)
+    request.begun = handedOver(request.raw)
+    // A request that a hot route began has no span.
+    const traced = request.begun === undefined ? beginTrace(request, reply) : undefined
     tracker.track(request, reply, traced)
     const proceed = () => done()
     if (lifecycle.held) lifecycle.held.push(traced ? () => traced.run(proceed) : proceed)
@@ -287,7 +292,7 @@ function createFastify(
   const app = Fastify({
     loggerInstance: logger,
     logController: createLogController(),
-    genReqId: (raw) => requestIds(raw.headers['x-request-id']),
+    genReqId: (raw) => handedOver(raw)?.id ?? requestIds(raw.headers['x-request-id']),
     requestIdHeader: false,
     bodyLimit: bodyLimitBytes,
     trustProxy: trustFunction(trustProxy),
@@ -323,13 +328,7 @@ function createHttpServer(
       // Checked by protocolFault() instead, which answers with a body.
       requireHostHeader: false,
     },
-    inOrder(
-      hot === undefined
-        ? handler
-        : (request, response) => {
-            if (!hot.answer(request, response)) handler(request, response)
-          },
-    ),
+    inOrder(hot === undefined ? handler : hot.before(handler)),
   )
 }
 

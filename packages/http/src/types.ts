@@ -6,7 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
-import type { HotRoute } from './hot-reply.ts'
+import type { HotRead, HotRoute } from './hot-reply.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** The scope that a token grants; `admin` implies `write`. */
@@ -14,7 +14,7 @@ export type Scope = 'write' | 'admin'
 
 /**
  * Which requests are refused first under overload, the last one first: replies that are usually in the cache, other reads, writes, reports.
- * Operational calls are never refused, and hot routes answer before the limit.
+ * Operational calls are never refused, and a reply that a hot route has at hand is sent before the limit.
  */
 export type Priority = 'cached' | 'read' | 'write' | 'report'
 
@@ -39,6 +39,8 @@ declare module 'fastify' {
     priority?: Priority
     /** Answers the plain case of a `GET` before Fastify; see `hot-reply.ts`. */
     hot?: HotRoute
+    /** Reads the row that `hot` does not have at hand. */
+    hotRead?: HotRead
   }
   interface FastifyRequest {
     /** The name of the token's holder; undefined when the call needs no token. */
