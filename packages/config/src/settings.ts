@@ -249,7 +249,7 @@ export const settings = {
     tuning: { scenario: 'order-page', naive: 'off' },
   }),
   HTTP_FAST_PATH: onOff({
-    description: 'Answer replies that are ready at once (health, tier-1 hits, stored pages) before Fastify.',
+    description: 'Answer the plain case (health, cached rows, stored pages) before Fastify.',
     fallback: true,
     tuning: { scenario: 'user-by-id', naive: 'off' },
   }),
