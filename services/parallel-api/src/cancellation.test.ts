@@ -162,7 +162,8 @@ for (const { path, hold, holdPart } of cases) {
     t.ok((await answer).status >= 502)
     await nothingIsLeft(t, api, upstream)
     await release()
-    t.equal((await api.get(path)).status, 200, 'the service answers the next call')
+    // Its deadline is short for a busy machine, too.
+    await until('the service answers again', async () => (await api.get(path)).status === 200)
   })
 
   if (holdPart === undefined) continue
