@@ -1,4 +1,5 @@
 import { Batch, type Leaving } from './batch.ts'
+import { TransientSet } from './transient-set.ts'
 
 export interface BatcherOptions<Key, Item> {
   /**
@@ -45,7 +46,7 @@ export class Batcher<Key, Item> {
   readonly #options: BatcherOptions<Key, Item>
   /** Batches that wait to start, oldest first. The newest takes callers until it is full. */
   readonly #waiting: Batch<Key, Item>[] = []
-  readonly #inFlight = new Set<Batch<Key, Item>>()
+  readonly #inFlight = new TransientSet<Batch<Key, Item>>()
   #isStarting = false
   #checking: NodeJS.Timeout | undefined
 

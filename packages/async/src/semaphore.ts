@@ -1,3 +1,5 @@
+import { TransientSet } from './transient-set.ts'
+
 /** Limits how many pieces of work run at once; the others wait, first come, first served. */
 export interface Semaphore {
   /**
@@ -11,7 +13,7 @@ export interface Semaphore {
 
 /** @param permits how many pieces of work may run at once, at least 1 */
 export function createSemaphore(permits: number): Semaphore {
-  const waiting = new Set<() => void>()
+  const waiting = new TransientSet<() => void>()
   let free = permits
 
   function acquire(signal: AbortSignal | undefined): Promise<void> {

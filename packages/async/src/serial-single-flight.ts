@@ -1,6 +1,7 @@
 import { abortable } from './abortable.ts'
 import { settlesWithin } from './deadline.ts'
 import { createSingleFlight, type SharedWork, type SingleFlight } from './single-flight.ts'
+import { TransientMap } from './transient-map.ts'
 
 export interface SerialSingleFlightOptions {
   /**
@@ -21,7 +22,7 @@ export interface SerialSingleFlightOptions {
 export function createSerialSingleFlight<T>({ maxWaitMs }: SerialSingleFlightOptions = {}): SingleFlight<T> {
   const queued = createSingleFlight<T>()
   /** Resolves when the newest run of a key has ended; absent for an idle key. */
-  const lastEnds = new Map<string, Promise<void>>()
+  const lastEnds = new TransientMap<string, Promise<void>>()
 
   function setLastEnd(key: string, end: Promise<void>): void {
     lastEnds.set(key, end)

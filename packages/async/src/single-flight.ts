@@ -1,3 +1,5 @@
+import { TransientMap } from './transient-map.ts'
+
 /**
  * Runs work, or joins the run that is in flight for the same key. The run has a signal of its own, which aborts when its last
  * caller has left: a client that disconnects does not affect the other callers. The last caller to leave waits until the work
@@ -24,7 +26,7 @@ interface Run<T> {
 
 /** Concurrent callers with the same key share one run of the work; results are not kept after it. */
 export function createSingleFlight<T>(): SingleFlight<T> {
-  const open = new Map<string, Run<T>>()
+  const open = new TransientMap<string, Run<T>>()
 
   function start(key: string, work: SharedWork<T>): Run<T> {
     const controller = new AbortController()

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { TransientSet } from '@reference/async'
 
 /** A call under a time limit. */
 export interface LimitedCall {
@@ -18,7 +19,7 @@ export interface LimitedCall {
 export class Limiter {
   readonly #limitMs: number
   readonly #onLimit: () => Error
-  readonly #pending = new Set<LimitedCall>()
+  readonly #pending = new TransientSet<LimitedCall>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(limitMs: number, onLimit: () => Error) {

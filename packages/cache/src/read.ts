@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { TransientMap } from '@reference/async'
 import type { Hit } from './hit.ts'
 import { tracedContext } from './tracing.ts'
 
@@ -134,7 +135,7 @@ type AnyRead = Pick<Read<unknown, unknown>, 'key' | 'invalidate' | 'markUnproven
  * one namespace, so to one type of value.
  */
 export class ReadsInFlight {
-  readonly #byKey = new Map<string, AnyRead>()
+  readonly #byKey = new TransientMap<string, AnyRead>()
 
   get<K, V>(key: string): Read<K, V> | undefined {
     return this.#byKey.get(key) as Read<K, V> | undefined

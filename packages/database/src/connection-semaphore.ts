@@ -1,3 +1,4 @@
+import { TransientSet } from '@reference/async'
 import { poolTimeoutError } from './errors.ts'
 
 /** One slot in the pipeline of a connection, or `exclusive` whole connections. */
@@ -72,9 +73,9 @@ export class ConnectionSemaphore {
   readonly #options: ConnectionSemaphoreOptions
   /** Slots taken, for each connection. */
   readonly #loads: number[]
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new TransientSet<Waiter>()
   /** Served before the others, and never refused in their favour. */
-  readonly #urgentWaiters = new Set<Waiter>()
+  readonly #urgentWaiters = new TransientSet<Waiter>()
   #usedSlots = 0
   /** Since when each waiter that was served had waited longer than the target. */
   #standingSince: number | undefined
@@ -228,7 +229,11 @@ export class ConnectionSemaphore {
     return now - since > targetMs && this.#waiters.size > 1
   }
 
-  #wait(request: PermitRequest, signal: AbortSignal | undefined, queue: Set<Waiter>): Promise<Permit> {
+  #wait(
+    request: PermitRequest,
+    signal: AbortSignal | undefined,
+    queue: TransientSet<Waiter>,
+  ): Promise<Permit> {
     const { name, timeoutMs, onWaited, onRefused } = this.#options
     return new Promise((resolve, reject) => {
       const since = performance.now()

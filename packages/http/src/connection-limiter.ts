@@ -1,11 +1,12 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
+import type { TransientMap } from '@reference/async'
 import type { FastifyBaseLogger } from 'fastify'
 import { addressKey } from './address-key.ts'
 
 /** The open connections, oldest first. */
-export type OpenConnections = Map<Socket, { readonly acceptedAt: number }>
+export type OpenConnections = TransientMap<Socket, { readonly acceptedAt: number }>
 
 export interface ConnectionLimitOptions {
   logger: FastifyBaseLogger

@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Registry } from '@prometheus-io/client'
-import { delay } from '@reference/async'
+import { delay, TransientMap } from '@reference/async'
 import type { FastifyBaseLogger } from 'fastify'
 import { limitConnections, type OpenConnections } from './connection-limiter.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -38,7 +38,7 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #server: HttpServer
   readonly #lifecycle: Lifecycle
-  readonly #open: OpenConnections = new Map()
+  readonly #open: OpenConnections = new TransientMap()
   #accepted = 0
 
   constructor(server: HttpServer, options: ConnectionsOptions) {

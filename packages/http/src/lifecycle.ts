@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TransientSet } from '@reference/async'
 
 /** A reply that is not completely sent; Fastify's replies have this shape. */
 export interface ReplyInFlight {
@@ -14,7 +15,7 @@ export interface Lifecycle {
   /** Each reply is the last one of its connection and carries `connection: close`. */
   readonly lastReplies: boolean
   /** The replies that are not completely sent yet. */
-  readonly inFlight: Set<ReplyInFlight>
+  readonly inFlight: TransientSet<ReplyInFlight>
   /** The continuations of the requests that are held back; undefined while requests are not held back. */
   readonly held: (() => void)[] | undefined
   /** Starts the shutdown. */
@@ -26,7 +27,7 @@ export interface Lifecycle {
 }
 
 export function createLifecycle(): Lifecycle {
-  const inFlight = new Set<ReplyInFlight>()
+  const inFlight = new TransientSet<ReplyInFlight>()
   let draining = false
   let lastReplies = false
   let held: (() => void)[] | undefined
