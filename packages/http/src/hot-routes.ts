@@ -72,7 +72,7 @@ const REQUEST_HOOKS = [
  * reply is the same to the byte.
  *
  * Requests a second on one core, 50 connections: `/health` 0.85 of `node:http` that sends the same bytes, a cached user 0.79 (wrk, ten
- * interleaved slices of 1 s; `bench floor` has the figures of the baseline). A user that no cache has: 1.16 times the rate that Fastify gives it.
+ * interleaved slices of 1 s). A user that no cache has: 1.16 times the rate that Fastify gives it.
  */
 export class HotRoutes {
   readonly #options: HotRoutesOptions
