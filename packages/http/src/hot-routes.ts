@@ -34,6 +34,8 @@ interface HotCall {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly startedAt: number
+  /** Fastify's listener. */
+  readonly next: RequestListener
 }
 
 interface Entry {
@@ -168,10 +170,7 @@ export class HotRoutes {
   }
 
   /** Reads the row of a reply that is not ready; false leaves the request to Fastify. */
-  #read(
-    entry: Entry,
-    { request, response, startedAt, next }: HotCall & { readonly next: RequestListener },
-  ): boolean {
+  #read(entry: Entry, { request, response, startedAt, next }: HotCall): boolean {
     const { read, guard, load } = entry
     const key = read?.keyOf(this.#request.rest)
     if (read === undefined || key === undefined || !guard.hasRoom(load)) return false

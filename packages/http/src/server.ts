@@ -205,8 +205,8 @@ export async function createServer(options: ServerOptions): Promise<App> {
   const guard = addOverload(app, overload, registry, options.overload)
   app.addHook('onRoute', (route) => {
     allowed.add(route)
-    // Before hooks of this package are added: hooks of a service keep a route with Fastify.
     const load = guard.loadOf(route)
+    // Before hooks of this package are added: hooks of a service keep a route with Fastify.
     hot?.add(route, { guarded: auth !== undefined && route.config?.scope !== undefined, guard, load })
     makeStrict(route)
     admitBodies(route, budget)
