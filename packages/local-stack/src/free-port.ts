@@ -1,13 +1,32 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. Another process may take it before the caller does. */
+/** Below the ports that systems give to outgoing connections and to `listen(0)`: 32768 and above on Linux, 49152 on macOS. */
+const LOWEST = 20_000
+const HIGHEST = 32_767
+
+/**
+ * A TCP port of 127.0.0.1 that was free a moment ago, from 20000 to 32767, so that no outgoing connection takes it before the caller does.
+ * Another server may still take it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('The socket has no port')
-  return address.port
+  for (;;) {
+    const port = randomInt(LOWEST, HIGHEST + 1)
+    if (await isFree(port)) return port
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    // EACCES: some systems reserve ranges.
+    if (/^(EADDRINUSE|EACCES)$/.test((error as NodeJS.ErrnoException).code ?? '')) return false
+    throw error
+  }
+  server.close()
+  await once(server, 'close')
+  return true
 }

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { until } from '@reference/async'
 import { localStackError } from './errors.ts'
-import { freePort } from './free-port.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { findRedisCli, findRedisServer } from './redis-binary.ts'
 
@@ -39,20 +38,19 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   const program = options.program ?? (await findRedisServer())
   const cli = await findRedisCli()
   const { dir, settings, tls } = options
-  const tlsPorts = await Promise.all(Array.from({ length: NODE_COUNT }, () => (tls ? freePort() : 0)))
   const started = await Promise.allSettled(
-    tlsPorts.map(async (tlsPort) =>
+    Array.from({ length: NODE_COUNT }, () =>
       startRedis({
         program,
         ...(dir === undefined ? {} : { dir }),
+        // The default port of the bus is port + 10000, where an outgoing connection may be.
+        portSettings: ['cluster-port', ...(tls ? ['tls-port'] : [])],
         settings: {
           'cluster-enabled': 'yes',
-          // The default port of the bus is port + 10000, which exceeds 65535 for a high port.
-          'cluster-port': String(await freePort()),
           'cluster-node-timeout': '2000',
           'repl-diskless-sync-delay': '0',
           maxmemory: '64mb',
-          ...(tls && tlsSettings(tls, tlsPort)),
+          ...(tls && tlsSettings(tls)),
           ...settings,
         },
       }),
@@ -65,7 +63,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   try {
     const failed = started.find((one) => one.status === 'rejected')
     if (failed !== undefined) throw failed.reason
-    const addresses = servers.map(({ port }, index) => `127.0.0.1:${tlsPorts[index] || port}`)
+    const addresses = servers.map(({ port, ports }) => `127.0.0.1:${ports['tls-port'] ?? port}`)
     await promisify(execFile)(
       cli,
       [
@@ -76,7 +74,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     )
     const masters = await waitForAll(cli, servers)
     const nodes = servers
-      .map(({ port, pid }, index) => ({ host: '127.0.0.1', port, tlsPort: tlsPorts[index] ?? 0, pid }))
+      .map(({ port, ports, pid }) => ({ host: '127.0.0.1', port, tlsPort: ports['tls-port'] ?? 0, pid }))
       .sort((a, b) => Number(masters.has(b.port)) - Number(masters.has(a.port)))
     return { nodes, redisClusterNodes: addresses.join(','), stop }
   } catch (error) {
@@ -85,8 +83,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   }
 }
 
-const tlsSettings = (tls: { ca: string; certificate: string; key: string }, port: number) => ({
-  'tls-port': String(port),
+const tlsSettings = (tls: { ca: string; certificate: string; key: string }) => ({
   'tls-cluster': 'yes',
   'tls-replication': 'yes',
   'tls-auth-clients': 'no',

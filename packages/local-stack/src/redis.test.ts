@@ -62,6 +62,34 @@ t.test('a test can kill, pause and restart its own server on the same port', asy
   t.equal(await ask(port, 'GET', 'c:a'), '', 'it comes back empty')
 })
 
+t.test('when a port is taken at the start, every port is drawn anew', async (t) => {
+  const folder = await openFolder(t)
+  const program = join(folder, 'redis-server')
+  const calls = join(folder, 'calls')
+  await writeFile(calls, '')
+  await chmod(calls, 0o666)
+  // The first start ends as Redis does when another process listens on its bus.
+  const script = `#!/bin/sh
+echo "$*" >> '${calls}'
+if [ "$(wc -l < '${calls}')" = 1 ]; then echo 'bind: Address already in use'; exit 1; fi
+exec '${await findRedisServer()}' "$@"
+`
+  await writeFile(program, script)
+  await chmod(program, 0o755)
+  const server = await startRedis({
+    program,
+    settings: { 'cluster-enabled': 'yes' },
+    portSettings: ['cluster-port'],
+  })
+  t.teardown(server.stop)
+  const started = (await readFile(calls, 'utf8')).trimEnd().split('\n')
+  const drawn = started.map((line) => Number(/--cluster-port (\d+)/.exec(line)?.[1]))
+  t.equal(drawn.length, 2)
+  t.not(drawn[0], drawn[1])
+  t.equal(server.ports['cluster-port'], drawn[1])
+  t.match(await ask(server.port, 'CONFIG', 'GET', 'cluster-port'), String(drawn[1]))
+})
+
 t.test('the shared server cannot be stopped by a test', async (t) => {
   const before = process.env.TEST_REDIS_URL
   const server = await startRedis()

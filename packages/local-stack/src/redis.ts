@@ -2,6 +2,7 @@ import { copyFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { REPOSITORY_ROOT } from '@reference/cli'
+import { freePort } from './free-port.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
 import { findRedisServer } from './redis-binary.ts'
 import { serverFolder, serverUser } from './server-user.ts'
@@ -12,6 +13,8 @@ export interface RedisOptions {
   port?: number
   /** Settings over those of infra's redis.conf, such as `{ maxmemory: '64mb' }`; sent as `--name value`. */
   settings?: Record<string, string>
+  /** Settings that are ports, such as `tls-port`: each gets a free one, and another one at each attempt to start. */
+  portSettings?: readonly string[]
   /** Where temporary folders are made. */
   dir?: string
   /** The server's program; looked for on PATH unless given. */
@@ -21,6 +24,8 @@ export interface RedisOptions {
 export interface RedisServer {
   url: string
   port: number
+  /** The ports of {@link RedisOptions.portSettings}. */
+  ports: Readonly<Record<string, number>>
   pid: number
   /** Settles when the server has ended. */
   exited: Promise<number>
@@ -39,12 +44,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     const config = join(folder, 'redis.conf')
     await copyFile(REDIS_CONFIG_FILE, config)
     const logFile = join(folder, 'redis.log')
+    let ports: Record<string, number> = {}
     const { server, port } = await startServer({
       name: 'Redis',
       logFile,
       ...(options.port === undefined ? {} : { port: options.port }),
-      start: (port) =>
-        startGuarded({
+      start: async (port) => {
+        ports = await freePorts(options.portSettings ?? [])
+        return startGuarded({
           command: program,
           args: [
             config,
@@ -53,6 +60,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
               bind: '127.0.0.1',
               dir: folder,
               daemonize: 'no',
+              ...ports,
               ...options.settings,
             }),
           ],
@@ -61,12 +69,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
           log: logFile,
           deleteFolder: folder,
           ...(user === undefined ? {} : { user }),
-        }),
+        })
+      },
       isReady: (port, server) => answersAs(port, server),
     })
     return {
       url: `redis://127.0.0.1:${port}`,
       port,
+      ports,
       pid: server.pid,
       exited: server.exited,
       stop: server.stop,
@@ -77,8 +87,12 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   }
 }
 
-const flags = (settings: Record<string, string>): string[] =>
-  Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+async function freePorts(names: readonly string[]): Promise<Record<string, number>> {
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()] as const)))
+}
+
+const flags = (settings: Record<string, string | number>): string[] =>
+  Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
 
 /** Compares the pid, since another server may answer on a port that was free a moment ago. */
 async function answersAs(port: number, server: GuardedServer): Promise<boolean> {

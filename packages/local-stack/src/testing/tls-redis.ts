@@ -3,7 +3,6 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort } from '../free-port.ts'
 import { startRedis } from '../redis.ts'
 import { findRedisCli } from '../redis-binary.ts'
 import { type RedisCluster, startRedisCluster } from '../redis-cluster.ts'
@@ -27,10 +26,9 @@ export interface TlsRedis {
 /** A Redis with TLS at one port and without at another. Needs {@link hasRedisTls}. */
 export async function startTlsRedis(t: TestScope): Promise<TlsRedis> {
   const folder = certificatesForServer(t)
-  const tlsPort = await freePort()
   const server = await startRedis({
+    portSettings: ['tls-port'],
     settings: {
-      'tls-port': String(tlsPort),
       'tls-auth-clients': 'no',
       'tls-ca-cert-file': join(folder, 'authority.crt'),
       'tls-cert-file': join(folder, 'server.crt'),
@@ -38,6 +36,7 @@ export async function startTlsRedis(t: TestScope): Promise<TlsRedis> {
     },
   })
   t.teardown(() => server.stop())
+  const tlsPort = server.ports['tls-port'] ?? 0
   const cli = await findRedisCli()
   const run = async (...command: string[]) => {
     const { stdout } = await promisify(execFile)(cli, ['-p', String(server.port), ...command])
