@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { AppError } from '@reference/errors'
 import type { ConnectionError } from 'fastify'
@@ -26,6 +27,35 @@ export function answerClientError(
       `cache-control: no-store\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${content}`,
   )
   return body.status
+}
+
+/** Connections whose refusal is sent or waits for earlier replies: Node reports each further packet as an error, too. */
+const refused = new WeakSet<Socket>()
+
+/**
+ * Calls `refuse` once the replies to the complete requests before the refused bytes are sent: replies have the order of the requests (RFC
+ * 9112, 9.3.2), and a client would take a refusal that comes earlier for the reply to its first one. At once where none is unsent, or
+ * where the bytes are the body of the request that is next. A connection is refused once; not at all when an earlier reply was its last one.
+ */
+export function refuseInTurn(socket: Socket, refuse: () => void): void {
+  if (refused.has(socket)) return
+  refused.add(socket)
+  const head = replyingOn(socket)
+  if (!head?.req.complete) {
+    refuse()
+    return
+  }
+  const next = () => {
+    const head = replyingOn(socket)
+    if (head?.req.complete) head.once('close', next)
+    else if (socket.writable) refuse()
+  }
+  next()
+}
+
+/** The reply that a connection sends, or will send next. */
+export function replyingOn(socket: Socket): ServerResponse | undefined {
+  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
 }
 
 /** The statuses of {@link answerClientError}. */

@@ -5,7 +5,7 @@ import { AppError } from '@reference/errors'
 import type { ConnectionError, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { methodNotAllowed } from './allowed-methods.ts'
-import { answerClientError } from './client-errors.ts'
+import { answerClientError, refuseInTurn } from './client-errors.ts'
 import { expose } from './exposition.ts'
 import type { Health } from './health.ts'
 import { type HotRequest, hotHead } from './hot-reply.ts'
@@ -204,7 +204,7 @@ function createInternalServer(calls: ReadonlyMap<string, Call>, requestIds: Requ
   server.on('error', () => {})
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   server.on('clientError', (error: ConnectionError, socket: Socket) =>
-    answerClientError(error, socket, requestIds()),
+    refuseInTurn(socket, () => answerClientError(error, socket, requestIds())),
   )
   return server
 }

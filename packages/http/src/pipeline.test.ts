@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { Registry } from '@prometheus-io/client'
 import { delay, until } from '@reference/async'
 import t from 'tap'
 import type { App } from './index.ts'
@@ -74,6 +75,45 @@ t.test('a write that arrives in parts waits and is complete', async (t) => {
   socket.write(second.slice(-5))
   await until('both are answered', () => received.match(/HTTP\/1.1 200/g)?.length === 2)
   t.equal(value(), 2)
+})
+
+for (const fastPath of [true, false]) {
+  t.test(`malformed bytes are refused after the replies before them, fast path ${fastPath}`, async (t) => {
+    let reads: ReturnType<typeof heldReads> | undefined
+    const { raw, get: fetchPath } = await testServer(t, { fastPath, registry: new Registry() }, (app) => {
+      reads = heldReads(app)
+      app.post('/echo', async ({ body }) => body)
+    })
+    const statuses = async (bytes: string) =>
+      [...(await raw(bytes)).matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => Number(status))
+    const timer = setInterval(() => reads?.release(), 5)
+    t.teardown(() => clearInterval(timer))
+    const brokenBody =
+      'POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'
+    const overflow = `GET /health HTTP/1.1\r\nHost: test\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`
+    t.same(await statuses(`${get('/health')}NONSENSE\r\n\r\n`), [200, 400], 'after a reply that is ready')
+    t.same(await statuses(`${get('/held')}NONSENSE\r\n\r\n`), [200, 400], 'after a reply that takes time')
+    t.same(
+      await statuses(`${get('/held').repeat(20)}GET /\u00fc`),
+      Array(20).fill(200).concat(400),
+      'after many',
+    )
+    t.same(await statuses(get('/held') + overflow), [200, 431], 'a header over the limit')
+    t.same(await statuses(get('/held') + brokenBody), [200, 400], 'the body of the next request')
+    t.same(await statuses(brokenBody), [400], 'a body without a request before it')
+    const metrics = await (await fetchPath('/metrics')).text()
+    t.match(metrics, /http_request_duration_seconds_count\{[^}]*route="\/held"[^}]*status="200"[^}]*\} 23\n/)
+  })
+}
+
+t.test('a last reply of a connection is sent whole, and bytes after it are ignored', async (t) => {
+  const { raw } = await testServer(t, { compression: false }, (app) => {
+    app.get('/page', async () => 'x'.repeat(3_000_000))
+  })
+  const reply = await raw(`${LAST.replace('/health', '/page')}NONSENSE\r\n\r\n`)
+  t.match(reply, /^HTTP\/1.1 200/)
+  t.ok(reply.length > 3_000_000)
+  t.notMatch(reply, 'HTTP/1.1 400')
 })
 
 /** Reads that end when they are released. */

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { replyingOn } from './client-errors.ts'
 
 /** Requests of one connection that run at the same time. */
 export const MAX_RUNNING = 8
@@ -79,7 +80,7 @@ class Pipeline {
 
   /** The request before the first pipelined one was passed on without being recorded. */
   #followHead(): void {
-    const { _httpMessage: head } = this.#socket as Socket & { _httpMessage?: ServerResponse | null }
+    const head = replyingOn(this.#socket)
     if (head) this.#follow(head, head.req)
   }
 

@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { delay } from '@reference/async'
 import { AppError } from '@reference/errors'
+import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import type { Problem } from './problems.ts'
 import { exampleRoutes, testServer } from './testing/test-server.ts'
@@ -107,16 +109,27 @@ t.test('a missing or repeated Host and an unknown expectation are answered with 
   t.match(await raw(expecting), /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 201 /)
 })
 
-t.test('malformed bytes are not answered after a reply has begun', async (t) => {
+t.test('malformed bytes are not answered within a reply that has begun', async (t) => {
   const { raw } = await testServer(t, {}, (app) => {
     app.get('/begun', async (_request, reply) => {
       reply.hijack()
       reply.raw.writeHead(200, { 'content-length': '10' })
       reply.raw.write('begun')
+      await delay(20)
+      reply.raw.end('ended')
     })
+    const begin = async (_request: unknown, reply: FastifyReply) => {
+      reply.hijack()
+      reply.raw.writeHead(200, { 'content-length': '10' })
+      reply.raw.write('begun')
+    }
+    app.post('/begun', { onRequest: begin }, async () => {})
   })
   const answer = await raw('GET /begun HTTP/1.1\r\nhost: x\r\n\r\nNONSENSE\r\n\r\n')
-  t.notMatch(answer, /MALFORMED/)
+  t.match(answer, /\r\n\r\nbegunendedHTTP\/1.1 400 .*"MALFORMED_HTTP"/s, 'the next request')
+  const chunk = 'content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'
+  const cut = await raw(`POST /begun HTTP/1.1\r\nhost: x\r\n${chunk}`)
+  t.notMatch(cut, /MALFORMED/, 'its own body: the connection is cut')
 })
 
 t.test('an incomplete request is 408', async (t) => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import { answerClientError } from './client-errors.ts'
+import { answerClientError, refuseInTurn, replyingOn } from './client-errors.ts'
 import type { Lifecycle, ReplyInFlight } from './lifecycle.ts'
 import { createRequestLog } from './logging.ts'
 import { CLIENT_CLOSED, type RequestMetrics } from './metrics.ts'
@@ -48,8 +48,6 @@ export function createRequestTracker(options: {
   const constant = Object.entries(headers)
   const log = createRequestLog(logger)
   const refused = new WeakMap<ReplyInFlight, number>()
-  // Its response has a socket until Node ends it, at the end of the turn.
-  let lastHot: ServerResponse | undefined
   const trackUntilClosed = (info: HotReplyInfo) => {
     const { response, route, startedAt } = info
     const reply = new HotReplyInFlight(info)
@@ -87,7 +85,6 @@ export function createRequestTracker(options: {
     trackHot(written) {
       const { response, route, startedAt } = written
       const { socket } = response
-      lastHot = response
       // The kernel has everything: the reply is over, and no listener has to wait for that.
       if (socket !== null && socket.writableLength === 0 && socket.errored === null) {
         metrics?.observe('GET', route, response.statusCode, performance.now() - startedAt)
@@ -97,25 +94,26 @@ export function createRequestTracker(options: {
       trackUntilClosed(written)
     },
     refuse(error, socket) {
-      const reply = replyOn(lifecycle.inFlight, socket)
-      const isAnswered = reply !== undefined || lastHot?.socket === socket
       // Bytes after the last request of a connection are ignored (RFC 9112, 9.6); its reply, which closes the connection, must not be lost.
-      if (isAnswered && error.code === 'HPE_CLOSED_CONNECTION') return
-      // A client would read the bytes of a second reply as the rest of the first.
-      if (reply?.raw.headersSent || lastHot?.socket === socket) {
-        socket.destroy()
-        return
-      }
-      const requestId = reply?.request.id ?? requestIds()
-      const status = answerClientError(error, socket, requestId)
-      if (status === undefined) return
-      if (reply) {
-        refused.set(reply, status)
-        return
-      }
-      metrics?.refuse(status)
-      if (!requestLog) return
-      logger.info({ requestId, status, code: error.code, remote: socket.remoteAddress }, 'request refused')
+      if (error.code === 'HPE_CLOSED_CONNECTION' && replyingOn(socket) !== undefined) return
+      refuseInTurn(socket, () => {
+        const reply = replyOn(lifecycle.inFlight, socket)
+        // A client would read the bytes of a second reply as the rest of the first.
+        if (reply?.raw.headersSent) {
+          socket.destroy()
+          return
+        }
+        const requestId = reply?.request.id ?? requestIds()
+        const status = answerClientError(error, socket, requestId)
+        if (status === undefined) return
+        if (reply) {
+          refused.set(reply, status)
+          return
+        }
+        metrics?.refuse(status)
+        if (!requestLog) return
+        logger.info({ requestId, status, code: error.code, remote: socket.remoteAddress }, 'request refused')
+      })
     },
   }
 }
