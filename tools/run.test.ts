@@ -61,6 +61,20 @@ t.test('an older Node is refused with what is missing and the line to type', asy
   refused(/not started with it.*\n {2}npx -y pnpm@1\.2\.3 <script>\n/s)
 })
 
+t.test('a pinned Node that does not start is reported at the end of the installation', async (t) => {
+  const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8'))
+  const bin = t.testdir({})
+  const install = (node: string) => {
+    writeFileSync(join(bin, 'node'), node, { mode: 0o755 })
+    return spawnSync('/bin/sh', ['-c', scripts.postinstall], { env: { PATH: bin }, encoding: 'utf8' })
+  }
+  t.match(install('#!/bin/sh\nexit 127\n'), {
+    status: 1,
+    stdout: /^The pinned Node does not start.*TROUBLESHOOTING\.md.* apt-get install -y libatomic1\n$/,
+  })
+  t.match(install('#!/bin/sh\nexit 0\n'), { status: 0, stdout: '' })
+})
+
 /** The Node that starts pnpm: the first on PATH of an older version. */
 function olderNode(): string | undefined {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {

@@ -23,7 +23,9 @@ export function commandFiles(): GeneratedFiles {
     return file === undefined ? [] : [{ name, file }]
   })
   const help = helpOf(own.map(({ file }) => file))
-  const summaries = Object.keys(scripts).map((name) => {
+  // pnpm calls `postinstall` itself.
+  const called = Object.keys(scripts).filter((name) => name !== 'postinstall')
+  const summaries = called.map((name) => {
     const file = own.find((each) => each.name === name)?.file
     const summary = file === undefined ? OTHERS[name] : summaryOf(help[file]?.text ?? '')
     if (summary === undefined || summary === '') throw new Error(`The script ${name} has no summary`)

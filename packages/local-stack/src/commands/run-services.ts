@@ -194,11 +194,12 @@ async function otherPorts({ name, host, port }: Plan['services'][number], { comm
 function welcome({ services }: Plan, servers: Record<string, string>): string {
   const [reference = '', parallel = ''] = services.map(({ url }) => url)
   const started = Object.entries(servers).map(([name, value]) => `  ${name}=${value}`)
+  const hasTier2 = ['REDIS_URL', 'REDIS_CLUSTER_NODES'].some((name) => servers[name] ?? process.env[name])
   return `
 ${services.map(({ name, url }) => `  ${name.padEnd(14)} ${url}   docs: ${url}/docs`).join('\n')}
 ${started.length === 0 ? '' : `\n${started.join('\n')}\n`}
 To try:
-  curl -i ${reference}/users/42        # three times: x-cache is miss, l2, then l1
+  curl -i ${reference}/users/42        # ${hasTier2 ? 'three times: x-cache is miss, l2, then l1' : 'twice: x-cache is miss, then l1'}
   curl '${reference}/orders?limit=5'
   curl -X POST ${reference}/process-data -H 'content-type: application/json' -d '{"hello":"world"}'
   curl '${parallel}/all?limit=2'
