@@ -148,7 +148,7 @@ function pointLabels(points: readonly Point[]): Plot.Markish {
   })
 }
 
-/** Moves points down whose labels would overlap another label, on a plot of about 560 by 300 pixels. */
+/** Moves points up whose labels would overlap another label, on a plot of about 560 by 300 pixels: below is the axis. */
 function withoutOverlap(points: readonly Point[]): Point[] {
   const pixelsPerUnit = (values: readonly number[], pixels: number) => {
     const logs = values.map(Math.log)
@@ -164,12 +164,12 @@ function withoutOverlap(points: readonly Point[]): Point[] {
   )
   const placed: { x: number; y: number }[] = []
   return points
-    .toSorted((a, b) => b.p99 - a.p99)
+    .toSorted((a, b) => a.p99 - b.p99)
     .map((point) => {
       const x = Math.log(point.rate) * perX
       let y = -Math.log(point.p99) * perY
       for (const other of placed)
-        if (Math.abs(other.x - x) < 150 && y < other.y + 14 && y > other.y - 14) y = other.y + 14
+        if (Math.abs(other.x - x) < 150 && y < other.y + 14 && y > other.y - 14) y = other.y - 14
       placed.push({ x, y })
       return { ...point, p99: Math.exp(-y / perY) }
     })
