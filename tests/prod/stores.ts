@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { audit, type Ledger, startLedger } from '../testing/ledger.ts'
-import { holdsWithin, percentile, reads, send, startLoad } from '../testing/load.ts'
+import { type Failure, holdsWithin, percentile, reads, send, startLoad } from '../testing/load.ts'
 import { report, theProduction } from './production.ts'
 
 const { production, origin, rate, authorization, ask } = theProduction()
@@ -51,7 +51,7 @@ export async function breaking(
     writeStatuses: [...new Set(ledger.failed.map(({ status }) => status))],
   }
   report(
-    `${what}: ${seen.failedReads} of ${sent} reads failed over ${seen.readsFailedFor} s (p99 ${percentile(latencies, 0.99)} ms); ` +
+    `${what}: ${seen.failedReads} of ${sent} reads failed (${readsThat(failures)}) over ${seen.readsFailedFor} s (p99 ${percentile(latencies, 0.99)} ms); ` +
       `${seen.failedWrites} writes failed (${seen.writeStatuses.join(', ') || 'none'}) over ${seen.writesFailedFor} s, ${ledger.acknowledged} were acknowledged, ${lost.length} of them lost`,
   )
   if (mayLose === 0) t.same(lost, [], 'nothing acknowledged is lost')
@@ -59,6 +59,12 @@ export async function breaking(
   t.same(stale, [], 'nothing stale is read')
   return seen
 }
+
+/** The calls that failed and how, such as `GET /report 503`. */
+const readsThat = (failures: readonly Failure[]): string =>
+  [...new Set(failures.map(({ call, status, code }) => `${call.replaceAll(/\d+/g, 'N')} ${status || code}`))]
+    .slice(0, 10)
+    .join(', ') || 'none'
 
 export const writable = async () =>
   (
