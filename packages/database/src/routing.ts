@@ -5,7 +5,8 @@ import type { Transaction, TransactionOptions } from './transaction.ts'
 
 /**
  * Reads from `replica` while it answers and from `primary` otherwise. After a failure the replica is left alone for `pauseMs`;
- * then one read at a time probes it. A replica that hangs would otherwise delay every read each time.
+ * then the next read starts a ping of it, and goes to the primary itself, as do all others until the ping has succeeded. No read waits
+ * for a replica that may hang: of a page that several callers share, one read that did held up all of them.
  */
 export function withFallback(replica: Pool, primary: Pool, pauseMs = 1000): Pool {
   return new FallbackPool(replica, primary, pauseMs)
@@ -18,7 +19,7 @@ class FallbackPool implements Pool {
   readonly #replica: Pool
   readonly #primary: Pool
   readonly #pauseMs: number
-  /** `probing`: one read finds out whether the replica answers again; the others read from the primary. */
+  /** `probing`: a ping finds out whether the replica answers again. */
   #state: 'available' | 'unavailable' | 'probing' = 'available'
   #probeAt = 0
 
@@ -88,30 +89,37 @@ class FallbackPool implements Pool {
 
   /** @param mayMove whether the primary may be asked after this error of the replica */
   async #route<Result>(send: Send<Result>, mayMove = isReplicaFailure): Promise<Result> {
-    if (!this.#mayAskReplica()) return send(this.#primary)
-    const isProbe = this.#state === 'unavailable'
-    if (isProbe) this.#state = 'probing'
+    if (this.#state !== 'available') {
+      this.#probe()
+      return send(this.#primary)
+    }
     try {
-      const result = await send(this.#replica)
-      if (isProbe) this.#state = 'available'
-      return result
+      return await send(this.#replica)
     } catch (error) {
-      this.#noteFailure(error, isProbe)
+      if (isDatabaseUnavailable(error)) this.#leaveAlone()
       if (mayMove(error)) return send(this.#primary)
       throw isRetryableConflict(error) ? databaseUnavailableError(error) : error
     }
   }
 
-  #mayAskReplica(): boolean {
-    if (this.#state === 'available') return true
-    return this.#state === 'unavailable' && performance.now() >= this.#probeAt
+  #probe(): void {
+    if (this.#state === 'probing' || performance.now() < this.#probeAt) return
+    this.#state = 'probing'
+    this.#replica.ping().then(
+      () => {
+        this.#state = 'available'
+      },
+      () => {
+        this.#state = 'unavailable'
+        this.#leaveAlone()
+      },
+    )
   }
 
-  #noteFailure(error: unknown, isProbe: boolean): void {
-    const isUnavailable = isDatabaseUnavailable(error)
-    if (isUnavailable) this.#probeAt = performance.now() + this.#pauseMs
+  #leaveAlone(): void {
+    this.#probeAt = performance.now() + this.#pauseMs
     // A read that was sent before the failure of another must not end the probe.
-    if (isProbe || (isUnavailable && this.#state === 'available')) this.#state = 'unavailable'
+    if (this.#state === 'available') this.#state = 'unavailable'
   }
 }
 
