@@ -122,3 +122,45 @@ t.test('no read waits for a replica that hangs once it is known to be unavailabl
     return (await database.replica.first(port, {}))?.database === name(replica.url).database
   })
 })
+
+t.test('reads that wait for a connection to a replica that answers nothing go to the primary', async (t) => {
+  const { url } = await open(t)
+  const link = await linkTo(t, (await open(t)).url)
+  await link.mend()
+  const database = openOn(t, {
+    url,
+    replicaUrl: link.url,
+    poolMax: 1,
+    pipelineDepth: 1,
+    poolTimeoutMs: 1500,
+    statementLimitMs: 8000,
+  })
+  const primary = { database: new URL(url).pathname.slice(1) }
+  await database.replica.first(port, {})
+  link.hang()
+  const hung = database.replica.first(port, {})
+  t.same(await Promise.all([1, 2, 3].map(() => database.replica.first(port, {}))), [
+    primary,
+    primary,
+    primary,
+  ])
+  t.same(await database.replica.first(port, {}), primary, 'the next one does not wait')
+  await link.cut()
+  t.same(await hung, primary)
+})
+
+t.test('a replica whose connections are all busy answers: its reads are refused as usual', async (t) => {
+  const { url } = await open(t)
+  const replica = await open(t)
+  const database = openOn(t, {
+    url,
+    replicaUrl: replica.url,
+    poolMax: 1,
+    pipelineDepth: 1,
+    poolTimeoutMs: 300,
+  })
+  const busy = database.replica.sql`select pg_sleep(0.7)`
+  await t.rejects(database.replica.first(port, {}), { code: 'DB_POOL_TIMEOUT' })
+  await busy
+  t.same(await database.replica.first(port, {}), { database: new URL(replica.url).pathname.slice(1) })
+})

@@ -12,6 +12,12 @@ export function withFallback(replica: Pool, primary: Pool, pauseMs = 1000): Pool
   return new FallbackPool(replica, primary, pauseMs)
 }
 
+/**
+ * A replica that has answered none of its reads for this time is taken for unavailable when one of them has waited in vain for a connection:
+ * a proxy between them may keep all connections of the pool waiting for a server that is gone.
+ */
+const STALL_MS = 1000
+
 /** Sends work to one of the pools. */
 type Send<Result> = (pool: Pool) => Promise<Result>
 
@@ -22,6 +28,10 @@ class FallbackPool implements Pool {
   /** `probing`: a ping finds out whether the replica answers again. */
   #state: 'available' | 'unavailable' | 'probing' = 'available'
   #probeAt = 0
+  /** Reads that the replica has not answered yet. */
+  #pending = 0
+  /** When it answered last, or got the first of them. */
+  #quietSince = 0
 
   constructor(replica: Pool, primary: Pool, pauseMs: number) {
     this.#replica = replica
@@ -93,12 +103,19 @@ class FallbackPool implements Pool {
       this.#probe()
       return send(this.#primary)
     }
+    if (this.#pending === 0) this.#quietSince = performance.now()
+    this.#pending++
     try {
-      return await send(this.#replica)
+      const result = await send(this.#replica)
+      this.#quietSince = performance.now()
+      return result
     } catch (error) {
-      if (isDatabaseUnavailable(error)) this.#leaveAlone()
-      if (mayMove(error)) return send(this.#primary)
+      const isStalled = isPoolTimeout(error) && performance.now() - this.#quietSince >= STALL_MS
+      if (isStalled || isDatabaseUnavailable(error)) this.#leaveAlone()
+      if (isStalled || mayMove(error)) return send(this.#primary)
       throw isRetryableConflict(error) ? databaseUnavailableError(error) : error
+    } finally {
+      this.#pending--
     }
   }
 
@@ -122,6 +139,9 @@ class FallbackPool implements Pool {
     if (this.#state === 'available') this.#state = 'unavailable'
   }
 }
+
+const isPoolTimeout = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'DB_POOL_TIMEOUT'
 
 /** A replica also cancels reads that block its replay (40001); the primary does not. */
 function isReplicaFailure(error: unknown): boolean {
