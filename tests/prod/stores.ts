@@ -62,7 +62,7 @@ export async function breaking(
 
 /** The calls that failed and how, such as `GET /report 503`. */
 const readsThat = (failures: readonly Failure[]): string =>
-  [...new Set(failures.map(({ call, status, code }) => `${call.replaceAll(/\d+/g, 'N')} ${status || code}`))]
+  [...new Set(failures.map(({ call, status, code }) => `${call.replaceAll(/\d+/g, 'N')} ${status} ${code}`))]
     .slice(0, 10)
     .join(', ') || 'none'
 

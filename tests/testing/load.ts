@@ -24,6 +24,7 @@ export interface Failure {
   atMs: number
   call: string
   status: number
+  /** Of the problem or of the connection, such as `OVERLOADED` or `ECONNRESET`. */
   code: string
   requestId: string
 }
@@ -97,7 +98,7 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
 
   async function record(call: Call): Promise<void> {
     const at = performance.now()
-    const { status, code = '', requestId = '' } = await send(origin, call, agent)
+    const { status, body, code = problemCode(body), requestId = '' } = await send(origin, call, agent)
     latencies.push(performance.now() - at)
     if (status >= 200 && status < 400) return
     failures.push({
@@ -118,6 +119,11 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
       return { sent, failures, latencies }
     },
   }
+}
+
+/** The `code` of a problem; empty without one. */
+function problemCode(body: string): string {
+  return /"code":"(\w+)"/.exec(body)?.[1] ?? ''
 }
 
 /**
