@@ -1,3 +1,4 @@
+import { TransientSet } from '@reference/async'
 import { databaseUnavailableError, isDatabaseUnavailable, isRetryableConflict } from './errors.ts'
 import type { Pool, RunOptions, SnapshotOptions } from './pool.ts'
 import type { Statement } from './statement.ts'
@@ -7,16 +8,18 @@ import type { Transaction, TransactionOptions } from './transaction.ts'
  * Reads from `replica` while it answers and from `primary` otherwise. After a failure the replica is left alone for `pauseMs`;
  * then the next read starts a ping of it, and goes to the primary itself, as do all others until the ping has succeeded. No read waits
  * for a replica that may hang: of a page that several callers share, one read that did held up all of them.
+ *
+ * A proxy in between may keep connections open whose server is gone. So a replica that answers none of its reads for a while gets a ping,
+ * which a server that is only slow answers; without an answer the reads move to the primary.
  */
 export function withFallback(replica: Pool, primary: Pool, pauseMs = 1000): Pool {
   return new FallbackPool(replica, primary, pauseMs)
 }
 
-/**
- * A replica that has answered none of its reads for this time is taken for unavailable when one of them has waited in vain for a connection:
- * a proxy between them may keep all connections of the pool waiting for a server that is gone.
- */
-const STALL_MS = 1000
+/** How long a replica with unanswered reads may be quiet before it gets a ping. */
+const QUIET_MS = 500
+/** How long the ping may take. Then the replica is unavailable, and the primary answers the reads that wait for it. */
+const PING_MS = 500
 
 /** Sends work to one of the pools. */
 type Send<Result> = (pool: Pool) => Promise<Result>
@@ -28,10 +31,11 @@ class FallbackPool implements Pool {
   /** `probing`: a ping finds out whether the replica answers again. */
   #state: 'available' | 'unavailable' | 'probing' = 'available'
   #probeAt = 0
-  /** Reads that the replica has not answered yet. */
-  #pending = 0
-  /** When it answered last, or got the first of them. */
+  /** Moves a read that the replica has not answered to the primary. */
+  readonly #unanswered = new TransientSet<() => void>()
+  /** When the replica answered last, or got the first of the unanswered reads. */
   #quietSince = 0
+  #watch: NodeJS.Timeout | undefined
 
   constructor(replica: Pool, primary: Pool, pauseMs: number) {
     this.#replica = replica
@@ -94,6 +98,7 @@ class FallbackPool implements Pool {
   }
 
   async close() {
+    clearTimeout(this.#watch)
     await Promise.all([this.#replica.close(), this.#primary.close()])
   }
 
@@ -103,19 +108,60 @@ class FallbackPool implements Pool {
       this.#probe()
       return send(this.#primary)
     }
-    if (this.#pending === 0) this.#quietSince = performance.now()
-    this.#pending++
     try {
-      const result = await send(this.#replica)
-      this.#quietSince = performance.now()
-      return result
+      return await this.#answered(send(this.#replica))
     } catch (error) {
-      const isStalled = isPoolTimeout(error) && performance.now() - this.#quietSince >= STALL_MS
-      if (isStalled || isDatabaseUnavailable(error)) this.#leaveAlone()
-      if (isStalled || mayMove(error)) return send(this.#primary)
+      if (isDatabaseUnavailable(error)) this.#leaveAlone()
+      if (mayMove(error)) return send(this.#primary)
       throw isRetryableConflict(error) ? databaseUnavailableError(error) : error
-    } finally {
-      this.#pending--
+    }
+  }
+
+  /** The answer of the replica, or `DB_UNAVAILABLE` once it is taken for gone. */
+  #answered<Result>(answer: Promise<Result>): Promise<Result> {
+    if (this.#unanswered.size === 0) this.#quietSince = performance.now()
+    this.#watch ??= setTimeout(() => this.#checkQuiet(), QUIET_MS).unref()
+    return new Promise((resolve, reject) => {
+      const giveUp = () => reject(databaseUnavailableError(new Error('The replica answers nothing')))
+      this.#unanswered.add(giveUp)
+      answer.then(
+        (result) => {
+          this.#noteAnswer(giveUp)
+          resolve(result)
+        },
+        (error) => {
+          this.#noteAnswer(giveUp)
+          reject(error)
+        },
+      )
+    })
+  }
+
+  #noteAnswer(giveUp: () => void): void {
+    this.#unanswered.delete(giveUp)
+    this.#quietSince = performance.now()
+  }
+
+  async #checkQuiet(): Promise<void> {
+    const quietMs = performance.now() - this.#quietSince
+    if (this.#unanswered.size > 0 && quietMs >= QUIET_MS) {
+      const isAlive = await this.#replica.ping(AbortSignal.timeout(PING_MS)).then(
+        () => true,
+        () => performance.now() - this.#quietSince < QUIET_MS,
+      )
+      if (isAlive) this.#quietSince = performance.now()
+      else this.#giveUpAll()
+    }
+    const waitMs = Math.max(0, QUIET_MS - (performance.now() - this.#quietSince))
+    this.#watch =
+      this.#unanswered.size === 0 ? undefined : setTimeout(() => this.#checkQuiet(), waitMs).unref()
+  }
+
+  #giveUpAll(): void {
+    this.#leaveAlone()
+    for (const giveUp of this.#unanswered) {
+      this.#unanswered.delete(giveUp)
+      giveUp()
     }
   }
 
@@ -139,9 +185,6 @@ class FallbackPool implements Pool {
     if (this.#state === 'available') this.#state = 'unavailable'
   }
 }
-
-const isPoolTimeout = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'DB_POOL_TIMEOUT'
 
 /** A replica also cancels reads that block its replay (40001); the primary does not. */
 function isReplicaFailure(error: unknown): boolean {
