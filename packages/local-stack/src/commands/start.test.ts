@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { until } from '@reference/async'
 import t from 'tap'
@@ -9,16 +10,23 @@ import { runScript } from '../testing/run-script.ts'
 
 const START_LIMIT = { timeoutMs: 60_000 }
 
+/** The address of IPv6 shows that a URL of it is written correctly. Containers often have none. */
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
+const HOST = hasIpv6 ? '::1' : '127.0.0.1'
+const at = (port: number) => `http://${hasIpv6 ? `[${HOST}]` : HOST}:${port}`
+
 /** The settings of a start on four free ports, with a database that is named in a file. */
 async function settingsOf(
   t: Parameters<typeof testDatabase>[0] & { testdir(content: Record<string, string>): string },
 ) {
-  const port = (await findFreePair('::1', 20_000 + (process.pid % 20_000))) ?? 0
+  const port = (await findFreePair(HOST, 20_000 + (process.pid % 20_000))) ?? 0
   const folder = t.testdir({})
   const file = join(folder, 'url')
   writeFileSync(file, (await testDatabase(t)).url)
   const { PATH, HOME } = process.env
-  const env = { PATH, HOME, HOST: '::1', PORT: `${port}`, DATABASE_URL_FILE: file, WORKER_THREADS: '1' }
+  const env = { PATH, HOME, HOST, PORT: `${port}`, DATABASE_URL_FILE: file, WORKER_THREADS: '1' }
   return { port, env, folder }
 }
 
@@ -30,17 +38,17 @@ const statusOf = (url: string) =>
 
 t.test('start gives every setting to both services', async (t) => {
   const { port, env } = await settingsOf(t)
-  const internal = (await findFreePair('::1', port + 10)) ?? 0
+  const internal = (await findFreePair(HOST, port + 10)) ?? 0
   const start = runScript('start', [], { ...env, INTERNAL_PORT: `${internal}` })
   t.teardown(() => start.child.kill('SIGKILL'))
   await until('both services run', () => start.output.stdout.includes('Ctrl-C stops'), START_LIMIT)
   t.match(start.output.stderr, /DATABASE_URL is set/)
   for (const offset of [0, 1]) {
-    t.equal(await statusOf(`http://[::1]:${port + offset}/users/1`), 200)
-    t.equal(await statusOf(`http://[::1]:${port + offset}/metrics`), 404)
-    t.equal(await statusOf(`http://[::1]:${internal + offset}/metrics`), 200)
+    t.equal(await statusOf(`${at(port + offset)}/users/1`), 200)
+    t.equal(await statusOf(`${at(port + offset)}/metrics`), 404)
+    t.equal(await statusOf(`${at(internal + offset)}/metrics`), 200)
   }
-  t.equal(await statusOf(`http://[::1]:${port + 1}/aggregate?limit=1`), 200, 'the upstream follows PORT')
+  t.equal(await statusOf(`${at(port + 1)}/aggregate?limit=1`), 200, 'the upstream follows PORT')
   start.child.kill('SIGINT')
   t.equal(await start.ended, 0)
 })
@@ -55,11 +63,11 @@ t.test('start ends whether its output is read or not', async (t) => {
   t.teardown(() => start.child.kill('SIGKILL'))
   await until(
     'the last service answers',
-    async () => (await statusOf(`http://[::1]:${port + 1}/health`)) === 200,
+    async () => (await statusOf(`${at(port + 1)}/health`)) === 200,
     START_LIMIT,
   )
   const calls = async () => {
-    for (let n = 0; n < 150; n++) await statusOf(`http://[::1]:${port}/health`)
+    for (let n = 0; n < 150; n++) await statusOf(`${at(port)}/health`)
   }
   await Promise.all(Array.from({ length: 10 }, calls))
   start.child.kill('SIGTERM')
