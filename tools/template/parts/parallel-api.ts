@@ -88,7 +88,7 @@ export const parallelApi: Part = {
         [/, env: \{ HOST \} \}, \{ env: \{ HOST, UPSTREAM_URL: url \} \}\]/, ', env: { HOST } }]'],
         [/, \{ env: \{ INTERNAL_PORT: '(9101|0)' \} \}\]/g, ']'],
         [/for \(const offset of \[0, 1\]\)/, 'for (const offset of [0])'],
-        [/port \+ 1(?=\}\/health)/, 'port'],
+        [/port \+ 1(?=\)\}\/health)/, 'port'],
       ],
     },
     {
