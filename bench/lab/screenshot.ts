@@ -34,6 +34,8 @@ await runCommand(
           await isMeasured.waitFor({ timeout: MEASURE_LIMIT_MS })
         }
         await isMeasured.waitFor({ timeout: MEASURE_LIMIT_MS })
+        // On a phone the panels are closed at first.
+        await page.evaluate("for (const panel of document.querySelectorAll('details')) panel.open = true")
         await page.getByRole('button', { name: 'All untuned' }).click()
         await measured()
         await page.getByRole('button', { name: 'Cause: Redis hangs' }).click()
