@@ -98,14 +98,14 @@ export function startLoad(origin: string, ratePerSecond: number, next: (index: n
 
   async function record(call: Call): Promise<void> {
     const at = performance.now()
-    const { status, body, code = problemCode(body), requestId = '' } = await send(origin, call, agent)
+    const { status, body, code, requestId = '' } = await send(origin, call, agent)
     latencies.push(performance.now() - at)
     if (status >= 200 && status < 400) return
     failures.push({
       atMs: Math.round(at - began),
       call: `${call.method ?? 'GET'} ${call.path}`,
       status,
-      code,
+      code: code ?? problemCode(body),
       requestId,
     })
   }

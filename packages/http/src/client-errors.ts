@@ -40,17 +40,12 @@ const refused = new WeakSet<Socket>()
 export function refuseInTurn(socket: Socket, refuse: () => void): void {
   if (refused.has(socket)) return
   refused.add(socket)
-  const head = replyingOn(socket)
-  if (!head?.req.complete) {
-    refuse()
-    return
-  }
-  const next = () => {
+  const inTurn = (hasWaited: boolean) => {
     const head = replyingOn(socket)
-    if (head?.req.complete) head.once('close', next)
-    else if (socket.writable) refuse()
+    if (head?.req.complete) head.once('close', () => inTurn(true))
+    else if (!hasWaited || socket.writable) refuse()
   }
-  next()
+  inTurn(false)
 }
 
 /** The reply that a connection sends, or will send next. */

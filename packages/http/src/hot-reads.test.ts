@@ -56,6 +56,8 @@ async function start(t: Teardown, options: Partial<ServerOptions> = {}) {
           'm',
         ),
       ),
+    refused: (status: number) =>
+      metric(new RegExp(`^http_requests_refused_total\\{status="${status}"\\} (\\d+)`, 'm')),
     isIdle: () => until('no request is in flight', () => server.app.lifecycle.inFlight.size === 0),
   }
 }
@@ -168,7 +170,7 @@ t.test('a client that leaves is counted as such, and its row is not written', as
 })
 
 t.test('bytes that are no request are refused after the row before them', async (t) => {
-  const { port, row, isRead, isIdle, counted } = await start(t)
+  const { port, row, isRead, isIdle, counted, refused } = await start(t)
   const socket = connect(port, '127.0.0.1')
   let received = ''
   socket.setEncoding('latin1').on('data', (chunk) => {
@@ -186,6 +188,7 @@ t.test('bytes that are no request are refused after the row before them', async 
   await isIdle()
   t.match(received, /^HTTP\/1\.1 200 [^{]*\{"id":1\}HTTP\/1\.1 400 [^{]*\{[^{]*\}$/)
   t.equal(await counted(200), 1)
+  t.equal(await refused(400), 1)
 })
 
 t.test('a pipelined request waits for the row before it', async (t) => {

@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 /** Below the ports that systems give to outgoing connections and to `listen(0)`: 32768 and above on Linux, 49152 on macOS. */
@@ -13,20 +12,18 @@ const HIGHEST = 32_767
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(LOWEST, HIGHEST + 1)
-    if (await isFree(port)) return port
+    const fault = await listenFault('127.0.0.1', port)
+    if (fault === undefined) return port
+    // EACCES: some systems reserve ranges.
+    if (fault !== 'EADDRINUSE' && fault !== 'EACCES') throw new Error(`No port is free: ${fault}`)
   }
 }
 
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1')
-  try {
-    await once(server, 'listening')
-  } catch (error) {
-    // EACCES: some systems reserve ranges.
-    if (/^(EADDRINUSE|EACCES)$/.test((error as NodeJS.ErrnoException).code ?? '')) return false
-    throw error
-  }
-  server.close()
-  await once(server, 'close')
-  return true
+/** The code of the error of listening there; undefined when listening works. */
+export function listenFault(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.listen({ host, port }, () => server.close(() => resolve(undefined)))
+  })
 }

@@ -1,10 +1,10 @@
-import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { holderOfPort, REPOSITORY_ROOT } from '@reference/cli'
 import type { Environment } from '@reference/config'
 import { SERVICES, type ServiceName } from '@reference/shop/services'
 import { bundleOf } from './bundles.ts'
 import { localStackError } from './errors.ts'
+import { listenFault } from './free-port.ts'
 import { type GuardedServer, startGuarded } from './guard.ts'
 
 export interface ServiceOptions {
@@ -114,13 +114,4 @@ export async function findFreePair(host: string, from: number): Promise<number |
     if (faults.every((fault) => fault === undefined)) return port
   }
   return undefined
-}
-
-/** The code of the error of listening there; undefined when listening works. */
-function listenFault(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-    server.listen({ host, port }, () => server.close(() => resolve(undefined)))
-  })
 }

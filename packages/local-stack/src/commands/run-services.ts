@@ -194,7 +194,10 @@ async function otherPorts({ name, host, port }: Plan['services'][number], { comm
 function welcome({ services }: Plan, servers: Record<string, string>): string {
   const [reference = '', parallel = ''] = services.map(({ url }) => url)
   const started = Object.entries(servers).map(([name, value]) => `  ${name}=${value}`)
-  const hasTier2 = ['REDIS_URL', 'REDIS_CLUSTER_NODES'].some((name) => servers[name] ?? process.env[name])
+  const settings: Record<string, string | undefined> = { ...services[0]?.env, ...servers }
+  const hasTier2 = ['REDIS_URL', 'REDIS_CLUSTER_NODES'].some(
+    (name) => settings[name] || settings[`${name}_FILE`],
+  )
   return `
 ${services.map(({ name, url }) => `  ${name.padEnd(14)} ${url}   docs: ${url}/docs`).join('\n')}
 ${started.length === 0 ? '' : `\n${started.join('\n')}\n`}
