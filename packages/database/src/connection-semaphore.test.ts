@@ -94,6 +94,48 @@ t.test('several connections are taken at once or none is', async (t) => {
   await t.rejects(semaphore.acquire({ exclusive: 4 }), RangeError)
 })
 
+t.test('one connection is opened after the other, and requests wait for any', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 3, spread: 3, openIntervalMs: 60_000 })
+  const first = await semaphore.acquire('slot')
+  const waiting = [1, 2, 3].map(() => semaphore.acquire('slot'))
+  t.equal(semaphore.waiting, 3, 'a connection is being opened')
+  first.release()
+  t.same((await waiting[0])?.connections, [0], 'a connection that became free is used again')
+  t.same((await waiting[1])?.connections, [1], 'it is open, so that another one may be opened')
+  t.equal(semaphore.waiting, 1)
+  semaphore.opened(1)
+  t.same((await waiting[2])?.connections, [2])
+})
+
+t.test('a connection that takes long to open keeps others waiting for the interval only', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, spread: 2, openIntervalMs: 1 })
+  t.same((await semaphore.acquire('slot')).connections, [0])
+  t.same((await semaphore.acquire('slot')).connections, [1])
+})
+
+t.test('a connection that could not be opened makes room for another one', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, spread: 2, openIntervalMs: 60_000 })
+  const lost = await semaphore.acquire('slot')
+  const waiting = semaphore.acquire('slot')
+  t.equal(semaphore.waiting, 1)
+  semaphore.closed(0)
+  t.same((await waiting).connections, [1])
+  lost.release()
+  const later = semaphore.acquire('slot')
+  t.equal(semaphore.waiting, 1, 'the first connection has to be opened again')
+  semaphore.opened(1)
+  t.same((await later).connections, [0])
+})
+
+t.test('a transaction takes an open connection before it opens one', async (t) => {
+  const semaphore = new ConnectionSemaphore({ ...options, connections: 3, spread: 3, openIntervalMs: 60_000 })
+  const read = await semaphore.acquire('slot')
+  semaphore.opened(0)
+  read.release()
+  t.same((await semaphore.acquire({ exclusive: 1 })).connections, [0])
+  t.same((await semaphore.acquire({ exclusive: 2 })).connections, [2, 1], 'several are opened together')
+})
+
 t.test(
   'statements fill the first connections before they use more, transactions take the last ones',
   async (t) => {

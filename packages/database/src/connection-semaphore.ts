@@ -4,6 +4,9 @@ import { poolTimeoutError } from './errors.ts'
 /** One slot in the pipeline of a connection, or `exclusive` whole connections. */
 export type PermitRequest = 'slot' | { readonly exclusive: number }
 
+/** Whether a connection has a session in the server. */
+type ConnectionState = 'closed' | 'opening' | 'open'
+
 /** Why a request was refused: the wait was too long, the queue did not empty and a younger request took its turn, or the pool is closing. */
 export type Refusal = 'timeout' | 'overload' | 'closed'
 
@@ -21,6 +24,8 @@ export interface ConnectionSemaphoreOptions {
   readonly depth: number
   /** How many connections are filled evenly before further ones are used. */
   readonly spread: number
+  /** How long a connection that is being opened keeps the next one from being opened; default 0: all are opened at once. */
+  readonly openIntervalMs?: number | undefined
   readonly timeoutMs: number
   /** The longest wait of a request that is served while the queue does not empty; default 500. */
   readonly targetMs?: number
@@ -59,7 +64,11 @@ interface Waiter {
  *
  * A statement gets the least loaded of the first `spread` connections, and a further connection only when all before it carry
  * `depth` statements. The usual way of a pool, one connection for each statement, is the slowest (figures in the README). A
- * transaction takes a whole connection, beginning with the highest number.
+ * transaction takes a whole connection, an open one where there is one, beginning with the highest number.
+ *
+ * Connections are opened one after the other, or one each `openIntervalMs` where a login takes longer; meanwhile other requests wait for
+ * any connection that becomes free. A login costs the server more than most statements do, and a burst that opened all connections at
+ * once would be slowed down by its own logins.
  *
  * Waiters are served in the order of their arrival. A single statement does not overtake: otherwise a transaction that needs an
  * idle connection would starve. For the same reason the youngest waiter is not served first under overload.
@@ -76,6 +85,11 @@ export class ConnectionSemaphore {
   readonly #waiters = new TransientSet<Waiter>()
   /** Served before the others, and never refused in their favour. */
   readonly #urgentWaiters = new TransientSet<Waiter>()
+  readonly #states: ConnectionState[]
+  /** Connections that are being opened. */
+  #opening = 0
+  /** When the next one may be opened although others still are. */
+  #openableAt = 0
   #usedSlots = 0
   /** Since when each waiter that was served had waited longer than the target. */
   #standingSince: number | undefined
@@ -85,6 +99,7 @@ export class ConnectionSemaphore {
   constructor(options: ConnectionSemaphoreOptions) {
     this.#options = options
     this.#loads = new Array<number>(options.connections).fill(0)
+    this.#states = new Array<ConnectionState>(options.connections).fill('closed')
   }
 
   /** Slots taken: statements in flight, and `depth` for each connection that is taken whole. */
@@ -137,6 +152,40 @@ export class ConnectionSemaphore {
     for (const waiter of this.#allWaiters) waiter.fail(error)
   }
 
+  /** A session has begun on this connection. Without this report it counts as open from the release of its first permit on. */
+  opened(connection: number): void {
+    this.#setState(connection, 'open')
+  }
+
+  /** This connection has no session any more, or could not be opened. */
+  closed(connection: number): void {
+    this.#setState(connection, 'closed')
+  }
+
+  #setState(connection: number, state: ConnectionState): void {
+    const before = this.#states[connection]
+    if (before === state) return
+    this.#states[connection] = state
+    if (state === 'opening') this.#beginOpening()
+    if (before !== 'opening') return
+    this.#opening--
+    this.#serveWaiters()
+  }
+
+  #beginOpening(): void {
+    const { openIntervalMs = 0 } = this.#options
+    this.#opening++
+    this.#openableAt = performance.now() + openIntervalMs
+    // A timer may fire a millisecond early.
+    if (openIntervalMs > 0) setTimeout(() => this.#serveWaiters(), openIntervalMs + 1).unref()
+  }
+
+  /** Whether a statement may be sent on it: it is open, or may be opened now. */
+  #isUsable(connection: number): boolean {
+    if (this.#states[connection] !== 'closed') return true
+    return this.#opening === 0 || performance.now() >= this.#openableAt
+  }
+
   get #allWaiters(): Waiter[] {
     return [...this.#urgentWaiters, ...this.#waiters]
   }
@@ -149,8 +198,11 @@ export class ConnectionSemaphore {
     }
     const { connections, depth } = this.#options
     const idle: number[] = []
-    for (let i = connections - 1; i >= 0 && idle.length < request.exclusive; i--) {
-      if (this.#loads[i] === 0) idle.push(i)
+    for (const hasSession of [true, false]) {
+      for (let i = connections - 1; i >= 0 && idle.length < request.exclusive; i--) {
+        if (this.#loads[i] !== 0 || (this.#states[i] !== 'closed') !== hasSession) continue
+        if (this.#isUsable(i)) idle.push(i)
+      }
     }
     return idle.length < request.exclusive ? undefined : this.#grant(idle, depth)
   }
@@ -163,7 +215,7 @@ export class ConnectionSemaphore {
     for (let i = 0; i < connections; i++) {
       if (i >= spread && best !== undefined) break
       const load = this.#loads[i] ?? depth
-      if (load >= bestLoad) continue
+      if (load >= bestLoad || !this.#isUsable(i)) continue
       best = i
       bestLoad = load
       if (load === 0) break
@@ -172,6 +224,8 @@ export class ConnectionSemaphore {
   }
 
   #grant(connections: readonly number[], slots: number): Permit {
+    for (const connection of connections)
+      if (this.#states[connection] === 'closed') this.#setState(connection, 'opening')
     this.#addLoad(connections, slots)
     let isHeld = true
     return {
@@ -180,6 +234,9 @@ export class ConnectionSemaphore {
         if (!isHeld) return
         isHeld = false
         this.#addLoad(connections, -slots)
+        // A connection that could not be opened was reported as closed before.
+        for (const connection of connections)
+          if (this.#states[connection] === 'opening') this.#setState(connection, 'open')
         if (this.#usedSlots === 0) this.#onIdle?.()
         this.#serveWaiters()
       },

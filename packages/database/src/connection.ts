@@ -31,6 +31,15 @@ export interface ConnectionOptions {
   lifetimeSeconds: number
 }
 
+export interface ConnectionEvents {
+  /** It owes an answer and has been silent for too long. */
+  readonly onSilent: (connection: Connection) => void
+  /** A session has begun: the server has accepted the login. */
+  readonly onOpened: (connection: Connection) => void
+  /** The session has ended, or could not begin. */
+  readonly onClosed: (connection: Connection) => void
+}
+
 const CONNECT_SECONDS = 5
 
 /**
@@ -43,7 +52,7 @@ const CONNECT_SECONDS = 5
 export function createConnection(
   options: ConnectionOptions,
   watchdog: Watchdog,
-  onSilent: (connection: Connection) => void,
+  { onSilent, onOpened, onClosed }: ConnectionEvents,
 ): Connection {
   const server = postgresServer(options.url)
   const sockets = createSockets(server, CONNECT_SECONDS * 1000)
@@ -66,6 +75,9 @@ export function createConnection(
     types: TYPE_PARSERS,
     connection: { application_name: applicationName(server, options.applicationName) },
     onnotice: () => {},
+    // The server reports its parameters after the login.
+    onparameter: () => onOpened(connection),
+    onclose: () => onClosed(connection),
     socket: sockets.open,
   }
   const client = withoutLibpqVariables(() => postgres(settings as never)) as unknown as Connection['client']

@@ -11,6 +11,15 @@ export const CLOSE_TIMEOUT_MS = 5000
 /** After this silence a new connection shows whether the server is slow or gone, and must be answered within the same time. */
 const QUIET_MS = 2000
 
+export interface ConnectionsEvents {
+  /** A connection was silent for longer than it may be. */
+  readonly onAbandoned: (() => void) | undefined
+  /** The server answers no new connection either. */
+  readonly onUnreachable: (error: Error) => void
+  readonly onOpened: (index: number) => void
+  readonly onClosed: (index: number) => void
+}
+
 /** The connections of a pool by their number. Each is created when it is first used, and again after it was dropped. */
 export class Connections {
   readonly #current = new Map<number, Connection>()
@@ -18,31 +27,24 @@ export class Connections {
   readonly #options: ConnectionOptions
   readonly #silenceMs: number
   readonly #watchdog: Watchdog
-  readonly #onAbandoned: (() => void) | undefined
+  readonly #events: ConnectionsEvents
   readonly #quietMs: number
   readonly #reachability: Reachability
 
   /**
    * @param silenceMs how long a connection that owes an answer may be silent
-   * @param onAbandoned called for each connection that was silent for longer
-   * @param onUnreachable called when the server answers no new connection either
    */
-  constructor(
-    options: ConnectionOptions,
-    silenceMs: number,
-    onAbandoned: (() => void) | undefined,
-    onUnreachable: (error: Error) => void,
-  ) {
+  constructor(options: ConnectionOptions, silenceMs: number, events: ConnectionsEvents) {
     this.#options = options
     this.#silenceMs = silenceMs
     this.#quietMs = Math.min(QUIET_MS, silenceMs / 4)
-    this.#onAbandoned = onAbandoned
+    this.#events = events
     this.#reachability = new Reachability({
       server: postgresServer(options.url),
       timeoutMs: this.#quietMs,
       onUnreachable: (error) => {
         this.#giveUpSilent(error)
-        onUnreachable(error)
+        events.onUnreachable(error)
       },
     })
     const onQuiet = () => this.#reachability.ask()
@@ -57,9 +59,18 @@ export class Connections {
   at(index: number): Connection {
     const current = this.#current.get(index)
     if (current !== undefined) return current
-    const created = createConnection(this.#options, this.#watchdog, (silent) => {
-      this.#onAbandoned?.()
-      this.#drop(index, silent, () => silent.destroy(new Error(`No answer within ${this.#silenceMs} ms`)))
+    const isCurrent = (connection: Connection) => this.#current.get(index) === connection
+    const created = createConnection(this.#options, this.#watchdog, {
+      onSilent: (silent) => {
+        this.#events.onAbandoned?.()
+        this.#drop(index, silent, () => silent.destroy(new Error(`No answer within ${this.#silenceMs} ms`)))
+      },
+      onOpened: (connection) => {
+        if (isCurrent(connection)) this.#events.onOpened(index)
+      },
+      onClosed: (connection) => {
+        if (isCurrent(connection)) this.#events.onClosed(index)
+      },
     })
     this.#current.set(index, created)
     return created
@@ -101,7 +112,7 @@ export class Connections {
   #giveUpSilent(error: Error): void {
     for (const [index, connection] of this.#current) {
       if (connection.watch.silentMs < this.#quietMs) continue
-      this.#onAbandoned?.()
+      this.#events.onAbandoned?.()
       this.#drop(index, connection, () => connection.destroy(error))
     }
   }
@@ -110,6 +121,7 @@ export class Connections {
     // Several statements may report the same connection: only the first drops it.
     if (this.#current.get(index) !== connection) return
     this.#current.delete(index)
+    this.#events.onClosed(index)
     const ended = end().then(() => {
       this.#ending.delete(ended)
     })

@@ -70,7 +70,9 @@ t.test('past the wait limit a statement fails with 503 and is never sent', async
 t.test('the figures count statements in flight, waiting statements and durations', async (t) => {
   const registry = new Registry()
   const { database } = await open(t, { poolMax: 2, pipelineDepth: 1, registry })
-  const running = [0.05, 0.05, 0.05].map((seconds) => database.primary.run(sleep, { seconds }))
+  // The second connection is opened after the first one, so one of these waits.
+  await Promise.all([database.primary.ping(), database.primary.ping()])
+  const running = [0.5, 0.5, 0.5].map((seconds) => database.primary.run(sleep, { seconds }))
   t.same(database.stats().primary, { size: 2, inUse: 2, waiting: 1 })
   const during = await registry.metrics()
   for (const line of [
@@ -88,7 +90,7 @@ t.test('the figures count statements in flight, waiting statements and durations
     'db_pool_in_use{pool="primary"} 0',
     'db_pool_connections{pool="primary"} 2',
     'db_pool_connections{pool="cancellable"} 0',
-    'db_pool_wait_seconds_count{pool="primary"} 1',
+    'db_pool_wait_seconds_count{pool="primary"} 2',
     'db_query_duration_seconds_count{pool="primary",statement="test_sleep"} 3',
   ]) {
     t.ok(after.includes(line), line)
@@ -242,4 +244,16 @@ t.test('a connection that fails for lack of file descriptors fails only its stat
   ]
   const child = spawnSync('/bin/sh', args, { encoding: 'utf8' })
   t.match(child, { status: 0, stdout: 'DB_UNAVAILABLE: EMFILE ok\n', stderr: '' })
+})
+
+t.test('a burst into a pool without connections is served by those that it has opened', async (t) => {
+  const { database } = await open(t, { poolMax: 30 })
+  const { primary } = database
+  const read = () => primary.transaction((tx) => tx.first(userById, { id: 1 }))
+  const served = await Promise.all(Array.from({ length: 200 }, read))
+  t.ok(served.every((user) => user?.id === 1))
+  t.match(primary.stats(), { inUse: 0, waiting: 0 })
+  const [row] = await primary.sql<{ count: number }>`
+    select count(*) as count from pg_stat_activity where datname = current_database() and application_name = 'test primary'`
+  t.ok((row?.count ?? 0) >= 1 && (row?.count ?? 0) <= 30, `${row?.count}`)
 })

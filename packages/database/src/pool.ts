@@ -119,6 +119,9 @@ export interface PoolOptions extends ConnectionOptions {
   record?: ((statement: StatementRecord) => void) | undefined
 }
 
+/** Long against a login nearby, and short against the login to another region (figures in the README). */
+const OPEN_INTERVAL_MS = 10
+
 const PING = statement<object, { one: number }>('ping', () => sql`select 1 as one`)
 
 /** Creates a pool. It connects at the first statement. */
@@ -149,13 +152,17 @@ class PostgresPool implements Pool {
     }))
     this.#options = options
     this.#semaphore = new ConnectionSemaphore({
-      ...{ name, connections, depth, spread, timeoutMs },
+      ...{ name, connections, depth, spread, timeoutMs, openIntervalMs: OPEN_INTERVAL_MS },
       onWaited: metrics?.waited,
       onRefused: metrics?.refused,
     })
     const silenceMs = options.statementLimitMs + options.answerMarginMs
-    const onUnreachable = (error: Error) => this.#semaphore.failWaiting(databaseUnavailableError(error))
-    this.#connections = new Connections(options, silenceMs, metrics?.abandoned, onUnreachable)
+    this.#connections = new Connections(options, silenceMs, {
+      onAbandoned: metrics?.abandoned,
+      onUnreachable: (error) => this.#semaphore.failWaiting(databaseUnavailableError(error)),
+      onOpened: (index) => this.#semaphore.opened(index),
+      onClosed: (index) => this.#semaphore.closed(index),
+    })
     this.#sending = { prepare, cancels, metrics, beginTrace: createTracing(name, record) }
     this.#sender = new StatementSender(this.#connections, this.#plans, this.#sending)
   }
