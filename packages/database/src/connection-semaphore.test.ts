@@ -113,6 +113,25 @@ t.test('a connection that takes long to open keeps others waiting for the interv
   t.same((await semaphore.acquire('slot')).connections, [1])
 })
 
+t.test('a pool that pipelines opens its first connections at once, and further ones in turn', async (t) => {
+  const semaphore = new ConnectionSemaphore({
+    ...options,
+    connections: 4,
+    depth: 2,
+    spread: 2,
+    openIntervalMs: 60_000,
+  })
+  const taken: (number | undefined)[] = []
+  for (let n = 0; n < 4; n++) taken.push((await semaphore.acquire('slot')).connections[0])
+  t.same(taken, [0, 1, 0, 1])
+  const further = semaphore.acquire('slot')
+  t.equal(semaphore.waiting, 1)
+  semaphore.opened(0)
+  t.equal(semaphore.waiting, 1, 'the second one is still being opened')
+  semaphore.opened(1)
+  t.same((await further).connections, [2])
+})
+
 t.test('a connection that could not be opened makes room for another one', async (t) => {
   const semaphore = new ConnectionSemaphore({ ...options, spread: 2, openIntervalMs: 60_000 })
   const lost = await semaphore.acquire('slot')

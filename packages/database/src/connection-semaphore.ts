@@ -66,9 +66,9 @@ interface Waiter {
  * `depth` statements. The usual way of a pool, one connection for each statement, is the slowest (figures in the README). A
  * transaction takes a whole connection, an open one where there is one, beginning with the highest number.
  *
- * Connections are opened one after the other, or one each `openIntervalMs` where a login takes longer; meanwhile other requests wait for
- * any connection that becomes free. A login costs the server more than most statements do, and a burst that opened all connections at
- * once would be slowed down by its own logins.
+ * Connections are opened one after the other, or one each `openIntervalMs` where a login takes longer; meanwhile other requests wait
+ * for any connection that becomes free. A login costs the server more than most statements do, and a burst that opened all
+ * connections at once would be slowed down by its own logins. Only the first `spread` of a pool that pipelines are opened at once.
  *
  * Waiters are served in the order of their arrival. A single statement does not overtake: otherwise a transaction that needs an
  * idle connection would starve. For the same reason the youngest waiter is not served first under overload.
@@ -210,12 +210,14 @@ export class ConnectionSemaphore {
   /** The least loaded of the first `spread` connections; if these are full, the first further one with a free slot. */
   #leastLoaded(): number | undefined {
     const { connections, depth, spread } = this.#options
+    // A statement in a pipeline waits for the ones before it, which may be slow: these connections are worth their logins.
+    const opensAtOnce = depth > 1 ? spread : 0
     let best: number | undefined
     let bestLoad = depth
     for (let i = 0; i < connections; i++) {
       if (i >= spread && best !== undefined) break
       const load = this.#loads[i] ?? depth
-      if (load >= bestLoad || !this.#isUsable(i)) continue
+      if (load >= bestLoad || !(i < opensAtOnce || this.#isUsable(i))) continue
       best = i
       bestLoad = load
       if (load === 0) break
