@@ -246,7 +246,7 @@ t.test('a connection that fails for lack of file descriptors fails only its stat
   t.match(child, { status: 0, stdout: 'DB_UNAVAILABLE: EMFILE ok\n', stderr: '' })
 })
 
-t.test('a burst into a pool without connections is served by those that it has opened', async (t) => {
+t.test('a burst into a pool without connections is served as a whole', async (t) => {
   const { database } = await open(t, { poolMax: 30 })
   const { primary } = database
   const read = () => primary.transaction((tx) => tx.first(userById, { id: 1 }))
