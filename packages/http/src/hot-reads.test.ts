@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Registry } from '@prometheus-io/client'
 import { delay, until } from '@reference/async'
+import { stopClock } from '@reference/async/testing'
 import t from 'tap'
 import type { CachedReply } from './hot-reply.ts'
 import { hotRow, IdParams, type ServerOptions, sendCached, shortReply } from './index.ts'
@@ -127,6 +128,7 @@ t.test('the time of the read is part of the duration, also when Fastify answers'
 })
 
 t.test('the rate limit counts a request once', async (t) => {
+  stopClock(t)
   const { get, row } = await start(t, { rateLimitRps: 3 })
   row.deliver(undefined)
   const statuses: number[] = []

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { createServer } from 'node:http'
 import { until } from '@reference/async'
+import { stopClock } from '@reference/async/testing'
 import { exportSPKI } from 'jose'
 import t from 'tap'
 import type { App } from './index.ts'
@@ -122,6 +123,7 @@ t.test('an invalid token is 401 with the reason', async (t) => {
 })
 
 t.test('times are compared within the clock skew', async (t) => {
+  stopClock(t)
   const { call, issuer } = await start(t)
   t.equal((await call(await issuer.sign({ exp: seconds() - 2 }))).status, 200)
   t.equal((await call(await issuer.sign({ nbf: seconds() + 3 }))).status, 200)
@@ -292,6 +294,7 @@ t.test('known keys are used while the issuer is unavailable, for a bounded time'
 })
 
 t.test('an address that sends invalid tokens is refused before they are checked', async (t) => {
+  stopClock(t)
   const { call, get, post, issuer } = await start(t, {
     authFailuresPerMinute: 5,
     limits: { cooldownMs: 60_000 },
