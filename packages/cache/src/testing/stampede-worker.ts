@@ -5,7 +5,8 @@ import { createCache } from '../index.ts'
 /** One of several processes that all read one cold key at the same moment. Counts its loads in the database. */
 const [redisUrl = '', databaseUrl = '', readsText = ''] = process.argv.slice(2)
 const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
-const cache = createCache({ redis: { kind: 'single', url: redisUrl } })
+// Past the usual 50 ms a reader would load by itself.
+const cache = createCache({ redis: { kind: 'single', url: redisUrl }, l2: { timeoutMs: 10_000 } })
 const items = cache.namespace({
   name: 'cold',
   version: 1,
