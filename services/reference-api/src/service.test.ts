@@ -3,20 +3,11 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { openApiFaults } from '@reference/http/testing/openapi'
 import { tokenIssuer } from '@reference/http/testing/token-issuer'
-import { startService, testDatabase, testRedis, until } from '@reference/local-stack'
+import { freePort, startService, testDatabase, testRedis, until } from '@reference/local-stack'
 import t from 'tap'
 import { createCall, startApi } from './testing/test-api.ts'
 
 type Scope = Parameters<typeof testDatabase>[0]
-
-/** A port on which nothing listens. */
-async function deadPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 /** Forwards a port to that of the database. */
 async function bridge(t: Scope, from: number, to: number): Promise<void> {
@@ -56,7 +47,7 @@ t.test(
   'without a database it starts and reports it, and recovers when the database becomes available',
   async (t) => {
     const database = await testDatabase(t)
-    const absent = Object.assign(new URL(database.url), { port: await deadPort() })
+    const absent = Object.assign(new URL(database.url), { port: await freePort() })
     const { listening } = startService(t, 'reference-api', { DATABASE_URL: absent.href })
     const call = createCall(await listening())
 
@@ -119,9 +110,14 @@ t.test('health, readiness and the table of services', async (t) => {
     { name: 'postgres', status: 'ok', latencyMs: Number },
     { name: 'redis', status: 'ok', latencyMs: Number },
   ])
-  t.match((await call('GET', '/services')).body, [
-    { name: 'postgres', responseMs: Number, thresholdMs: 1000, status: 'ok' },
-    { name: 'redis', responseMs: Number, thresholdMs: 500, status: 'ok' },
+  // A busy machine may take longer than a threshold.
+  const services = await until('each answers within its threshold', async () => {
+    const { body } = await call('GET', '/services')
+    return body.every(({ status }: { status: string }) => status === 'ok') && body
+  })
+  t.match(services, [
+    { name: 'postgres', responseMs: Number, thresholdMs: 1000 },
+    { name: 'redis', responseMs: Number, thresholdMs: 500 },
   ])
 
   await redis?.kill()

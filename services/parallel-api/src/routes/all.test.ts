@@ -159,16 +159,18 @@ t.test('on a kept-alive connection only the queries of the disconnected client a
 })
 
 t.test('past its deadline the reply is a 502, and nothing is left in the server', async (t) => {
-  const hasty = await startApi(t, {}, { database: api.database, deadlines: { allMs: 200 } })
+  const hasty = await startApi(t, {}, { database: api.database, deadlines: { allMs: 1_000 } })
+  // It makes the connections, which on a busy machine take longer than the deadline.
+  await until('the service is warm', async () => (await hasty.get('/all')).status === 200)
   const lock = await lockTable(sql, 'orders')
   const whole = await hasty.get('/all')
   t.match(whole, {
     status: 502,
-    body: { code: 'PART_TIMED_OUT', detail: 'orders took longer than 200 ms' },
+    body: { code: 'PART_TIMED_OUT', detail: 'orders took longer than 1000 ms' },
   })
   const partial = await hasty.get('/all?partial=true&limit=1')
   t.equal(partial.status, 200)
-  t.same(partial.body.errors, [{ part: 'orders', message: 'orders took longer than 200 ms' }])
+  t.same(partial.body.errors, [{ part: 'orders', message: 'orders took longer than 1000 ms' }])
   t.equal(partial.body.users.length, 1)
   await nothingRuns(hasty)
   await lock.release()

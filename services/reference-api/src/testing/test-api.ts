@@ -78,6 +78,8 @@ export async function startApi(
     REDIS_URL: redis?.url,
     LOG_LEVEL: 'silent',
     WORKER_THREADS: '1',
+    // On a busy machine a call takes longer than the usual 50 ms, and the read would go past the cache.
+    REDIS_TIMEOUT_MS: '2000',
     ...switchesOfRun(),
     ...environment,
   })
