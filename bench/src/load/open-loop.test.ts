@@ -28,17 +28,14 @@ t.test('the open loop shows a stall of one second in p99, a closed loop hides it
 
   // The same stall for a caller that waits for each reply: one slow request out of many.
   const again = await listen(t, stallsOnce(100))
-  const slow: number[] = []
-  let asked = 0
-  const until = performance.now() + 2500
-  while (performance.now() < until) {
+  let slow = 0
+  for (let asked = 0; asked < 400; asked++) {
     const began = performance.now()
     await (await fetch(again.origin)).arrayBuffer()
-    asked++
-    if (performance.now() - began > 500) slow.push(performance.now() - began)
+    if (performance.now() - began > 500) slow++
   }
   // One, or more on a busy machine: a closed loop sends nothing during the stall.
-  t.ok(slow.length >= 1 && slow.length / asked < 0.05, `${slow.length} slow requests of ${asked}`)
+  t.ok(slow >= 1 && slow < 20, `${slow} slow requests of 400`)
 })
 
 t.test('failed requests and lost connections are counted as errors', async (t) => {
@@ -73,12 +70,12 @@ t.test(
       ratePerSecond: 200,
       durationMs: 500,
       requests: [{ path: '/' }],
-      timeoutMs: 400,
+      timeoutMs: 2_000,
     })
     const { max } = percentilesOf(mergeHistograms([histogram]))
     t.equal(sent, 100)
     t.ok((failures.timeout ?? 0) >= 9 && (failures.timeout ?? 0) <= 11, JSON.stringify(failures))
-    t.ok(max >= 400, `at most ${max} ms`)
+    t.ok(max >= 1_999, `at most ${max} ms`)
   },
 )
 
@@ -121,7 +118,13 @@ t.test('the closed loop counts replies and failures', async (t) => {
     response.writeHead(++count % 50 === 0 ? 500 : 200).end('x'.repeat(100))
   })
   const requests = Array.from({ length: 40 }, (_, i) => ({ path: `/${i}` }))
-  const result = await closedLoop({ origin, connections: 4, durationMs: 600, requests })
+  const options = { origin, connections: 4, durationMs: 600, requests }
+  let result = await closedLoop(options)
+  // A machine that stands still for this time sends too few.
+  for (let again = 0; again < 5 && (seen.size < 40 || count < 100); again++) {
+    count = 0
+    result = await closedLoop(options)
+  }
   t.ok(result.rate > 0)
   t.ok(result.answered > 0 && result.answered <= count)
   t.ok(result.errors > 0 && Math.abs(result.errors - count / 50) <= 5)
