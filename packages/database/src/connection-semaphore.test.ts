@@ -1,4 +1,4 @@
-import { delay } from '@reference/async'
+import { mock } from 'node:test'
 import t from 'tap'
 import { ConnectionSemaphore } from './connection-semaphore.ts'
 
@@ -220,8 +220,27 @@ t.test('a wait that ends in a refusal is timed, and the refusal is reported', as
   t.same(events, ['closed'])
 })
 
-/** Shorter than by default, so that the tests are short. */
 const QUICK = { targetMs: 100, intervalMs: 500 }
+
+/** Runs a test in a time that passes only by `pass`: on a busy machine a queue would be another one. */
+async function inVirtualTime(run: (pass: (ms: number) => Promise<void>) => Promise<void>): Promise<void> {
+  const { now } = performance
+  let time = 0
+  performance.now = () => time
+  mock.timers.enable({ apis: ['setTimeout'] })
+  try {
+    await run(async (ms) => {
+      for (const end = time + ms; time < end; ) {
+        time++
+        mock.timers.tick(1)
+        await new Promise(setImmediate)
+      }
+    })
+  } finally {
+    mock.timers.reset()
+    performance.now = now
+  }
+}
 
 /** Requests that keep their permit for `serviceMs`, and how they ended. */
 function serveSlowly(semaphore: ConnectionSemaphore, serviceMs: number) {
@@ -245,52 +264,59 @@ function serveSlowly(semaphore: ConnectionSemaphore, serviceMs: number) {
 
 t.test(
   'in a queue that does not empty, requests are refused in their turn, and the others wait for a short time',
-  async (t) => {
-    const reasons: string[] = []
-    const semaphore = new ConnectionSemaphore({
-      ...options,
-      connections: 1,
-      ...QUICK,
-      onRefused: (reason) => reasons.push(reason),
-    })
-    const load = serveSlowly(semaphore, 5)
-    // Three times as many as are served.
-    const sent: Promise<void>[] = []
-    for (const end = performance.now() + 2_000; performance.now() < end; await delay(5)) {
-      for (let n = 0; n < 3; n++) sent.push(load.request())
-    }
-    const late = load.served.slice(-50)
-    await Promise.all(sent)
-    t.ok(load.served.length > 100, `${load.served.length} served`)
-    t.ok(load.refused.length > load.served.length / 2, `${load.refused.length} refused`)
-    t.same(new Set(load.refused), new Set(['DB_POOL_TIMEOUT']))
-    t.same(new Set(reasons), new Set(['overload']))
-    // Without refusals the last ones would wait for more than a second.
-    t.ok(Math.max(...late) < 600, `${Math.round(Math.max(...late))} ms`)
-  },
+  (t) =>
+    inVirtualTime(async (pass) => {
+      const reasons: string[] = []
+      const semaphore = new ConnectionSemaphore({
+        ...options,
+        connections: 1,
+        ...QUICK,
+        onRefused: (reason) => reasons.push(reason),
+      })
+      const load = serveSlowly(semaphore, 5)
+      // Three times as many as are served.
+      const sent: Promise<void>[] = []
+      for (let ms = 0; ms < 2_000; ms += 5) {
+        for (let n = 0; n < 3; n++) sent.push(load.request())
+        await pass(5)
+      }
+      const late = load.served.slice(-50)
+      await pass(10_000)
+      await Promise.all(sent)
+      t.ok(load.served.length > 100, `${load.served.length} served`)
+      t.ok(load.refused.length > load.served.length / 2, `${load.refused.length} refused`)
+      t.same(new Set(load.refused), new Set(['DB_POOL_TIMEOUT']))
+      t.same(new Set(reasons), new Set(['overload']))
+      // Without refusals the last ones would wait for more than a second.
+      t.ok(Math.max(...late) < 600, `${Math.round(Math.max(...late))} ms`)
+    }),
 )
 
-t.test('the waiters of a long stall are served when it ends', async (t) => {
-  const semaphore = new ConnectionSemaphore({ ...options, ...QUICK, connections: 1 })
-  const held = await semaphore.acquire('slot')
-  const load = serveSlowly(semaphore, 1)
-  const sent = Array.from({ length: 50 }, () => load.request())
-  await delay(800)
-  held.release()
-  await Promise.all(sent)
-  t.same([load.served.length, load.refused.length], [50, 0])
-})
+t.test('the waiters of a long stall are served when it ends', (t) =>
+  inVirtualTime(async (pass) => {
+    const semaphore = new ConnectionSemaphore({ ...options, ...QUICK, connections: 1 })
+    const held = await semaphore.acquire('slot')
+    const load = serveSlowly(semaphore, 1)
+    const sent = Array.from({ length: 50 }, () => load.request())
+    await pass(800)
+    held.release()
+    await pass(100)
+    await Promise.all(sent)
+    t.same([load.served.length, load.refused.length], [50, 0])
+  }))
 
-t.test('the last waiter of a queue that did not empty is served', async (t) => {
-  const semaphore = new ConnectionSemaphore({ ...options, ...QUICK, connections: 1 })
-  const held = await semaphore.acquire('slot')
-  const load = serveSlowly(semaphore, 700)
-  const sent = Array.from({ length: 5 }, () => load.request())
-  await delay(150)
-  held.release()
-  await Promise.all(sent)
-  t.same([load.served.length, load.refused.length], [2, 3])
-})
+t.test('the last waiter of a queue that did not empty is served', (t) =>
+  inVirtualTime(async (pass) => {
+    const semaphore = new ConnectionSemaphore({ ...options, ...QUICK, connections: 1 })
+    const held = await semaphore.acquire('slot')
+    const load = serveSlowly(semaphore, 700)
+    const sent = Array.from({ length: 5 }, () => load.request())
+    await pass(150)
+    held.release()
+    await pass(3_000)
+    await Promise.all(sent)
+    t.same([load.served.length, load.refused.length], [2, 3])
+  }))
 
 t.test('an urgent request is served before all that wait', async (t) => {
   const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })
