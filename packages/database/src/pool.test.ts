@@ -189,22 +189,47 @@ t.test('an unavailable database is a 503 and is found again without a restart', 
 
 t.test('a read on a broken connection is sent once more, a write never', async (t) => {
   const { database, superuserUrl } = await open(t, { poolMax: 1 })
-  const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' })
-  const endAll = () => admin.primary.sql`
-    select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'test %'`
-  const read = database.primary.run(sleep, { seconds: 0.3 })
-  await until('the read runs', async () => (await sleeping(admin.primary)) > 0)
-  await endAll()
+  const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' }).primary
+  const lock = async (table: string) => {
+    const [locked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const transaction = admin.transaction(async ({ drizzle }) => {
+      await drizzle.execute(`lock table ${table} in access exclusive mode`)
+      locked.resolve()
+      await released.promise
+    })
+    await Promise.race([locked.promise, transaction])
+    return () => {
+      released.resolve()
+      return transaction
+    }
+  }
+  const waiting = async () => {
+    const [row] = await admin.sql<{ pid: number }>`
+      select pid from pg_stat_activity
+      where datname = current_database() and application_name like 'test %' and wait_event_type = 'Lock'`
+    return row?.pid
+  }
+  const breakWaiting = async (what: string) => {
+    const pid = await until(`the ${what} runs`, waiting)
+    await admin.sql`select pg_terminate_backend(${pid})`
+    return pid
+  }
+  let unlock = await lock('users')
+  const read = database.primary.run(userById, { id: 1 })
+  const broken = await breakWaiting('read')
+  await until('it is sent once more', async () => ![undefined, broken].includes(await waiting()))
+  await unlock()
   t.equal((await read).length, 1)
 
   const write = statement<object, { id: number }>(
     'test_write',
-    () => sql`insert into cache_outbox (key) select 'once' || pg_sleep(0.3)::text returning id`,
+    () => sql`insert into cache_outbox (key) values ('once') returning id`,
   )
+  unlock = await lock('cache_outbox')
   const written = t.rejects(database.primary.run(write, {}), { code: 'DB_UNAVAILABLE' })
-  await until('the write runs', async () => (await sleeping(admin.primary)) > 0)
-  await endAll()
+  await breakWaiting('write')
   await written
+  await unlock()
   t.same(await database.primary.sql`select count(*) as count from cache_outbox`, [{ count: 0 }])
 })
 

@@ -134,15 +134,16 @@ t.test('a server that stops answering fails a transaction at each of its steps',
 
 t.test('a connection within its own longer limit is not given up', async (t) => {
   const { database } = await hangable(t)
-  await database.primary.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), { statementTimeoutMs: 5000 })
-  // In one pipeline: the last statement is answered long after it was sent.
-  const { database: deep } = await hangable(t, { poolMax: 1 })
-  await Promise.all([0.5, 0.5, 0.1].map((seconds) => deep.primary.run(sleep, { seconds })))
+  const long = { statementTimeoutMs: 10_000 }
+  // In one pipeline: the last statement is answered after 2.5 s, and a connection is given up after 2 s of silence.
+  const { database: deep } = await hangable(t, { poolMax: 1, statementLimitMs: 1_000 })
+  await Promise.all([
+    database.primary.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), long),
+    ...[1.2, 1.2, 0.1].map((seconds) => deep.primary.run(sleep, { seconds })),
+  ])
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
   const idle = database.primary.transaction(() => finished)
-  await database.cancellable.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), {
-    statementTimeoutMs: 5000,
-  })
+  await database.cancellable.transaction((tx) => tx.run(sleep, { seconds: 1.2 }), long)
   finish()
   await idle
   t.pass()
