@@ -177,12 +177,12 @@ t.test('an unavailable Vault ends a start with 75, a refusal with 78, each with 
   const unavailable = {
     ...environment,
     VAULT_ADDR: `http://127.0.0.1:${await closedPort()}`,
-    VAULT_TIMEOUT_MS: '300',
+    VAULT_TIMEOUT_MS: '1500',
   }
   t.match(await start(unavailable), {
     code: 75,
     stderr:
-      /^secrets: Vault at http:\/\/127\.0\.0\.1:\d+ does not answer: ECONNREFUSED \(tried for 300 ms\)\n$/,
+      /^secrets: Vault at http:\/\/127\.0\.0\.1:\d+ does not answer: ECONNREFUSED \(tried for 1500 ms\)\n$/,
   })
   const refused = await start({ ...environment, VAULT_SECRET_ID: 'letmein' })
   t.match(refused, { code: 78, stderr: /invalid role or secret ID/ })

@@ -57,7 +57,8 @@ export async function readVaultSecret(options: VaultOptions): Promise<Record<str
 }
 
 async function attempt(options: VaultOptions, limitMs: number): Promise<Record<string, unknown>> {
-  const signal = AbortSignal.timeout(limitMs)
+  // It accepts no fraction.
+  const signal = AbortSignal.timeout(Math.ceil(limitMs))
   const login = await call(options.address, 'v1/auth/approle/login', signal, {
     body: { role_id: options.roleId, secret_id: options.secretId },
   })
