@@ -52,11 +52,11 @@ t.test('close releases parent and timer without aborting', async (t) => {
 })
 
 t.test('work that ended while the event loop was blocked past the deadline was in time', async (t) => {
-  const scope = createAbortScope({ timeoutMs: 20 })
   // An answer that arrives during the pause: read in the same turn of the event loop in which the timer is late.
   const answered = new Promise<boolean>((resolve) => {
     setTimeout(() => setImmediate(() => resolve(scope.signal.aborted)), 10)
   })
+  const scope = createAbortScope({ timeoutMs: 20 })
   const end = performance.now() + 40
   while (performance.now() < end);
   t.equal(await answered, false)

@@ -19,10 +19,15 @@ const post = (url: string, body: string | ReadableStream, signal?: AbortSignal) 
 t.test('bodies that are parsed into many objects do not end a process with a small heap', async (t) => {
   // As in production: 250 MB.
   const { url, child } = await startProcess(t, { NODE_OPTIONS: '--max-old-space-size=250' })
-  const answers = await Promise.all(Array.from({ length: 12 }, () => post(`${url}/body`, objects)))
-  const statuses = answers.map(({ status }) => status)
-  t.ok(statuses.includes(200), `some are answered: ${statuses}`)
-  t.ok(statuses.includes(503), `the others are refused: ${statuses}`)
+  const answers: Response[] = []
+  const statuses = new Set<number>()
+  // On a busy machine one may end before the next begins.
+  for (let tries = 0; tries < 5 && !(statuses.has(200) && statuses.has(503)); tries++) {
+    answers.push(...(await Promise.all(Array.from({ length: 12 }, () => post(`${url}/body`, objects)))))
+    for (const { status } of answers) statuses.add(status)
+  }
+  t.ok(statuses.has(200), 'some are answered')
+  t.ok(statuses.has(503), 'the others are refused')
   const refused = answers.find(({ status }) => status === 503)
   t.equal(refused?.headers.get('retry-after'), '1')
   t.match(await refused?.json(), { code: 'TOO_MANY_BODIES' })

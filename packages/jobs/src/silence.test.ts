@@ -48,8 +48,8 @@ t.test('close returns although the database does not answer, and aborts the runn
   const closing = jobs.close().then(() => {
     closed = true
   })
-  // Far below the 15 s after which a statement fails by itself.
-  await until('it is closed', () => closed, { timeoutMs: 8_000 })
+  // Below the 15 s after which a statement fails by itself.
+  await until('it is closed', () => closed, { timeoutMs: 12_000 })
   await Promise.all([closing, aborted])
 })
 

@@ -56,7 +56,8 @@ t.test('a handler that fails is tried again until it succeeds', async (t) => {
       if (attempt <= data.failures) throw new Error('not yet')
       return { attempt }
     },
-    { pollingIntervalMs: 500 },
+    // Long enough to be seen between the attempts.
+    { pollingIntervalMs: 2_000 },
   )
   const id = await jobs.enqueue(flaky, { failures: 1 })
   t.match(await inState(jobs, id, 'retrying'), { attempts: 1, error: 'not yet' })
