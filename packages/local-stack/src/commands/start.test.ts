@@ -21,7 +21,7 @@ const at = (port: number) => `http://${hasIpv6 ? `[${HOST}]` : HOST}:${port}`
 async function settingsOf(
   t: Parameters<typeof testDatabase>[0] & { testdir(content: Record<string, string>): string },
 ) {
-  const port = (await findFreePair(HOST, 20_000 + (process.pid % 20_000))) ?? 0
+  const port = (await findFreePair(HOST, 20_000 + (process.pid % 12_000))) ?? 0
   const folder = t.testdir({})
   const file = join(folder, 'url')
   writeFileSync(file, (await testDatabase(t)).url)

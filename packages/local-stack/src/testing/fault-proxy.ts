@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from '../free-port.ts'
 import type { TestScope } from './databases-and-redis.ts'
 
 /** What a path between two processes does. Bytes of a server are the bytes that it sends to its client. */
@@ -98,10 +99,11 @@ class TcpProxy implements FaultProxy {
   }
 
   async listen(): Promise<void> {
+    // Not one that `listen(0)` or an outgoing connection would get: nothing else takes it while the proxy refuses.
+    if (this.#port === 0) this.#port = await freePort()
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
     this.#server.listen(this.#port, this.#address)
     await once(this.#server, 'listening')
-    this.#port = (this.#server.address() as AddressInfo).port
   }
 
   async set(fault: Fault): Promise<void> {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from '../free-port.ts'
 
 /** A connection path to a real Postgres that a test can cut, hang and mend, as a network, a host or a restart would. */
 export interface Link {
@@ -17,7 +18,8 @@ export async function linkTo(t: { teardown(fn: () => unknown): unknown }, url: s
   const target = new URL(url)
   const sockets = new Set<Socket>()
   let server: Server | undefined
-  let port = 0
+  // Not one that `listen(0)` or an outgoing connection would get: nothing else takes it while the link is cut.
+  const port = await freePort()
   let mode: 'pass' | 'hang' | 'slam' = 'pass'
   const keep = (socket: Socket) => {
     sockets.add(socket)
@@ -42,7 +44,6 @@ export async function linkTo(t: { teardown(fn: () => unknown): unknown }, url: s
       far.on('data', (data) => mode === 'pass' && near.write(data))
     }).listen(port, '127.0.0.1')
     await once(server, 'listening')
-    port = (server.address() as { port: number }).port
   }
   const cut = async () => {
     const closing = server
