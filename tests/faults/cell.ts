@@ -55,8 +55,8 @@ const FAILURES: Readonly<Record<Kind, readonly string[]>> = {
   aggregate: ['502', '503', '504'],
 }
 const CONNECTION_FAILURES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'no reply']
-/** `/health` reads nothing; the machine may be slow. */
-const HEALTH_MS = 2_000
+/** `/health` reads nothing; the machine may stand still for a moment. */
+const HEALTH_MS = 5_000
 const SERIES = 3
 const WARM_UP_MS = 300
 /** A transaction whose client vanished inside a statement holds the lock of its key for 20 s (`transaction_timeout`). */

@@ -140,15 +140,17 @@ t.test('what was written before a call is in its answer', async (t) => {
       const readsBefore = await reads(route)
       const last = written + WRITES
       let answers = 0
+      // A machine that answers late has more writes.
+      const isRunning = () => written < last || answers <= 5 * CALLERS
       const writer = async () => {
-        while (written < last) {
+        while (isRunning()) {
           await write(route, written + 1)
           written++
           await delay(random() * 4)
         }
       }
       const caller = async () => {
-        while (written < last) {
+        while (isRunning()) {
           const acknowledged = written
           const client = new AbortController()
           const isLeaving = random() < 0.1
@@ -170,7 +172,7 @@ t.test('what was written before a call is in its answer', async (t) => {
       }
       await Promise.all([writer(), ...Array.from({ length: CALLERS }, caller)])
       const made = (await reads(route)) - readsBefore
-      t.ok(answers > 5 * CALLERS && made < answers / 2, `${made} reads for ${answers} answers`)
+      t.ok(made < answers / 2, `${made} reads for ${answers} answers`)
     })
   }
 })
