@@ -1,3 +1,4 @@
+import type { LostTime } from './clock.ts'
 import type { ReadRecord, WriteRecord } from './messages.ts'
 
 export interface Findings {
@@ -18,6 +19,7 @@ const OUTBOX_MS = 1_000
 export function check(
   readsByProcess: readonly (readonly ReadRecord[])[],
   written: readonly WriteRecord[],
+  lost: Pick<LostTime, 'stretched'>,
 ): Findings {
   const findings: Findings = { stale: 0, backwards: 0, worstLagMs: 0, examples: [] }
   const writesByKey = Map.groupBy(written, (write) => write.key)
@@ -26,7 +28,7 @@ export function check(
     for (const [key, own] of Map.groupBy(reads, ([key]) => key)) {
       const writes = writesByKey.get(key) ?? []
       for (const [, version, startedAt] of own) {
-        const missed = writes.find((write) => write.version > version && seenByAllAt(write) < startedAt)
+        const missed = writes.find((write) => write.version > version && seenByAllAt(write, lost) < startedAt)
         if (missed === undefined) continue
         const lagMs = startedAt - missed.at
         findings.stale++
@@ -39,7 +41,10 @@ export function check(
   return findings
 }
 
-const seenByAllAt = ({ at, delivered }: WriteRecord) => at + ALLOWED_LAG_MS + (delivered ? 0 : OUTBOX_MS)
+/** The lag of a delivered invalidation is bounded by the proof of life on every machine, the delivery by others is not. */
+function seenByAllAt({ at, delivered }: WriteRecord, lost: Pick<LostTime, 'stretched'>): number {
+  return at + ALLOWED_LAG_MS + (delivered ? 0 : lost.stretched(at, OUTBOX_MS))
+}
 
 function backwards(reads: readonly ReadRecord[], report: (text: string) => void): number {
   const byEnd = reads.toSorted((a, b) => a[3] - b[3])

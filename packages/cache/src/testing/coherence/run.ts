@@ -7,7 +7,7 @@ import type { RedisTarget } from '../../index.ts'
 import type { Safeguard } from '../../safeguards.ts'
 import { createOutboxTable } from '../postgres-outbox.ts'
 import { check, type Findings } from './check.ts'
-import { monotonicMs } from './clock.ts'
+import { LostTime, monotonicMs } from './clock.ts'
 import { ALL_KEYS } from './items.ts'
 import type { ReadRecord, WorkerMessage, WorkerOrders, WriteRecord } from './messages.ts'
 
@@ -55,6 +55,7 @@ export async function runCoherence(options: CoherenceOptions): Promise<Coherence
     })
     return untilReady(child)
   })
+  const lost = new LostTime()
   const ends = workers.map((worker) => once(worker, 'exit'))
   try {
     await Promise.all(ready)
@@ -70,7 +71,7 @@ export async function runCoherence(options: CoherenceOptions): Promise<Coherence
     await Promise.all(ends)
     const reads: ReadRecord[][] = results.map((result) => result.reads)
     return {
-      ...check(reads, written),
+      ...check(reads, written, lost),
       reads: reads.reduce((sum, own) => sum + own.length, 0),
       writes: written.length,
       from: sumOf(results.map((result) => result.from)),
@@ -80,6 +81,7 @@ export async function runCoherence(options: CoherenceOptions): Promise<Coherence
       killed,
     }
   } finally {
+    lost.stop()
     for (const child of [...workers, ...doomed]) if (child.exitCode === null) child.kill('SIGKILL')
   }
 }
