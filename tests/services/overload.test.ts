@@ -70,7 +70,8 @@ for (const limit of LIMITS) {
       await until('nothing is in flight', async () => (await inFlight(origin)) === 0)
       const inserted = (await countOrders()) - before
       checkOverload(t, overload, inserted, limit)
-      if (limit === 'on') t.ok((await refusedByLimit(origin)) > 0, 'the limit refuses, not the queue behind it')
+      if (limit === 'on')
+        t.ok((await refusedByLimit(origin)) > 0, 'the limit refuses, not the queue behind it')
       t.ok(
         Object.values(probes).every((failed) => failed <= MOST_FAILED_PROBES),
         `probes that failed in a row: ${JSON.stringify(probes)}`,

@@ -119,40 +119,43 @@ t.test('past its longest wait a run begins beside the one that hangs, and delays
 })
 
 for (const maxWaitMs of [2, 60_000]) {
-  t.test(`no caller gets a result that is older than its call, whatever leaves, fails or hangs for ${maxWaitMs} ms`, async (t) => {
-    const random = createRandom(20_261_129)
-    const flight = createSerialSingleFlight<number>({ maxWaitMs })
-    const turns = async (most: number) => {
-      for (let left = Math.floor(random() * most); left > 0; left--) await nextTurn()
-    }
-    let written = 0
-    let runs = 0
-    const read = async () => {
-      runs++
-      const seen = written
-      await turns(random() < 0.05 ? 200 : 8)
-      if (random() < 0.1) throw new Error('no')
-      return seen
-    }
-    let answers = 0
-    const caller = async () => {
-      for (let i = 0; i < 200; i++) {
-        await turns(5)
-        const acknowledged = random() < 0.3 ? ++written : written
-        const client = new AbortController()
-        const answer = flight(random() < 0.8 ? 'a' : 'b', client.signal, read)
-        if (random() < 0.1) turns(3).then(() => client.abort(new Error('left')))
-        const seen = await answer.catch((error: Error) => error.message)
-        if (typeof seen === 'string') t.match(seen, /^(no|left)$/)
-        else if (seen < acknowledged) t.fail(`read ${seen} after ${acknowledged} was written`)
-        else answers++
+  t.test(
+    `no caller gets a result that is older than its call, whatever leaves, fails or hangs for ${maxWaitMs} ms`,
+    async (t) => {
+      const random = createRandom(20_261_129)
+      const flight = createSerialSingleFlight<number>({ maxWaitMs })
+      const turns = async (most: number) => {
+        for (let left = Math.floor(random() * most); left > 0; left--) await nextTurn()
       }
-    }
-    await Promise.all(Array.from({ length: 20 }, caller))
-    t.ok(answers > 2_000)
-    // On a busy machine each run hangs for 2 ms.
-    if (maxWaitMs > 2) t.ok(runs < answers / 2, `${runs} runs for ${answers} answers`)
-  })
+      let written = 0
+      let runs = 0
+      const read = async () => {
+        runs++
+        const seen = written
+        await turns(random() < 0.05 ? 200 : 8)
+        if (random() < 0.1) throw new Error('no')
+        return seen
+      }
+      let answers = 0
+      const caller = async () => {
+        for (let i = 0; i < 200; i++) {
+          await turns(5)
+          const acknowledged = random() < 0.3 ? ++written : written
+          const client = new AbortController()
+          const answer = flight(random() < 0.8 ? 'a' : 'b', client.signal, read)
+          if (random() < 0.1) turns(3).then(() => client.abort(new Error('left')))
+          const seen = await answer.catch((error: Error) => error.message)
+          if (typeof seen === 'string') t.match(seen, /^(no|left)$/)
+          else if (seen < acknowledged) t.fail(`read ${seen} after ${acknowledged} was written`)
+          else answers++
+        }
+      }
+      await Promise.all(Array.from({ length: 20 }, caller))
+      t.ok(answers > 2_000)
+      // On a busy machine each run hangs for 2 ms.
+      if (maxWaitMs > 2) t.ok(runs < answers / 2, `${runs} runs for ${answers} answers`)
+    },
+  )
 }
 
 t.test('leaves no listener on a signal that lives on', async (t) => {

@@ -303,7 +303,8 @@ t.test('the waiters of a long stall are served when it ends', (t) =>
     await pass(100)
     await Promise.all(sent)
     t.same([load.served.length, load.refused.length], [50, 0])
-  }))
+  }),
+)
 
 t.test('the last waiter of a queue that did not empty is served', (t) =>
   inVirtualTime(async (pass) => {
@@ -316,7 +317,8 @@ t.test('the last waiter of a queue that did not empty is served', (t) =>
     await pass(3_000)
     await Promise.all(sent)
     t.same([load.served.length, load.refused.length], [2, 3])
-  }))
+  }),
+)
 
 t.test('an urgent request is served before all that wait', async (t) => {
   const semaphore = new ConnectionSemaphore({ ...options, connections: 1 })

@@ -75,11 +75,18 @@ t.test('requests that are refused before routing are counted and logged', async 
   await get('/%ff')
   await raw('NONSENSE\r\n\r\n')
   await raw(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`)
-  const hasty = await testServer(t, { ...options, registry: new Registry(), headersTimeoutMs: 100, requestTimeoutMs: 200 })
+  const hasty = await testServer(t, {
+    ...options,
+    registry: new Registry(),
+    headersTimeoutMs: 100,
+    requestTimeoutMs: 200,
+  })
   await hasty.raw('GET /health HTTP/1.1\r\nhost: x\r\n')
   const type = 'content-type: application/json\r\ncontent-length: 10'
   await hasty.raw(`POST /users HTTP/1.1\r\nhost: x\r\n${type}\r\n\r\n{`)
-  const seen = new Map([...(await samples(hasty.get)), ...(await samples(get))].filter(([, value]) => value > 0))
+  const seen = new Map(
+    [...(await samples(hasty.get)), ...(await samples(get))].filter(([, value]) => value > 0),
+  )
   const refused = (status: number) => seen.get(`http_requests_refused_total{status="${status}"}`)
   t.equal(seen.get(count('GET', 'unmatched', 400)), 1, 'a malformed URL')
   t.equal(refused(400), 1, 'malformed HTTP')

@@ -64,7 +64,9 @@ t.test('writes of different connections run side by side', async (t) => {
       return {}
     })
   })
-  const replies = await Promise.all([1, 2].map((n) => raw(write('PATCH', JSON.stringify({ value: n })) + LAST)))
+  const replies = await Promise.all(
+    [1, 2].map((n) => raw(write('PATCH', JSON.stringify({ value: n })) + LAST)),
+  )
   for (const reply of replies) t.match(reply, /^HTTP\/1.1 200/)
 })
 

@@ -81,7 +81,11 @@ t.test(
 
     await b('PATCH', '/users/7', { body: { name: 'Of the second, again' } })
     t.equal(await nameOf(b), 'Of the second, again')
-    t.match(String((await a('GET', '/users/7')).headers['x-cache']), /^l[12]$/, 'the other one has lost nothing')
+    t.match(
+      String((await a('GET', '/users/7')).headers['x-cache']),
+      /^l[12]$/,
+      'the other one has lost nothing',
+    )
   },
 )
 

@@ -7,7 +7,7 @@ import { createServer, runServer } from '../index.ts'
 const {
   PORT = '0',
   DELAY_MS = '0',
-  CLOSE_TIMEOUT_MS = '5000',
+  CLOSE_TIMEOUT_MS = '20000',
   INTERNAL_PORT,
   REQUEST_LOG,
   HTTP_FAST_PATH,
