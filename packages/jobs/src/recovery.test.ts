@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { until } from '@reference/async'
+import { freePort } from '@reference/local-stack'
 import t from 'tap'
 import { double } from './testing/definitions.ts'
 import { createHarness, inState, whenReady } from './testing/harness.ts'
@@ -99,11 +99,7 @@ t.test(
       result: { twice: 8 },
     })
 
-    const closedPort = createServer().listen(0, '127.0.0.1')
-    await once(closedPort, 'listening')
-    const address = closedPort.address()
-    closedPort.close()
-    const port = typeof address === 'object' ? String(address?.port) : ''
+    const port = String(await freePort())
     const unreachable = open({ databaseUrl: Object.assign(new URL(url), { port }).href })
     await t.rejects(unreachable.ready(AbortSignal.timeout(5_000)), { code: 'JOBS_UNAVAILABLE' })
     await t.rejects(unreachable.enqueue(double, { n: 1 }), { code: 'JOBS_UNAVAILABLE', statusCode: 503 })

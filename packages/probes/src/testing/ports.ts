@@ -1,15 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { freePort } from '@reference/local-stack'
 
 /** A port without a listener. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
+export const closedPort = freePort
 
 /** A port that accepts connections and never answers, as a host that hangs. */
 export async function hungPort(t: { teardown(fn: () => unknown): unknown }) {
