@@ -119,7 +119,7 @@ t.test('no read waits for the ping of a replica that is known to be unavailable'
   const ofPrimary = await primary.first(port, {})
   t.same(await reads.first(port, {}), ofPrimary, 'the read that finds out')
   for (const count of [1, 2]) {
-    // Each of them would wait for ever.
+    // Each of them would wait forever.
     for (let n = 0; n < 3; n++) t.same(await reads.first(port, {}), ofPrimary)
     t.equal(pings.length, count, 'one ping at a time')
     if (count === 1) pings[0]?.reject(gone)
