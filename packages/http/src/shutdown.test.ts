@@ -77,8 +77,8 @@ t.test('under load no open connection is reset', async (t) => {
   for (const { clients, delayMs, ...options } of loads) {
     const runs: (string | undefined)[][] = []
     for (let tries = 0; runs.length < 3 && tries < 10; tries++) {
-      lateness.reset()
       const { child, url, exit } = await startProcess(t, { DELAY_MS: delayMs })
+      lateness.reset()
       let answered = 0
       const running = Array.from({ length: clients }, () =>
         load(t, url, { ...options, answer: () => answered++ }),
