@@ -13,8 +13,10 @@ export interface WatchOptions {
   say(line: string): void
 }
 
-/** Folders with sources of their own. node_modules below them holds links, which are not followed. */
-const FOLDERS = ['packages', 'services', 'bench', 'tests', 'tools']
+/** Folders with sources of their own; a part may have been removed. node_modules below them holds links, which are not followed. */
+const FOLDERS = ['packages', 'services', 'bench', 'tests', 'tools'].filter((folder) =>
+  existsSync(join(root, folder)),
+)
 
 /** An editor or a formatter writes several files at once. */
 const SETTLE_MS = 200
