@@ -9,8 +9,9 @@ const STRICT = { additionalProperties: false } as const
 
 const RecordedBoots = Type.Object(
   {
-    recordedAt: Type.String({ description: 'ISO 8601' }),
-    command: Type.String(),
+    runs: Type.Array(
+      Type.Object({ recordedAt: Type.String({ description: 'ISO 8601' }), command: Type.String() }, STRICT),
+    ),
     machine: Type.String(),
     setUps: Type.Array(
       Type.Object(
@@ -35,32 +36,43 @@ type RecordedBoots = Static<typeof RecordedBoots>
 /** A longer recording would be too large for a fixture. */
 const MAXIMUM_BOOTS = 30
 
-/** The figures of an A/A run as a test fixture: the boots in which both sides count. */
-export function recordBoots({ startedAt, command, fingerprint, scenarios }: Results): string {
+/**
+ * The figures of an A/A run as a test fixture: the boots in which both sides count.
+ *
+ * @param earlier boots of the same machine, which the new ones follow
+ * @throws BenchError when they are of another machine
+ */
+export function recordBoots(
+  { startedAt, command, fingerprint, scenarios }: Results,
+  earlier?: RecordedBoots,
+): string {
+  const machine = `${fingerprint.cores} × ${fingerprint.cpuModel}, ${fingerprint.kernel}, Node ${fingerprint.node}`
+  if (earlier !== undefined && earlier.machine !== machine)
+    throw new BenchError('RECORDING_INVALID', `the recording is of another machine: ${earlier.machine}`)
   const recorded: RecordedBoots = {
-    recordedAt: startedAt,
-    command,
-    machine: `${fingerprint.cores} × ${fingerprint.cpuModel}, ${fingerprint.kernel}, Node ${fingerprint.node}`,
+    runs: [...(earlier?.runs ?? []), { recordedAt: startedAt, command }],
+    machine,
     setUps: scenarios.map(({ name, variants: [a, b] }) => {
+      const before = earlier?.setUps.find((setUp) => setUp.name === name)
       const other = new Map((b?.boots ?? []).map((boot) => [boot.boot, boot]))
-      const pairs = (a?.boots ?? [])
-        .flatMap((first) => {
-          const second = other.get(first.boot)
-          return second && first.objections.length + second.objections.length === 0 ? [{ first, second }] : []
-        })
-        .slice(0, MAXIMUM_BOOTS)
+      const pairs = (a?.boots ?? []).flatMap((first) => {
+        const second = other.get(first.boot)
+        return second && first.objections.length + second.objections.length === 0 ? [{ first, second }] : []
+      })
+      const rate = pairs.flatMap(({ second: { ratios } }): [number, number][] =>
+        ratios?.rate?.variance === undefined ? [] : [[ratios.rate.log, ratios.rate.variance]],
+      )
+      const p99 = pairs.flatMap(({ first, second }) =>
+        first.latency &&
+        second.latency &&
+        latenessOf(Math.max(first.latency.lagP99Ms, second.latency.lagP99Ms)) === undefined
+          ? [Number(Math.log(second.latency.p99 / first.latency.p99).toFixed(6))]
+          : [],
+      )
       return {
         name,
-        rate: pairs.flatMap(({ second: { ratios } }): [number, number][] =>
-          ratios?.rate?.variance === undefined ? [] : [[ratios.rate.log, ratios.rate.variance]],
-        ),
-        p99: pairs.flatMap(({ first, second }) =>
-          first.latency &&
-          second.latency &&
-          latenessOf(Math.max(first.latency.lagP99Ms, second.latency.lagP99Ms)) === undefined
-            ? [Number(Math.log(second.latency.p99 / first.latency.p99).toFixed(6))]
-            : [],
-        ),
+        rate: [...(before?.rate ?? []), ...rate].slice(0, MAXIMUM_BOOTS),
+        p99: [...(before?.p99 ?? []), ...p99].slice(0, MAXIMUM_BOOTS),
       }
     }),
   }

@@ -127,6 +127,10 @@ t.test('a recording is read back, without boots that do not count', async (t) =>
   const file = t.testdir({ 'a-a.json': recordBoots(results) })
   const { setUps } = readRecordedBoots(`${file}/a-a.json`)
   t.match(setUps, [{ name: 'all: tuned', rate: { length: 3 }, p99: { length: 3 } }])
+  const earlier = readRecordedBoots(`${file}/a-a.json`)
+  const both = JSON.parse(recordBoots(results, earlier))
+  t.match(both, { runs: { length: 2 }, setUps: [{ rate: { length: 6 } }] }, 'further boots follow')
+  t.throws(() => recordBoots(results, { ...earlier, machine: 'another' }), { code: 'RECORDING_INVALID' })
   t.throws(() => readRecordedBoots(new URL('../../results.schema.json', import.meta.url)), {
     code: 'RECORDING_INVALID',
   })

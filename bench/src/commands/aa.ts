@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs'
 import { EXIT_CODES } from '@reference/cli'
 import { scenarios as allScenarios } from '../../scenarios/index.ts'
 import { writeFile } from '../report/results-file.ts'
 import type { Results } from '../report/schema.ts'
 import type { Scenario } from '../run/scenario.ts'
-import { recordBoots } from './aa-recording.ts'
+import { readRecordedBoots, recordBoots } from './aa-recording.ts'
 import { measureSet, type SetArguments } from './measure-set.ts'
 import { selectScenarios } from './select-scenarios.ts'
 
@@ -28,9 +29,11 @@ export async function runAa(args: AaArguments, signal: AbortSignal): Promise<num
   const same = selected.flatMap(againstItself)
   const scenarios = args.planted === undefined ? same : same.map(slowedDownBy(args.planted))
   const budgetMs = args.budgetMs ?? DEFAULT_BUDGET_MS
+  const earlier =
+    args.record !== undefined && existsSync(args.record) ? readRecordedBoots(args.record) : undefined
   const results = await measureSet(args, { scenarios, budgetMs }, signal)
   if (args.record !== undefined) {
-    writeFile(args.record, recordBoots(results))
+    writeFile(args.record, recordBoots(results, earlier))
     process.stdout.write(`${args.record}\n`)
   }
   const { text, passed } = args.planted === undefined ? judgeAa(results) : judgePlanted(results)
