@@ -20,6 +20,8 @@ interface ContainerOptions {
   readonly image: string
   /** Files and folders of this machine, read-only in the container: `[here, there]`. */
   readonly mounts: readonly (readonly [from: string, to: string])[]
+  /** Folders of the image that are to be empty. */
+  readonly emptied?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly cores: readonly number[]
 }
@@ -72,7 +74,7 @@ export function writeSharedFiles(folder: string, files: Readonly<Record<string, 
 /**
  * Waits until `probe` succeeds.
  *
- * @throws BenchError with the container's log, after five seconds
+ * @throws BenchError with the container's log, after 20 seconds
  */
 export async function untilReady(
   container: Container,
@@ -85,7 +87,7 @@ export async function untilReady(
   }
   try {
     await until('the container answers', succeeds, {
-      timeoutMs: 5000,
+      timeoutMs: 20_000,
       intervalMs: 20,
       signal,
       retryErrors: true,
@@ -105,12 +107,13 @@ let containers = 0
 
 /** @throws BenchError when the engine does not start it */
 export function startContainer(options: ContainerOptions): Container {
-  const { image, mounts, environment = {}, cores } = options
+  const { image, mounts, emptied = [], environment = {}, cores } = options
   const name = `bench-${process.pid}-${containers++}`
   const started = docker(
     ...['run', '--detach', '--name', name, '--network', 'host', '--pull', 'never'],
     ...(cores.length > 0 ? ['--cpuset-cpus', cores.join(',')] : []),
     ...mounts.flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]),
+    ...emptied.flatMap((folder) => ['--tmpfs', folder]),
     ...Object.entries(environment).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
     image,
   )

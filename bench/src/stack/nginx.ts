@@ -67,6 +67,8 @@ export async function startNginx({
       [join(files, 'nginx.conf'), '/etc/nginx/nginx.conf'],
       [join(files, 'templates'), '/etc/nginx/templates'],
     ],
+    // The image's own server listens on port 80, and several nginx are alive at once.
+    emptied: ['/etc/nginx/conf.d'],
     environment: { ...NGINX_VARIABLES, ...changes },
     cores,
   })

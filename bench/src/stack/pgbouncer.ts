@@ -7,25 +7,27 @@ import postgres from 'postgres'
 import { BenchError } from '../errors.ts'
 import { makeImage, startContainer, untilReady, writeSharedFiles } from './docker.ts'
 import type { Sidecar, SidecarKind } from './sidecar.ts'
-import { type BenchStack, databaseName, inDatabase } from './stack.ts'
+import { databaseName, inDatabase } from './stack.ts'
 
 const IMAGE = 'reference/pgbouncer:bench'
 const CONTEXT = fileURLToPath(new URL('../../../infra/pgbouncer', import.meta.url))
+
+/** Of the role that PgBouncer looks up passwords with: the same for all that are alive at once, since they share a Postgres. */
+const PASSWORD = randomBytes(18).toString('base64url')
 
 /** PgBouncer with the image and the file of `infra/` and this run's addresses. */
 export const PGBOUNCER: SidecarKind = {
   name: 'PgBouncer',
   prepare: (signal) => makeImage(IMAGE, ['build', '--quiet', '--tag', IMAGE, CONTEXT], signal),
   async start({ behind, stack, cores, folder, signal }): Promise<Sidecar> {
-    const password = randomBytes(18).toString('base64url')
-    await createAuthQuery(stack, behind, password)
+    await authQueries.prepare(inDatabase(stack.superuserUrl, databaseName(behind)))
     const port = await freePort()
     const shipped = readFileSync(join(CONTEXT, 'pgbouncer.ini'), 'utf8')
     const files = writeSharedFiles(mkdtempSync(join(folder, 'pgbouncer-')), {
       'databases.ini': `[databases]\n${databaseName(behind)} = host=127.0.0.1 port=${new URL(behind).port}\n`,
       'pgbouncer.ini': withSettings(shipped, { listen_addr: '127.0.0.1', listen_port: String(port) }),
-      pgbouncer_password: password,
-      pgbouncer_stats_password: password,
+      pgbouncer_password: PASSWORD,
+      pgbouncer_stats_password: PASSWORD,
     })
     const container = startContainer({
       image: IMAGE,
@@ -37,7 +39,7 @@ export const PGBOUNCER: SidecarKind = {
       environment: { PGBOUNCER_SECRETS: '/bench' },
       cores,
     })
-    const adminConsole = postgres(`postgres://pgbouncer_stats:${password}@127.0.0.1:${port}/pgbouncer`, {
+    const adminConsole = postgres(`postgres://pgbouncer_stats:${PASSWORD}@127.0.0.1:${port}/pgbouncer`, {
       max: 1,
       fetch_types: false,
       onnotice: () => {},
@@ -79,15 +81,31 @@ function countsOf(rows: readonly Record<string, unknown>[], database: string): R
   }
 }
 
+/** Roles and functions for `auth_query`, made once for each database and one after the other: roles belong to the whole server. */
+class AuthQueries {
+  readonly #prepared = new Map<string, Promise<void>>()
+  #last: Promise<void> = Promise.resolve()
+
+  /** @param url of the superuser, in the database that PgBouncer is to serve */
+  prepare(url: string): Promise<void> {
+    const prepared = this.#prepared.get(url) ?? this.#last.then(() => createAuthQuery(url))
+    this.#prepared.set(url, prepared)
+    this.#last = prepared
+    return prepared
+  }
+}
+
+const authQueries = new AuthQueries()
+
 /** Creates the role and the function for PgBouncer's `auth_query`, as in a deployment. */
-async function createAuthQuery(stack: BenchStack, url: string, password: string): Promise<void> {
-  const sql = postgres(inDatabase(stack.superuserUrl, databaseName(url)), { max: 1, onnotice: () => {} })
+async function createAuthQuery(url: string): Promise<void> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
   try {
     await sql.unsafe(`
       DO $$ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pgbouncer') THEN CREATE ROLE pgbouncer LOGIN; END IF;
       END $$;
-      ALTER ROLE pgbouncer PASSWORD '${password}';
+      ALTER ROLE pgbouncer PASSWORD '${PASSWORD}';
       CREATE SCHEMA IF NOT EXISTS pgbouncer;
       GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;
       CREATE OR REPLACE FUNCTION pgbouncer.get_auth(name text, OUT usename text, OUT passwd text)
