@@ -119,7 +119,7 @@ function aa(signal: AbortSignal): Command {
       planted: percentage('slow one of the two sides down by this much CPU time, and find it'),
       record: text({
         placeholder: 'FILE',
-        help: 'write the figures of each boot, in the format of bench/testing/recorded-a-a.json, after those that the file has',
+        help: 'write the figures of each boot, in the format of bench/testing/recorded-a-a.json, after the boots that the file has',
       }),
       ...OUT,
       ...DATASET,
