@@ -30,7 +30,7 @@ interface Results {
 
 const DEFAULT_SET = 'bench/baselines/2-cores.json'
 /** The other scenarios, the newest measurement first. */
-const OTHERS = ['bench/baselines/2-cores-services.json', 'bench/baselines/2-cores-switches.json']
+const OTHERS = ['services', 'switches', 'scaling'].map((kind) => `bench/baselines/2-cores-${kind}.json`)
 const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
 /** The line of README.md below the chart: all tunings together. Undefined where the benchmark was removed. */

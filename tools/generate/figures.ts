@@ -14,22 +14,26 @@ import {
 } from './duet-results.ts'
 import type { GeneratedFiles } from './generated-files.ts'
 import { peersChart } from './peers-chart.ts'
+import { withEstimates } from './scaling.ts'
 
 const README = 'README.md'
 const TUNING = 'docs/TUNING.md'
+const SCALING = 'docs/SCALING.md'
 const CHART = 'docs/images/peers.svg'
 /** The sides of `pnpm bench peers` beside ours. */
 const OTHERS: Readonly<Record<string, string>> = { go: 'Go with gin', fastapi: 'FastAPI' }
 
-/** The charts and figures of README.md and docs/TUNING.md, from the committed results of the benchmark. */
+/** The charts and figures of README.md, docs/TUNING.md and docs/SCALING.md, from the committed results of the benchmark. */
 export function figureFiles(): GeneratedFiles {
   const [floor, peers] = [readBaseline('floor'), readBaseline('peers')]
   const tuning = withAblation(withComparisons(read(TUNING)), ablationTable())
   const readme = withAblation(read(README), ablationSentence())
+  const scaling = withEstimates(withComparisons(read(SCALING)))
   if (floor === undefined || peers === undefined) {
     return new Map([
       [TUNING, tuning],
       [README, readme],
+      [SCALING, scaling],
     ])
   }
   const tables = `${pathTable(floor, peers)}\n${startTable(floor, peers)}\n${versionsOf(peers)}`
@@ -37,6 +41,7 @@ export function figureFiles(): GeneratedFiles {
     [CHART, peersChart(peers)],
     [TUNING, replaceBetween(tuning, 'beside', tables)],
     [README, replaceBetween(readme, 'peers', sentence(peers))],
+    [SCALING, scaling],
   ])
 }
 

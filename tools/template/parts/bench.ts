@@ -7,7 +7,7 @@ export const bench: Part = {
     'bench',
     'tests/docs/anchors.test.ts',
     'tests/services/overload.test.ts',
-    'tools/generate/{figures,comparisons,peers-chart,duet-results}*.ts',
+    'tools/generate/{figures,comparisons,peers-chart,duet-results,scaling}*.ts',
     'infra/redis/eviction-bench.ts',
     'docs/images/{ablation,break-even,overload,peers}.svg',
     'docs/images/{lab,report}.png',
