@@ -25,7 +25,7 @@ interface Starts {
 
 const BASELINES = 'bench/baselines/2-cores'
 const ESTIMATE = /<!--estimate ([a-z0-9-]+)-->.*?<!--\/estimate-->/g
-/** The autoscaler's target (infra/kubernetes). */
+/** Of a core, that a replica is planned for. */
 const CORE_SHARE = 0.6
 
 /**
