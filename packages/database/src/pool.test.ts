@@ -6,6 +6,7 @@ import { insertUser, userById } from '@reference/shop/users/queries'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { type Pool, queries, statement } from './index.ts'
+import { lockTable } from './testing/lock-table.ts'
 import { open, openOn, TEST_POOL_SIZES } from './testing/open.ts'
 
 const sleep = statement<{ seconds: number }, { slept: string }>(
@@ -189,47 +190,28 @@ t.test('an unavailable database is a 503 and is found again without a restart', 
 
 t.test('a read on a broken connection is sent once more, a write never', async (t) => {
   const { database, superuserUrl } = await open(t, { poolMax: 1 })
-  const admin = openOn(t, { url: superuserUrl, applicationName: 'admin' }).primary
-  const lock = async (table: string) => {
-    const [locked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-    const transaction = admin.transaction(async ({ drizzle }) => {
-      await drizzle.execute(`lock table ${table} in access exclusive mode`)
-      locked.resolve()
-      await released.promise
-    })
-    await Promise.race([locked.promise, transaction])
-    return () => {
-      released.resolve()
-      return transaction
-    }
-  }
-  const waiting = async () => {
-    const [row] = await admin.sql<{ pid: number }>`
-      select pid from pg_stat_activity
-      where datname = current_database() and application_name like 'test %' and wait_event_type = 'Lock'`
-    return row?.pid
-  }
-  const breakWaiting = async (what: string) => {
-    const pid = await until(`the ${what} runs`, waiting)
-    await admin.sql`select pg_terminate_backend(${pid})`
-    return pid
-  }
-  let unlock = await lock('users')
+  let lock = await lockTable(t, superuserUrl, 'users')
   const read = database.primary.run(userById, { id: 1 })
-  const broken = await breakWaiting('read')
-  await until('it is sent once more', async () => ![undefined, broken].includes(await waiting()))
-  await unlock()
+  await lock.untilWaiting(1)
+  const broken = await lock.waiting()
+  await lock.endWaiting()
+  await until('it is sent once more', async () => {
+    const [again] = await lock.waiting()
+    return again !== undefined && !broken.includes(again)
+  })
+  await lock.release()
   t.equal((await read).length, 1)
 
   const write = statement<object, { id: number }>(
     'test_write',
     () => sql`insert into cache_outbox (key) values ('once') returning id`,
   )
-  unlock = await lock('cache_outbox')
+  lock = await lockTable(t, superuserUrl, 'cache_outbox')
   const written = t.rejects(database.primary.run(write, {}), { code: 'DB_UNAVAILABLE' })
-  await breakWaiting('write')
+  await lock.untilWaiting(1)
+  await lock.endWaiting()
   await written
-  await unlock()
+  await lock.release()
   t.same(await database.primary.sql`select count(*) as count from cache_outbox`, [{ count: 0 }])
 })
 

@@ -1,12 +1,11 @@
 import { Registry } from '@prometheus-io/client'
 import { createRandom } from '@reference/async/testing'
-import { until } from '@reference/local-stack'
 import { orderById, ordersByIds } from '@reference/shop/orders/queries'
 import { putSetting, settingByKey, settingsByKeys } from '@reference/shop/settings/queries'
 import { updateUser, userById, usersByIds } from '@reference/shop/users/queries'
-import { sql } from 'drizzle-orm'
 import t from 'tap'
-import { open, openOn } from './testing/open.ts'
+import { lockTable } from './testing/lock-table.ts'
+import { open } from './testing/open.ts'
 
 const USERS = { column: 'id', one: userById, many: usersByIds } as const
 const ORDERS = { column: 'id', one: orderById, many: ordersByIds } as const
@@ -62,7 +61,7 @@ t.test('Postgres keeps one plan of the statement for batches of every size', asy
 t.test('a batch has at most 64 keys, and at most 4 statements are in flight', async (t) => {
   const { database, registry, url } = await opened(t)
   const read = database.reader(USERS)
-  const lock = await lockUsers(t, url)
+  const lock = await lockTable(t, url, 'users')
   const ids = Array.from({ length: 1000 }, (_, index) => index + 1)
   const rows = Promise.all(ids.map((id) => read(id)))
   await lock.untilWaiting(4)
@@ -172,7 +171,7 @@ t.test('a read sees every write that was acknowledged before it', async (t) => {
 t.test('a caller that leaves gets its reason at once; the others get their rows', async (t) => {
   const { database, url } = await opened(t)
   const read = database.reader(USERS)
-  const lock = await lockUsers(t, url)
+  const lock = await lockTable(t, url, 'users')
   const leaving = new AbortController()
   const left = read(1, { signal: leaving.signal })
   const stayed = [read(1), read(2, { signal: new AbortController().signal })]
@@ -188,7 +187,7 @@ t.test(
   async (t) => {
     const { database, url, registry } = await opened(t, { poolTimeoutMs: 50 })
     const read = database.reader(USERS)
-    const lock = await lockUsers(t, url)
+    const lock = await lockTable(t, url, 'users')
     const sent: Promise<unknown>[] = []
     for (let batch = 1; batch <= 4; batch++) {
       sent.push(read(batch))
@@ -211,7 +210,7 @@ t.test(
     const { database, url } = await opened(t, { poolMax: 1 })
     const read = database.reader(USERS)
     t.equal((await read(1))?.id, 1)
-    const lock = await lockUsers(t, url)
+    const lock = await lockTable(t, url, 'users')
     const rows = [read(1), read(2)]
     await lock.untilWaiting(1)
     await lock.endWaiting()
@@ -222,33 +221,3 @@ t.test(
     t.match(refused, Array(2).fill({ reason: { code: 'DB_UNAVAILABLE' } }))
   },
 )
-
-/** Locks the table, so that reads of users wait in the server. */
-async function lockUsers(t: Parameters<typeof open>[0], url: string) {
-  const { primary, replica } = openOn(t, { url, applicationName: 'locker' })
-  const { promise: released, resolve: release } = Promise.withResolvers<void>()
-  const { promise: locked, resolve: lock } = Promise.withResolvers<void>()
-  const transaction = primary.transaction(async (tx) => {
-    await tx.drizzle.execute(sql`lock table users in access exclusive mode`)
-    lock()
-    await released
-  })
-  await Promise.race([locked, transaction])
-  return {
-    /** Resolves when this number of statements wait for the lock. */
-    untilWaiting: (expected: number) =>
-      until(`${expected} statements wait`, async () => {
-        const rows = await replica.sql`select pid from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`
-        return rows.length === expected
-      }),
-    /** Ends the sessions that wait for the lock. */
-    endWaiting: () =>
-      replica.sql`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`,
-    async release() {
-      release()
-      await transaction
-    },
-  }
-}

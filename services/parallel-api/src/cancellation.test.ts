@@ -115,8 +115,10 @@ const cases: Case[] = [
 const database = await testDatabase(t)
 const admin = postgres(database.superuserUrl, { max: 1, onnotice: () => {} })
 for (const url of [database.url, database.apiUrl]) {
-  const role = admin(new URL(url).username)
-  await admin`alter role ${role} in database ${admin(database.name)} set statement_timeout = ${admin.unsafe(`'${STATEMENT_TIMEOUT}'`)}`
+  const { username } = new URL(url)
+  await admin.unsafe(
+    `alter role ${username} in database ${database.name} set statement_timeout = '${STATEMENT_TIMEOUT}'`,
+  )
 }
 await admin.end()
 
