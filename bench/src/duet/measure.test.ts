@@ -109,3 +109,14 @@ t.test('the order of the sides goes on from boot to boot', async (t) => {
   }
   t.same(firsts, ['A', 'B', 'A', 'B'])
 })
+
+t.test('a low rate has longer slices, and no longer load that does not count', async (t) => {
+  const durations: number[] = []
+  const slow = side('A', () => 1000, [])
+  const paced: Side['paced'] = async (perSecond, durationMs) => {
+    durations.push(durationMs)
+    return { ...(await slow.load(durationMs)), answered: (perSecond * durationMs) / 1000 }
+  }
+  await measureDuet([{ ...slow, leastPacedMs: 500, paced }, side('B', () => 1000, [])], DURATIONS, half)
+  t.same(durations, [200, 500, 500])
+})

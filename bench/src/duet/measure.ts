@@ -206,7 +206,8 @@ async function paceInTurns(
     await sides[index]?.paced?.(ratePerSecond, PACED_WARM_UP_MS)
   for (let turn = 0; turn < pacedTurns; turn++) {
     for (const index of orderOf(sides.length, boot * pacedTurns + turn)) {
-      const slice = await sides[index]?.paced?.(ratePerSecond, pacedMs)
+      const side = sides[index]
+      const slice = await side?.paced?.(ratePerSecond, Math.max(pacedMs, side.leastPacedMs ?? 0))
       if (slice !== undefined) slices[index]?.push(slice)
     }
   }

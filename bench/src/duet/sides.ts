@@ -38,7 +38,7 @@ interface HttpSideOptions {
 export function httpSide(
   load: Load,
   { origin, pid }: Pick<RunningProcess, 'origin' | 'pid'>,
-  { connections, requests, pacedRequests = requests, leastPacedMs = 0, sliceMs, jit = true }: HttpSideOptions,
+  { connections, requests, pacedRequests = requests, leastPacedMs, sliceMs, jit = true }: HttpSideOptions,
 ): OpenSide {
   const loop = load.slices({ origin, connections, requests })
   return {
@@ -49,8 +49,8 @@ export function httpSide(
       const result = await loop.run(durationMs)
       return closedSlice(result, since(before, exactCpuMsOf(pid)))
     },
-    async paced(ratePerSecond, shortestMs) {
-      const durationMs = Math.max(shortestMs, leastPacedMs)
+    leastPacedMs,
+    async paced(ratePerSecond, durationMs) {
       const before = exactCpuMsOf(pid)
       const sent = await load.open({ origin, requests: pacedRequests, ratePerSecond, durationMs })
       return pacedSlice(sent, durationMs, since(before, exactCpuMsOf(pid)))

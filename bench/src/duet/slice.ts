@@ -35,6 +35,8 @@ export interface Side {
   readonly warmUpRequests: number
   /** The duration of each slice. Default: short ones, by the rate of the side. */
   readonly sliceMs?: number
+  /** The shortest slice at the fixed rate: low rates need a longer time for a p99. */
+  readonly leastPacedMs?: number | undefined
   /** Requests at a fixed rate. Undefined for a side that has no such mode. */
   readonly paced?: ((ratePerSecond: number, durationMs: number) => Promise<Slice>) | undefined
 }

@@ -85,6 +85,7 @@ function longSide(main: LoadOfSide, beside: LoadOfSide | undefined, pid: number,
 /** A side that is prepared again before half of its requests have been sent, for example by emptying its caches. */
 class PreparedSide implements OpenSide {
   readonly connections: number
+  readonly leastPacedMs: number | undefined
   readonly warmUpRequests = 0
   readonly #side: OpenSide
   readonly #most: number
@@ -93,6 +94,7 @@ class PreparedSide implements OpenSide {
 
   constructor(side: OpenSide, requests: number, running: RunningVariant) {
     this.connections = side.connections
+    this.leastPacedMs = side.leastPacedMs
     this.#side = side
     this.#most = requests / 2
     this.#running = running

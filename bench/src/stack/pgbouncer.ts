@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createSemaphore } from '@reference/async'
 import { freePort } from '@reference/local-stack'
 import postgres from 'postgres'
 import { BenchError } from '../errors.ts'
@@ -15,12 +16,15 @@ const CONTEXT = fileURLToPath(new URL('../../../infra/pgbouncer', import.meta.ur
 /** Of the role that PgBouncer looks up passwords with: the same for all that are alive at once, since they share a Postgres. */
 const PASSWORD = randomBytes(18).toString('base64url')
 
+/** Roles belong to the whole server, and Postgres refuses two changes of one at the same time. */
+const oneAtATime = createSemaphore(1)
+
 /** PgBouncer with the image and the file of `infra/` and this run's addresses. */
 export const PGBOUNCER: SidecarKind = {
   name: 'PgBouncer',
   prepare: (signal) => makeImage(IMAGE, ['build', '--quiet', '--tag', IMAGE, CONTEXT], signal),
   async start({ behind, stack, cores, folder, signal }): Promise<Sidecar> {
-    await authQueries.prepare(inDatabase(stack.superuserUrl, databaseName(behind)))
+    await oneAtATime.run(() => createAuthQuery(inDatabase(stack.superuserUrl, databaseName(behind))))
     const port = await freePort()
     const shipped = readFileSync(join(CONTEXT, 'pgbouncer.ini'), 'utf8')
     const files = writeSharedFiles(mkdtempSync(join(folder, 'pgbouncer-')), {
@@ -80,22 +84,6 @@ function countsOf(rows: readonly Record<string, unknown>[], database: string): R
     bound: count('total_bind_count'),
   }
 }
-
-/** Roles and functions for `auth_query`, made once for each database and one after the other: roles belong to the whole server. */
-class AuthQueries {
-  readonly #prepared = new Map<string, Promise<void>>()
-  #last: Promise<void> = Promise.resolve()
-
-  /** @param url of the superuser, in the database that PgBouncer is to serve */
-  prepare(url: string): Promise<void> {
-    const prepared = this.#prepared.get(url) ?? this.#last.then(() => createAuthQuery(url))
-    this.#prepared.set(url, prepared)
-    this.#last = prepared
-    return prepared
-  }
-}
-
-const authQueries = new AuthQueries()
 
 /** Creates the role and the function for PgBouncer's `auth_query`, as in a deployment. */
 async function createAuthQuery(url: string): Promise<void> {
