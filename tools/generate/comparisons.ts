@@ -1,4 +1,4 @@
-import { boundText, type Interval, ratioText, readCommitted } from './duet-results.ts'
+import { baselinePath, boundText, type Interval, ratioText, readCommitted } from './duet-results.ts'
 
 interface Comparison {
   readonly variant: string
@@ -28,9 +28,9 @@ interface Results {
   readonly scenarios: readonly Scenario[]
 }
 
-const DEFAULT_SET = 'bench/baselines/2-cores.json'
+export const DEFAULT_SET = 'bench/baselines/2-cores.json'
 /** The other scenarios, the newest measurement first. */
-const OTHERS = ['services', 'switches', 'scaling'].map((kind) => `bench/baselines/2-cores-${kind}.json`)
+const OTHERS = (['services', 'switches', 'scaling'] as const).map(baselinePath)
 const FIGURE = /<!--figure (\S+) \/ (.+?)-->.*?<!--\/figure-->/g
 
 /** The line of README.md below the chart: all tunings together. Undefined where the benchmark was removed. */

@@ -50,7 +50,7 @@ export function readCommitted<Results>(path: string): Results | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : undefined
 }
 
-export function baselinePath(kind: 'floor' | 'peers'): string {
+export function baselinePath(kind: 'floor' | 'peers' | 'services' | 'switches' | 'scaling'): string {
   return `bench/baselines/2-cores-${kind}.json`
 }
 

@@ -1,4 +1,5 @@
-import { rateText, readCommitted } from './duet-results.ts'
+import { DEFAULT_SET } from './comparisons.ts'
+import { baselinePath, type DuetResults, rateText, readBaseline, readCommitted } from './duet-results.ts'
 
 /** Means of the boots of a variant. */
 interface Summary {
@@ -19,11 +20,6 @@ interface Results {
   readonly scenarios: readonly { readonly name: string; readonly variants: readonly Variant[] }[]
 }
 
-interface Starts {
-  readonly starts: readonly { readonly label: string; readonly startMs: number }[]
-}
-
-const BASELINES = 'bench/baselines/2-cores'
 const ESTIMATE = /<!--estimate ([a-z0-9-]+)-->.*?<!--\/estimate-->/g
 /** Of a core, that a replica is planned for. */
 const CORE_SHARE = 0.6
@@ -46,10 +42,10 @@ export function withEstimates(document: string): string {
 
 /** Undefined where the benchmark was removed. */
 function estimatesOf(): Readonly<Record<string, string>> | undefined {
-  const [defaults, switches, scaling] = ['', '-switches', '-scaling'].map((kind) =>
-    readCommitted<Results>(`${BASELINES}${kind}.json`),
+  const [defaults, switches, scaling] = [DEFAULT_SET, baselinePath('switches'), baselinePath('scaling')].map(
+    (path) => readCommitted<Results>(path),
   )
-  const floor = readCommitted<Starts>(`${BASELINES}-floor.json`)
+  const floor = readBaseline('floor')
   if (!defaults || !switches || !scaling || !floor) return undefined
   const { summary: hit } = variantOf(defaults, 'user-by-id', 'tuned')
   const { summary: tier2 } = variantOf(defaults, 'user-by-id', 'CACHE_L1=off')
@@ -110,7 +106,7 @@ function variantOf({ scenarios }: Results, scenario: string, variant: string): V
   return found
 }
 
-function startOf({ starts }: Starts): number {
+function startOf({ starts }: DuetResults): number {
   const ours = starts.find(({ label }) => label.startsWith('ours, as built'))
   if (ours === undefined) throw new Error('No committed run has the start of the built service')
   return ours.startMs
